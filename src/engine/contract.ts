@@ -1,0 +1,109 @@
+/**
+ * What keeps and fans out messages. Adapters (`memory`, later `sqlite` and `nats`) implement `Engine` and pass
+ * one conformance suite.
+ *
+ * @module
+ */
+
+import type { Payload } from "../protocol/mod.ts";
+
+/** A value now, or later: the memory engine answers at once and costs no turn of the event loop. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** A message to be kept. */
+export interface NewRecord {
+  /** `chat_message`, `direct_message`, ... */
+  readonly type: string;
+  /** The sender's message id. */
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** Milliseconds since the epoch, at the server. */
+  readonly timestamp: number;
+  /** What the sender said, without `channel`, `from`, `offset` and `prev`. */
+  readonly payload: Payload;
+}
+
+/** A kept message. Offsets rise within an epoch; `prev` is the offset before it in this channel, 0 for the first. */
+export interface StoredRecord extends NewRecord {
+  readonly offset: number;
+  readonly prev: number;
+}
+
+/** The end of a channel. Offset 0: nothing was published in this epoch. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** How a channel's messages are kept. */
+export interface Retention {
+  /** Messages kept. 0: none, the channel is ephemeral. @default 1000 */
+  readonly size: number;
+  /** Milliseconds a message is kept. @default 86400000 */
+  readonly age: number;
+}
+
+/** What became of a publish. */
+export interface Published extends Position {
+  /** The dedupe key was known: nothing new was kept, `offset` is the first one's. */
+  readonly duplicate: boolean;
+}
+
+/** Which part of a channel's history. */
+export interface ReadOptions {
+  /** Only after this offset (before it, when `reverse`); without it from the first (last) one kept. */
+  readonly since?: number;
+  /** @default 100 */
+  readonly limit?: number;
+  /** Newest first. @default false */
+  readonly reverse?: boolean;
+}
+
+/** A part of a channel's history. */
+export interface Page extends Position {
+  readonly records: readonly StoredRecord[];
+  /** False when messages between `since` and the first of `records` are no longer kept. */
+  readonly complete: boolean;
+}
+
+/** Told of each committed message of a followed channel, in order of offset, once each. */
+export type Follower = (channel: string, record: StoredRecord, epoch: string) => void;
+
+/** One presence entry: a session of a user on a channel. */
+export interface PresenceEntry {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly info?: Readonly<Record<string, unknown>>;
+}
+
+/** Somebody came or went: the first session of a user on a channel, or the last one. */
+export type PresenceListener = (channel: string, event: "online" | "offline", entry: PresenceEntry) => void;
+
+/** Keeps and fans out messages. Rejections are ProtocolErrors where the publisher is to be told (`not_available`), else anything. */
+export interface Engine {
+  readonly name: string;
+  /** Resolves once committed. With a `dedupeKey` known within the dedupe window: the first one's position, `duplicate: true`. */
+  publish(
+    channel: string,
+    record: NewRecord,
+    options: { dedupeKey?: string; retention: Retention },
+  ): MaybePromise<Published>;
+  read(channel: string, options?: ReadOptions): MaybePromise<Page>;
+  position(channel: string): MaybePromise<Position>;
+  /** Calls `follower` for each message of `channel` committed from now on, whoever publishes it. One follower per channel and engine instance. */
+  follow(channel: string, follower: Follower): MaybePromise<void>;
+  unfollow(channel: string): void;
+  /** Enters or renews an entry; it lapses `ttl` milliseconds after the last call. */
+  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): MaybePromise<void>;
+  presenceLeave(channel: string, sessionId: string): MaybePromise<void>;
+  /** Everybody on a channel, one entry per session. */
+  presence(channel: string): MaybePromise<readonly PresenceEntry[]>;
+  /** Called for every channel that this engine knows presence of. One listener. */
+  onPresence(listener: PresenceListener): void;
+  /** Drops what is past its age or lease. Called on a timer of the owner. */
+  sweep(now: number): void;
+  /** Whether it can commit now: what `/readyz` asks. */
+  healthy(): boolean;
+  close(): MaybePromise<void>;
+}

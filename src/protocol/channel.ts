@@ -1,0 +1,53 @@
+/**
+ * Channel names, and patterns over them.
+ *
+ * @module
+ */
+
+/** Longest channel name, in characters. */
+export const MAX_CHANNEL_LENGTH = 255;
+/** The channel every session is on: what `broadcast` publishes to. */
+export const BROADCAST_CHANNEL = "broadcast:all";
+/** Namespaces that clients cannot publish to by `chat_message`. */
+export const RESERVED_NAMESPACES: readonly string[] = ["user", "broadcast"];
+
+const CHANNEL = /^[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,222}$/;
+
+/** Whether `name` is `namespace:rest`: a lower-case namespace and 1 to 222 printable ASCII characters. */
+export function isChannel(name: string): boolean {
+  return CHANNEL.test(name);
+}
+
+/** The part before the first `:`. */
+export function namespaceOf(channel: string): string {
+  return channel.slice(0, channel.indexOf(":"));
+}
+
+/** A user's inbox: where direct messages to all of the user's devices go. */
+export function inboxOf(userId: string): string {
+  return `user:${userId}`;
+}
+
+/** Whether `channel` fits `pattern`; `*` stands for any run of characters, everything else for itself. */
+export function matches(pattern: string, channel: string): boolean {
+  if (pattern === "*" || pattern === channel) return true;
+  const parts = pattern.split("*");
+  if (parts.length === 1) return false;
+  const head = parts[0]!, tail = parts.at(-1)!;
+  if (channel.length < head.length + tail.length) return false;
+  if (!channel.startsWith(head) || !channel.endsWith(tail)) return false;
+  let at = head.length;
+  const end = channel.length - tail.length;
+  for (const part of parts.slice(1, -1)) {
+    const found = channel.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return at <= end;
+}
+
+/** Whether `channel` fits one of `patterns`. */
+export function matchesAny(patterns: readonly string[], channel: string): boolean {
+  for (const pattern of patterns) if (matches(pattern, channel)) return true;
+  return false;
+}

@@ -1,0 +1,16 @@
+/**
+ * The Skein protocol: messages, their codecs and frames, lanes, channels, error and close codes. Pure: no
+ * sockets, no timers. `PROTOCOL.md` beside this file is normative.
+ *
+ * @module
+ */
+
+export * from "./channel.ts";
+export * from "./codec.ts";
+export * from "./errors.ts";
+export * from "./frame.ts";
+export * from "./id.ts";
+export * from "./lanes.ts";
+export * from "./message.ts";
+export * from "./principal.ts";
+export * from "./varint.ts";

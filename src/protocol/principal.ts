@@ -1,0 +1,28 @@
+/**
+ * Who a token says its bearer is, and what it may do. The claims are part of the protocol (PROTOCOL.md,
+ * "Tokens"); checking a token's signature is not done here.
+ *
+ * @module
+ */
+
+/** Rights a token or the configuration may grant beside channels. */
+export const RIGHTS = ["broadcast", "client_list", "direct_message", "bot", "admin"] as const;
+/** A right. */
+export type Right = typeof RIGHTS[number];
+
+/** The bearer of a verified token. */
+export interface Principal {
+  /** The `sub` claim. */
+  readonly userId: string;
+  /** The `exp` claim in milliseconds since the epoch; `Infinity` when the token does not expire. */
+  readonly expiresAt: number;
+  /** Channel patterns that may be subscribed to; `*` matches any run of characters. */
+  readonly subscribe: readonly string[];
+  /** Channel patterns that may be published to. */
+  readonly publish: readonly string[];
+  readonly rights: ReadonlySet<Right>;
+  /** The `bot` claim: the name under which this user's connections answer bot commands. */
+  readonly bot?: string;
+  /** The `info` claim: shown to others in presence. */
+  readonly info?: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,50 @@
+/**
+ * What a handler sees. Handlers know neither sockets nor sessions.
+ *
+ * @module
+ */
+
+import type { Encoded, Message, Payload, Principal } from "../protocol/mod.ts";
+
+/** The sender of a message, as handlers see it. */
+export interface Client {
+  readonly sessionId: string;
+  readonly connectionId: string;
+  readonly transport: string;
+  readonly principal: Principal;
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number;
+  /** Sends on a lane (0 when that lane is gone). Bounded: the slow-consumer policy decides what is dropped. */
+  send(message: Encoded, lane: number): void;
+  /** Sends as a datagram where there are any, else on `lane`. For what may be lost. */
+  sendEphemeral(message: Encoded, lane: number): void;
+}
+
+/** One message and how to answer it. */
+export interface Context {
+  readonly client: Client;
+  readonly message: Message;
+  /** The lane it came on; replies go there. */
+  readonly lane: number;
+  readonly datagram: boolean;
+  /** It came as early data and may be a replay. */
+  readonly early: boolean;
+  /** Sends a reply: a message with `re` set to the id of the one it answers. */
+  reply(type: string, payload: Payload): void;
+}
+
+/** Handles one type of message. Throws ProtocolError to have it answered with `error`. */
+export type Handler = (context: Context) => void | Promise<void>;
+
+/** Runs around handlers; calls `next` or answers itself. */
+export type Middleware = (context: Context, next: () => void | Promise<void>) => void | Promise<void>;
+
+/** A route: a handler and what the router checks before calling it. */
+export interface Route {
+  readonly type: string;
+  readonly handler: Handler;
+  /** Safe to act on twice: allowed in early data. @default false */
+  readonly idempotent?: boolean;
+  /** May come as a datagram. @default false */
+  readonly datagram?: boolean;
+}

@@ -1,0 +1,107 @@
+/**
+ * A message connection: what a session sees of a transport. QUIC, WebTransport, WebSocket and the in-memory
+ * pair implement it and pass one conformance suite.
+ *
+ * @module
+ */
+
+import type { Encoded } from "../protocol/mod.ts";
+
+/** What carries a connection. */
+export type TransportKind = "webtransport" | "quic" | "websocket" | "memory";
+
+/** Where a frame came from. */
+export interface Arrival {
+  /** The lane it came on; 0 for WebSocket and datagrams. */
+  readonly lane: number;
+  readonly datagram: boolean;
+  /** It came before the handshake ended and may be a replay: only idempotent messages are to be acted on. */
+  readonly early: boolean;
+}
+
+/**
+ * The side of a session that a transport drives. Calls come one at a time. `frame` is valid only during the
+ * call; a promise means "read no more until this resolves", for as far as the transport can (a WebSocket cannot).
+ */
+export interface ConnectionSink {
+  frame(data: Uint8Array | string, arrival: Arrival): void | Promise<void>;
+  /** Told once, when the transport has ended, whoever ended it. */
+  closed(info: TransportClose): void;
+  /** A failure of the peer on this connection, to be logged and counted; the transport closes itself when it must. */
+  failed(error: unknown, stage: string): void;
+  /** The peer's address changed under the live connection. */
+  migrated(from: string, to: string): void;
+}
+
+/** How a transport ended. */
+export interface TransportClose {
+  readonly code: number;
+  readonly reason: string;
+  readonly by: "local" | "remote" | "timeout" | "error";
+}
+
+/** A message waiting to leave. */
+export interface Queued {
+  readonly message: Encoded;
+  /** The lane it leaves on; on WebSocket its priority. */
+  readonly lane: number;
+  /** Bytes it was accounted with. */
+  readonly size: number;
+}
+
+/**
+ * Where a transport takes what is to be sent: the session's outbox. The transport asks when it can write, so
+ * what waits can still be coalesced or dropped.
+ */
+export interface OutboxSource {
+  /** The next message for `lane`, or for any lane by priority when `lane` is undefined. Removes it. */
+  take(lane?: number): Queued | undefined;
+}
+
+/** How frames are written on this connection; set by the session once the client's first frame is known. */
+export interface WireOptions {
+  form: "json" | "msgpack";
+  /** WebSocket: several messages may share one binary frame. */
+  batch: boolean;
+}
+
+/** One message connection. */
+export interface MessageConnection {
+  readonly kind: TransportKind;
+  /** `host:port` of the peer now. */
+  readonly remoteAddress: string;
+  /** Largest datagram, 0 where there are none. */
+  readonly maxDatagramSize: number;
+  readonly wire: WireOptions;
+  /** Starts reading; called once. What was received before is kept (bounded). */
+  start(sink: ConnectionSink, outbox: OutboxSource): void;
+  /** Something waits in the outbox for this lane: it leaves in a microtask, together with all that is queued by then. */
+  wake(lane: number): void;
+  /** The lane to answer on: `lane` when it is open, else 0. */
+  laneOrControl(lane: number): number;
+  /** Sends a datagram; false when there are none, it is too large, or too many wait. */
+  sendDatagram(message: Encoded): boolean;
+  /** Raises the limits that hold before authentication: frame size in bytes and streams. */
+  setLimits(limits: { maxFrame: number; maxStreams: number }): void;
+  /** Bytes handed to the runtime but not yet taken by the network, as far as it can be told. */
+  readonly buffered: number;
+  /** Bytes and frames both ways, counted here. */
+  readonly traffic: Traffic;
+  /** Looks for a changed address; called by the session's sweep. */
+  checkPath(): void;
+  /**
+   * Flushes what the outbox holds for lane 0 (bounded by `timeout`, default 1 s), then ends the transport
+   * with `code` and `reason`.
+   */
+  close(code: number, reason: string, timeout?: number): Promise<void>;
+  /** Ends it now. */
+  abort(): void;
+}
+
+/** Traffic of one connection. */
+export interface Traffic {
+  bytesIn: number;
+  bytesOut: number;
+  messagesIn: number;
+  messagesOut: number;
+}
