@@ -15,6 +15,8 @@ export interface Arrival {
   /** The lane it came on; 0 for WebSocket and datagrams. */
   readonly lane: number;
   readonly datagram: boolean;
+  /** The transport could not hold it back while the session asked for a pause: refuse it. */
+  readonly overflow: boolean;
   /** It came before the handshake ended and may be a replay: only idempotent messages are to be acted on. */
   readonly early: boolean;
 }
@@ -56,6 +58,8 @@ export interface Queued {
 export interface OutboxSource {
   /** The next message for `lane`, or for any lane by priority when `lane` is undefined. Removes it. */
   take(lane?: number): Queued | undefined;
+  /** A lane is gone: what waits for it leaves on lane 0. */
+  reroute(lane: number): void;
 }
 
 /** How frames are written on this connection; set by the session once the client's first frame is known. */

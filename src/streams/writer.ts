@@ -1,0 +1,132 @@
+/**
+ * Writes messages to a byte stream: one write in flight, and all that waits by then is the next.
+ *
+ * @module
+ */
+
+import { type Encoded, type Form, varintSize, writeVarint } from "../protocol/mod.ts";
+
+/** Where bytes go: the sending half of a stream. */
+export interface ByteSink {
+  /** Resolves when the stack has taken the bytes: they may be reused only then. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** Most bytes put together for one write: more gains nothing. */
+const BATCH = 65536;
+/** A message from this size on is written by itself, without a copy. */
+const DIRECT = 16384;
+/** Buffers kept for the next batch, shared by all writers: an idle stream holds none. */
+const KEPT = 32;
+const pool: Uint8Array<ArrayBuffer>[] = [];
+
+/** Lends a batch buffer; give it back with `returnBuffer`. */
+export function borrowBuffer(): Uint8Array<ArrayBuffer> {
+  return pool.pop() ?? new Uint8Array(BATCH);
+}
+
+/** Gives a batch buffer back, once nothing reads it any more. */
+export function returnBuffer(buffer: Uint8Array<ArrayBuffer>): void {
+  if (pool.length < KEPT && buffer.length === BATCH) pool.push(buffer);
+}
+
+/** Options of a FrameWriter. */
+export interface FrameWriterOptions {
+  /** The next message, removed from wherever it waits; `undefined` when there is none. */
+  take: () => Encoded | undefined;
+  /** In which form messages are written. */
+  form: () => Form;
+  /** Written before the first message: the lane of a stream that is opened here. */
+  lane?: number;
+  /** Told after each write. */
+  written: (messages: number, bytes: number) => void;
+  /** Told once, when a write failed; nothing is written after it. */
+  failed: (error: unknown) => void;
+}
+
+/** Writes what `take` gives, in order, in as few writes as can be. */
+export class FrameWriter {
+  readonly #sink: ByteSink;
+  readonly #options: FrameWriterOptions;
+  #lane: number | undefined;
+  #state: "idle" | "busy" | "failed" = "idle";
+  #idle: (() => void)[] = [];
+
+  /** Writes to `sink` until a write fails. */
+  constructor(sink: ByteSink, options: FrameWriterOptions) {
+    this.#sink = sink;
+    this.#options = options;
+    this.#lane = options.lane;
+  }
+
+  /** Something waits: it is written in a microtask, with all that waits by then. */
+  wake(): void {
+    if (this.#state !== "idle") return;
+    this.#state = "busy";
+    queueMicrotask(this.#run);
+  }
+
+  /** Resolves when nothing waits and no write is in flight, or when writing has failed. */
+  idle(): Promise<void> {
+    if (this.#state !== "busy") return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #run = async (): Promise<void> => {
+    const { take, form, written, failed } = this.#options;
+    let buffer: Uint8Array<ArrayBuffer> | undefined;
+    try {
+      let carried: Encoded | undefined;
+      for (;;) {
+        let at = 0;
+        let count = 0;
+        let direct: Uint8Array | undefined;
+        if (this.#lane !== undefined) {
+          buffer ??= borrowBuffer();
+          at = writeVarint(buffer, 0, this.#lane);
+          this.#lane = undefined;
+        }
+        const wire = form();
+        for (;;) {
+          const message = carried ?? take();
+          carried = undefined;
+          if (message === undefined) break;
+          const room = message.room(wire);
+          if (room > DIRECT) {
+            if (at > 0) {
+              carried = message;
+            } else {
+              direct = message.framed(wire);
+              count = 1;
+            }
+            break;
+          }
+          if (at + room > BATCH) {
+            carried = message;
+            break;
+          }
+          buffer ??= borrowBuffer();
+          at = message.writeTo(buffer, at, wire);
+          count++;
+        }
+        const bytes = direct ?? buffer?.subarray(0, at);
+        if (bytes === undefined || bytes.length === 0) break;
+        await this.#sink.write(bytes);
+        written(count, bytes.length);
+      }
+      this.#state = "idle";
+      if (buffer !== undefined) returnBuffer(buffer);
+    } catch (error) {
+      this.#state = "failed";
+      failed(error);
+    }
+    for (const resolve of this.#idle.splice(0)) resolve();
+  };
+}
+
+/** The bytes that open a lane without a message yet. */
+export function laneHeader(lane: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(varintSize(lane));
+  writeVarint(bytes, 0, lane);
+  return bytes;
+}

@@ -1,0 +1,10 @@
+/**
+ * Message connections: lanes over QUIC and WebTransport, WebSocket, and an in-memory pair.
+ *
+ * @module
+ */
+
+export * from "./contract.ts";
+export { memoryPair, type MemoryPeer } from "./memory.ts";
+export { QuicMessageConnection } from "./quic.ts";
+export { WebSocketMessageConnection } from "./websocket.ts";

@@ -1,0 +1,280 @@
+/**
+ * Messages over a WebSocket: a text frame is one JSON message, a binary frame one or more length-prefixed
+ * frames. There are no lanes: what waits leaves in the order of their priority.
+ *
+ * @module
+ */
+
+import { CloseError, scanFrame } from "../protocol/mod.ts";
+import type { Encoded } from "../protocol/mod.ts";
+import { borrowBuffer, returnBuffer } from "../streams/mod.ts";
+import type {
+  Arrival,
+  ConnectionSink,
+  MessageConnection,
+  OutboxSource,
+  Traffic,
+  TransportClose,
+  WireOptions,
+} from "./contract.ts";
+
+/** Bytes left to the runtime at once: above it messages stay in the outbox, where priority still counts. */
+const HIGH_WATER = 131072;
+/** Milliseconds between looks at `bufferedAmount`: a WebSocket has no drain event. */
+const DRAIN_POLL = 5;
+/** Bytes that may wait while the session asked for a pause; what comes above is refused. */
+const PAUSED_BYTES = 262144;
+/** Most bytes of a batched frame. */
+const BATCH = 65536;
+
+const ARRIVAL: Arrival = { lane: 0, datagram: false, early: false, overflow: false };
+const OVERFLOW: Arrival = { ...ARRIVAL, overflow: true };
+
+/** A message connection over a server's WebSocket. */
+export class WebSocketMessageConnection implements MessageConnection {
+  readonly kind = "websocket";
+  readonly remoteAddress: string;
+  readonly maxDatagramSize = 0;
+  readonly wire: WireOptions = { form: "json", batch: false };
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
+  readonly #socket: WebSocket;
+  #maxFrame: number;
+  #sink: ConnectionSink | undefined;
+  #outbox: OutboxSource | undefined;
+  #scheduled = false;
+  #drainTimer: number | undefined;
+  #paused: (Uint8Array | string)[] | undefined;
+  #pausedBytes = 0;
+  #ours: { code: number; reason: string } | undefined;
+  #ended = false;
+  #whenEnded: (() => void) | undefined;
+
+  /** Takes over a socket that is open or about to be. `limits` hold until `setLimits`. */
+  constructor(socket: WebSocket, remoteAddress: string, limits: { maxFrame: number }) {
+    this.#socket = socket;
+    this.remoteAddress = remoteAddress;
+    this.#maxFrame = limits.maxFrame;
+    socket.binaryType = "arraybuffer";
+  }
+
+  get buffered(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  start(sink: ConnectionSink, outbox: OutboxSource): void {
+    this.#sink = sink;
+    this.#outbox = outbox;
+    const socket = this.#socket;
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = (event) =>
+      this.#end({ code: event.code, reason: event.reason, by: event.code === 1006 ? "error" : "remote" });
+    // The error event says nothing of use, and a close event follows it.
+    socket.onerror = () => {};
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => this.wake();
+  }
+
+  wake(): void {
+    if (this.#scheduled || this.#drainTimer !== undefined) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#flush);
+  }
+
+  /** A WebSocket has no lanes to lose: the number is the priority. */
+  laneOrControl(lane: number): number {
+    return lane;
+  }
+
+  sendDatagram(_message: Encoded): boolean {
+    return false;
+  }
+
+  setLimits(limits: { maxFrame: number }): void {
+    this.#maxFrame = limits.maxFrame;
+  }
+
+  checkPath(): void {}
+
+  async close(code: number, reason: string, timeout = 1000): Promise<void> {
+    if (this.#ours !== undefined) return;
+    this.#ours = { code, reason };
+    if (this.#ended) return;
+    if (this.#drainTimer === undefined) this.#flush();
+    const ended = new Promise<void>((resolve) => this.#whenEnded = resolve);
+    try {
+      this.#socket.close(code, reason.slice(0, 120));
+    } catch {
+      // Already closed, or not open yet: there is nothing to say good-bye to.
+    }
+    let timer: number | undefined;
+    await Promise.race([ended, new Promise((resolve) => timer = setTimeout(resolve, timeout))]);
+    clearTimeout(timer);
+    // A peer that does not read keeps the socket in CLOSING, and there is no way to end it: let go of it.
+    this.#end({ code, reason, by: "local" });
+  }
+
+  abort(): void {
+    try {
+      this.#socket.close();
+    } catch {
+      // Not open: nothing to end.
+    }
+    this.#end({ ...(this.#ours ?? { code: 1006, reason: "" }), by: "local" });
+  }
+
+  #end(info: TransportClose): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#drainTimer);
+    this.#socket.onmessage = null;
+    this.#paused = undefined;
+    this.#whenEnded?.();
+    this.#sink?.closed(this.#ours === undefined ? info : { ...this.#ours, by: "local" });
+  }
+
+  #receive(data: unknown): void {
+    if (this.#ended || this.#sink === undefined) return;
+    if (typeof data === "string") {
+      this.traffic.bytesIn += data.length;
+      if (tooLong(data, this.#maxFrame)) return this.#tooLarge();
+      this.#offer(data);
+    } else if (data instanceof ArrayBuffer) {
+      this.traffic.bytesIn += data.byteLength;
+      const bytes = new Uint8Array(data);
+      let at = 0;
+      try {
+        do {
+          const scan = scanFrame(bytes, at, bytes.length, this.#maxFrame);
+          if (scan.kind === "more") throw new CloseError("bad_request", "a binary frame holds whole frames");
+          this.#offer(bytes.subarray(scan.start, scan.end));
+          at = scan.end;
+        } while (at < bytes.length && !this.#ended);
+      } catch (error) {
+        this.#sink.failed(error, "binary frame");
+      }
+    }
+  }
+
+  #tooLarge(): void {
+    this.#sink?.failed(
+      new CloseError("message_too_large", `a message above ${this.#maxFrame} bytes`),
+      "text frame",
+    );
+  }
+
+  // Reading cannot be paused: what comes in a pause waits here, bounded, and is refused above the bound.
+  #offer(data: Uint8Array | string): void {
+    this.traffic.messagesIn++;
+    if (this.#paused === undefined) {
+      const pause = this.#sink!.frame(data, ARRIVAL);
+      if (pause !== undefined) this.#pause(pause);
+    } else if (this.#pausedBytes + data.length <= PAUSED_BYTES) {
+      this.#pausedBytes += data.length;
+      this.#paused.push(data);
+    } else {
+      void this.#sink!.frame(data, OVERFLOW);
+    }
+  }
+
+  #pause(pause: Promise<void>): void {
+    const waiting = this.#paused ??= [];
+    void pause.catch((error) => this.#sink?.failed(error, "message")).then(async () => {
+      let at = 0;
+      try {
+        for (; at < waiting.length && !this.#ended; at++) {
+          const data = waiting[at]!;
+          this.#pausedBytes -= data.length;
+          const next = this.#sink!.frame(data, ARRIVAL);
+          if (next !== undefined) await next;
+        }
+      } catch (error) {
+        this.#sink?.failed(error, "message");
+      }
+      this.#paused = undefined;
+      this.#pausedBytes = 0;
+    });
+  }
+
+  #flush = (): void => {
+    this.#scheduled = false;
+    this.#drainTimer = undefined;
+    const socket = this.#socket;
+    if (this.#ended || this.#outbox === undefined || socket.readyState !== WebSocket.OPEN) return;
+    const { form, batch } = this.wire;
+    try {
+      for (;;) {
+        if (socket.bufferedAmount > HIGH_WATER) {
+          this.#drainTimer = setTimeout(this.#flush, DRAIN_POLL);
+          return;
+        }
+        const first = this.#outbox.take()?.message;
+        if (first === undefined) return;
+        if (form === "json" && !batch) this.#sendText(first);
+        else if (!this.#sendBatch(first)) return;
+      }
+    } catch (error) {
+      // The socket went between the check and the call; its close event follows.
+      this.#sink?.failed(error, "send");
+    }
+  };
+
+  #sendText(message: Encoded): void {
+    const text = message.text();
+    this.#socket.send(text);
+    this.traffic.messagesOut++;
+    this.traffic.bytesOut += text.length;
+  }
+
+  /** Sends `first` and what else waits in one frame; false when nothing is left. */
+  #sendBatch(first: Encoded): boolean {
+    const { form } = this.wire;
+    const second = this.#outbox!.take()?.message;
+    if (second === undefined && form === "json") {
+      this.#sendText(first);
+      return false;
+    }
+    const buffer = borrowBuffer();
+    let at = 0;
+    let next: Encoded | undefined = first;
+    let after: Encoded | undefined = second;
+    try {
+      while (next !== undefined) {
+        if (at + next.room(form) > BATCH) {
+          if (at > 0) this.#sendBytes(buffer.slice(0, at));
+          at = 0;
+          if (next.room(form) > BATCH) {
+            this.#sendBytes(next.framed(form));
+          } else {
+            at = next.writeTo(buffer, at, form);
+          }
+        } else {
+          at = next.writeTo(buffer, at, form);
+        }
+        this.traffic.messagesOut++;
+        next = after ?? (at < BATCH / 2 ? this.#outbox!.take()?.message : undefined);
+        after = undefined;
+      }
+      // The runtime keeps the bytes until they are sent: they must be its own.
+      if (at > 0) this.#sendBytes(buffer.slice(0, at));
+    } finally {
+      returnBuffer(buffer);
+    }
+    return true;
+  }
+
+  #sendBytes(bytes: Uint8Array): void {
+    this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
+    this.traffic.bytesOut += bytes.length;
+  }
+}
+
+/** Whether `text` takes more than `limit` bytes of UTF-8, without encoding it. */
+function tooLong(text: string, limit: number): boolean {
+  if (text.length > limit) return true;
+  if (text.length * 3 <= limit) return false;
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x80) bytes += unit >= 0x800 && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes > limit;
+}
