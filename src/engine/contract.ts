@@ -77,13 +77,33 @@ export interface PresenceEntry {
   readonly info?: Readonly<Record<string, unknown>>;
 }
 
+/** Something for whoever follows a channel now: not kept, without an offset, and it may be lost. */
+export interface Signal {
+  /** `typing_start`, ... */
+  readonly type: string;
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** The sender's session: it does not get its own signal back. */
+  readonly sessionId: string;
+  /** Milliseconds since the epoch, at the server. */
+  readonly timestamp: number;
+  readonly payload: Payload;
+}
+
+/** Told of each signal on a channel that this engine instance follows. */
+export type SignalListener = (channel: string, signal: Signal) => void;
+
 /** Somebody came or went: the first session of a user on a channel, or the last one. */
 export type PresenceListener = (channel: string, event: "online" | "offline", entry: PresenceEntry) => void;
 
 /** Keeps and fans out messages. Rejections are ProtocolErrors where the publisher is to be told (`not_available`), else anything. */
 export interface Engine {
   readonly name: string;
-  /** Resolves once committed. With a `dedupeKey` known within the dedupe window: the first one's position, `duplicate: true`. */
+  /**
+   * Resolves once committed. With a `dedupeKey` that this channel saw within the dedupe window: the first one's
+   * position, `duplicate: true`.
+   */
   publish(
     channel: string,
     record: NewRecord,
@@ -94,6 +114,10 @@ export interface Engine {
   /** Calls `follower` for each message of `channel` committed from now on, whoever publishes it. One follower per channel and engine instance. */
   follow(channel: string, follower: Follower): MaybePromise<void>;
   unfollow(channel: string): void;
+  /** Fans `signal` out to the listeners of all instances that follow `channel`, this one's too. Nothing is committed. */
+  signal(channel: string, signal: Signal): void;
+  /** One listener. */
+  onSignal(listener: SignalListener): void;
   /** Enters or renews an entry; it lapses `ttl` milliseconds after the last call. */
   presenceEnter(channel: string, entry: PresenceEntry, ttl: number): MaybePromise<void>;
   presenceLeave(channel: string, sessionId: string): MaybePromise<void>;
