@@ -23,6 +23,16 @@ export function namespaceOf(channel: string): string {
   return channel.slice(0, channel.indexOf(":"));
 }
 
+/** Longest user id, in characters. */
+export const MAX_USER_ID_LENGTH = 128;
+
+const USER_ID = /^[\x21-\x7e]{1,128}$/;
+
+/** Whether `id` can be a user id (the `sub` of a token): 1 to 128 printable ASCII characters without spaces. */
+export function isUserId(id: string): boolean {
+  return USER_ID.test(id);
+}
+
 /** A user's inbox: where direct messages to all of the user's devices go. */
 export function inboxOf(userId: string): string {
   return `user:${userId}`;

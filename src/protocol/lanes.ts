@@ -58,6 +58,14 @@ export function classOfType(type: string, channel?: string): LaneClass {
   return "control";
 }
 
+/**
+ * Whether a message of `type` about `channel` may come on `lane`. Lane 0 takes every type; the others take
+ * what is of their class. A message that may not is answered with `wrong_lane`.
+ */
+export function laneAllows(lane: number, type: string, channel?: string): boolean {
+  return lane === 0 || classOfType(type, channel) === laneClass(lane);
+}
+
 /** Which class a channel's messages belong to. */
 export function classOfChannel(channel: string): LaneClass {
   switch (namespaceOf(channel)) {

@@ -1,0 +1,149 @@
+/**
+ * `auth_request`, `auth_refresh` -> `auth_response`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { ErrorName } from "../errors.ts";
+import { classOfChannel, laneClass, LANES } from "../lanes.ts";
+import {
+  epochField,
+  flag,
+  integer,
+  offsetField,
+  perChannel,
+  type Schema,
+  shape,
+  text,
+  token,
+  userIdField,
+} from "./fields.ts";
+
+/** Longest token, in characters. */
+export const MAX_TOKEN_LENGTH = 8192;
+
+/** Where a client stands on a channel. */
+export interface ResumeChannel {
+  epoch: string;
+  offset: number;
+  /** The lane deliveries are to go on. 0 when absent, or while that lane is not open. */
+  lane?: number;
+}
+
+/** The first message of a connection. */
+export interface AuthRequest {
+  /** A JWT. */
+  token: string;
+  /** The session to go on with, and where its channels stand. */
+  resume?: { sessionId: string; channels: Record<string, ResumeChannel> };
+  /** WebSocket, JSON: several length-prefixed messages may come in one binary frame. */
+  batch?: boolean;
+  /** Name and version of the client software. */
+  client?: string;
+}
+
+/** A new token for a live connection; of the same user. */
+export interface AuthRefresh {
+  token: string;
+}
+
+/** Where a channel stands on the server. */
+export interface ResumedChannel {
+  epoch: string;
+  offset: number;
+  /** Everything after the client's offset follows; false: nothing of it does. */
+  recovered: boolean;
+}
+
+/** The answer to `auth_request` and `auth_refresh`. */
+export interface AuthResponse {
+  userId: string;
+  sessionId: string;
+  connectionId: string;
+  /** What carries the connection: `webtransport`, `quic`, `websocket` or `memory`. */
+  transport: string;
+  /** Seconds until the token expires; null: never. */
+  expiresIn: number | null;
+  /** The session of `resume` goes on; always true after `auth_refresh`. */
+  resumed: boolean;
+  /** Every channel the session is on, its inbox and `broadcast:all` among them. */
+  channels: Record<string, ResumedChannel>;
+  /** Channels of `resume` that the session is not on, and why. */
+  refused: Record<string, ErrorName>;
+  limits: {
+    /** Bytes of a message, without its length prefix. */
+    maxMessage: number;
+    /** Concurrent streams of the connection. */
+    maxStreams: number;
+    /** Channels of the session, beside its inbox and `broadcast:all`. */
+    maxChannels: number;
+    /** Bytes of a datagram; 0: there are none. */
+    maxDatagram: number;
+  };
+  /** Milliseconds. */
+  heartbeat: { interval: number; timeout: number };
+  /** Milliseconds since the epoch. */
+  serverTime: number;
+  /** Name of the server's node. */
+  node: string;
+}
+
+const tokenField = () =>
+  v.pipe(
+    v.string("a token"),
+    v.minLength(1, "a token"),
+    v.maxLength(MAX_TOKEN_LENGTH, `at most ${MAX_TOKEN_LENGTH} characters`),
+  );
+
+const resumeChannel: Schema<ResumeChannel> = shape({
+  epoch: epochField(),
+  offset: offsetField(),
+  lane: v.exactOptional(integer(0, LANES.document[1])),
+});
+
+// A lane that cannot carry the channel is refused here, so that nobody further in has to ask again.
+const resumeChannels = v.pipe(
+  perChannel(resumeChannel),
+  v.check(
+    (channels) =>
+      Object.entries(channels).every(([channel, { lane }]) =>
+        lane === undefined || lane === 0 || laneClass(lane) === classOfChannel(channel)
+      ),
+    "a lane that does not carry the channel",
+  ),
+);
+
+/** Checks `auth_request`. */
+export const authRequest: Schema<AuthRequest> = shape({
+  token: tokenField(),
+  resume: v.exactOptional(shape({ sessionId: token(64), channels: resumeChannels })),
+  batch: v.exactOptional(flag()),
+  client: v.exactOptional(
+    v.pipe(text(128), v.regex(/^[\x20-\x7e]*$/, "printable ASCII characters")),
+  ),
+});
+
+/** Checks `auth_refresh`. */
+export const authRefresh: Schema<AuthRefresh> = shape({ token: tokenField() });
+
+/** Checks `auth_response`. */
+export const authResponse: Schema<AuthResponse> = shape({
+  userId: userIdField(),
+  sessionId: token(64),
+  connectionId: token(64),
+  transport: token(32),
+  expiresIn: v.nullable(integer(0)),
+  resumed: flag(),
+  channels: perChannel(shape({ epoch: epochField(), offset: offsetField(), recovered: flag() })),
+  refused: perChannel(token(64) as Schema<ErrorName>),
+  limits: shape({
+    maxMessage: integer(1),
+    maxStreams: integer(0),
+    maxChannels: integer(0),
+    maxDatagram: integer(0),
+  }),
+  heartbeat: shape({ interval: integer(1), timeout: integer(1) }),
+  serverTime: integer(0),
+  node: token(128),
+});

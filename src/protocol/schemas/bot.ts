@@ -1,0 +1,86 @@
+/**
+ * `bot_command` goes to the connections of a bot, `bot_response` back to the session that asked.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import {
+  channelField,
+  type Content,
+  jsonField,
+  saying,
+  type Schema,
+  shape,
+  token,
+  userIdField,
+} from "./fields.ts";
+
+/** Longest name of a bot or command, in characters. */
+export const MAX_BOT_NAME_LENGTH = 64;
+
+/** A command to a bot. */
+export interface BotCommand {
+  /** The bot's name: the `bot` claim of its token. */
+  bot: string;
+  command: string;
+  /** Any JSON value. @default {} */
+  args: unknown;
+  /** The conversation it is about. */
+  channel?: string;
+}
+
+/** A command as the bot gets it. */
+export interface BotCommandDelivery extends BotCommand {
+  /** Who asks. */
+  from: string;
+  /** The session to answer: `to` of `bot_response`. */
+  session: string;
+}
+
+/** A bot's answer; `re` of its message is the `id` of the command. */
+export interface BotResponse extends Content {
+  /** The `session` of the command. */
+  to: string;
+  command?: string;
+}
+
+/** An answer as the asker gets it; `re` of its message is the `id` of the command. */
+export interface BotResponseDelivery extends Content {
+  bot: string;
+  /** The bot's user id. */
+  from: string;
+  command?: string;
+}
+
+const name = () => token(MAX_BOT_NAME_LENGTH);
+
+const COMMAND = {
+  bot: name(),
+  command: name(),
+  args: v.optional(jsonField(), () => ({})),
+  channel: v.exactOptional(channelField()),
+} as const;
+
+/** Checks `bot_command` as a client sends it; fills in `args`. */
+export const botCommand: Schema<BotCommand> = shape(COMMAND);
+
+/** Checks `bot_command` as a server sends it. */
+export const botCommandDelivery: Schema<BotCommandDelivery> = shape({
+  ...COMMAND,
+  from: userIdField(),
+  session: token(64),
+});
+
+/** Checks `bot_response` as a bot sends it. */
+export const botResponse: Schema<BotResponse> = saying({
+  to: token(64),
+  command: v.exactOptional(name()),
+});
+
+/** Checks `bot_response` as a server sends it. */
+export const botResponseDelivery: Schema<BotResponseDelivery> = saying({
+  bot: name(),
+  from: userIdField(),
+  command: v.exactOptional(name()),
+});

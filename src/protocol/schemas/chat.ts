@@ -1,0 +1,90 @@
+/**
+ * `chat_message` -> `message_ack`, and its delivery.
+ *
+ * @module
+ */
+
+import { isChannel } from "../channel.ts";
+import { ProtocolError } from "../errors.ts";
+import { isJson } from "../json.ts";
+import type { Payload } from "../message.ts";
+import {
+  channelField,
+  type Content,
+  epochField,
+  flag,
+  offsetField,
+  saying,
+  type Schema,
+  shape,
+  userIdField,
+} from "./fields.ts";
+
+/** A message to a channel. */
+export interface ChatMessage extends Content {
+  channel: string;
+}
+
+/** The message is committed. */
+export interface MessageAck {
+  channel: string;
+  offset: number;
+  epoch: string;
+  /** The id was known: this is the place of the first one, nothing new was kept. */
+  duplicate: boolean;
+}
+
+/** A kept message on its way to members of its channel. */
+export interface Delivery extends Content {
+  channel: string;
+  /** The sender's user id. */
+  from: string;
+  offset: number;
+  /** The offset of the message before it in this channel; 0: it is the first one. */
+  prev: number;
+}
+
+/** Checks `chat_message` as a client sends it. `parseChat` says the same, faster. */
+export const chatMessage: Schema<ChatMessage> = saying({ channel: channelField() });
+
+/** Checks `message_ack`. */
+export const messageAck: Schema<MessageAck> = shape({
+  channel: channelField(),
+  offset: offsetField(),
+  epoch: epochField(),
+  duplicate: flag(),
+});
+
+/** The fields of every delivery, beside what was said. */
+export const DELIVERY = {
+  channel: channelField(),
+  from: userIdField(),
+  offset: offsetField(),
+  prev: offsetField(),
+} as const;
+
+/** Checks `chat_message` as a server sends it. */
+export const chatDelivery: Schema<Delivery> = saying(DELIVERY);
+
+/** Checks `chat_message` by hand, because it runs for every message. Throws ProtocolError `bad_payload`. */
+export function parseChat(payload: Payload): ChatMessage {
+  const { channel, text, data } = payload;
+  if (typeof channel !== "string" || !isChannel(channel)) {
+    throw new ProtocolError(
+      "bad_payload",
+      "channel: a channel: namespace:name, at most 255 printable ASCII characters",
+    );
+  }
+  if (data === undefined) {
+    if (typeof text === "string") return { channel, text };
+    throw new ProtocolError(
+      "bad_payload",
+      text === undefined ? "exactly one of text and data" : "text: a text",
+    );
+  }
+  if (text !== undefined) throw new ProtocolError("bad_payload", "exactly one of text and data");
+  if (!isJson(data)) {
+    throw new ProtocolError("bad_payload", "data: a JSON value at most 32 levels deep, without bytes");
+  }
+  return { channel, data };
+}

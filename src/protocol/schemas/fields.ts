@@ -1,0 +1,163 @@
+/**
+ * The pieces payload schemas are made of. Every piece says in its message what is allowed and never repeats
+ * what was received: the text goes to the peer and into logs.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { isChannel, isUserId } from "../channel.ts";
+import { isJson, MAX_DATA_DEPTH } from "../json.ts";
+
+/** A schema whose result is a `T`, whatever comes in. */
+export type Schema<T> = v.GenericSchema<unknown, T>;
+
+/** What somebody said: exactly one of the two. */
+export interface Content {
+  /** Plain text. */
+  text?: string;
+  /** Any JSON value, at most 32 levels deep, without bytes. */
+  data?: unknown;
+}
+
+/** An object with these fields; others are ignored and left out of the result. */
+export function shape<const E extends v.ObjectEntries>(
+  entries: E,
+): v.ObjectSchema<E, v.ErrorMessage<v.ObjectIssue>> {
+  return v.object(entries, (issue) => issue.expected === "Object" ? "an object" : "missing");
+}
+
+/** 1 to `max` printable ASCII characters without spaces: ids, epochs, names. */
+export function token(max: number): Schema<string> {
+  const form = new RegExp(`^[\\x21-\\x7e]{1,${max}}$`);
+  const says = `1 to ${max} printable ASCII characters without spaces`;
+  return v.pipe(v.string(says), v.regex(form, says));
+}
+
+/** Any text of at most `max` characters (UTF-16 units). */
+export function text(max: number): Schema<string> {
+  return v.pipe(v.string("a text"), v.maxLength(max, `a text of at most ${max} characters`));
+}
+
+/** An integer from `min` to `max`. */
+export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): Schema<number> {
+  const says = `an integer from ${min} to ${max}`;
+  return v.custom<number>(
+    (n) => Number.isSafeInteger(n) && (n as number) >= min && (n as number) <= max,
+    says,
+  );
+}
+
+/** A number from `min` to `max`, not NaN. */
+export function number(min: number, max: number): Schema<number> {
+  return v.custom<number>(
+    (n) => typeof n === "number" && n >= min && n <= max,
+    `a number from ${min} to ${max}`,
+  );
+}
+
+/** `true` or `false`. */
+export function flag(): Schema<boolean> {
+  return v.boolean("true or false");
+}
+
+/** A channel name. */
+export function channelField(): Schema<string> {
+  return v.custom<string>(
+    (c) => typeof c === "string" && isChannel(c),
+    "a channel: namespace:name, at most 255 printable ASCII characters",
+  );
+}
+
+/** A user id. */
+export function userIdField(): Schema<string> {
+  return v.custom<string>(
+    (u) => typeof u === "string" && isUserId(u),
+    "a user id: 1 to 128 printable ASCII characters without spaces",
+  );
+}
+
+/** The epoch of a channel. */
+export function epochField(): Schema<string> {
+  return token(64);
+}
+
+/** A place in a channel; 0 is before the first message. */
+export function offsetField(): Schema<number> {
+  return integer(0);
+}
+
+/** Any JSON value at most 32 levels deep, without bytes. */
+export function jsonField(): Schema<unknown> {
+  return v.custom<unknown>(
+    (value) => isJson(value),
+    `a JSON value at most ${MAX_DATA_DEPTH} levels deep, without bytes`,
+  );
+}
+
+/** A JSON object: a token's `info`. */
+export function infoField(): Schema<Record<string, unknown>> {
+  return v.custom<Record<string, unknown>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value) && isJson(value),
+    "a JSON object",
+  );
+}
+
+/**
+ * Bytes at the top of a payload: bytes in MessagePack, base64 text (RFC 4648 §4, padded or not) in JSON.
+ * Yields bytes either way. `max` is the most bytes allowed.
+ */
+export function bytesField(max: number = Number.MAX_SAFE_INTEGER): Schema<Uint8Array> {
+  const says = max === Number.MAX_SAFE_INTEGER
+    ? "bytes, base64 in JSON"
+    : `at most ${max} bytes, base64 in JSON`;
+  return v.pipe(
+    v.unknown(),
+    v.rawTransform<unknown, Uint8Array>(({ dataset, addIssue, NEVER }) => {
+      const bytes = toBytes(dataset.value, max);
+      if (bytes !== undefined) return bytes;
+      addIssue({ message: says });
+      return NEVER;
+    }),
+  );
+}
+
+function toBytes(value: unknown, max: number): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value.length <= max ? value : undefined;
+  if (typeof value !== "string" || value.length > max * 4 / 3 + 4) return undefined;
+  try {
+    const bytes = Uint8Array.fromBase64(value);
+    return bytes.length <= max ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const CONTENT = {
+  text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
+  data: v.exactOptional(jsonField()),
+} as const;
+
+/** An object with these fields and exactly one of `text` and `data`. */
+export function saying<const E extends v.ObjectEntries>(
+  entries: E,
+): Schema<v.InferOutput<v.ObjectSchema<E, undefined>> & Content> {
+  const schema = v.pipe(
+    shape({ ...entries, ...CONTENT }) as v.GenericSchema<unknown, Content>,
+    v.check(
+      ({ text, data }) => (text === undefined) !== (data === undefined),
+      "exactly one of text and data",
+    ),
+  );
+  return schema as Schema<v.InferOutput<v.ObjectSchema<E, undefined>> & Content>;
+}
+
+/** An object whose keys are channels. */
+export function perChannel<T>(value: Schema<T>): Schema<Record<string, T>> {
+  return v.record(channelField() as v.GenericSchema<string, string>, value, "an object");
+}
+
+/** Only what was said, out of a payload that holds more. */
+export function contentOf(payload: Content): Content {
+  return payload.text !== undefined ? { text: payload.text } : { data: payload.data };
+}

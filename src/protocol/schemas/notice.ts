@@ -1,0 +1,98 @@
+/**
+ * What a server says of its own accord: `server_notice`, `error`, `close`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { ErrorName } from "../errors.ts";
+import { channelField, flag, integer, type Schema, shape, text, token } from "./fields.ts";
+
+/** The server is about to close every connection: move before `deadline`. */
+export interface DrainingNotice {
+  kind: "draining";
+  /** Milliseconds from now until the server closes the connection. */
+  deadline: number;
+}
+
+/** Deliveries of a channel stopped: subscribe again with the last offset, or read its history. */
+export interface DiscontinuityNotice {
+  kind: "discontinuity";
+  channel: string;
+  /** How many deliveries were thrown away. */
+  dropped: number;
+  reason: "slow_consumer";
+}
+
+/** The token is about to expire: send `auth_refresh`. */
+export interface TokenExpiringNotice {
+  kind: "token_expiring";
+  /** Seconds. */
+  expiresIn: number;
+}
+
+/** This client is asked to go to another node. */
+export interface MovedNotice {
+  kind: "moved_to";
+  /** Where to dial, by transport; a transport left out is not to be tried. */
+  urls: { webtransport?: string; quic?: string; websocket?: string };
+  /** Milliseconds from now until the server closes the connection. */
+  deadline: number;
+}
+
+/** `server_notice`. Clients ignore kinds they do not know. */
+export type ServerNotice = DrainingNotice | DiscontinuityNotice | TokenExpiringNotice | MovedNotice;
+
+/** `error`; `re` of its message says which message failed, where that can be told. */
+export interface ErrorPayload {
+  code: number;
+  name: ErrorName;
+  message: string;
+  /** The same message, sent again with the same id, may succeed later. */
+  temporary: boolean;
+  /** Milliseconds to wait before that. */
+  retryAfter?: number;
+}
+
+/** `close`: the connection ends right after it. */
+export interface Close {
+  code: number;
+  reason: string;
+  /** Whether to connect again. */
+  reconnect: boolean;
+}
+
+const url = () => v.exactOptional(text(2048));
+
+/** Checks `server_notice`. */
+export const serverNotice: Schema<ServerNotice> = v.variant("kind", [
+  shape({ kind: v.literal("draining"), deadline: integer(0) }),
+  shape({
+    kind: v.literal("discontinuity"),
+    channel: channelField(),
+    dropped: integer(0),
+    reason: v.literal("slow_consumer"),
+  }),
+  shape({ kind: v.literal("token_expiring"), expiresIn: integer(0) }),
+  shape({
+    kind: v.literal("moved_to"),
+    urls: shape({ webtransport: url(), quic: url(), websocket: url() }),
+    deadline: integer(0),
+  }),
+]);
+
+/** Checks `error`. */
+export const errorPayload: Schema<ErrorPayload> = shape({
+  code: integer(100, 999),
+  name: token(64) as Schema<ErrorName>,
+  message: text(1024),
+  temporary: flag(),
+  retryAfter: v.exactOptional(integer(0)),
+});
+
+/** Checks `close`. */
+export const close: Schema<Close> = shape({
+  code: integer(1000, 4999),
+  reason: text(1024),
+  reconnect: flag(),
+});

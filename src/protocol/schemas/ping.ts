@@ -1,0 +1,36 @@
+/**
+ * `ping` -> `pong`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { ProtocolError } from "../errors.ts";
+import type { Payload } from "../message.ts";
+import { number, type Schema, shape } from "./fields.ts";
+
+/** Longest round trip a client may report, in milliseconds. */
+export const MAX_RTT = 600_000;
+
+/** A sign of life. */
+export interface Ping {
+  /** Milliseconds the last round trip took, as the client measured it. */
+  rtt?: number;
+}
+
+/** The answer. */
+export type Pong = Record<never, never>;
+
+/** Checks `ping`. `parsePing` says the same, faster. */
+export const ping: Schema<Ping> = shape({ rtt: v.exactOptional(number(0, MAX_RTT)) });
+
+/** Checks `pong`. */
+export const pong: Schema<Pong> = shape({});
+
+/** Checks `ping` by hand, because it runs all the time. Throws ProtocolError `bad_payload`. */
+export function parsePing(payload: Payload): Ping {
+  const { rtt } = payload;
+  if (rtt === undefined) return {};
+  if (typeof rtt === "number" && rtt >= 0 && rtt <= MAX_RTT) return { rtt };
+  throw new ProtocolError("bad_payload", `rtt: a number from 0 to ${MAX_RTT}`);
+}

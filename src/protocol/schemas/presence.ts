@@ -1,0 +1,84 @@
+/**
+ * Who is there: `presence`, `client_list`, and the pushes `user_online` and `user_offline`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { channelField, infoField, integer, type Schema, shape, userIdField } from "./fields.ts";
+
+/** Asks who is on a channel. */
+export interface Presence {
+  channel: string;
+}
+
+/** Asks who is connected; needs the right `client_list`. */
+export type ClientList = Record<never, never>;
+
+/** A user and how many sessions it has there. */
+export interface PresentUser {
+  userId: string;
+  sessions: number;
+  /** The `info` claim of its token. */
+  info?: Record<string, unknown>;
+}
+
+/** The answer to `presence`. */
+export interface PresenceResponse {
+  channel: string;
+  users: PresentUser[];
+}
+
+/** The answer to `client_list`. */
+export interface ClientListResponse {
+  users: PresentUser[];
+  /** How many users there are, when `users` is cut short. */
+  total: number;
+}
+
+/** The first session of a user has come to a channel. */
+export interface UserOnline {
+  channel: string;
+  userId: string;
+  info?: Record<string, unknown>;
+}
+
+/** The last session of a user has left a channel. */
+export interface UserOffline {
+  channel: string;
+  userId: string;
+}
+
+const presentUser = shape({
+  userId: userIdField(),
+  sessions: integer(1),
+  info: v.exactOptional(infoField()),
+});
+
+/** Checks `presence`. */
+export const presence: Schema<Presence> = shape({ channel: channelField() });
+
+/** Checks `client_list`. */
+export const clientList: Schema<ClientList> = shape({});
+
+/** Checks `presence_response`. */
+export const presenceResponse: Schema<PresenceResponse> = shape({
+  channel: channelField(),
+  users: v.array(presentUser, "an array"),
+});
+
+/** Checks `client_list_response`. */
+export const clientListResponse: Schema<ClientListResponse> = shape({
+  users: v.array(presentUser, "an array"),
+  total: integer(0),
+});
+
+/** Checks `user_online`. */
+export const userOnline: Schema<UserOnline> = shape({
+  channel: channelField(),
+  userId: userIdField(),
+  info: v.exactOptional(infoField()),
+});
+
+/** Checks `user_offline`. */
+export const userOffline: Schema<UserOffline> = shape({ channel: channelField(), userId: userIdField() });

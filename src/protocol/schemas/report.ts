@@ -1,0 +1,38 @@
+/**
+ * `client_report`: what a client tells about its own experience. No reply.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { flag, integer, number, type Schema, shape } from "./fields.ts";
+import { MAX_RTT } from "./ping.ts";
+
+/** Transports a client may have failed on; a fixed list, because it becomes a metric's label. */
+export const REPORTED_TRANSPORTS = ["webtransport", "quic", "websocket"] as const;
+
+/** A client's report; every field is optional. */
+export interface Report {
+  /** It came here because this transport failed. */
+  fallbackFrom?: typeof REPORTED_TRANSPORTS[number];
+  /** Milliseconds from the first dial to the first `auth_response`. */
+  connectTime?: number;
+  /** Connections since the session began, without the first. */
+  reconnects?: number;
+  /** Share of datagrams lost, 0 to 1. */
+  loss?: number;
+  /** Milliseconds of round trip. */
+  rtt?: number;
+  /** The network changed and the connection did not survive it. */
+  migrationFailed?: boolean;
+}
+
+/** Checks `client_report`. */
+export const report: Schema<Report> = shape({
+  fallbackFrom: v.exactOptional(v.picklist(REPORTED_TRANSPORTS, `one of ${REPORTED_TRANSPORTS.join(", ")}`)),
+  connectTime: v.exactOptional(number(0, 86_400_000)),
+  reconnects: v.exactOptional(integer(0)),
+  loss: v.exactOptional(number(0, 1)),
+  rtt: v.exactOptional(number(0, MAX_RTT)),
+  migrationFailed: v.exactOptional(flag()),
+});

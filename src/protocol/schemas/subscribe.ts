@@ -1,0 +1,60 @@
+/**
+ * `subscribe` -> `subscribed`, `unsubscribe` -> `unsubscribed`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { channelField, epochField, flag, offsetField, type Schema, shape, token } from "./fields.ts";
+
+/** Joins a channel; its deliveries travel on the lane this came on. */
+export interface Subscribe {
+  channel: string;
+  /** The last message the client has: everything after it follows, when it is still kept. */
+  since?: { epoch: string; offset: number };
+}
+
+/** The answer to `subscribe`. */
+export interface Subscribed {
+  channel: string;
+  epoch: string;
+  /** The last message of the channel now; 0: none. */
+  offset: number;
+  /** Everything after `since` follows. False without `since`, and when the gap is longer than the history. */
+  recovered: boolean;
+}
+
+/** Leaves a channel. */
+export interface Unsubscribe {
+  channel: string;
+}
+
+/** The answer to `unsubscribe`; without `re` the server ended the subscription. */
+export interface Unsubscribed {
+  channel: string;
+  /** Why, when the server did it: an error name. */
+  reason?: string;
+}
+
+/** Checks `subscribe`. */
+export const subscribe: Schema<Subscribe> = shape({
+  channel: channelField(),
+  since: v.exactOptional(shape({ epoch: epochField(), offset: offsetField() })),
+});
+
+/** Checks `subscribed`. */
+export const subscribed: Schema<Subscribed> = shape({
+  channel: channelField(),
+  epoch: epochField(),
+  offset: offsetField(),
+  recovered: flag(),
+});
+
+/** Checks `unsubscribe`. */
+export const unsubscribe: Schema<Unsubscribe> = shape({ channel: channelField() });
+
+/** Checks `unsubscribed`. */
+export const unsubscribed: Schema<Unsubscribed> = shape({
+  channel: channelField(),
+  reason: v.exactOptional(token(64)),
+});
