@@ -53,6 +53,8 @@ export interface Membership {
   detach(client: Client): void;
   /** The session is over: presence ends. */
   leave(client: Client): void;
+  /** The client does not keep up with `channel`: it gets nothing of it until it subscribes again. */
+  stopChannel(client: Client, channel: string): void;
   /** The token was refreshed: channels it no longer allows are left; returns their names. */
   refresh(client: Client, principal: Principal): readonly string[];
 }
@@ -150,7 +152,7 @@ export interface Observer {
   resumed(kind: TransportKind, outcome: "resumed" | "expired" | "replaced"): void;
   /** Milliseconds from a frame's arrival to its answer being queued; sampled. */
   handled(kind: TransportKind, ms: number): void;
-  /** Milliseconds of round trip, as the client measured it. */
-  rtt(kind: TransportKind, ms: number): void;
-  report(kind: TransportKind, report: ClientReport): void;
+  /** Milliseconds of round trip, as the client measured it. `connectionId` is for diagnostic lines. */
+  rtt(kind: TransportKind, ms: number, connectionId?: string): void;
+  report(kind: TransportKind, report: ClientReport, connectionId?: string): void;
 }
