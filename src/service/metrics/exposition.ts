@@ -50,7 +50,7 @@ export class Exposition {
         collect() {
           this.reset();
           // Without its source a series is left out: the 0 that a reset leaves would be a lie.
-          this.remove();
+          if (series.labels.length === 0) this.remove();
           for (const [labels, value] of read()) this.set(labelsOf(labels), value);
         },
       });
