@@ -1,0 +1,433 @@
+/**
+ * The life of one connection: handshake, messages in, messages out, heartbeat, end. Which transport carries
+ * it, and what its messages mean, is not known here.
+ *
+ * @module
+ */
+
+import {
+  classOfType,
+  CloseError,
+  type CloseName,
+  CLOSES,
+  decodeFrame,
+  decodeText,
+  Encoded,
+  ERRORS,
+  laneAllows,
+  LANES,
+  type Message,
+  type Payload,
+  type Principal,
+  ProtocolError,
+  shouldReconnect,
+  uuidv7,
+} from "../protocol/mod.ts";
+import type { Client, Context } from "../router/types.ts";
+import type { Arrival, ConnectionSink, MessageConnection, TransportClose } from "../transport/contract.ts";
+import type { Authenticator, ClientReport, Membership, Observer, SessionSettings } from "./contract.ts";
+import { authenticate, refresh } from "./handshake.ts";
+import { RateLimit } from "./limits.ts";
+import { Outbox } from "./outbox.ts";
+
+/** Frames that cannot be decoded before the connection is ended. */
+const MAX_MALFORMED = 10;
+/** Messages refused for their rate before the connection is ended. */
+const MAX_REFUSED = 100;
+/** Handlers at work at once on one connection before reading pauses. */
+const MAX_PENDING = 256;
+/** Longest pause for a rate, in milliseconds: the next message is charged anew. */
+const MAX_PAUSE = 2000;
+/** One message in so many has its handling timed. */
+const SAMPLE = 16;
+
+/** What connections share. */
+export interface Host {
+  readonly settings: SessionSettings;
+  readonly authenticator: Authenticator;
+  readonly membership: Membership;
+  readonly observer: Observer;
+  /** The name of this node, told to clients. */
+  readonly node: string;
+  dispatch(context: Context): void | Promise<void>;
+  /** Gives the connection its session: the one it asks to resume, when that is the user's, or a new one. */
+  claim(
+    connection: ClientConnection,
+    principal: Principal,
+    resume: string | undefined,
+  ): { sessionId: string; resumed: boolean };
+  /** The bucket of the user's rate. */
+  userRate(userId: string): RateLimit;
+  /** The connection has ended. */
+  ended(connection: ClientConnection, info: TransportClose): void;
+}
+
+/** Where a connection stands. */
+export type ConnectionState = "new" | "authenticating" | "open" | "closing" | "closed";
+
+/** One client connection. */
+export class ClientConnection implements ConnectionSink, Client {
+  readonly connectionId: string = uuidv7();
+  readonly connectedAt: number = Date.now();
+  readonly connection: MessageConnection;
+  readonly host: Host;
+  readonly settings: SessionSettings;
+  readonly outbox: Outbox;
+  state: ConnectionState = "new";
+  sessionId = "";
+  #principal: Principal | undefined;
+  /** Milliseconds since the epoch. */
+  lastReceivedAt: number = this.connectedAt;
+  /** Milliseconds, as the client measured it; -1 when it has not told. */
+  rtt = -1;
+  /** Whether the client has been told that its token ends soon. */
+  tokenNoticeSent = false;
+  #preAuthBytes = 0;
+  #formKnown = false;
+  #malformed = 0;
+  #refused = 0;
+  #pending = 0;
+  #drained: PromiseWithResolvers<void> | undefined;
+  #counter = 0;
+  #rate: RateLimit;
+  #userRate: RateLimit | undefined;
+  #end: Promise<void> | undefined;
+
+  constructor(connection: MessageConnection, host: Host) {
+    this.connection = connection;
+    this.host = host;
+    this.settings = host.settings;
+    this.#rate = new RateLimit(this.settings.rates.connection, this.connectedAt);
+    this.outbox = new Outbox(this.settings.maxOutbox, () => connection.wire.form, {
+      stopped: (channel, dropped) => this.#channelStopped(channel, dropped),
+      dropped: (grade, count) => host.observer.dropped(this.transport, grade, count),
+      overflow: () => this.end("slow_consumer"),
+    });
+  }
+
+  get transport(): MessageConnection["kind"] {
+    return this.connection.kind;
+  }
+
+  get principal(): Principal {
+    if (this.#principal === undefined) throw new Error("the connection is not authenticated");
+    return this.#principal;
+  }
+
+  /** The user, once known. */
+  get userId(): string | undefined {
+    return this.#principal?.userId;
+  }
+
+  /** Begins to read. */
+  start(): void {
+    this.connection.start(this, this.outbox);
+  }
+
+  /** The token was accepted. */
+  accept(principal: Principal): void {
+    if (this.#principal === undefined) this.#userRate = this.host.userRate(principal.userId);
+    this.#principal = principal;
+    this.tokenNoticeSent = false;
+  }
+
+  // --- in ---
+
+  frame(data: Uint8Array | string, arrival: Arrival): void | Promise<void> {
+    if (this.state === "closing" || this.state === "closed") return;
+    const now = Date.now();
+    this.lastReceivedAt = now;
+    const started = ++this.#counter % SAMPLE === 0 ? performance.now() : 0;
+    if (this.state !== "open") {
+      this.#preAuthBytes += data.length;
+      if (this.#preAuthBytes > this.settings.preAuth.maxBytes) {
+        return this.end(
+          "bad_request",
+          `more than ${this.settings.preAuth.maxBytes} bytes before authentication`,
+        );
+      }
+    }
+    let message: Message;
+    try {
+      message = this.#decode(data);
+    } catch (error) {
+      return this.#undecodable(error, arrival);
+    }
+    if (arrival.overflow) return this.#refuse(message);
+    if (this.state !== "open") return this.#beforeAuth(message, arrival);
+    const pause = Math.max(
+      this.#rate.charge(data.length, now),
+      this.#userRate?.charge(data.length, now) ?? 0,
+    );
+    this.#handle(message, arrival, started);
+    if (pause > 0) return new Promise((resolve) => setTimeout(resolve, Math.min(pause, MAX_PAUSE)));
+    if (this.#pending >= MAX_PENDING) return (this.#drained ??= Promise.withResolvers<void>()).promise;
+    this.#refused = 0;
+  }
+
+  failed(error: unknown, stage: string): void {
+    if (this.state === "closing" || this.state === "closed") return;
+    if (error instanceof CloseError) return this.end(error.close, error.message);
+    if (error instanceof ProtocolError) return this.#sendError(error, undefined, 0);
+    this.host.observer.log("warn", "connection failure", { ...this.logFields(), stage, error });
+  }
+
+  migrated(from: string, to: string): void {
+    this.host.observer.migrated(this.transport);
+    this.host.observer.log("info", "connection migrated", { ...this.logFields(), from, to });
+  }
+
+  closed(info: TransportClose): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.outbox.clear();
+    this.#drained?.resolve();
+    this.host.ended(this, info);
+  }
+
+  // --- out ---
+
+  send(message: Encoded, lane: number): void {
+    if (this.state !== "open") return;
+    const at = this.connection.laneOrControl(lane);
+    const { channel, offset } = message.message.payload;
+    if (typeof offset === "number" && typeof channel === "string") {
+      this.outbox.pushDelivery(message, at, channel);
+    } else this.outbox.push(message, at);
+    this.connection.wake(at);
+  }
+
+  sendEphemeral(message: Encoded, lane: number): void {
+    if (this.state !== "open") return;
+    if (this.connection.maxDatagramSize > 0 && this.connection.sendDatagram(message)) return;
+    const { channel, from, userId } = message.message.payload;
+    const at = this.connection.laneOrControl(lane);
+    // typing_stop replaces typing_start, user_offline replaces user_online: only the last one counts.
+    const family = message.message.type.slice(0, message.message.type.indexOf("_"));
+    if (this.outbox.pushEphemeral(message, at, `${family} ${channel} ${from ?? userId}`)) {
+      this.connection.wake(at);
+    }
+  }
+
+  /** Sends a reply or a notice: never dropped. */
+  push(type: string, payload: Payload, lane = 0, re?: string): void {
+    if (this.state === "closed") return;
+    const at = this.connection.laneOrControl(lane);
+    const message: Message = re === undefined
+      ? { type, id: uuidv7(), timestamp: Date.now(), payload }
+      : { type, id: uuidv7(), timestamp: Date.now(), re, payload };
+    this.outbox.push(new Encoded(message), at);
+    this.connection.wake(at);
+  }
+
+  /** Ends the connection with a close of the table: announced on lane 0, then by the transport. */
+  end(close: CloseName, detail?: string): void {
+    if (this.state === "closing" || this.state === "closed") return;
+    const { code, reason } = CLOSES[close];
+    const { observer } = this.host;
+    if (close !== "normal" && close !== "shutdown") observer.error(this.transport, close);
+    observer.log(close === "normal" ? "debug" : "info", "connection ending", {
+      ...this.logFields(),
+      code,
+      reason,
+      detail,
+    });
+    this.push("close", { code, reason: detail ?? reason, reconnect: shouldReconnect(code) });
+    this.state = "closing";
+    this.#end = this.connection.close(code, reason).catch((error) => {
+      observer.log("warn", "connection did not end cleanly", { ...this.logFields(), error });
+      this.connection.abort();
+    });
+  }
+
+  /** Resolves once an `end` has been carried out. */
+  ending(): Promise<void> {
+    return this.#end ?? Promise.resolve();
+  }
+
+  /** What identifies the connection in a log line. */
+  logFields(): Record<string, unknown> {
+    return {
+      connection: this.connectionId,
+      session: this.sessionId || undefined,
+      user: this.userId,
+      transport: this.transport,
+      remote: this.connection.remoteAddress,
+    };
+  }
+
+  /** What the client tells about itself. */
+  report(report: ClientReport): void {
+    const { observer } = this.host;
+    const { thresholds } = this.settings;
+    if (report.rtt !== undefined) {
+      this.rtt = report.rtt;
+      observer.rtt(this.transport, report.rtt);
+      if (report.rtt > thresholds.rtt) {
+        observer.log("warn", "high latency", {
+          ...this.logFields(),
+          rtt: report.rtt,
+          threshold: thresholds.rtt,
+        });
+      }
+    }
+    if (report.loss !== undefined && report.loss > thresholds.loss) {
+      observer.log("warn", "high loss", {
+        ...this.logFields(),
+        loss: report.loss,
+        threshold: thresholds.loss,
+      });
+    }
+    observer.report(this.transport, report);
+  }
+
+  // --- inside ---
+
+  #decode(data: Uint8Array | string): Message {
+    if (typeof data === "string") {
+      const message = decodeText(data);
+      this.#formKnown = true;
+      return message;
+    }
+    const { message, form } = decodeFrame(data);
+    if (!this.#formKnown) {
+      this.#formKnown = true;
+      this.connection.wire.form = form;
+      this.connection.wire.batch = true;
+    }
+    return message;
+  }
+
+  #undecodable(error: unknown, arrival: Arrival): void {
+    this.host.observer.error(this.transport, error instanceof ProtocolError ? error.error : "internal");
+    // A datagram is nobody's promise: what cannot be read is gone.
+    if (arrival.datagram) return;
+    if (++this.#malformed >= MAX_MALFORMED) return this.end("bad_request", "too many malformed messages");
+    this.#sendError(
+      error instanceof ProtocolError ? error : new ProtocolError("bad_request"),
+      undefined,
+      arrival.lane,
+      false,
+    );
+  }
+
+  #beforeAuth(message: Message, arrival: Arrival): void | Promise<void> {
+    if (arrival.datagram) return;
+    if (message.type === "ping") return this.push("pong", {}, 0, message.id);
+    if (message.type !== "auth_request" || this.state !== "new") {
+      return this.#sendError(new ProtocolError("unauthorized"), message.id, 0);
+    }
+    return authenticate(this, message).catch((error) => this.#answer(error, message, 0));
+  }
+
+  #handle(message: Message, arrival: Arrival, started: number): void {
+    const { type, payload } = message;
+    const channel = typeof payload.channel === "string" ? payload.channel : undefined;
+    const lane = this.transport === "websocket" ? LANES[classOfType(type, channel)][0] : arrival.lane;
+    try {
+      if (!arrival.datagram && lane !== 0 && !laneAllows(lane, type, channel)) {
+        throw new ProtocolError("wrong_lane");
+      }
+      if (type === "auth_refresh") {
+        return void refresh(this, message, lane).catch((error) => this.#answer(error, message, lane));
+      }
+      if (type === "auth_request") {
+        throw new ProtocolError("bad_request", "already authenticated: use auth_refresh");
+      }
+      const done = this.host.dispatch(new MessageContext(this, message, lane, arrival));
+      if (done === undefined) {
+        if (started > 0) this.host.observer.handled(this.transport, performance.now() - started);
+      } else {
+        this.#pending++;
+        void this.#finish(done, message, lane, started);
+      }
+    } catch (error) {
+      if (arrival.datagram) {
+        this.host.observer.error(this.transport, error instanceof ProtocolError ? error.error : "internal");
+      } else this.#answer(error, message, lane);
+    }
+  }
+
+  async #finish(done: Promise<void>, message: Message, lane: number, started: number): Promise<void> {
+    try {
+      await done;
+      if (started > 0) this.host.observer.handled(this.transport, performance.now() - started);
+    } catch (error) {
+      this.#answer(error, message, lane);
+    } finally {
+      if (--this.#pending < MAX_PENDING / 2 && this.#drained !== undefined) {
+        this.#drained.resolve();
+        this.#drained = undefined;
+      }
+    }
+  }
+
+  #answer(error: unknown, message: Message, lane: number): void {
+    if (error instanceof CloseError) return this.end(error.close, error.message);
+    if (error instanceof ProtocolError) return this.#sendError(error, message.id, lane);
+    this.host.observer.log("error", "handler failed", { ...this.logFields(), type: message.type, error });
+    this.#sendError(new ProtocolError("internal"), message.id, lane);
+  }
+
+  #refuse(message: Message): void {
+    this.host.observer.dropped(this.transport, "refused", 1);
+    if (++this.#refused > MAX_REFUSED) return this.end("rate_limited");
+    this.#sendError(new ProtocolError("rate_limited"), message.id, 0, true, MAX_PAUSE);
+  }
+
+  #sendError(
+    error: ProtocolError,
+    re: string | undefined,
+    lane: number,
+    count = true,
+    retryAfter?: number,
+  ): void {
+    if (count) this.host.observer.error(this.transport, error.error);
+    const payload: Payload = {
+      code: error.code,
+      name: error.error,
+      message: error.message,
+      temporary: ERRORS[error.error].temporary,
+    };
+    if (retryAfter !== undefined) payload.retryAfter = retryAfter;
+    this.push("error", payload, lane, re);
+  }
+
+  #channelStopped(channel: string, dropped: number): void {
+    this.host.membership.stopChannel(this, channel);
+    this.host.observer.dropped(this.transport, "channel", dropped);
+    this.host.observer.log("warn", "channel stopped for a slow consumer", {
+      ...this.logFields(),
+      channel,
+      dropped,
+    });
+    this.push("server_notice", { kind: "discontinuity", channel, dropped, reason: "slow_consumer" });
+  }
+}
+
+class MessageContext implements Context {
+  constructor(
+    readonly client: ClientConnection,
+    readonly message: Message,
+    readonly lane: number,
+    readonly arrival: Arrival,
+  ) {}
+
+  get datagram(): boolean {
+    return this.arrival.datagram;
+  }
+
+  get early(): boolean {
+    return this.arrival.early;
+  }
+
+  reply(type: string, payload: Payload): void {
+    const { client } = this;
+    if (this.arrival.datagram) {
+      const message = { type, id: uuidv7(), timestamp: Date.now(), re: this.message.id, payload };
+      client.connection.sendDatagram(new Encoded(message));
+      return;
+    }
+    client.push(type, payload, this.lane, this.message.id);
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Connections and sessions: handshake, limits, heartbeat, outbox, resume.
+ *
+ * @module
+ */
+
+export { ClientConnection } from "./connection.ts";
+export * from "./contract.ts";
+export { Sessions, type SessionsOptions } from "./sessions.ts";

@@ -1,0 +1,242 @@
+/**
+ * What waits for one connection: a bounded queue per lane, taken from by the transport when it can write.
+ * When the peer is slow it is handled in grades: what is ephemeral is coalesced, then dropped, then the channel
+ * that holds most is stopped, and only when even that is not enough the connection ends.
+ *
+ * @module
+ */
+
+import { type Encoded, type Form, laneClass, lanePriority } from "../protocol/mod.ts";
+import type { OutboxSource, Queued } from "../transport/contract.ts";
+
+/** What an outbox tells its session. */
+export interface OutboxEvents {
+  /** `channel` was stopped: `dropped` of its messages are gone, and no more are to be sent. */
+  stopped(channel: string, dropped: number): void;
+  /** Ephemeral messages were replaced by newer ones, or dropped. */
+  dropped(grade: "coalesced" | "ephemeral", count: number): void;
+  /** Even without any channel it is full: the connection has to end. */
+  overflow(): void;
+}
+
+interface Item extends Queued {
+  /** The channel whose delivery this is; `undefined` for replies and notices, which are never dropped. */
+  readonly channel: string | undefined;
+}
+
+interface LaneQueue {
+  readonly lane: number;
+  readonly priority: number;
+  items: Item[];
+  head: number;
+}
+
+/** Share of the bound from which on nothing ephemeral is taken in. */
+const EPHEMERAL_SHARE = 0.5;
+/** Bytes above the bound that replies and notices may still use. */
+const RESERVE = 1.25;
+
+/** The outbox of one connection. */
+export class Outbox implements OutboxSource {
+  readonly #lanes = new Map<number, LaneQueue>();
+  /** By descending priority. */
+  #order: LaneQueue[] = [];
+  readonly #ephemeral = new Map<string, Item>();
+  readonly #events: OutboxEvents;
+  #max: number;
+  #bytes = 0;
+  #count = 0;
+  #form: () => Form;
+
+  /** Holds at most about `max` bytes. */
+  constructor(max: number, form: () => Form, events: OutboxEvents) {
+    this.#max = max;
+    this.#form = form;
+    this.#events = events;
+  }
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Messages that wait. */
+  get length(): number {
+    return this.#count;
+  }
+
+  /** A reply or notice: never dropped. */
+  push(message: Encoded, lane: number): void {
+    this.#add(message, lane, undefined);
+    if (this.#bytes > this.#max * RESERVE) this.#relieve();
+    if (this.#bytes > this.#max * RESERVE) this.#events.overflow();
+  }
+
+  /** A channel's message; the channel is stopped when the peer does not keep up. */
+  pushDelivery(message: Encoded, lane: number, channel: string): void {
+    this.#add(message, lane, channel);
+    if (this.#bytes > this.#max) this.#relieve();
+  }
+
+  /** Something that only its newest value counts of: a newer one with the same `key` replaces it. False when it was dropped. */
+  pushEphemeral(message: Encoded, lane: number, key: string): boolean {
+    const older = this.#ephemeral.get(key);
+    if (older !== undefined) {
+      this.#bytes -= older.size;
+      this.#count--;
+      this.#ephemeral.delete(key);
+      this.#events.dropped("coalesced", 1);
+    }
+    const size = message.size(this.#form());
+    if (this.#bytes + size > this.#max * EPHEMERAL_SHARE) {
+      this.#events.dropped("ephemeral", 1);
+      return false;
+    }
+    this.#ephemeral.set(key, { message, lane, size, channel: undefined });
+    this.#bytes += size;
+    this.#count++;
+    return true;
+  }
+
+  take(lane?: number): Queued | undefined {
+    const item = lane === undefined
+      ? this.#takeFirst()
+      : this.#takeFrom(this.#lanes.get(lane)) ?? this.#takeEphemeral(lane);
+    if (item !== undefined) {
+      this.#bytes -= item.size;
+      this.#count--;
+    }
+    return item;
+  }
+
+  reroute(lane: number): void {
+    if (lane === 0) return;
+    const queue = this.#lanes.get(lane);
+    if (queue !== undefined) {
+      this.#lanes.delete(lane);
+      this.#order = this.#order.filter((other) => other !== queue);
+      if (queue.head < queue.items.length) {
+        const control = this.#queue(0);
+        for (let i = queue.head; i < queue.items.length; i++) {
+          control.items.push({ ...queue.items[i]!, lane: 0 });
+        }
+      }
+    }
+    for (const [key, item] of this.#ephemeral) {
+      if (item.lane === lane) this.#ephemeral.set(key, { ...item, lane: 0 });
+    }
+  }
+
+  /** Drops everything: the connection is gone. */
+  clear(): void {
+    this.#lanes.clear();
+    this.#order = [];
+    this.#ephemeral.clear();
+    this.#bytes = 0;
+    this.#count = 0;
+  }
+
+  #add(message: Encoded, lane: number, channel: string | undefined): void {
+    const size = message.size(this.#form());
+    this.#queue(lane).items.push({ message, lane, size, channel });
+    this.#bytes += size;
+    this.#count++;
+  }
+
+  #queue(lane: number): LaneQueue {
+    let queue = this.#lanes.get(lane);
+    if (queue === undefined) {
+      queue = { lane, priority: lanePriority(lane), items: [], head: 0 };
+      this.#lanes.set(lane, queue);
+      this.#order.push(queue);
+      this.#order.sort((a, b) => b.priority - a.priority);
+    }
+    return queue;
+  }
+
+  #takeFrom(queue: LaneQueue | undefined): Item | undefined {
+    if (queue === undefined || queue.head >= queue.items.length) return undefined;
+    const item = queue.items[queue.head]!;
+    queue.head++;
+    if (queue.head === queue.items.length) {
+      queue.items = [];
+      queue.head = 0;
+    } else if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
+      queue.items = queue.items.slice(queue.head);
+      queue.head = 0;
+    }
+    return item;
+  }
+
+  #takeFirst(): Item | undefined {
+    for (const queue of this.#order) {
+      const item = this.#takeFrom(queue);
+      if (item !== undefined) return item;
+    }
+    return this.#takeEphemeral();
+  }
+
+  #takeEphemeral(lane?: number): Item | undefined {
+    if (this.#ephemeral.size === 0) return undefined;
+    for (const [key, item] of this.#ephemeral) {
+      if (lane === undefined || item.lane === lane) {
+        this.#ephemeral.delete(key);
+        return item;
+      }
+    }
+    return undefined;
+  }
+
+  /** Grade two: everything ephemeral goes. Grade three: channels are stopped, those that hold most first, until half is free. */
+  #relieve(): void {
+    if (this.#ephemeral.size > 0) {
+      for (const item of this.#ephemeral.values()) this.#bytes -= item.size;
+      this.#count -= this.#ephemeral.size;
+      this.#events.dropped("ephemeral", this.#ephemeral.size);
+      this.#ephemeral.clear();
+    }
+    if (this.#bytes <= this.#max) return;
+    const held = new Map<string, number>();
+    for (const queue of this.#order) {
+      for (let i = queue.head; i < queue.items.length; i++) {
+        const { channel, size } = queue.items[i]!;
+        if (channel !== undefined) held.set(channel, (held.get(channel) ?? 0) + size);
+      }
+    }
+    const most = [...held].sort((a, b) => b[1] - a[1]);
+    for (const [channel] of most) {
+      if (this.#bytes <= this.#max / 2) return;
+      this.#events.stopped(channel, this.#drop(channel));
+    }
+  }
+
+  #drop(channel: string): number {
+    let dropped = 0;
+    for (const queue of this.#order) {
+      const kept: Item[] = [];
+      for (let i = queue.head; i < queue.items.length; i++) {
+        const item = queue.items[i]!;
+        if (item.channel === channel) {
+          dropped++;
+          this.#bytes -= item.size;
+          this.#count--;
+        } else {
+          kept.push(item);
+        }
+      }
+      queue.items = kept;
+      queue.head = 0;
+    }
+    return dropped;
+  }
+}
+
+/** Whether a lane number is one a peer may name. */
+export function isLane(lane: number): boolean {
+  try {
+    laneClass(lane);
+    return true;
+  } catch {
+    return false;
+  }
+}
