@@ -1,0 +1,1 @@
+export { type Config, type ConfigInput, ConfigSchema, type Namespace } from "./schema/mod.ts";

@@ -1,0 +1,124 @@
+/**
+ * Settings of channels, of the engine, and of what operators see.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { about, choice, duration, flag, integer } from "../setting.ts";
+
+const fields = {
+  historySize: integer(0, 1_000_000, "Messages kept for each channel; 0 keeps none."),
+  historyAge: duration(0, 365 * 86_400_000, "How long a message is kept."),
+  presence: flag("Whether clients may ask who is on a channel."),
+  joinLeave: flag("Whether members of a channel are told who comes and goes."),
+  maxSubscribers: integer(
+    0,
+    1_000_000,
+    "Sessions on this node that may be subscribed to one channel; 0 is no limit.",
+  ),
+};
+
+const fallback = v.strictObject({
+  historySize: v.optional(fields.historySize, 1000),
+  historyAge: v.optional(fields.historyAge, "24h"),
+  presence: v.optional(fields.presence, true),
+  joinLeave: v.optional(fields.joinLeave, true),
+  maxSubscribers: v.optional(fields.maxSubscribers, 0),
+});
+
+const namespace = v.strictObject({
+  historySize: v.optional(fields.historySize),
+  historyAge: v.optional(fields.historyAge),
+  presence: v.optional(fields.presence),
+  joinLeave: v.optional(fields.joinLeave),
+  maxSubscribers: v.optional(fields.maxSubscribers),
+});
+
+/** How a namespace's channels behave. Times in milliseconds. */
+export type Namespace = v.InferOutput<typeof fallback>;
+
+/** Names a namespace may have: what stands before the first `:` of a channel. */
+export const NAMESPACE = /^[a-z][a-z0-9_-]{0,31}$/;
+
+/**
+ * `namespaces`: `default` holds for channels of every namespace that has no entry, and for what an entry
+ * leaves out. After parsing every entry is complete, and the object has no prototype: names come from clients.
+ */
+export const namespaces = v.pipe(
+  v.objectWithRest({ default: v.optional(fallback, {}) }, namespace),
+  v.transform((given): { default: Namespace; [name: string]: Namespace } => {
+    const complete: { default: Namespace; [name: string]: Namespace } = Object.create(null);
+    complete.default = given.default;
+    for (const [name, own] of Object.entries(given)) {
+      if (name === "default") continue;
+      const merged: Record<string, unknown> = { ...given.default };
+      for (const [key, value] of Object.entries(own)) if (value !== undefined) merged[key] = value;
+      complete[name] = merged as Namespace;
+    }
+    return complete;
+  }),
+);
+
+/** `engine`: what keeps messages. */
+export const engine = v.strictObject({
+  kind: v.optional(
+    choice(["memory"], "What keeps messages. `memory` loses them with the process.", { restart: true }),
+    "memory",
+  ),
+  dedupeWindow: v.optional(
+    duration(
+      1000,
+      86_400_000,
+      "How long the id of a published message is known: sent again, it has no second effect.",
+    ),
+    "2m",
+  ),
+});
+
+/** `api`: the server API. */
+export const api = v.strictObject({
+  keys: v.optional(
+    about(
+      v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{16,256}$/))),
+      "list",
+      "a list of keys of 16 to 256 printable ASCII characters",
+      "Keys for `/api`, `/metrics`, `/stats` and `/admin`, given as `X-API-Key` or `Authorization: Bearer`. Without any, these are only on `http.internal`.",
+      { secret: true },
+    ),
+    [],
+  ),
+});
+
+/** `metrics`: who may read figures. */
+export const metrics = v.strictObject({
+  public: v.optional(
+    flag("Serve `/metrics` and `/stats` on the public listener to everybody, without a key."),
+    false,
+  ),
+});
+
+/** `admin`: the dashboard. */
+export const admin = v.strictObject({
+  enabled: v.optional(flag("Serve the dashboard `/admin`."), true),
+});
+
+/** `log`: the service's log on standard error. */
+export const log = v.strictObject({
+  level: v.optional(choice(["debug", "info", "warn", "error"], "Least level that is written."), "info"),
+  format: v.optional(
+    choice(
+      ["auto", "json", "text"],
+      "`json` is one object a line, `text` is for reading; `auto` is text in a terminal.",
+    ),
+    "auto",
+  ),
+});
+
+/** `drain`: the orderly end. */
+export const drain = v.strictObject({
+  deadline: v.optional(
+    duration(0, 3_600_000, "Time from the signal to end until connections that are still open are cut."),
+    "10s",
+  ),
+});

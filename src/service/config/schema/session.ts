@@ -1,0 +1,119 @@
+/**
+ * Settings of sessions: deadlines, heartbeat, bounds and rates.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { duration, fraction, integer, size } from "../setting.ts";
+
+const MANY = 1_000_000_000;
+
+function rates(whose: string, defaults: { messages: number; bytes: string; byteBurst: string }) {
+  const off = "0 switches this limit off.";
+  return v.strictObject({
+    messagesPerSecond: v.optional(
+      integer(0, MANY, `Messages a second ${whose} may send. ${off}`),
+      defaults.messages,
+    ),
+    messageBurst: v.optional(
+      integer(0, MANY, `Messages ${whose} may send at once after a rest.`),
+      defaults.messages * 2,
+    ),
+    bytesPerSecond: v.optional(
+      size(0, 1024 ** 4, `Bytes a second ${whose} may send. ${off}`),
+      defaults.bytes,
+    ),
+    byteBurst: v.optional(
+      size(0, 1024 ** 4, `Bytes ${whose} may send at once after a rest.`),
+      defaults.byteBurst,
+    ),
+  });
+}
+
+/** `session`: the life of connections and sessions, on every transport. */
+export const session = v.strictObject({
+  authTimeout: v.optional(duration(100, 300_000, "Time from the connection to an accepted token."), "10s"),
+  resumeWindow: v.optional(
+    duration(0, 86_400_000, "How long a session outlives its connection and can be resumed."),
+    "2m",
+  ),
+  tokenNotice: v.optional(
+    duration(0, 3_600_000, "How long before its token expires a client is told."),
+    "30s",
+  ),
+  heartbeat: v.optional(
+    v.strictObject({
+      interval: v.optional(
+        duration(100, 600_000, "Clients send something, a `ping` if nothing else, at least this often."),
+        "7s",
+      ),
+      timeout: v.optional(
+        duration(200, 1_200_000, "Without anything received for this long a connection is dead."),
+        "10s",
+      ),
+    }),
+    {},
+  ),
+  preAuth: v.optional(
+    v.strictObject({
+      maxBytes: v.optional(
+        size(512, 1024 ** 2, "Bytes a client may send before its token is accepted."),
+        "8KiB",
+      ),
+      maxStreams: v.optional(integer(1, 100, "Streams a client may open before its token is accepted."), 1),
+    }),
+    {},
+  ),
+  maxMessage: v.optional(size(1024, 64 * 1024 ** 2, "Largest message, as a frame."), "64KiB"),
+  maxOutbox: v.optional(
+    size(
+      16 * 1024,
+      1024 ** 3,
+      "Bytes that may wait for one connection; then the slow-consumer policy begins.",
+    ),
+    "1MiB",
+  ),
+  maxChannels: v.optional(integer(1, 100_000, "Channels a session may be subscribed to."), 128),
+  maxConnections: v.optional(integer(1, 1_000_000, "Connections of this node, on all transports."), 10_000),
+  perIp: v.optional(
+    v.strictObject({
+      connections: v.optional(
+        integer(
+          1,
+          1_000_000,
+          "Concurrent connections of one address. Behind a reverse proxy all WebSockets come from the proxy's.",
+        ),
+        1000,
+      ),
+      rate: v.optional(integer(1, 1_000_000, "New connections a second of one address."), 100),
+      burst: v.optional(integer(1, 1_000_000, "New connections of one address at once after a rest."), 200),
+    }),
+    {},
+  ),
+  rates: v.optional(
+    v.strictObject({
+      connection: v.optional(
+        rates("a connection", { messages: 1000, bytes: "4MiB", byteBurst: "8MiB" }),
+        {},
+      ),
+      user: v.optional(
+        rates("a user, over all connections on this node,", {
+          messages: 5000,
+          bytes: "16MiB",
+          byteBurst: "32MiB",
+        }),
+        {},
+      ),
+    }),
+    {},
+  ),
+  thresholds: v.optional(
+    v.strictObject({
+      rtt: v.optional(duration(1, 600_000, "Round trips longer than this are logged."), "500ms"),
+      loss: v.optional(fraction(0, 1, "A larger share of lost datagrams is logged."), 0.05),
+      outbox: v.optional(fraction(0, 1, "A larger share of `session.maxOutbox` in use is logged."), 0.5),
+    }),
+    {},
+  ),
+});
