@@ -44,7 +44,6 @@ export interface Figures {
   readonly fallbacks: Readonly<Record<string, number>>;
   readonly resumes: Readonly<Record<string, number>>;
   readonly clientConnect: HistogramSummary;
-  readonly clientReconnects: number;
   readonly configReloads: { readonly ok: number; readonly failed: number; readonly lastOk: boolean };
   /** Milliseconds since the epoch. */
   readonly certificateExpiry: number | null;
@@ -88,7 +87,6 @@ export function figuresOf(snapshot: Snapshot): Figures {
     fallbacks: state.fallbacks.toJSON(),
     resumes: state.resumes.toJSON(),
     clientConnect: state.connectTime.summary(),
-    clientReconnects: state.clientReconnects,
     configReloads: { ok: state.reloadsOk, failed: state.reloadsFailed, lastOk: state.lastReloadOk },
     certificateExpiry: snapshot.certificateExpiry ?? null,
     unhandledRejections: state.unhandledRejections,

@@ -16,7 +16,6 @@ import { closeLabel, fallbackLabel, type Sources, State } from "./state.ts";
 /** Clients' figures above these are not believed: a minute of round trip, ten to be connected. */
 const MOST_RTT = 60_000;
 const MOST_CONNECT = 600_000;
-const MOST_RECONNECTS = 10_000;
 /** Ticks of the sampler between two looks at the outboxes: 5 s. */
 const OUTBOX_TICKS = 20;
 
@@ -128,16 +127,14 @@ class MetricsObserver implements ServiceObserver {
 
   report(kind: TransportKind, report: ClientReport, connectionId?: string): void {
     const state = this.#state;
-    const { fallbackFrom, connectTime, reconnects, loss, rtt, migrationFailed } = report;
+    // `rtt` is not read: sessions tell it by `rtt()`, from pings too. `reconnects` is no count of its own:
+    // each report of a session repeats it.
+    const { fallbackFrom, connectTime, loss, migrationFailed } = report;
     if (fallbackFrom !== undefined) state.fallbacks.add(fallbackLabel(fallbackFrom));
     if (connectTime !== undefined && connectTime <= MOST_CONNECT) {
       state.connectTime.observe(connectTime / 1000);
     }
-    if (reconnects !== undefined && reconnects > 0 && reconnects <= MOST_RECONNECTS) {
-      state.clientReconnects += Math.floor(reconnects);
-    }
     if (loss !== undefined && loss >= 0 && loss <= 1) this.#diagnostics.loss(kind, loss, connectionId);
-    if (rtt !== undefined) this.rtt(kind, rtt, connectionId);
     if (migrationFailed === true) state.transports[kind].migrationFailures++;
   }
 

@@ -170,13 +170,6 @@ export function seriesTable(bounds: {
     },
     number(
       "counter",
-      "skein_client_reconnects_total",
-      "Reconnects that clients reported.",
-      [],
-      (s) => single(s.state.clientReconnects),
-    ),
-    number(
-      "counter",
       "skein_errors_total",
       "Errors by the name of their code.",
       ["transport", "code"],

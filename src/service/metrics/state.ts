@@ -60,7 +60,6 @@ export class State {
   readonly fallbacks = new Tally();
   readonly resumes = new Tally();
   readonly connectTime = new Histogram(CONNECT_BOUNDS);
-  clientReconnects = 0;
   reloadsOk = 0;
   reloadsFailed = 0;
   /** Whether the configuration last read was taken; the one at the start was. */
