@@ -25,8 +25,9 @@ import {
 } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
 import type { Arrival, ConnectionSink, MessageConnection, TransportClose } from "../transport/contract.ts";
-import type { Authenticator, ClientReport, Membership, Observer, SessionSettings } from "./contract.ts";
+import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
 import { authenticate, refresh } from "./handshake.ts";
+import { MessageContext } from "./context.ts";
 import { RateLimit } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 
@@ -256,31 +257,6 @@ export class ClientConnection implements ConnectionSink, Client {
     };
   }
 
-  /** What the client tells about itself. */
-  report(report: ClientReport): void {
-    const { observer } = this.host;
-    const { thresholds } = this.settings;
-    if (report.rtt !== undefined) {
-      this.rtt = report.rtt;
-      observer.rtt(this.transport, report.rtt);
-      if (report.rtt > thresholds.rtt) {
-        observer.log("warn", "high latency", {
-          ...this.logFields(),
-          rtt: report.rtt,
-          threshold: thresholds.rtt,
-        });
-      }
-    }
-    if (report.loss !== undefined && report.loss > thresholds.loss) {
-      observer.log("warn", "high loss", {
-        ...this.logFields(),
-        loss: report.loss,
-        threshold: thresholds.loss,
-      });
-    }
-    observer.report(this.transport, report);
-  }
-
   // --- inside ---
 
   #decode(data: Uint8Array | string): Message {
@@ -402,32 +378,5 @@ export class ClientConnection implements ConnectionSink, Client {
       dropped,
     });
     this.push("server_notice", { kind: "discontinuity", channel, dropped, reason: "slow_consumer" });
-  }
-}
-
-class MessageContext implements Context {
-  constructor(
-    readonly client: ClientConnection,
-    readonly message: Message,
-    readonly lane: number,
-    readonly arrival: Arrival,
-  ) {}
-
-  get datagram(): boolean {
-    return this.arrival.datagram;
-  }
-
-  get early(): boolean {
-    return this.arrival.early;
-  }
-
-  reply(type: string, payload: Payload): void {
-    const { client } = this;
-    if (this.arrival.datagram) {
-      const message = { type, id: uuidv7(), timestamp: Date.now(), re: this.message.id, payload };
-      client.connection.sendDatagram(new Encoded(message));
-      return;
-    }
-    client.push(type, payload, this.lane, this.message.id);
   }
 }

@@ -50,20 +50,17 @@ export class Admission {
     return this.#connections;
   }
 
+  /** Whether `host` may try to connect now: its rate of new connections. Asked before a handshake costs anything. */
+  knock(host: string, now: number): CloseName | undefined {
+    return this.#address(host, now).bucket.tryTake(1, now) ? undefined : "rate_limited";
+  }
+
   /** Counts a connection of `host` in, or says why it may not be: then nothing is counted. */
   enter(host: string, now: number): CloseName | undefined {
     const { perIp, maxConnections } = this.#settings();
     if (this.#connections >= maxConnections) return "connection_limit";
-    let address = this.#addresses.get(host);
-    if (address === undefined) {
-      address = {
-        connections: 0,
-        bucket: new TokenBucket({ perSecond: perIp.rate, burst: perIp.burst }, now),
-      };
-      this.#addresses.set(host, address);
-    }
+    const address = this.#address(host, now);
     if (address.connections >= perIp.connections) return "connection_limit";
-    if (!address.bucket.tryTake(1, now)) return "rate_limited";
     address.connections++;
     this.#connections++;
     return undefined;
@@ -92,6 +89,16 @@ export class Admission {
   release(userId: string): void {
     const user = this.#users.get(userId);
     if (user !== undefined) user.sessions--;
+  }
+
+  #address(host: string, now: number): { connections: number; bucket: TokenBucket } {
+    let address = this.#addresses.get(host);
+    if (address === undefined) {
+      const { rate, burst } = this.#settings().perIp;
+      address = { connections: 0, bucket: new TokenBucket({ perSecond: rate, burst }, now) };
+      this.#addresses.set(host, address);
+    }
+    return address;
   }
 
   /** Forgets addresses and users that have no connection and owe nothing. */

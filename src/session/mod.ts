@@ -6,4 +6,5 @@
 
 export { ClientConnection } from "./connection.ts";
 export * from "./contract.ts";
+export { takeReport } from "./report.ts";
 export { Sessions, type SessionsOptions } from "./sessions.ts";

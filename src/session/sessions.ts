@@ -76,8 +76,17 @@ export class Sessions {
   }
 
   /**
-   * Whether a connection from `remoteAddress` (`host:port`) may be, asked before anything is spent on it. When
-   * it may, it is counted, and `accept` or `release` has to follow.
+   * Whether somebody at `remoteAddress` (`host:port`) may try to connect now: asked before a handshake, where the
+   * transport lets us. Counts against the address's rate of new connections.
+   */
+  knock(remoteAddress: string): CloseName | undefined {
+    if (this.#draining) return "shutdown";
+    return this.#admission.knock(hostOf(remoteAddress), Date.now());
+  }
+
+  /**
+   * Whether a connection from `remoteAddress` may be. When it may, it is counted, and `accept` or `release` has
+   * to follow.
    */
   admit(remoteAddress: string): CloseName | undefined {
     if (this.#draining) return "shutdown";

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Encoded, type Payload } from "../../src/protocol/mod.ts";
+import { Outbox, type OutboxEvents } from "../../src/session/outbox.ts";
+
+function encoded(type: string, payload: Payload = {}): Encoded {
+  return new Encoded({ type, id: "id", timestamp: 1, payload });
+}
+
+function outbox(max: number, events: Partial<OutboxEvents> = {}) {
+  const log: string[] = [];
+  const box = new Outbox(max, () => "json", {
+    stopped: (channel, dropped) => void log.push(`stopped ${channel} ${dropped}`),
+    dropped: (grade, count) => void log.push(`${grade} ${count}`),
+    overflow: () => void log.push("overflow"),
+    ...events,
+  });
+  return { box, log };
+}
+
+function drain(box: Outbox, lane?: number): string[] {
+  const out: string[] = [];
+  for (let item = box.take(lane); item !== undefined; item = box.take(lane)) {
+    out.push(item.message.message.type);
+  }
+  return out;
+}
+
+Deno.test("without lanes, messages leave by the priority of theirs, and in order within one", () => {
+  const { box } = outbox(1 << 20);
+  for (
+    const [type, lane] of [["file_a", 100], ["bot_a", 200], ["chat_a", 1], ["doc_a", 300], ["ack_a", 0], [
+      "chat_b",
+      1,
+    ], ["ack_b", 0]] as const
+  ) {
+    box.push(encoded(type), lane);
+  }
+  assert.deepEqual(drain(box), ["ack_a", "ack_b", "doc_a", "chat_a", "chat_b", "bot_a", "file_a"]);
+  assert.equal(box.bytes, 0);
+  assert.equal(box.length, 0);
+});
+
+Deno.test("what waits for a lane that is gone leaves on lane 0", () => {
+  const { box } = outbox(1 << 20);
+  box.push(encoded("chat_a"), 5);
+  box.pushEphemeral(encoded("typing_start"), 5, "typing");
+  box.reroute(5);
+  assert.deepEqual(drain(box, 5), []);
+  assert.deepEqual(drain(box, 0), ["chat_a", "typing_start"]);
+});
+
+Deno.test("a newer ephemeral message takes the place of the older one", () => {
+  const { box, log } = outbox(1 << 20);
+  box.pushEphemeral(encoded("typing_start"), 1, "typing ann");
+  box.pushEphemeral(encoded("typing_stop"), 1, "typing ann");
+  assert.deepEqual(drain(box), ["typing_stop"]);
+  assert.deepEqual(log, ["coalesced 1"]);
+});
+
+Deno.test("a slow consumer is handled in grades: ephemeral dropped, then the fullest channel stopped, the end last", () => {
+  const { box, log } = outbox(4000);
+  const delivery = (channel: string) =>
+    encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
+  for (let i = 0; i < 7; i++) box.pushDelivery(delivery("chat:busy"), 1, "chat:busy");
+  box.pushDelivery(delivery("chat:calm"), 2, "chat:calm");
+  assert.equal(box.pushEphemeral(encoded("typing_start"), 1, "typing"), false);
+  assert.deepEqual(log, ["ephemeral 1"]);
+  while (log.length === 1) box.pushDelivery(delivery("chat:busy"), 1, "chat:busy");
+  assert.match(log[1]!, /^stopped chat:busy \d+$/);
+  assert.equal(drain(box, 2).length, 1, "the calm channel keeps its message");
+  for (let i = 0; i < 100 && !log.includes("overflow"); i++) {
+    box.push(encoded("message_ack", { fill: "x".repeat(200) }), 0);
+  }
+  assert.ok(log.includes("overflow"), "replies are never dropped: the connection ends");
+});
+
+Deno.test("the bytes and messages counted are those that wait, whatever happens", () => {
+  const step = fc.oneof(
+    fc.record({ op: fc.constant("push" as const), lane: fc.constantFrom(0, 1, 2, 300), size: fc.nat(300) }),
+    fc.record({ op: fc.constant("deliver" as const), lane: fc.constantFrom(1, 2), size: fc.nat(300) }),
+    fc.record({ op: fc.constant("ephemeral" as const), lane: fc.constantFrom(0, 1), size: fc.nat(300) }),
+    fc.record({
+      op: fc.constant("take" as const),
+      lane: fc.constantFrom(0, 1, 2, 300, -1),
+      size: fc.constant(0),
+    }),
+    fc.record({
+      op: fc.constant("reroute" as const),
+      lane: fc.constantFrom(1, 2, 300),
+      size: fc.constant(0),
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const { box } = outbox(3000);
+      for (const { op, lane, size } of steps) {
+        const message = encoded("chat_message", {
+          channel: `chat:${lane}`,
+          offset: 1,
+          text: "x".repeat(size),
+        });
+        if (op === "push") box.push(message, lane);
+        else if (op === "deliver") box.pushDelivery(message, lane, `chat:${lane}`);
+        else if (op === "ephemeral") box.pushEphemeral(message, lane, `k${size % 3}`);
+        else if (op === "take") box.take(lane < 0 ? undefined : lane);
+        else box.reroute(lane);
+      }
+      const { bytes, length } = box;
+      let count = 0, sum = 0;
+      for (let item = box.take(); item !== undefined; item = box.take()) {
+        count++;
+        sum += item.size;
+      }
+      assert.deepEqual([count, sum], [length, bytes]);
+      assert.deepEqual([box.length, box.bytes], [0, 0]);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CLOSES, Encoded, ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
+import type { Client } from "../../src/router/types.ts";
+import { memoryNode, settle, type TestPeer } from "./support.ts";
+
+const handlers = {
+  ping: ({ reply }: { reply: (type: string, payload: Record<string, unknown>) => void }) => reply("pong", {}),
+};
+
+async function authenticated(
+  node: ReturnType<typeof memoryNode>,
+  token = "ok:ann",
+  extra = {},
+): Promise<TestPeer> {
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token, ...extra });
+  assert.equal(answer?.type, "auth_response", JSON.stringify(answer));
+  return peer;
+}
+
+Deno.test("an accepted token opens a session, whose answer says all a client needs", async () => {
+  const node = memoryNode();
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token: "ok:ann" });
+  const { payload } = answer!;
+  assert.equal(payload.userId, "ann");
+  assert.equal(payload.resumed, false);
+  assert.equal(payload.expiresIn, null);
+  assert.deepEqual(payload.heartbeat, { interval: 7000, timeout: 10_000 });
+  assert.deepEqual(node.membership.calls, [`attach ${payload.sessionId}`, `start ${payload.sessionId}`]);
+});
+
+Deno.test("a token that is not accepted ends the connection with 3500, an expired one with 3005, and says so first", async () => {
+  for (const [token, code] of [["bad:ann", 3500], ["old:ann", 3005]] as const) {
+    const node = memoryNode();
+    const peer = node.connect();
+    await peer.send("auth_request", { token });
+    assert.equal((await peer.peer.closed).code, code);
+    assert.equal(peer.of("close")[0]?.payload.code, code);
+  }
+});
+
+Deno.test("keys that cannot be had now are a temporary error, and the client may try again", async () => {
+  const node = memoryNode();
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token: "down:ann" });
+  assert.equal(answer?.payload.name, "not_available");
+  assert.equal(answer?.payload.temporary, true);
+  assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
+});
+
+Deno.test("before authentication everything but ping and auth_request is refused", async () => {
+  const node = memoryNode({ handlers });
+  const peer = node.connect();
+  assert.equal(
+    (await peer.send("chat_message", { channel: "chat:a", text: "x" }))?.payload.name,
+    "unauthorized",
+  );
+  assert.equal((await peer.send("ping"))?.type, "pong");
+});
+
+Deno.test("before authentication a connection gets 8 KiB and one stream", async () => {
+  const bytes = memoryNode();
+  const a = bytes.connect();
+  for (let i = 0; i < 20; i++) await a.send("ping", { fill: "x".repeat(800) });
+  assert.equal((await a.peer.closed).code, CLOSES.bad_request.code);
+  const b = memoryNode().connect();
+  await b.send("ping", {}, 1);
+  assert.equal((await b.peer.closed).code, CLOSES.bad_request.code);
+});
+
+Deno.test("a connection that does not authenticate in time ends with 3506", async () => {
+  const node = memoryNode();
+  const peer = node.connect();
+  node.sessions.sweep(Date.now() + 9_000);
+  node.sessions.sweep(Date.now() + 10_001);
+  assert.equal((await peer.peer.closed).code, 3506);
+});
+
+Deno.test("a connection that is silent for the heartbeat's timeout ends with 3012, one that speaks lives", async () => {
+  const node = memoryNode({ handlers });
+  const silent = await authenticated(node);
+  node.sessions.sweep(Date.now() + 10_001);
+  assert.equal((await silent.peer.closed).code, 3012);
+  const lively = await authenticated(node);
+  node.sessions.sweep(Date.now() + 9_000);
+  assert.equal((await lively.send("ping"))?.type, "pong");
+});
+
+Deno.test("a token's end is announced, then enforced; a refresh in time prevents it", async () => {
+  const node = memoryNode();
+  const soon = Date.now() + 20_000;
+  const peer = await authenticated(node, `ok:ann:${soon}`);
+  const other = await authenticated(node, `ok:bob:${soon}`);
+  node.sessions.sweep(Date.now());
+  node.sessions.sweep(Date.now());
+  assert.equal(peer.of("server_notice").filter((m) => m.payload.kind === "token_expiring").length, 1);
+  const answer = await other.send("auth_refresh", { token: `ok:bob:${soon + 3_600_000}` });
+  assert.equal(answer?.type, "auth_response");
+  for (const connection of node.sessions.connections) connection.lastReceivedAt = soon + 1;
+  node.sessions.sweep(soon + 1);
+  assert.equal((await peer.peer.closed).code, 3005);
+  await settle();
+  assert.equal(node.sessions.connections.size, 1);
+});
+
+Deno.test("a refresh with another user's token ends the connection", async () => {
+  const node = memoryNode();
+  const peer = await authenticated(node);
+  await peer.send("auth_refresh", { token: "ok:bob" });
+  assert.equal((await peer.peer.closed).code, 3500);
+});
+
+Deno.test("a session is resumed on another connection, and the earlier one ends with 3503", async () => {
+  const node = memoryNode();
+  const first = await authenticated(node);
+  const { sessionId } = first.of("auth_response")[0]!.payload;
+  const second = await authenticated(node, "ok:ann", { resume: { sessionId, channels: {} } });
+  assert.equal(second.of("auth_response")[0]!.payload.resumed, true);
+  assert.equal(second.of("auth_response")[0]!.payload.sessionId, sessionId);
+  assert.equal((await first.peer.closed).code, 3503);
+  await settle();
+  assert.ok(
+    !node.membership.calls.includes(`leave ${sessionId}`) &&
+      !node.membership.calls.includes(`detach ${sessionId}`),
+  );
+});
+
+Deno.test("another user's session cannot be resumed", async () => {
+  const node = memoryNode();
+  const ann = await authenticated(node);
+  const { sessionId } = ann.of("auth_response")[0]!.payload;
+  const bob = await authenticated(node, "ok:bob", { resume: { sessionId, channels: {} } });
+  assert.equal(bob.of("auth_response")[0]!.payload.resumed, false);
+  assert.notEqual(bob.of("auth_response")[0]!.payload.sessionId, sessionId);
+});
+
+Deno.test("a lost connection leaves the session for the resume window, a good-bye ends it at once", async () => {
+  const node = memoryNode();
+  const lost = await authenticated(node);
+  const gone = await authenticated(node);
+  const id = (peer: TestPeer) => peer.of("auth_response")[0]!.payload.sessionId;
+  lost.peer.close(1006, "network");
+  gone.peer.close(1000, "bye");
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
+  assert.ok(node.membership.calls.includes(`leave ${id(gone)}`));
+  assert.ok(node.membership.calls.includes(`detach ${id(lost)}`));
+  node.sessions.sweep(Date.now() + 120_001);
+  assert.ok(node.membership.calls.includes(`leave ${id(lost)}`));
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
+});
+
+Deno.test("bytes that are no message get an error, and the tenth time the end", async () => {
+  const node = memoryNode();
+  const peer = await authenticated(node);
+  for (let i = 0; i < 10; i++) await peer.peer.sendRaw(new TextEncoder().encode("{nonsense"));
+  assert.equal((await peer.peer.closed).code, 3501);
+  assert.equal(peer.of("error").length, 9);
+});
+
+Deno.test("a handler's failure is an error to its sender and nothing to others", async () => {
+  const node = memoryNode({
+    handlers: {
+      ping: () => {
+        throw new Error("secret detail");
+      },
+      history: () => Promise.reject(new ProtocolError("permission_denied")),
+    },
+  });
+  const peer = await authenticated(node);
+  const broken = await peer.send("ping");
+  assert.equal(broken?.payload.code, ERRORS.internal.code);
+  assert.ok(!JSON.stringify(broken).includes("secret detail"));
+  assert.equal((await peer.send("history", { channel: "chat:a" }))?.payload.name, "permission_denied");
+  assert.equal((await peer.send("no_such_type"))?.payload.name, "unknown_type");
+});
+
+Deno.test("a message on a lane of another class is refused", async () => {
+  const node = memoryNode({ handlers });
+  const peer = await authenticated(node);
+  assert.equal(
+    (await peer.send("chat_message", { channel: "chat:a", text: "x" }, 150))?.payload.name,
+    "wrong_lane",
+  );
+});
+
+Deno.test("above its rate a connection is paused, not refused", async () => {
+  const rate = { messagesPerSecond: 100, messageBurst: 5, bytesPerSecond: 0, byteBurst: 0 };
+  const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: rate } } });
+  const peer = await authenticated(node);
+  for (let i = 0; i < 10; i++) assert.equal((await peer.send("ping"))?.type, "pong");
+});
+
+Deno.test("drain tells every client, refuses new ones, and ends what is left with 3001", async () => {
+  const node = memoryNode();
+  const peer = await authenticated(node);
+  const done = node.sessions.drain(60);
+  await settle();
+  assert.equal(peer.of("server_notice")[0]?.payload.kind, "draining");
+  assert.equal(node.sessions.admit("1.2.3.4:5"), "shutdown");
+  await done;
+  assert.equal((await peer.peer.closed).code, 3001);
+});
+
+Deno.test("a consumer that does not read has its channel stopped and is told which", async () => {
+  const node = memoryNode({ settings: { maxOutbox: 20_000 } });
+  const peer = await authenticated(node);
+  const client: Client = [...node.sessions.connections][0]!;
+  peer.peer.stalled = true;
+  for (let offset = 1; offset <= 100; offset++) {
+    client.send(
+      new Encoded({
+        type: "chat_message",
+        id: "m",
+        timestamp: 1,
+        payload: { channel: "chat:a", offset, prev: offset - 1, text: "x".repeat(300) },
+      }),
+      0,
+    );
+  }
+  assert.ok(node.membership.calls.includes("stop chat:a"));
+  peer.peer.stalled = false;
+  await settle();
+  assert.ok(
+    peer.of("server_notice").some((m) =>
+      m.payload.kind === "discontinuity" && m.payload.channel === "chat:a"
+    ),
+  );
+  assert.equal(node.sessions.connections.size, 1);
+});
+
+Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive", async () => {
+  // Any order of authenticating, speaking, being silent and time passing leaves a connection in the state a model says.
+  const step = fc.oneof(
+    fc.record({ op: fc.constant("auth" as const), ms: fc.constant(0) }),
+    fc.record({ op: fc.constant("speak" as const), ms: fc.constant(0) }),
+    fc.record({ op: fc.constant("wait" as const), ms: fc.integer({ min: 100, max: 12_000 }) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const node = memoryNode({ handlers });
+      const peer = node.connect();
+      const connection = [...node.sessions.connections][0]!;
+      const born = connection.connectedAt;
+      let clock = born, heard = born, authed = false, expected: number | undefined;
+      for (const { op, ms } of steps) {
+        if (expected !== undefined) break;
+        if (op === "wait") {
+          clock += ms;
+          node.sessions.sweep(clock);
+          if (!authed && clock - born >= 10_000) expected = 3506;
+          else if (authed && clock - heard >= 10_000) expected = 3012;
+          continue;
+        }
+        await peer.send(
+          op === "auth" && !authed ? "auth_request" : "ping",
+          op === "auth" && !authed ? { token: "ok:ann" } : {},
+        );
+        if (op === "auth") authed = true;
+        heard = connection.lastReceivedAt = clock;
+      }
+      if (expected === undefined) {
+        assert.equal(connection.state, authed ? "open" : "new");
+      } else {
+        assert.equal((await peer.peer.closed).code, expected);
+        assert.equal(connection.state, "closed");
+      }
+      await node.sessions.close();
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("Feature: quic-transport, Property 5: clean-up on error", async () => {
+  // Whatever bytes a client sends, when its connection has ended nothing of it is left, and another one is untouched.
+  await fc.assert(
+    fc.asyncProperty(
+      fc.boolean(),
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 15 }),
+      fc.constantFrom(1000, 1006),
+      async (auth, frames, code) => {
+        const node = memoryNode({ handlers });
+        const bystander = await authenticated(node, "ok:bob");
+        const peer = node.connect();
+        if (auth) await peer.send("auth_request", { token: "ok:ann" });
+        for (const frame of frames) await peer.peer.sendRaw(frame);
+        await settle();
+        peer.peer.close(code);
+        await peer.peer.closed;
+        await settle();
+        assert.equal(node.sessions.connections.size, 1);
+        node.sessions.sweep(Date.now());
+        [...node.sessions.connections][0]!.lastReceivedAt = Date.now() + 200_000;
+        node.sessions.sweep(Date.now() + 200_000);
+        assert.deepEqual(node.sessions.counts, { attached: 1, detached: 0 });
+        assert.equal((await bystander.send("ping"))?.type, "pong");
+        const { sessionId } = peer.of("auth_response")[0]?.payload ?? {};
+        if (sessionId !== undefined) {
+          assert.equal(
+            node.membership.calls.filter((call) => call === `leave ${sessionId}`).length,
+            1,
+          );
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,166 @@
+/** Parts for session tests: settings, a membership that does nothing, and a node in memory. */
+
+import {
+  type Message,
+  type Principal,
+  ProtocolError,
+  type Right,
+  RIGHTS,
+  uuidv7,
+} from "../../src/protocol/mod.ts";
+import type { ClientReport, Membership, Observer, SessionSettings } from "../../src/session/contract.ts";
+import { Sessions } from "../../src/session/mod.ts";
+import { type Handler, type Route, Router } from "../../src/router/mod.ts";
+import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";
+
+const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
+
+/** Settings with no limits that get in a test's way; `over` replaces whole groups. */
+export function testSettings(over: Partial<SessionSettings> = {}): SessionSettings {
+  return {
+    authTimeout: 10_000,
+    resumeWindow: 120_000,
+    tokenNotice: 30_000,
+    heartbeat: { interval: 7000, timeout: 10_000 },
+    preAuth: { maxBytes: 8192, maxStreams: 1 },
+    maxMessage: 65536,
+    maxStreams: 100,
+    maxOutbox: 1 << 20,
+    maxChannels: 128,
+    maxConnections: 10_000,
+    perIp: { connections: 1000, rate: 0, burst: 0 },
+    rates: { connection: UNLIMITED, user: UNLIMITED },
+    thresholds: { rtt: 500, loss: 0.05, outbox: 0.5 },
+    ...over,
+  };
+}
+
+/** A principal that may do everything. */
+export function principal(userId: string, expiresAt = Infinity): Principal {
+  return { userId, expiresAt, subscribe: ["*"], publish: ["*"], rights: new Set<Right>(RIGHTS) };
+}
+
+/** An observer that keeps what it is told. */
+export class Recorder implements Observer {
+  readonly events: { event: string; kind?: string; detail?: unknown; fields?: Record<string, unknown> }[] =
+    [];
+  log = (_level: string, event: string, fields: Record<string, unknown>) =>
+    void this.events.push({ event, fields });
+  opened = (kind: string) => void this.events.push({ event: "opened", kind });
+  closed = (kind: string, code: number, by: string) =>
+    void this.events.push({ event: "closed", kind, detail: [code, by] });
+  authenticated = (kind: string, result: string) =>
+    void this.events.push({ event: "authenticated", kind, detail: result });
+  error = (kind: string, code: string) => void this.events.push({ event: "error", kind, detail: code });
+  dropped = (kind: string, grade: string, count: number) =>
+    void this.events.push({ event: "dropped", kind, detail: [grade, count] });
+  migrated = (kind: string) => void this.events.push({ event: "migrated", kind });
+  resumed = (kind: string, outcome: string) =>
+    void this.events.push({ event: "resumed", kind, detail: outcome });
+  handled = (kind: string, ms: number) => void this.events.push({ event: "handled", kind, detail: ms });
+  rtt = (kind: string, ms: number) => void this.events.push({ event: "rtt", kind, detail: ms });
+  report = (kind: string, report: ClientReport) =>
+    void this.events.push({ event: "report", kind, detail: report });
+
+  /** The details of every event of a name. */
+  of(event: string): unknown[] {
+    return this.events.filter((entry) => entry.event === event).map((entry) => entry.detail ?? entry.fields);
+  }
+}
+
+/** A membership that only writes down what it was asked. */
+export class FakeMembership implements Membership {
+  readonly calls: string[] = [];
+  attach = (client: { sessionId: string }) => {
+    this.calls.push(`attach ${client.sessionId}`);
+    return Promise.resolve({
+      channels: {},
+      refused: {},
+      start: () => void this.calls.push(`start ${client.sessionId}`),
+    });
+  };
+  detach = (client: { sessionId: string }) => void this.calls.push(`detach ${client.sessionId}`);
+  leave = (client: { sessionId: string }) => void this.calls.push(`leave ${client.sessionId}`);
+  stopChannel = (_client: unknown, channel: string) => void this.calls.push(`stop ${channel}`);
+  refresh = () => [];
+}
+
+/** A node of sessions with memory connections: tokens are `ok:<user>` or `ok:<user>:<expiresAt>`. */
+export function memoryNode(
+  options: { settings?: Partial<SessionSettings>; handlers?: Record<string, Handler> } = {},
+) {
+  const observer = new Recorder();
+  const membership = new FakeMembership();
+  let settings = testSettings(options.settings);
+  const routes: Route[] = Object.entries(options.handlers ?? {}).map(([type, handler]) => ({
+    type,
+    handler,
+  }));
+  const router = new Router(routes);
+  const sessions = new Sessions({
+    settings: () => settings,
+    authenticator: {
+      verify(token) {
+        const [ok, user, expiresAt] = token.split(":");
+        if (ok === "down") return Promise.reject(new ProtocolError("not_available"));
+        if (ok === "old") return Promise.reject(new ProtocolError("token_expired"));
+        if (ok !== "ok") return Promise.reject(new ProtocolError("invalid_token"));
+        return Promise.resolve(principal(user!, expiresAt === undefined ? Infinity : Number(expiresAt)));
+      },
+    },
+    membership,
+    observer,
+    node: "test",
+    dispatch: (context) => router.dispatch(context),
+  });
+  return {
+    observer,
+    membership,
+    sessions,
+    configure: (over: Partial<SessionSettings>) =>
+      void (settings = testSettings({ ...options.settings, ...over })),
+    connect: () => connect(sessions),
+  };
+}
+
+/** A client on a memory connection. */
+export class TestPeer {
+  readonly messages: Message[] = [];
+  readonly lanes: number[] = [];
+  constructor(readonly peer: MemoryPeer) {
+    peer.onMessage = (message, lane) => {
+      this.messages.push(message);
+      this.lanes.push(lane);
+    };
+  }
+
+  async send(
+    type: string,
+    payload: Record<string, unknown> = {},
+    lane = 0,
+    id = uuidv7(),
+  ): Promise<Message | undefined> {
+    await this.peer.send({ type, id, timestamp: Date.now(), payload }, lane);
+    await settle();
+    return this.messages.find((message) => message.re === id);
+  }
+
+  /** Everything of a type. */
+  of(type: string): Message[] {
+    return this.messages.filter((message) => message.type === type);
+  }
+}
+
+function connect(sessions: Sessions): TestPeer {
+  const { server, client } = memoryPair();
+  const refused = sessions.admit(server.remoteAddress);
+  if (refused !== undefined) throw new Error(refused);
+  const peer = new TestPeer(client);
+  sessions.accept(server);
+  return peer;
+}
+
+/** Lets microtasks and immediate timers run. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CloseError, Encoded, type Message, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
+import { type ByteSource, FrameWriter, nextCapacity, readFrames } from "../../src/streams/mod.ts";
+
+/** Gives `bytes` in pieces of the given sizes, however large the reader's buffer is. */
+function sourceOf(bytes: Uint8Array, sizes: number[]): ByteSource {
+  let at = 0, turn = 0;
+  return {
+    read(buffer) {
+      if (at === bytes.length) return Promise.resolve(null);
+      const size = Math.min(sizes[turn++ % sizes.length]!, buffer.length, bytes.length - at);
+      // As a BYOB read does: the memory moves to a new buffer, the old view is detached.
+      const { byteOffset } = buffer;
+      const moved = buffer.buffer.transfer();
+      const view = new Uint8Array(moved, byteOffset, size);
+      view.set(bytes.subarray(at, at + size));
+      at += size;
+      return Promise.resolve(view);
+    },
+  };
+}
+
+function message(text: string): Message {
+  return { type: "chat_message", id: uuidv7(), timestamp: 1, payload: { channel: "chat:a", text } };
+}
+
+function concat(parts: Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+async function collect(
+  source: ByteSource,
+  maxFrame = 1 << 20,
+): Promise<{ lane: number; frames: Uint8Array[] }> {
+  let lane = -1;
+  const frames: Uint8Array[] = [];
+  await readFrames(source, {
+    header: (value) => void (lane = value),
+    frame: (frame) => void frames.push(frame.slice()),
+  }, {
+    maxFrame: () => maxFrame,
+  });
+  return { lane, frames };
+}
+
+Deno.test("frames come out whole and in order, however the bytes are cut", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.string({ maxLength: 5000 }), { maxLength: 20 }),
+      fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 8 }),
+      async (texts, sizes) => {
+        const sent = texts.map((text) => new Encoded(message(text)).framed("json"));
+        const { lane, frames } = await collect(sourceOf(concat([new Uint8Array([7]), ...sent]), sizes));
+        assert.equal(lane, 7);
+        assert.deepEqual(
+          frames.map((frame) => JSON.parse(new TextDecoder().decode(frame)).payload.text),
+          texts,
+        );
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("a frame far larger than the buffer is read whole", async () => {
+  const text = "x".repeat(300_000);
+  const { frames } = await collect(
+    sourceOf(concat([new Uint8Array([0]), new Encoded(message(text)).framed("json")]), [1000]),
+  );
+  assert.equal(JSON.parse(new TextDecoder().decode(frames[0])).payload.text, text);
+});
+
+Deno.test("a length above the limit is refused before its bytes have come", async () => {
+  const source = sourceOf(new Uint8Array([0, 0x80, 0x10, 0, 0]), [10]);
+  await assert.rejects(
+    collect(source, 65536),
+    (error) => error instanceof CloseError && error.close === "message_too_large",
+  );
+});
+
+Deno.test("an empty frame is refused", async () => {
+  await assert.rejects(
+    collect(sourceOf(new Uint8Array([0, 0]), [10])),
+    (error) => error instanceof CloseError,
+  );
+});
+
+Deno.test("a stream that ends within a frame is told from one that ends after it", async () => {
+  const framed = concat([new Uint8Array([3]), new Encoded(message("a")).framed("json")]);
+  assert.equal((await collect(sourceOf(framed, [9]))).frames.length, 1);
+  await assert.rejects(
+    collect(sourceOf(framed.slice(0, -1), [9])),
+    (error) => error instanceof ProtocolError,
+  );
+});
+
+Deno.test("a promise from the handler pauses the stream", async () => {
+  const framed = concat([
+    new Uint8Array([0]),
+    ...["a", "b", "c"].map((text) => new Encoded(message(text)).framed("json")),
+  ]);
+  let active = 0, most = 0, seen = 0;
+  await readFrames(sourceOf(framed, [1000]), {
+    async frame() {
+      most = Math.max(most, ++active);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      active--;
+      seen++;
+    },
+  }, { maxFrame: () => 65536 });
+  assert.deepEqual([seen, most], [3, 1]);
+});
+
+Deno.test("the buffer grows for a busy stream and shrinks for an idle one", () => {
+  assert.equal(nextCapacity(1024, 1024, 1024), 4096);
+  assert.equal(nextCapacity(65536, 65536, 65536), 65536);
+  assert.equal(nextCapacity(65536, 100, 65536), 16384);
+  assert.equal(nextCapacity(1024, 10, 1024), 1024);
+  assert.equal(nextCapacity(131072, 70000, 131072), 131072);
+});
+
+Deno.test("all that waits while a write is in flight is one next write", async () => {
+  const queue: Encoded[] = [];
+  const writes: Uint8Array[] = [];
+  let release = () => {};
+  const writer = new FrameWriter({
+    write(bytes) {
+      writes.push(bytes.slice());
+      return new Promise((resolve) => release = resolve);
+    },
+  }, {
+    take: () => queue.shift(),
+    form: () => "json",
+    lane: 5,
+    written: () => {},
+    failed: (error) => assert.fail(String(error)),
+  });
+  const offer = (text: string) => {
+    queue.push(new Encoded(message(text)));
+    writer.wake();
+  };
+  offer("first");
+  await Promise.resolve();
+  for (let i = 0; i < 10; i++) offer(`${i}`);
+  release();
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  release();
+  await writer.idle();
+  assert.equal(writes.length, 2);
+  const { lane, frames } = await collect(sourceOf(concat(writes), [100]));
+  assert.equal(lane, 5);
+  assert.equal(frames.length, 11);
+});
+
+Deno.test("a failed write is told once and ends the writer", async () => {
+  const queue = [new Encoded(message("a")), new Encoded(message("b"))];
+  const failures: unknown[] = [];
+  const writer = new FrameWriter({ write: () => Promise.reject(new Error("gone")) }, {
+    take: () => queue.shift(),
+    form: () => "json",
+    written: () => {},
+    failed: (error) => failures.push(error),
+  });
+  writer.wake();
+  await writer.idle();
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  writer.wake();
+  await writer.idle();
+  assert.equal(failures.length, 1);
+});
+
+Deno.test("messages of every size leave in order, in both forms", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(fc.string(), fc.integer({ min: 0, max: 40_000 }).map((n) => "é".repeat(n))), {
+        maxLength: 12,
+      }),
+      fc.constantFrom("json" as const, "msgpack" as const),
+      fc.boolean(),
+      async (texts, form, shared) => {
+        const queue = texts.map((text) => new Encoded(message(text), shared));
+        const writes: Uint8Array[] = [];
+        const writer = new FrameWriter(
+          { write: (bytes) => Promise.resolve(void writes.push(bytes.slice())) },
+          {
+            take: () => queue.shift(),
+            form: () => form,
+            lane: 300,
+            written: () => {},
+            failed: (error) => assert.fail(String(error)),
+          },
+        );
+        writer.wake();
+        await writer.idle();
+        const { decodeFrame } = await import("../../src/protocol/mod.ts");
+        const { lane, frames } = await collect(sourceOf(concat(writes), [4096]));
+        assert.equal(lane, 300);
+        assert.deepEqual(frames.map((frame) => decodeFrame(frame).message.payload.text), texts);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
