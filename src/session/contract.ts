@@ -98,7 +98,7 @@ export interface SessionSettings {
     /** Per user, over all connections on this node. */
     readonly user: RateSettings;
   };
-  /** Diagnostic log lines when these are passed. */
+  /** The observer writes diagnostic log lines when these are passed. */
   readonly thresholds: {
     /** Milliseconds of round trip as the client reports it. @default 500 */
     readonly rtt: number;

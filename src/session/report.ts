@@ -1,5 +1,5 @@
 /**
- * What clients tell about their own experience: into metrics, and into the log when a threshold is passed.
+ * What clients tell about their own experience. The observer counts it and writes the diagnostic lines.
  *
  * @module
  */
@@ -7,28 +7,13 @@
 import type { ClientConnection } from "./connection.ts";
 import type { ClientReport } from "./contract.ts";
 
-/** Takes a report of `client`. */
+/** Takes a report of `client`: a `client_report`, or the round trip a `ping` tells. */
 export function takeReport(client: ClientConnection, report: ClientReport): void {
   const { observer } = client.host;
-  const { thresholds } = client.settings;
   if (report.rtt !== undefined) {
     client.rtt = report.rtt;
-    observer.rtt(client.transport, report.rtt);
-    if (report.rtt > thresholds.rtt) {
-      observer.log("warn", "high latency", {
-        ...client.logFields(),
-        rtt: report.rtt,
-        threshold: thresholds.rtt,
-      });
-    }
-  }
-  if (report.loss !== undefined && report.loss > thresholds.loss) {
-    observer.log("warn", "high loss", {
-      ...client.logFields(),
-      loss: report.loss,
-      threshold: thresholds.loss,
-    });
+    observer.rtt(client.transport, report.rtt, client.connectionId);
   }
   if (report.migrationFailed === true) observer.log("warn", "migration failed", client.logFields());
-  observer.report(client.transport, report);
+  observer.report(client.transport, report, client.connectionId);
 }
