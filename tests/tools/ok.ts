@@ -1,0 +1,193 @@
+/**
+ * All fast checks in one command, `deno task ok`: format, lint with the rooms, types, documentation of the
+ * public modules, and what the repository asks of its own files. One line a check, the output of those that
+ * fail, exit code 1 when one does.
+ *
+ * @module
+ */
+
+import { CLIENT_TYPES, CLOSES, ERRORS, SERVER_TYPES } from "../../src/protocol/mod.ts";
+import { isPortable, NATIVE_DIAL } from "./rooms.ts";
+import * as repository from "./repository.ts";
+
+const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+/** A check that takes longer is stuck. */
+const DEADLINE = 120_000;
+
+interface Check {
+  readonly name: string;
+  /** What is wrong; nothing when all is well. */
+  run(): Promise<string>;
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly problem: string;
+  readonly ms: number;
+}
+
+async function deno(...args: string[]): Promise<{ ok: boolean; stdout: string; output: string }> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(DEADLINE),
+  });
+  const { success, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  const out = decoder.decode(stdout);
+  return { ok: success, stdout: out, output: (out + decoder.decode(stderr)).trim() };
+}
+
+function tool(name: string, ...args: string[]): Check {
+  return {
+    name,
+    async run() {
+      const { ok, output } = await deno(...args);
+      return ok ? "" : output || `deno ${args.join(" ")} failed`;
+    },
+  };
+}
+
+function rule(name: string, find: () => string[] | Promise<string[]>): Check {
+  return { name, run: async () => (await find()).join("\n") };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(ROOT + path).then(() => true, () => false);
+}
+
+/** Files under version control or about to be, with their text; binary ones are left out. */
+async function readFiles(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  const walk = async (directory: string): Promise<void> => {
+    for await (const entry of Deno.readDir(ROOT + directory)) {
+      const path = directory + entry.name;
+      if (entry.isDirectory) {
+        const isOurs = directory === ""
+          ? repository.TOP_LEVEL.includes(entry.name)
+          : entry.name !== "node_modules";
+        if (isOurs && path !== "certs") await walk(path + "/");
+      } else if (/\.(tsx?|md|jsonc?|html|css|ya?ml|sh)$/.test(entry.name) || path.startsWith(".ci/")) {
+        files.set(path, await Deno.readTextFile(ROOT + path));
+      }
+    }
+  };
+  await walk("");
+  return files;
+}
+
+/** The top level as git has it; everything that is there where git is not. */
+async function topLevel(): Promise<string[]> {
+  try {
+    const { success, stdout } = await new Deno.Command("git", {
+      args: ["ls-files", "--cached", "--others", "--exclude-standard"],
+      cwd: ROOT,
+      stderr: "null",
+    }).output();
+    if (success) return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+  } catch {
+    // No git: fall through to the directory itself.
+  }
+  const ignored = [".git", "data", "dist", "coverage", "node_modules"];
+  return (await Array.fromAsync(Deno.readDir(ROOT), ({ name }) => name)).filter((name) =>
+    !ignored.includes(name)
+  );
+}
+
+/** Modules that the SDK reaches in a browser although they are not held to run there. */
+async function unportable(): Promise<string[]> {
+  if (!await exists("src/client/mod.ts")) return [];
+  const { ok, stdout, output } = await deno("info", "--json", "src/client/mod.ts");
+  if (!ok) return [output];
+  interface Dependency {
+    readonly code?: { readonly specifier?: string };
+  }
+  const graph = JSON.parse(stdout) as { modules: { specifier: string; dependencies?: Dependency[] }[] };
+  const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
+  const source = new URL("../../src/", import.meta.url).href;
+  const found: string[] = [];
+  const seen = new Set<string>();
+  const visit = (specifier: string, by: string): void => {
+    if (seen.has(specifier) || !specifier.startsWith(source)) return;
+    seen.add(specifier);
+    const file = decodeURIComponent(specifier.slice(source.length));
+    if (file === NATIVE_DIAL) return;
+    if (!isPortable(file)) found.push(`src/${file}, imported by src/${by}, is not held to run in browsers`);
+    for (const { code } of modules.get(specifier)?.dependencies ?? []) {
+      if (code?.specifier) visit(code.specifier, file);
+    }
+  };
+  visit(source + "client/mod.ts", "client/mod.ts");
+  return found;
+}
+
+async function checks(): Promise<Check[]> {
+  const files = await readFiles();
+  const code = [...files.keys()].filter((path) => /\.tsx?$/.test(path));
+  const project = JSON.parse(files.get("deno.json")!) as { exports: Record<string, string> };
+  const exported = Object.values(project.exports);
+  const there = new Map<string, boolean>();
+  const { stdout } = await deno("--version");
+  const all: Check[] = [
+    tool("format", "fmt", "--check"),
+    tool("types", "check", "--quiet", "--frozen", ...code),
+    tool("lint", "lint", "--quiet"),
+    tool("documentation", "doc", "--lint", ...exported),
+    rule("size of files", () => repository.tooLong(files)),
+    rule("unfinished work", () => repository.unfinished(files)),
+    rule("property tests", () => repository.badProperties(files)),
+    rule("top level", async () => repository.strayTopLevel(await topLevel())),
+    rule("what browsers import", unportable),
+    rule("links", async () => {
+      // Asked twice: the first round collects what has to be looked up.
+      repository.brokenLinks(files, (path) => !!there.set(path, false));
+      for (const path of there.keys()) there.set(path, await exists(path));
+      return repository.brokenLinks(files, (path) => there.get(path) === true);
+    }),
+    rule("deno version", () => {
+      const pinned = new Set<string>();
+      for (const [path, text] of files) {
+        if (path.startsWith("tests/tools/")) continue;
+        for (const [, version] of text.matchAll(/\bdeno@(\d+\.\d+\.\d+)/g)) pinned.add(version!);
+      }
+      const running = /deno (\S+)/.exec(stdout)?.[1] ?? "unknown";
+      const others = [...pinned].filter((version) => version !== running);
+      return others.map((version) => `deno ${version} is named somewhere, this is ${running}`);
+    }),
+  ];
+  const protocol = files.get("src/protocol/PROTOCOL.md");
+  if (protocol !== undefined) {
+    const names = [...CLIENT_TYPES, ...SERVER_TYPES, ...Object.keys(ERRORS), ...Object.keys(CLOSES)];
+    all.push(rule("protocol document", () => repository.undocumented(new Set(names), protocol)));
+  }
+  return all;
+}
+
+async function main(): Promise<void> {
+  const begun = performance.now();
+  const queue = await checks();
+  const failed: Outcome[] = [];
+  const total = queue.length;
+  const work = async (): Promise<void> => {
+    for (let check = queue.shift(); check !== undefined; check = queue.shift()) {
+      const start = performance.now();
+      const problem = await check.run().catch((error: unknown) => String(error));
+      const outcome = { name: check.name, problem, ms: performance.now() - start };
+      console.log(
+        `${problem === "" ? "ok    " : "FAILED"} ${check.name} (${(outcome.ms / 1000).toFixed(1)} s)`,
+      );
+      if (problem !== "") failed.push(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, navigator.hardwareConcurrency) }, work));
+  for (const { name, problem } of failed) console.log(`\n--- ${name}\n${problem}`);
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  console.log(`\n${total - failed.length} of ${total} checks passed in ${seconds} s`);
+  if (failed.length > 0) Deno.exitCode = 1;
+}
+
+if (import.meta.main) await main();

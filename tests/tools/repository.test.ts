@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import {
+  badProperties,
+  brokenLinks,
+  headings,
+  MAX_LINES,
+  strayTopLevel,
+  tooLong,
+  undocumented,
+  unfinished,
+} from "./repository.ts";
+
+const file = (path: string, text: string) => new Map([[path, text]]);
+
+Deno.test("a code file may have as many lines as the limit and not one more", () => {
+  assert.deepEqual(tooLong(file("a.ts", "x\n".repeat(MAX_LINES))), []);
+  assert.deepEqual(tooLong(file("a.ts", "x\n".repeat(MAX_LINES + 1))), ["a.ts: 401 lines, at most 400"]);
+  assert.deepEqual(tooLong(file("a.md", "x\n".repeat(MAX_LINES + 1))), []);
+});
+
+Deno.test("marks of unfinished work are found with their line", () => {
+  assert.deepEqual(unfinished(file("a.ts", `ok\n// ${"TO" + "DO"}: later`)), [`a.ts:2: ${"TO" + "DO"}`]);
+  assert.deepEqual(unfinished(file("a.ts", "const todos = 1;")), []);
+});
+
+Deno.test("tests that are switched off in their source are found, other uses of the word are not", () => {
+  const off = "Deno.test." + "ignore";
+  assert.deepEqual(unfinished(file("a.test.ts", `${off}("x", () => {});`)), [`a.test.ts:1: ${off}`]);
+  assert.equal(unfinished(file("a.test.ts", "ignore" + ": true")).length, 1);
+  assert.equal(unfinished(file("a.test.ts", "Deno.test." + "only(")).length, 1);
+  assert.deepEqual(unfinished(file("a.ts", "ignore" + ": true")), []);
+});
+
+Deno.test("relative links that lead nowhere are found, and those to missing headings", () => {
+  const files = new Map([
+    [
+      "docs/a.md",
+      "[b](b.md) [no](c.md) [up](../src/) [out](https://example.org/x) [h](#a-title) [g](b.md#gone)",
+    ],
+    ["docs/b.md", "# B\n## Here it is\n`[code](nowhere.md)`\n```\n[code](nowhere.md)\n```\n"],
+  ]);
+  files.set("docs/a.md", files.get("docs/a.md")! + "\n# A title\n");
+  const found = brokenLinks(files, (path) => ["docs/a.md", "docs/b.md", "src"].includes(path));
+  assert.deepEqual(found, ["docs/a.md:1: c.md leads nowhere", "docs/a.md:1: no heading #gone in docs/b.md"]);
+});
+
+Deno.test("headings become anchors as GitHub makes them", () => {
+  const anchors = headings("# The `quic/` room, v2\n## Again\n## Again\n```\n# not one\n```\n");
+  assert.deepEqual([...anchors], ["the-quic-room-v2", "again", "again-1"]);
+});
+
+Deno.test("a stranger at the top of the repository is found once", () => {
+  assert.deepEqual(strayTopLevel(["src/a.ts", "docs/a.md", "docs/b.md", "main.ts"]), ["docs at the top"]);
+});
+
+Deno.test("property tests keep their form, their number of runs, and stand once", () => {
+  const good =
+    `Deno.test("Feature: quic-transport, Property 6: round trip", () => fc.assert(p, { numRuns: 1_000 }));`;
+  assert.deepEqual(badProperties(file("a.test.ts", good)), []);
+  assert.equal(badProperties(file("a.test.ts", good + good)).length, 1);
+  assert.equal(badProperties(file("a.test.ts", good.replace("1_000", "99"))).length, 1);
+  assert.equal(badProperties(file("a.test.ts", good.replace("Property 6", "Property six"))).length, 1);
+});
+
+Deno.test("names that the protocol document leaves out are found", () => {
+  const text = '`ping {}` is answered by `pong`; {"type": "error"}';
+  assert.deepEqual(undocumented(["ping", "pong", "error", "close"], text), ["close is not in PROTOCOL.md"]);
+});

@@ -1,0 +1,133 @@
+/**
+ * What this repository asks of its own files. Each check is pure: texts in, one line per finding out.
+ *
+ * @module
+ */
+
+/** Repository files by path from the root, `/`-separated, with their text. */
+export type Files = ReadonlyMap<string, string>;
+
+/** A file longer than this wants to be two. */
+export const MAX_LINES = 400;
+
+/** What may stand at the top of the repository. */
+export const TOP_LEVEL: readonly string[] = [
+  ".ci",
+  ".github",
+  ".gitignore",
+  "LICENSE",
+  "README.md",
+  "certs",
+  "deno.json",
+  "deno.lock",
+  "deploy",
+  "main.ts",
+  "src",
+  "tests",
+];
+
+const CODE = /\.tsx?$/;
+const TEST = /\.test\.tsx?$/;
+
+/** Code files of more than `MAX_LINES` lines. */
+export function tooLong(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    if (!CODE.test(path)) continue;
+    const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+    if (lines > MAX_LINES) found.push(`${path}: ${lines} lines, at most ${MAX_LINES}`);
+  }
+  return found;
+}
+
+// Spelled in parts, so that this file does not hold what it looks for.
+const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"].join("|")})\\b`);
+const LEFT_OUT = new RegExp(
+  `\\bDeno\\.test\\.(ig${"nore"}|on${"ly"})\\b|\\b(ig${"nore"}|on${"ly"}):\\s*true\\b`,
+);
+
+/** Marks of unfinished work anywhere, and tests that are switched off in their source. */
+export function unfinished(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    text.split("\n").forEach((line, at) => {
+      const mark = UNFINISHED.exec(line) ?? (TEST.test(path) ? LEFT_OUT.exec(line) : null);
+      if (mark) found.push(`${path}:${at + 1}: ${mark[0]}`);
+    });
+  }
+  return found;
+}
+
+/**
+ * Relative links and images in Markdown that lead nowhere, also those to a heading. `exists` tells whether a
+ * path from the root is there.
+ */
+export function brokenLinks(files: Files, exists: (path: string) => boolean): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    if (!path.endsWith(".md")) continue;
+    const prose = text.replace(/^```[\s\S]*?^```/gm, (code) => code.replace(/[^\n]/g, "")).replace(
+      /`[^`\n]*`/g,
+      "",
+    );
+    for (const match of prose.matchAll(/\[[^\]\n]*\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)) {
+      const link = match[1]!;
+      if (/^[a-z][a-z0-9+.-]*:/i.test(link)) continue;
+      const [file, heading] = link.split("#", 2) as [string, string | undefined];
+      const target = file === ""
+        ? path
+        : decodeURIComponent(new URL(file, `file:///${path}`).pathname.slice(1)).replace(/\/$/, "");
+      const line = prose.slice(0, match.index).split("\n").length;
+      if (!exists(target)) found.push(`${path}:${line}: ${link} leads nowhere`);
+      else if (heading && files.has(target) && !headings(files.get(target)!).has(heading)) {
+        found.push(`${path}:${line}: no heading #${heading} in ${target}`);
+      }
+    }
+  }
+  return found;
+}
+
+/** The anchors GitHub gives the headings of a Markdown text. */
+export function headings(markdown: string): Set<string> {
+  const anchors = new Set<string>();
+  const seen = new Map<string, number>();
+  for (const [, title] of markdown.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#{1,6}\s+(.+?)\s*#*$/gm)) {
+    const slug = title!.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+    const count = seen.get(slug) ?? 0;
+    seen.set(slug, count + 1);
+    anchors.add(count === 0 ? slug : `${slug}-${count}`);
+  }
+  return anchors;
+}
+
+/** Names at the top of the repository that have no place there. */
+export function strayTopLevel(paths: Iterable<string>): string[] {
+  const names = new Set([...paths].map((path) => path.split("/")[0]!));
+  return [...names].filter((name) => !TOP_LEVEL.includes(name)).map((name) => `${name} at the top`);
+}
+
+/** Property tests whose tag has another form, that run fewer than 100 times, or that share a number. */
+export function badProperties(files: Files): string[] {
+  const found: string[] = [];
+  const owners = new Map<string, string>();
+  for (const [path, text] of files) {
+    if (!TEST.test(path)) continue;
+    for (const [, tag] of text.matchAll(/"(Feature:[^"]*)"/g)) {
+      const match = /^Feature: [a-z][a-z-]*, Property (\d+): \S/.exec(tag!);
+      if (!match) found.push(`${path}: not of the form "Feature: name, Property N: title": ${tag}`);
+      const owner = owners.get(tag!);
+      if (owner !== undefined) found.push(`${path}: the same property stands in ${owner}: ${tag}`);
+      owners.set(tag!, path);
+    }
+    for (const [all, runs] of text.matchAll(/\bnumRuns:\s*([\d_]+)/g)) {
+      if (Number(runs!.replaceAll("_", "")) < 100) found.push(`${path}: ${all}, at least 100`);
+    }
+  }
+  return found;
+}
+
+/** Names of the protocol's tables that its document does not mention as code. */
+export function undocumented(names: Iterable<string>, markdown: string): string[] {
+  return [...names].filter((name) => !markdown.includes(`\`${name}`) && !markdown.includes(`"${name}"`))
+    .map((name) => `${name} is not in PROTOCOL.md`);
+}
