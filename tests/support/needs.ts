@@ -1,0 +1,61 @@
+/**
+ * What tests need of the machine beside Deno. A test that declares a need which is not met is left out, and
+ * says so in its name; `deno task test` installs what it may before that.
+ *
+ * @module
+ */
+
+/** One thing tests may need. */
+export interface NeedRow {
+  /** Files one of which shows that it is there. */
+  readonly files: readonly string[];
+  /** The Debian package that brings it. */
+  readonly debian: string;
+}
+
+/** Everything tests may need, by the name they declare it with. */
+export const NEEDS = {
+  chromium: { files: ["/usr/bin/chromium"], debian: "chromium" },
+  firefox: { files: ["/usr/bin/firefox-esr"], debian: "firefox-esr" },
+  "nats-server": { files: ["/usr/sbin/nats-server", "/usr/bin/nats-server"], debian: "nats-server" },
+  coturn: { files: ["/usr/bin/turnserver"], debian: "coturn" },
+  iproute2: { files: ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"], debian: "iproute2" },
+  nftables: { files: ["/usr/sbin/nft", "/usr/bin/nft"], debian: "nftables" },
+} as const satisfies Record<string, NeedRow>;
+
+/** The name of a need. */
+export type Need = keyof typeof NEEDS;
+
+/** The file that meets a need, or undefined when nothing does. */
+export function find(need: Need): string | undefined {
+  return NEEDS[need].files.find((file) => {
+    try {
+      return Deno.statSync(file).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Which of these are not met on this machine. */
+export function missing(needs: readonly Need[]): Need[] {
+  return needs.filter((need) => find(need) === undefined);
+}
+
+/**
+ * `Deno.test` for a test that needs something of the machine: left out, with the reason in its name, where that
+ * is missing. Write the needs as a literal list: the test command reads it from the source to know what to
+ * install.
+ */
+export function testWith(
+  needs: readonly Need[],
+  name: string,
+  fn: (context: Deno.TestContext) => void | Promise<void>,
+): void {
+  const absent = missing(needs);
+  Deno.test({
+    name: absent.length === 0 ? name : `${name} (left out: no ${absent.join(", no ")})`,
+    ignore: absent.length > 0,
+    fn,
+  });
+}
