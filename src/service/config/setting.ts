@@ -109,10 +109,10 @@ export function choice<const W extends readonly [string, ...string[]]>(
 }
 
 /** Text that is not empty and has no control characters. */
-export function text(allowed: string, text: string, notes?: Notes) {
+export function text(allowed: string, doc: string, notes?: Notes) {
   // deno-lint-ignore no-control-regex -- refusing control characters is the purpose
   const plain = v.regex(/^[^\x00-\x1f\x7f]+$/);
-  return about(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain), "string", allowed, text, notes);
+  return about(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain), "string", allowed, doc, notes);
 }
 
 /** A list of texts. */

@@ -13,14 +13,14 @@ export const ALGORITHMS = ["HS256", "RS256", "ES256", "EdDSA"] as const;
 
 const key = v.strictObject({
   alg: choice(ALGORITHMS, "Algorithm of the tokens signed with this key; others are not accepted for it."),
-  kid: v.optional(
+  kid: v.exactOptional(
     text("a key id", "Key id: tokens whose header has a `kid` are checked with the key of that name."),
   ),
-  secret: v.optional(text("32 bytes of text or more", "HS256: the shared secret.", { secret: true })),
-  secretFile: v.optional(
+  secret: v.exactOptional(text("32 bytes of text or more", "HS256: the shared secret.", { secret: true })),
+  secretFile: v.exactOptional(
     text("a path", "HS256: file with the shared secret; white space around it is not part of it."),
   ),
-  publicKey: v.optional(
+  publicKey: v.exactOptional(
     material("a public key (SPKI) or certificate", "RS256, ES256, EdDSA: the public key."),
   ),
 });

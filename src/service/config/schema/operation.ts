@@ -28,11 +28,11 @@ const fallback = v.strictObject({
 });
 
 const namespace = v.strictObject({
-  historySize: v.optional(fields.historySize),
-  historyAge: v.optional(fields.historyAge),
-  presence: v.optional(fields.presence),
-  joinLeave: v.optional(fields.joinLeave),
-  maxSubscribers: v.optional(fields.maxSubscribers),
+  historySize: v.exactOptional(fields.historySize),
+  historyAge: v.exactOptional(fields.historyAge),
+  presence: v.exactOptional(fields.presence),
+  joinLeave: v.exactOptional(fields.joinLeave),
+  maxSubscribers: v.exactOptional(fields.maxSubscribers),
 });
 
 /** How a namespace's channels behave. Times in milliseconds. */

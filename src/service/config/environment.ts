@@ -1,0 +1,102 @@
+/**
+ * Settings from environment variables: `SKEIN_` and the key's words in upper case, `SKEIN_HTTP_ALLOWED_ORIGINS`.
+ *
+ * @module
+ */
+
+import { coerce, type Entry } from "./layers.ts";
+import { nearest } from "./nearest.ts";
+import type { Problem } from "./problem.ts";
+import { rootShape, type Setting, settings, type Shape, shapeAt } from "./shape.ts";
+
+/** What every variable begins with. */
+export const PREFIX = "SKEIN_";
+/** The variable that names the configuration file; not a setting itself. */
+export const CONFIG_VARIABLE = "SKEIN_CONFIG";
+
+/** `maxIdleTimeout` is `MAX_IDLE_TIMEOUT`. */
+function words(key: string): string {
+  return key.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "_").replaceAll(".", "_").toUpperCase();
+}
+
+/** The variable of a key: `quic.maxIdleTimeout` is `SKEIN_QUIC_MAX_IDLE_TIMEOUT`. */
+export function variableOf(key: string): string {
+  return key.includes("<name>")
+    ? PREFIX + key.split("<name>").map(words).join("<NAME>")
+    : PREFIX + words(key);
+}
+
+/** Settings inside a list have no variable of their own: the list is given as JSON. */
+function addressable(setting: Setting): boolean {
+  return !setting.key.includes("[]");
+}
+
+/**
+ * Reads the key out of a variable's words by what the schema knows, because `_` separates both groups and
+ * words. Where a user's name stands, the shortest name that leaves a known key wins.
+ */
+function resolve(rest: string, shape: Shape, path: readonly string[]): readonly string[] | undefined {
+  for (const [name, field] of shape.fields) {
+    const word = words(name);
+    if (rest === word) return [...path, name];
+    if (rest.startsWith(`${word}_`)) {
+      const found = resolve(rest.slice(word.length + 1), field, [...path, name]);
+      if (found !== undefined) return found;
+    }
+  }
+  if (shape.rest !== undefined) {
+    for (let at = rest.indexOf("_"); at > 0; at = rest.indexOf("_", at + 1)) {
+      const found = resolve(rest.slice(at + 1), shape.rest, [...path, rest.slice(0, at).toLowerCase()]);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** The key of a variable: `SKEIN_QUIC_PORT` is `["quic", "port"]`; `undefined` when there is none. */
+export function pathOfVariable(variable: string): readonly string[] | undefined {
+  if (!variable.startsWith(PREFIX)) return undefined;
+  return resolve(variable.slice(PREFIX.length), rootShape(), []);
+}
+
+/**
+ * Variables that Kubernetes makes for a Service called `skein` or `skein-...`: no settings, though
+ * `SKEIN_PORT_8080_TCP` looks like one and `SKEIN_HTTP_PORT=tcp://...` has the name of one.
+ */
+function isServiceLink(variable: string, value: string): boolean {
+  if (/_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$/.test(variable)) return true;
+  return /_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$/.test(variable) &&
+    (/^(tcp|udp|sctp):\/\//.test(value) || /_PORT_\d+_/.test(variable));
+}
+
+/** Settings that `env` gives, and what is wrong with its names. Empty values count as not given. */
+export function readEnvironment(
+  env: Readonly<Record<string, string>>,
+): { entries: readonly Entry[]; problems: readonly Problem[] } {
+  const entries: Entry[] = [];
+  const problems: Problem[] = [];
+  const put = (path: readonly string[], variable: string, value: string) => {
+    const shape = shapeAt(path)!;
+    entries.push({ path, value: coerce(value, shape), source: { layer: "environment", where: variable } });
+  };
+  // A platform's PORT comes first: SKEIN_HTTP_PORT is more specific.
+  if (env.PORT !== undefined && env.PORT !== "") put(["http", "port"], "PORT", env.PORT);
+  // Groups before what stands in them, whatever order the system lists them in.
+  for (const variable of Object.keys(env).filter((name) => name.startsWith(PREFIX)).sort()) {
+    const value = env[variable]!;
+    if (value === "" || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue;
+    const path = pathOfVariable(variable);
+    if (path !== undefined) {
+      put(path, variable, value);
+      continue;
+    }
+    const names = settings().filter(addressable).map((setting) => variableOf(setting.key));
+    const suggestion = nearest(variable, [...names, CONFIG_VARIABLE]);
+    problems.push({
+      key: variable,
+      message: `unknown variable; did you mean ${suggestion}?`,
+      where: "environment",
+    });
+  }
+  return { entries, problems };
+}

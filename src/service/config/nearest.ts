@@ -1,0 +1,44 @@
+/**
+ * Which known name a mistyped one was meant to be.
+ *
+ * @module
+ */
+
+/**
+ * Edit distance of two names without regard to case: insertions, deletions, replacements and swaps of
+ * neighbours (optimal string alignment).
+ */
+export function distance(a: string, b: string): number {
+  const s = a.toLowerCase(), t = b.toLowerCase();
+  let older: number[] = [];
+  let previous = Array.from({ length: t.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= s.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= t.length; j++) {
+      const cost = s[i - 1] === t[j - 1] ? 0 : 1;
+      let best = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + cost);
+      if (i > 1 && j > 1 && s[i - 1] === t[j - 2] && s[i - 2] === t[j - 1]) {
+        best = Math.min(best, older[j - 2]! + 1);
+      }
+      row.push(best);
+    }
+    older = previous;
+    previous = row;
+  }
+  return previous[t.length]!;
+}
+
+/** Longer names are cut before they are compared: nothing so long was meant to be a setting. */
+const LONGEST = 100;
+
+/** The candidate nearest to `name`, the first one of several; `undefined` without candidates. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  const cut = name.slice(0, LONGEST);
+  let best: string | undefined;
+  let least = Infinity;
+  for (const candidate of candidates) {
+    const far = distance(cut, candidate);
+    if (far < least) [best, least] = [candidate, far];
+  }
+  return best;
+}

@@ -1,0 +1,77 @@
+/**
+ * What is wrong with a configuration, in one line each, and what of a value may be shown.
+ *
+ * @module
+ */
+
+import { holdsSecret, type Shape, shapeAt } from "./shape.ts";
+
+/** Which layer a value came from, and where in it. */
+export interface Source {
+  readonly layer: "default" | "file" | "environment" | "flag";
+  /** `skein.jsonc:4:12`, `SKEIN_QUIC_PORT`, `--quic.port`, or `default`. */
+  readonly where: string;
+}
+
+/** One thing that is wrong. */
+export interface Problem {
+  /** The dotted key, or the name of the variable or flag when it is no key. */
+  readonly key: string;
+  /** What is wrong and what is allowed; never a secret. */
+  readonly message: string;
+  /** As in {@link Source}; empty when it is nowhere in particular. */
+  readonly where: string;
+}
+
+/** A problem as one line. */
+export function problemLine(problem: Problem): string {
+  const where = problem.where === "" ? "" : ` (${problem.where})`;
+  return `${problem.key}: ${problem.message}${where}`;
+}
+
+const LONGEST = 80;
+
+function plain(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    text = undefined;
+  }
+  text ??= typeof value;
+  // User information in a URL is a password more often than not.
+  text = text.replaceAll(/\/\/[^/@"\s]*@/g, "//<redacted>@");
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text;
+}
+
+const LIKE_A_PATH = /^(?=.*[./])[\w.\-/~ ]{1,100}$/;
+
+/** A value for a problem's line: short, and never a secret nor what might be one. */
+export function shown(value: unknown, shape: Shape | undefined): string {
+  const harmless = typeof value === "number" || typeof value === "boolean" || value === null;
+  if (shape !== undefined && holdsSecret(shape) && !(harmless && shape.about === undefined)) {
+    return "<redacted>";
+  }
+  if (typeof value === "string" && value.includes("-----BEGIN ")) return "<PEM>";
+  return plain(value);
+}
+
+/** A value for a listing of the effective configuration: secrets are replaced, paths of keys stay. */
+export function redacted(value: unknown, path: readonly (string | number)[]): unknown {
+  const shape = shapeAt(path);
+  if (Array.isArray(value)) {
+    if (shape?.about?.secret) return value.map(() => "<redacted>");
+    return value.map((item, index) => redacted(item, [...path, index]));
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [key, redacted(inner, [...path, key])]),
+    );
+  }
+  if (typeof value !== "string") return value;
+  if (value.includes("-----BEGIN ")) return "<PEM>";
+  if (shape?.about?.secret) {
+    return shape.about.kind === "material" && LIKE_A_PATH.test(value) ? value : "<redacted>";
+  }
+  return value.replaceAll(/\/\/[^/@\s]*@/g, "//<redacted>@");
+}
