@@ -5,74 +5,79 @@
  * @module
  */
 
-import { Packr, Unpackr } from "msgpackr";
 import { ProtocolError } from "./errors.ts";
+import { isJson, MAX_PAYLOAD_DEPTH } from "./json.ts";
 import type { Form, Message, Payload } from "./message.ts";
-import { varintSize, writeVarint } from "./varint.ts";
+import { unpackMessage } from "./msgpack.ts";
+import { pack, packFramed, utf8, utf8Framed } from "./pack.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
-const ID = /^[\x21-\x7e]{1,64}$/;
-const TYPE = /^[a-z][a-z0-9_]{0,63}$/;
+/** Longest `type` and longest `id`, in characters. */
+export const MAX_NAME_LENGTH = 64;
 
 /** A decoded frame and the form it was in. */
 export interface Decoded {
+  /** Checked as `checkEnvelope` says. */
   readonly message: Message;
+  /** What the first byte said. */
   readonly form: Form;
 }
 
 /**
- * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message. The bytes may
- * be reused once this returns.
+ * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message, and nothing else.
+ * The bytes may be reused once this returns.
  */
 export function decodeFrame(frame: Uint8Array): Decoded {
   const first = frame[0];
   if (first === 0x7b) {
-    return { message: decodeText(decoder.decode(frame)), form: "json" };
+    const text = decodeUtf8(frame);
+    if (text === undefined) throw new ProtocolError("bad_request", "not UTF-8");
+    return { message: decodeText(text), form: "json" };
   }
   if (first !== undefined && ((first & 0xf0) === 0x80 || first === 0xde || first === 0xdf)) {
-    let value: unknown;
-    try {
-      value = unpackr.unpack(frame);
-    } catch (cause) {
-      throw new ProtocolError("bad_request", "not MessagePack", { cause });
-    }
-    return { message: checkEnvelope(value), form: "msgpack" };
+    return { message: checkEnvelope(unpackMessage(frame)), form: "msgpack" };
   }
   throw new ProtocolError("bad_request", "a frame is a JSON object or a MessagePack map");
 }
 
-/** Decodes a JSON text. Throws ProtocolError `bad_request`. */
+/** Decodes a JSON text. Throws ProtocolError `bad_request`, and nothing else. */
 export function decodeText(text: string): Message {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw new ProtocolError("bad_request", "not JSON", { cause });
+  } catch {
+    // The cause is left out: its message repeats a part of the text.
+    throw new ProtocolError("bad_request", "not JSON");
   }
-  return checkEnvelope(value);
+  const message = checkEnvelope(value);
+  if (!isJson(message.payload, MAX_PAYLOAD_DEPTH + 1)) {
+    throw new ProtocolError(
+      "bad_request",
+      `payload: at most ${MAX_PAYLOAD_DEPTH} levels, finite numbers, no key __proto__`,
+    );
+  }
+  return message;
 }
 
 /**
- * The envelope check, by hand because it runs for every message: a `type` of the right form, an `id` of 1 to
- * 64 printable characters, a finite `timestamp`, an object `payload`. Unknown fields are ignored. Throws
- * ProtocolError `bad_request`.
+ * The envelope check, by hand because it runs for every message: a `type` in snake_case, an `id` of 1 to
+ * 64 printable characters, a finite `timestamp`, an object `payload`. Unknown fields are left out of the
+ * result. Throws ProtocolError `bad_request`.
  */
 export function checkEnvelope(value: unknown): Message {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProtocolError("bad_request", "a message is an object");
   }
   const { type, id, timestamp, payload, re } = value as Record<string, unknown>;
-  if (typeof id !== "string" || !ID.test(id)) {
-    throw new ProtocolError("bad_request", "id: 1 to 64 printable ASCII characters");
+  if (typeof id !== "string" || !isId(id)) {
+    throw new ProtocolError("bad_request", "id: 1 to 64 printable ASCII characters without spaces");
   }
-  if (typeof type !== "string" || !TYPE.test(type)) {
+  if (typeof type !== "string" || !isType(type)) {
     throw new ProtocolError("bad_request", "type: snake_case, at most 64 characters");
   }
-  if (typeof timestamp !== "number" || !Number.isFinite(timestamp)) {
+  if (typeof timestamp !== "number" || timestamp - timestamp !== 0) {
     throw new ProtocolError("bad_request", "timestamp: a number of milliseconds");
   }
   if (
@@ -80,10 +85,34 @@ export function checkEnvelope(value: unknown): Message {
   ) {
     throw new ProtocolError("bad_request", "payload: an object");
   }
-  if (re !== undefined && (typeof re !== "string" || !ID.test(re))) {
+  if (re === undefined) return { type, id, timestamp, payload: payload as Payload };
+  if (typeof re !== "string" || !isId(re)) {
     throw new ProtocolError("bad_request", "re: the id of a message");
   }
-  return value as Message;
+  return { type, id, timestamp, re, payload: payload as Payload };
+}
+
+/** Whether `id` is 1 to 64 printable ASCII characters without spaces. */
+export function isId(id: string): boolean {
+  const length = id.length;
+  if (length === 0 || length > MAX_NAME_LENGTH) return false;
+  for (let i = 0; i < length; i++) {
+    const code = id.charCodeAt(i);
+    if (code < 0x21 || code > 0x7e) return false;
+  }
+  return true;
+}
+
+/** Whether `type` is 1 to 64 characters `a-z`, `0-9` and `_`, beginning with a letter. */
+export function isType(type: string): boolean {
+  const length = type.length;
+  if (length === 0 || length > MAX_NAME_LENGTH) return false;
+  for (let i = 0; i < length; i++) {
+    const code = type.charCodeAt(i);
+    if (code >= 0x61 && code <= 0x7a) continue;
+    if (i === 0 || (code !== 0x5f && (code < 0x30 || code > 0x39))) return false;
+  }
+  return true;
 }
 
 /**
@@ -91,6 +120,7 @@ export function checkEnvelope(value: unknown): Message {
  * hand it to all.
  */
 export class Encoded {
+  /** What is sent; not to be changed once it was encoded. */
   readonly message: Message;
   readonly #shared: boolean;
   #text: string | undefined;
@@ -110,8 +140,8 @@ export class Encoded {
 
   /** The message with its length prefix, ready for a stream. */
   framed(form: Form): Uint8Array {
-    if (form === "msgpack") return this.#msgpack ??= frame(packr.pack(this.message));
-    return this.#json ??= frame(encoder.encode(this.text()));
+    if (form === "msgpack") return this.#msgpack ??= packFramed(this.message);
+    return this.#json ??= utf8Framed(this.text());
   }
 
   /** About how many bytes it takes on the wire; exact for ASCII JSON and for MessagePack. */
@@ -150,15 +180,7 @@ export class Encoded {
 
 /** Encodes a message without a length prefix: what goes into a datagram. */
 export function encodeBare(message: Message, form: Form): Uint8Array {
-  return form === "msgpack" ? packr.pack(message) : encoder.encode(stringify(message));
-}
-
-function frame(body: Uint8Array): Uint8Array {
-  const size = varintSize(body.length);
-  const framed = new Uint8Array(size + body.length);
-  writeVarint(framed, 0, body.length);
-  framed.set(body, size);
-  return framed;
+  return form === "msgpack" ? pack(message) : utf8(stringify(message));
 }
 
 // Binary fields stand at the top of a payload, by rule. A replacer makes JSON.stringify several times slower,
