@@ -1,0 +1,145 @@
+/**
+ * Checks tokens, the same for all transports.
+ *
+ * @module
+ */
+
+import { type Principal, ProtocolError } from "../protocol/mod.ts";
+import { type CacheEntry, TokenCache, tokenDigest } from "./cache.ts";
+import { type Claims, readClaims, timeProblem } from "./claims.ts";
+import { type JwksDeps, type JwksStatus, RemoteKeys } from "./jwks.ts";
+import { KeyRing } from "./keys.ts";
+import { type AuthSettings, resolveAuth, type ResolvedAuth } from "./settings.ts";
+import { checkSize, parsePayload, readHeader } from "./token.ts";
+
+/** What an authenticator may be given instead of the real thing. */
+export type AuthDeps = Partial<JwksDeps>;
+
+/** Counts and states, for `/stats`. */
+export interface AuthStatus {
+  /** Verified tokens remembered now. */
+  readonly cached: number;
+  /** Answers from memory since the start. */
+  readonly hits: number;
+  /** Signatures checked since the start, good or bad. */
+  readonly checks: number;
+  readonly jwks: JwksStatus | undefined;
+}
+
+/** Checks tokens. */
+export interface TokenAuthenticator {
+  /**
+   * Who the token's bearer is. Throws ProtocolError: `invalid_token`; `token_expired`; `not_available` when
+   * the keys cannot be had now. No error's text holds the token or a part of it.
+   */
+  verify(token: string): Promise<Principal>;
+  /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
+  reconfigure(settings: AuthSettings): void;
+  status(): AuthStatus;
+  /** Gives up what is under way; the object is of no use afterwards. */
+  close(): void;
+}
+
+/** One configuration and all that was found out under it: replaced as a whole. */
+interface State {
+  readonly settings: ResolvedAuth;
+  readonly keys: KeyRing;
+  readonly cache: TokenCache;
+}
+
+/**
+ * Makes an authenticator. Remote keys are fetched when the first token asks for them. Throws AuthSettingsError for settings that cannot be
+ * used: no key at all, a short secret, a key that does not fit its algorithm.
+ */
+export function createAuthenticator(settings: AuthSettings, deps: AuthDeps = {}): TokenAuthenticator {
+  return new Tokens(settings, {
+    fetch: deps.fetch ?? fetch,
+    now: deps.now ?? Date.now,
+    log: deps.log ?? (() => {}),
+  });
+}
+
+class Tokens implements TokenAuthenticator {
+  readonly #deps: JwksDeps;
+  #state: State;
+  #hits = 0;
+  #checks = 0;
+
+  constructor(settings: AuthSettings, deps: JwksDeps) {
+    this.#deps = deps;
+    this.#state = this.#build(settings, undefined);
+  }
+
+  async verify(token: string): Promise<Principal> {
+    checkSize(token);
+    const state = this.#state;
+    const digest = tokenDigest(token);
+    const entry = await this.#recall(state, digest) ?? await this.#check(state, token, digest);
+    const problem = timeProblem(entry.claims, this.#deps.now(), state.settings.clockTolerance);
+    if (problem) {
+      state.cache.delete(digest);
+      if (problem === "expired") throw new ProtocolError("token_expired");
+      throw new ProtocolError("invalid_token", "the token is not valid yet");
+    }
+    return entry.claims.principal;
+  }
+
+  reconfigure(settings: AuthSettings): void {
+    const before = this.#state;
+    this.#state = this.#build(settings, before.keys.remote);
+    if (this.#state.keys.remote !== before.keys.remote) before.keys.remote?.close();
+  }
+
+  status(): AuthStatus {
+    return {
+      cached: this.#state.cache.size,
+      hits: this.#hits,
+      checks: this.#checks,
+      jwks: this.#state.keys.remote?.status(),
+    };
+  }
+
+  close(): void {
+    this.#state.keys.remote?.close();
+    this.#state.cache.clear();
+  }
+
+  #build(settings: AuthSettings, before: RemoteKeys | undefined): State {
+    const resolved = resolveAuth(settings);
+    const { jwks } = resolved;
+    // A change elsewhere in the settings must not throw away a key set that may be past fetching.
+    const same = before && jwks && JSON.stringify(before.settings) === JSON.stringify(jwks);
+    const remote = same ? before : jwks && new RemoteKeys(jwks, this.#deps);
+    return {
+      settings: resolved,
+      keys: new KeyRing(resolved.keys, remote),
+      cache: new TokenCache(resolved.cacheSize),
+    };
+  }
+
+  /** What is known of the token, unless the remote keys have changed since it was checked. */
+  async #recall(state: State, digest: string): Promise<CacheEntry | undefined> {
+    const entry = state.cache.get(digest);
+    if (entry?.generation !== undefined) {
+      await state.keys.remote?.refresh();
+      if (entry.generation !== state.keys.remote?.generation) return undefined;
+    }
+    if (entry) this.#hits++;
+    return entry;
+  }
+
+  async #check(state: State, token: string, digest: string): Promise<CacheEntry> {
+    const header = readHeader(token);
+    this.#checks++;
+    const { payload, generation } = await state.keys.verify(token, header);
+    const entry: CacheEntry = { claims: accept(payload, state.settings), generation };
+    state.cache.set(digest, entry);
+    return entry;
+  }
+}
+
+function accept(payload: Uint8Array, settings: ResolvedAuth): Claims {
+  const { claims, problems } = readClaims(parsePayload(payload), settings);
+  if (!claims) throw new ProtocolError("invalid_token", problems[0]);
+  return claims;
+}
