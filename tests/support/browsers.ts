@@ -1,0 +1,212 @@
+/**
+ * Real browsers for tests: Debian's Chromium by playwright-core, Debian's Firefox ESR by puppeteer-core over
+ * WebDriver BiDi. Both are bounded in time and gone when the call returns, whatever the test did.
+ *
+ * @module
+ */
+
+import { chromium } from "playwright-core";
+import puppeteer from "puppeteer-core";
+import { find } from "./needs.ts";
+
+/** What tests use of a page, the same for both browsers. */
+export interface BrowserPage {
+  /** Opens an address and waits until it has loaded. */
+  goto(url: string): Promise<void>;
+  /**
+   * Runs a function in the page and returns what it returns. The function sees nothing of this module but its
+   * argument; both ways only what JSON can carry.
+   */
+  evaluate<T, A = undefined>(fn: (argument: A) => T | Promise<T>, argument?: A): Promise<T>;
+  /** Runs source text in the page; a promise is awaited. */
+  evaluateText(source: string): Promise<unknown>;
+  /** Waits until `source`, an expression in the page, is truthy. Rejects with what the page logged. */
+  waitFor(source: string, timeoutMs?: number): Promise<void>;
+  /** What the page wrote to its console, and its uncaught errors, oldest first; the last 200. */
+  readonly log: readonly string[];
+}
+
+/** A running browser. */
+export interface TestBrowser {
+  readonly name: "chromium" | "firefox";
+  /** Opens another page, with a log of its own. */
+  newPage(): Promise<BrowserPage>;
+}
+
+/** Bounds of a browser's life. */
+export interface BrowserOptions {
+  /** Milliseconds for all of it: launch, test and end. @default 60000 */
+  readonly timeout?: number;
+}
+
+const CHROMIUM_FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+];
+
+const FIREFOX_PREFERENCES = {
+  "app.update.enabled": false,
+  "browser.shell.checkDefaultBrowser": false,
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "toolkit.telemetry.reportingpolicy.firstRun": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  // Loopback needs no proxy, whatever the machine's environment says.
+  "network.proxy.type": 0,
+};
+
+const LOG_LINES = 200;
+
+/** Runs `fn` with a page of Debian's Chromium. */
+export function withChromium<T>(
+  fn: (page: BrowserPage, browser: TestBrowser) => Promise<T>,
+  options: BrowserOptions = {},
+): Promise<T> {
+  return bounded("Chromium", options, async (onEnd, left) => {
+    const executablePath = find("chromium");
+    if (executablePath === undefined) throw new Error("Chromium is not installed");
+    const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: left() });
+    onEnd(() => browser.close());
+    const testBrowser: TestBrowser = {
+      name: "chromium",
+      async newPage() {
+        const page = await browser.newPage();
+        page.setDefaultTimeout(left());
+        const log = makeLog();
+        page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
+        page.on("pageerror", (error) => log.add(`uncaught: ${error.message}`));
+        return makePage(log.lines, {
+          goto: (url) => page.goto(url),
+          evaluate: (source) => page.evaluate(source),
+        }, left);
+      },
+    };
+    return await fn(await testBrowser.newPage(), testBrowser);
+  });
+}
+
+/** Runs `fn` with a page of Debian's Firefox ESR. */
+export function withFirefox<T>(
+  fn: (page: BrowserPage, browser: TestBrowser) => Promise<T>,
+  options: BrowserOptions = {},
+): Promise<T> {
+  return bounded("Firefox", options, async (onEnd, left) => {
+    const executablePath = find("firefox");
+    if (executablePath === undefined) throw new Error("Firefox is not installed");
+    // Firefox wants a home of its own to write to; the profile is puppeteer's.
+    const home = await Deno.makeTempDir({ prefix: "skein-firefox-" });
+    onEnd(() => Deno.remove(home, { recursive: true }));
+    const browser = await puppeteer.launch({
+      browser: "firefox",
+      protocol: "webDriverBiDi",
+      executablePath,
+      headless: true,
+      timeout: left(),
+      protocolTimeout: left(),
+      env: { ...Deno.env.toObject(), HOME: home, MOZ_CRASHREPORTER_DISABLE: "1" },
+      extraPrefsFirefox: FIREFOX_PREFERENCES,
+    });
+    onEnd(() => browser.close());
+    const testBrowser: TestBrowser = {
+      name: "firefox",
+      async newPage() {
+        const page = await browser.newPage();
+        page.setDefaultTimeout(left());
+        const log = makeLog();
+        page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
+        page.on(
+          "pageerror",
+          (error) => log.add(`uncaught: ${error instanceof Error ? error.message : error}`),
+        );
+        return makePage(log.lines, {
+          goto: (url) => page.goto(url),
+          evaluate: (source) => page.evaluate(source),
+        }, left);
+      },
+    };
+    return await fn(await testBrowser.newPage(), testBrowser);
+  });
+}
+
+/** Runs `fn` in each of the two, one after the other. */
+export async function withEachBrowser(
+  fn: (page: BrowserPage, browser: TestBrowser) => Promise<void>,
+  options: BrowserOptions = {},
+): Promise<void> {
+  await withChromium(fn, options);
+  await withFirefox(fn, options);
+}
+
+interface RawPage {
+  goto(url: string): Promise<unknown>;
+  evaluate(source: string): Promise<unknown>;
+}
+
+function makePage(log: readonly string[], raw: RawPage, left: () => number): BrowserPage {
+  const withLog = (error: unknown): never => {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`${message}\nthe page's log:\n  ${log.join("\n  ") || "(empty)"}`, { cause: error });
+  };
+  return {
+    log,
+    async goto(url) {
+      await raw.goto(url).catch(withLog);
+    },
+    async evaluate<T, A>(fn: (argument: A) => T | Promise<T>, argument?: A): Promise<T> {
+      const json = argument === undefined ? "undefined" : JSON.stringify(argument);
+      return await raw.evaluate(`(${fn})(${json})`).catch(withLog) as T;
+    },
+    evaluateText: (source) => raw.evaluate(source).catch(withLog),
+    async waitFor(source, timeoutMs = 10_000) {
+      const until = Date.now() + Math.min(timeoutMs, left());
+      for (;;) {
+        if (await raw.evaluate(`Boolean(${source})`).catch(withLog)) return;
+        if (Date.now() > until) withLog(new Error(`not within ${timeoutMs} ms: ${source}`));
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+    },
+  };
+}
+
+function makeLog(): { lines: string[]; add(line: string): void } {
+  const lines: string[] = [];
+  return {
+    lines,
+    add(line) {
+      lines.push(line);
+      if (lines.length > LOG_LINES) lines.shift();
+    },
+  };
+}
+
+/**
+ * Runs `body` with a deadline. What it gives to `onEnd` is run in reverse when it is over, and a failure of
+ * that is a failure of the test.
+ */
+async function bounded<T>(
+  name: string,
+  { timeout = 60_000 }: BrowserOptions,
+  body: (onEnd: (end: () => Promise<void>) => void, left: () => number) => Promise<T>,
+): Promise<T> {
+  const until = Date.now() + timeout;
+  const ends: (() => Promise<void>)[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${name}: the test took more than ${timeout} ms`)), timeout);
+  });
+  try {
+    const running = body((end) => ends.unshift(end), () => Math.max(1, until - Date.now()));
+    // When the deadline wins, what the body does afterwards concerns nobody.
+    running.catch(() => {});
+    return await Promise.race([running, late]);
+  } finally {
+    clearTimeout(timer);
+    for (const end of ends) await end();
+  }
+}
