@@ -319,7 +319,7 @@ function isRefusal(error: unknown): boolean {
 
 /** Waits for `promise`, whatever becomes of it, but not longer than `ms`. */
 async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   await Promise.race([
     promise.catch(() => undefined),
     new Promise((resolve) => {

@@ -42,7 +42,7 @@ export class WebSocketMessageConnection implements MessageConnection {
   #sink: ConnectionSink | undefined;
   #outbox: OutboxSource | undefined;
   #scheduled = false;
-  #drainTimer: number | undefined;
+  #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #paused: (Uint8Array | string)[] | undefined;
   #pausedBytes = 0;
   #ours: { code: number; reason: string } | undefined;
@@ -105,7 +105,7 @@ export class WebSocketMessageConnection implements MessageConnection {
     } catch {
       // Already closed, or not open yet: there is nothing to say good-bye to.
     }
-    let timer: number | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([ended, new Promise((resolve) => timer = setTimeout(resolve, timeout))]);
     clearTimeout(timer);
     // A peer that does not read keeps the socket in CLOSING, and there is no way to end it: let go of it.

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CLOSES, Encoded, ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
-import type { Client } from "../../src/router/types.ts";
+import type { Client, Context } from "../../src/router/types.ts";
 import { memoryNode, settle, type TestPeer } from "./support.ts";
 
-const handlers = {
-  ping: ({ reply }: { reply: (type: string, payload: Record<string, unknown>) => void }) => reply("pong", {}),
-};
+const handlers = { ping: (context: Context) => context.reply("pong", {}) };
 
 async function authenticated(
   node: ReturnType<typeof memoryNode>,
@@ -95,6 +93,7 @@ Deno.test("a token's end is announced, then enforced; a refresh in time prevents
   const other = await authenticated(node, `ok:bob:${soon}`);
   node.sessions.sweep(Date.now());
   node.sessions.sweep(Date.now());
+  await settle();
   assert.equal(peer.of("server_notice").filter((m) => m.payload.kind === "token_expiring").length, 1);
   const answer = await other.send("auth_refresh", { token: `ok:bob:${soon + 3_600_000}` });
   assert.equal(answer?.type, "auth_response");

@@ -1,0 +1,117 @@
+/**
+ * What back ends may ask for: the methods of the server API, on the hub and the sessions.
+ *
+ * @module
+ */
+
+import type { Published } from "../engine/contract.ts";
+import type { Hub } from "../hub/mod.ts";
+import {
+  BROADCAST_CHANNEL,
+  Encoded,
+  inboxOf,
+  matches,
+  namespaceOf,
+  type Payload,
+  ProtocolError,
+  uuidv7,
+} from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+import type { Sessions } from "../session/mod.ts";
+import type { ApiPublish, ApiSubscription, ServerApi } from "./http/server_api.ts";
+
+/** Whom a message of the API is said to be from when the call does not say. */
+const SERVER = "server";
+
+/** Makes the server API. */
+export function createServerApi(hub: Hub, sessions: Sessions): ServerApi {
+  return {
+    publish: async (params) => answer(params.channel, await publish(hub, params)),
+
+    async broadcast({ channels, ...said }) {
+      const names = channels ?? [BROADCAST_CHANNEL];
+      const published = [];
+      for (const channel of names) published.push(answer(channel, await publish(hub, { ...said, channel })));
+      return { published };
+    },
+
+    async subscribe(params) {
+      let count = 0;
+      for (const client of clientsOf(hub, params)) {
+        const joined = await hub.subscribe(client, params.channel, 0);
+        notify(client, "subscribed", { channel: params.channel, ...joined.state });
+        joined.start();
+        count++;
+      }
+      return { sessions: count };
+    },
+
+    unsubscribe(params) {
+      let count = 0;
+      for (const client of clientsOf(hub, params)) {
+        if (!hub.unsubscribe(client, params.channel)) continue;
+        notify(client, "unsubscribed", { channel: params.channel });
+        count++;
+      }
+      return { sessions: count };
+    },
+
+    disconnect: ({ user, session }) => ({ connections: sessions.disconnect(user, session) }),
+
+    async presence({ channel }) {
+      return { channel, sessions: await hub.presence(channel) };
+    },
+
+    async history({ channel, ...options }) {
+      const page = await hub.history(channel, options);
+      return {
+        channel,
+        epoch: page.epoch,
+        offset: page.offset,
+        complete: page.complete,
+        messages: page.records,
+      };
+    },
+
+    channels({ pattern = "*", limit = 1000 }) {
+      const channels = [];
+      for (const entry of hub.channels()) {
+        if (channels.length >= limit) break;
+        if (matches(pattern, entry.channel)) channels.push(entry);
+      }
+      return { channels, total: hub.channelCount };
+    },
+  };
+}
+
+async function publish(
+  hub: Hub,
+  { channel, id = uuidv7(), from = SERVER, text, data }: ApiPublish,
+): Promise<Published> {
+  const content: Payload = text !== undefined ? { text } : { data };
+  const namespace = namespaceOf(channel);
+  const type = namespace === "user"
+    ? "direct_message"
+    : namespace === "broadcast"
+    ? "broadcast"
+    : "chat_message";
+  if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
+  const payload = type === "direct_message" ? { to: channel.slice(inboxOf("").length), ...content } : content;
+  return await hub.publish(channel, { type, id, from, payload }, `api ${from} ${id}`);
+}
+
+function answer(channel: string, { offset, epoch, duplicate }: Published) {
+  return { channel, offset, epoch, duplicate };
+}
+
+function clientsOf(hub: Hub, { user, session }: ApiSubscription): Client[] {
+  const clients = hub.clientsOf(user).filter((client) =>
+    session === undefined || client.sessionId === session
+  );
+  if (clients.length === 0) throw new ProtocolError("unknown_user", "the user has no session here");
+  return clients;
+}
+
+function notify(client: Client, type: string, payload: Payload): void {
+  client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), 0);
+}

@@ -1,0 +1,30 @@
+/**
+ * The last catch: a rejection that nobody handled is logged and counted, and the process goes on serving.
+ *
+ * @module
+ */
+
+import type { Observer } from "../session/mod.ts";
+
+/**
+ * Keeps the process alive on unhandled rejections and on errors thrown in event handlers; `counted` is called for
+ * each. Returns a function that takes the guard away.
+ */
+export function guardProcess(observer: Observer, counted: () => void): () => void {
+  const rejected = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    counted();
+    observer.log("error", "unhandled rejection", { error: event.reason });
+  };
+  const thrown = (event: ErrorEvent) => {
+    event.preventDefault();
+    counted();
+    observer.log("error", "uncaught error", { error: event.error ?? event.message });
+  };
+  globalThis.addEventListener("unhandledrejection", rejected);
+  globalThis.addEventListener("error", thrown);
+  return () => {
+    globalThis.removeEventListener("unhandledrejection", rejected);
+    globalThis.removeEventListener("error", thrown);
+  };
+}

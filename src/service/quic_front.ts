@@ -1,0 +1,209 @@
+/**
+ * The QUIC side of the service: listeners that follow the configuration, and the way of their connections into
+ * the sessions.
+ *
+ * @module
+ */
+
+import { type CloseName, CLOSES } from "../protocol/mod.ts";
+import { type Address, type Connection, listen, type Listener, type ListenOptions } from "../quic/mod.ts";
+import type { Observer, Sessions } from "../session/mod.ts";
+import { QuicMessageConnection } from "../transport/mod.ts";
+import type { FetchHandler } from "./http/deps.ts";
+
+/** Settings of the QUIC listener; times in milliseconds. */
+export interface QuicFrontSettings {
+  readonly enabled: boolean;
+  readonly hostname: string;
+  readonly port: number;
+  readonly alpn: readonly string[];
+  readonly webtransport: "skein" | "deno";
+  readonly maxStreams: number;
+  readonly maxIdleTimeout: number;
+  readonly keepAliveInterval: number | null;
+  readonly congestionControl: "default" | "throughput" | "low-latency";
+  readonly zeroRtt: boolean;
+  readonly headerTimeout: number;
+}
+
+/** A certificate and its key in PEM. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What the front needs. */
+export interface QuicFrontDeps {
+  readonly sessions: Sessions;
+  readonly observer: Observer;
+  /** Answers ordinary HTTP/3 requests. */
+  readonly fetch: FetchHandler;
+  /** Whether a browser of this origin may connect, to which host. */
+  originAllowed(origin: string | undefined, host: string): boolean;
+}
+
+/** The path of WebTransport on the QUIC port. */
+export const WEBTRANSPORT_PATH = "/connection/webtransport";
+
+interface Running {
+  readonly listener: Listener;
+  settings: QuicFrontSettings;
+  connections: number;
+  retired: boolean;
+}
+
+/** Follows the configuration: starts, updates, moves and ends QUIC listeners. */
+export class QuicFront {
+  readonly #deps: QuicFrontDeps;
+  #current: Running | undefined;
+  readonly #retired = new Set<Running>();
+
+  constructor(deps: QuicFrontDeps) {
+    this.#deps = deps;
+  }
+
+  /** Where it listens now; undefined while QUIC is off. */
+  get address(): Address | undefined {
+    return this.#current?.listener.address;
+  }
+
+  /**
+   * Makes what listens fit `settings`. A new address starts a listener first and retires the old one, whose
+   * connections go on; other changes hold for new connections. Throws when an address cannot be bound: then the
+   * old listener goes on.
+   */
+  apply(settings: QuicFrontSettings, certificate: KeyPair): void {
+    const current = this.#current;
+    if (!settings.enabled) return this.#switchOff();
+    if (current !== undefined && sameAddress(current.settings, settings)) {
+      current.listener.update(limitsOf(settings));
+      current.settings = settings;
+      return;
+    }
+    const listener = listen({
+      ...limitsOf(settings),
+      ...certificate,
+      hostname: settings.hostname,
+      port: settings.port,
+      admitAddress: (address) => this.#knock(address),
+      admit: (request) => {
+        if (request.url.pathname !== WEBTRANSPORT_PATH) return { accept: false, status: 404 };
+        if (!this.#deps.originAllowed(request.origin, request.url.host)) {
+          return { accept: false, status: 403 };
+        }
+        return { accept: true };
+      },
+      onRequest: (request, remote) =>
+        this.#deps.fetch(request, { remoteAddr: { ...remote, transport: "udp" } }),
+      onError: (error, { remote, stage }) => {
+        this.#deps.observer.log("debug", "quic peer failure", { remote: text(remote), stage, error });
+      },
+    });
+    const running: Running = { listener, settings, connections: 0, retired: false };
+    this.#current = running;
+    void this.#run(running);
+    if (current !== undefined) this.#retire(current);
+  }
+
+  /** Takes a new certificate for new connections. */
+  setCertificate({ cert, key }: KeyPair): void {
+    this.#current?.listener.setCertificate(cert, key);
+  }
+
+  /** Takes no new connections. */
+  drain(): void {
+    this.#current?.listener.drain();
+  }
+
+  /** Ends every listener. The sessions are to be closed before. */
+  close(): void {
+    for (const { listener } of [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])]) {
+      listener.close(CLOSES.shutdown.code, CLOSES.shutdown.reason);
+    }
+    this.#retired.clear();
+    this.#current = undefined;
+  }
+
+  #switchOff(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    this.#current = undefined;
+    this.#retire(current);
+    // The clients are told before the endpoint goes, so that they move to WebSocket at once.
+    this.#deps.sessions.disconnectTransport(["quic", "webtransport"]);
+  }
+
+  #retire(running: Running): void {
+    running.retired = true;
+    this.#retired.add(running);
+    running.listener.drain();
+    this.#closeIfEmpty(running);
+  }
+
+  #closeIfEmpty(running: Running): void {
+    if (!running.retired || running.connections > 0) return;
+    this.#retired.delete(running);
+    running.listener.close();
+  }
+
+  #knock(address: Address): boolean {
+    const refused = this.#deps.sessions.knock(text(address)!);
+    if (refused !== undefined) this.#refused("quic", refused, text(address));
+    return refused === undefined;
+  }
+
+  #refused(kind: "quic" | "webtransport", close: CloseName, remote: string | undefined): void {
+    this.#deps.observer.error(kind, close);
+    this.#deps.observer.log("info", "connection refused", {
+      transport: kind,
+      remote,
+      reason: CLOSES[close].reason,
+    });
+  }
+
+  async #run(running: Running): Promise<void> {
+    try {
+      for await (const connection of running.listener.connections) this.#take(running, connection);
+    } catch (error) {
+      this.#deps.observer.log("error", "quic listener failed", { error });
+    }
+  }
+
+  #take(running: Running, connection: Connection): void {
+    const { sessions } = this.#deps;
+    const remote = text(connection.remoteAddress) ?? "";
+    const refused = sessions.admit(remote);
+    if (refused !== undefined) {
+      this.#refused(connection.kind, refused, remote);
+      return connection.close(CLOSES[refused].code, CLOSES[refused].reason);
+    }
+    running.connections++;
+    void connection.closed.then(() => {
+      running.connections--;
+      this.#closeIfEmpty(running);
+    });
+    sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits), remote);
+  }
+}
+
+function limitsOf(settings: QuicFrontSettings): Omit<ListenOptions, "cert" | "key"> {
+  return {
+    alpn: settings.alpn,
+    webtransport: settings.webtransport,
+    zeroRtt: settings.zeroRtt,
+    maxBidirectionalStreams: settings.maxStreams,
+    maxUnidirectionalStreams: settings.maxStreams,
+    maxIdleTimeout: settings.maxIdleTimeout,
+    ...(settings.keepAliveInterval === null ? {} : { keepAliveInterval: settings.keepAliveInterval }),
+    congestionControl: settings.congestionControl,
+    headerTimeout: settings.headerTimeout,
+  };
+}
+
+function sameAddress(a: QuicFrontSettings, b: QuicFrontSettings): boolean {
+  return a.hostname === b.hostname && a.port === b.port;
+}
+
+function text(address: Address | undefined): string | undefined {
+  return address === undefined ? undefined : `${address.hostname}:${address.port}`;
+}

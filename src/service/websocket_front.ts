@@ -1,0 +1,51 @@
+/**
+ * The WebSocket side of the service: from an upgrade request into the sessions.
+ *
+ * @module
+ */
+
+import { type CloseName, CLOSES } from "../protocol/mod.ts";
+import type { Observer, Sessions } from "../session/mod.ts";
+import { WebSocketMessageConnection } from "../transport/mod.ts";
+import type { RequestInfo } from "./http/deps.ts";
+
+/** The path of WebSocket on the HTTP port. */
+export const WEBSOCKET_PATH = "/connection/websocket";
+
+/** Answers a WebSocket upgrade: 101, or 429 and 503 when there are too many connections. */
+export function upgradeWebSocket(
+  sessions: Sessions,
+  observer: Observer,
+  request: Request,
+  info: RequestInfo,
+): Response {
+  const remote = `${info.remoteAddr.hostname}:${info.remoteAddr.port}`;
+  // RFC 9220 carries WebSocket over HTTP/3; Deno's upgrade does not, and whoever speaks HTTP/3 has WebTransport.
+  if (info.remoteAddr.transport === "udp") {
+    return new Response("WebSocket is served over TCP\n", { status: 501 });
+  }
+  const refused = sessions.knock(remote) ?? sessions.admit(remote);
+  if (refused !== undefined) return refuse(observer, refused, remote);
+  let upgraded: Deno.WebSocketUpgrade;
+  try {
+    // The session has a heartbeat of its own: the runtime's would cost a timer for each message.
+    upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  } catch (error) {
+    sessions.release(remote);
+    observer.log("debug", "websocket upgrade failed", { remote, error });
+    return new Response("not a WebSocket upgrade\n", { status: 400 });
+  }
+  sessions.accept(new WebSocketMessageConnection(upgraded.socket, remote, sessions.preAuthLimits), remote);
+  return upgraded.response;
+}
+
+function refuse(observer: Observer, close: CloseName, remote: string): Response {
+  observer.error("websocket", close);
+  observer.log("info", "connection refused", {
+    transport: "websocket",
+    remote,
+    reason: CLOSES[close].reason,
+  });
+  const status = close === "rate_limited" ? 429 : 503;
+  return new Response(`${CLOSES[close].reason}\n`, { status, headers: { "retry-after": "1" } });
+}
