@@ -1,0 +1,132 @@
+/**
+ * `/api/<method>` and `/stats`: parameters in, results out.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { type ErrorName, ProtocolError } from "../../protocol/mod.ts";
+import type { ConnectionState, HttpDeps } from "./deps.ts";
+import { failureOf } from "./failure.ts";
+import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
+
+/** Connections listed when nobody says how many. */
+export const DEFAULT_CONNECTIONS = 100;
+/** Most connections listed. */
+export const MOST_CONNECTIONS = 10_000;
+/** Milliseconds a method may take. */
+export const API_TIMEOUT = 10_000;
+
+/** One answer of a batch. */
+type BatchReply = { readonly result: unknown } | { readonly error: ReturnType<typeof failureOf> };
+
+/** Runs methods of the server API. */
+export class ApiRunner {
+  readonly #deps: HttpDeps;
+
+  constructor(deps: HttpDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Checks `params` and runs `method`. Rejects with ProtocolError: `unknown_type` for a method that does not
+   * exist here, `bad_payload` for parameters that are not right, and what the method says.
+   */
+  async run(method: string, params: unknown): Promise<unknown> {
+    if (method === "batch") return await this.#batch(check(batchParams, params));
+    return await this.#single(method, params);
+  }
+
+  async #batch({ commands }: { commands: { method: string; params?: unknown }[] }) {
+    const replies: BatchReply[] = [];
+    // One after the other: what a batch publishes to a channel stays in order.
+    for (const { method, params } of commands) {
+      try {
+        replies.push({ result: await this.#single(method, params) });
+      } catch (error) {
+        this.#log(method, error);
+        replies.push({ error: failureOf(error) });
+      }
+    }
+    return { replies };
+  }
+
+  async #single(method: string, params: unknown): Promise<unknown> {
+    if (!isApiMethod(method)) throw new ProtocolError("unknown_type", "no such method");
+    const checked = check(API_PARAMS[method] as v.GenericSchema<unknown, never>, params ?? {});
+    if (method === "info") return this.#info();
+    if (method === "connections") return this.#connections(checked);
+    const { api } = this.#deps;
+    const run = api[method] as ((params: unknown) => unknown) | undefined;
+    if (run === undefined) throw new ProtocolError("unknown_type", "not offered by this service");
+    return await inTime(run.call(api, checked)) ?? {};
+  }
+
+  #info(): unknown {
+    return { ...this.#deps.status?.(), ...this.#deps.metrics.figures() };
+  }
+
+  #connections({ user, limit }: { user?: string; limit?: number }): unknown {
+    return listConnections(this.#deps.connections(), limit ?? DEFAULT_CONNECTIONS, user);
+  }
+
+  #log(method: string, error: unknown): void {
+    if (!(error instanceof ProtocolError)) this.#deps.log("error", "api_failed", { method, error });
+  }
+}
+
+/** A part of the connections. */
+export interface ConnectionList {
+  readonly items: readonly ConnectionState[];
+  /** There are more than `limit`. */
+  readonly more: boolean;
+}
+
+/** At most `limit` of `connections`, those of `user` when given. */
+export function listConnections(
+  connections: Iterable<ConnectionState>,
+  limit: number,
+  user?: string,
+): ConnectionList {
+  const items: ConnectionState[] = [];
+  for (const connection of connections) {
+    if (user !== undefined && connection.userId !== user) continue;
+    if (items.length === limit) return { items, more: true };
+    items.push(connection);
+  }
+  return { items, more: false };
+}
+
+/** The `limit` of a query. Throws ProtocolError `bad_request` when it is no whole number of 0 to 10,000. */
+export function parseLimit(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_CONNECTIONS;
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
+  if (!(limit <= MOST_CONNECTIONS)) {
+    throw new ProtocolError("bad_request", `limit: a whole number from 0 to ${MOST_CONNECTIONS}`);
+  }
+  return limit;
+}
+
+function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
+  const result = v.safeParse(schema, params, { abortEarly: true });
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const path = v.getDotPath(issue);
+  const name: ErrorName = "bad_payload";
+  throw new ProtocolError(name, path === null ? issue.message : `${path}: ${issue.message}`);
+}
+
+async function inTime(work: unknown): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new ProtocolError("not_available", "the method did not finish in time")),
+      API_TIMEOUT,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

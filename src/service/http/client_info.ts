@@ -1,0 +1,60 @@
+/**
+ * `/client.json`: what a client needs to dial.
+ *
+ * @module
+ */
+
+import type { ClientInfo } from "./deps.ts";
+
+/** The body of `/client.json`. */
+export interface ClientDocument {
+  readonly websocketUrl: string;
+  /** WebTransport; null while QUIC is off. */
+  readonly quicUrl: string | null;
+  /** Raw QUIC, for programs; null while QUIC is off. */
+  readonly rawQuicUrl: string | null;
+  readonly alpn: string | null;
+  /** Base64 SHA-256 for `serverCertificateHashes`; empty when the certificate is to be judged as usual. */
+  readonly certificateHashes: readonly string[];
+  readonly quic: { readonly enabled: boolean };
+  readonly limits: Readonly<Record<string, number>>;
+  /** Milliseconds. */
+  readonly heartbeat: { readonly interval: number; readonly timeout: number };
+}
+
+/** How the request came: the host it names decides the host in the URLs. */
+export interface Asked {
+  /** `Host` or `:authority`. */
+  readonly authority: string;
+  /** It came over HTTP/3, whose port is not the one of the WebSocket. */
+  readonly http3: boolean;
+  /** The client's side is TLS: here, or at a proxy that says so in `X-Forwarded-Proto`. */
+  readonly secure: boolean;
+}
+
+/** Makes the body of `/client.json`. Throws TypeError when the authority is no host. */
+export function clientDocument(info: ClientInfo, asked: Asked): ClientDocument {
+  const base = new URL(`http://${asked.authority}`);
+  const { hostname } = base;
+  const secure = asked.http3 ? info.websocket.tls : asked.secure || info.websocket.tls;
+  const host = asked.http3 ? `${hostname}:${info.websocket.port}` : base.host;
+  const quic = info.quic;
+  return {
+    websocketUrl: info.websocket.publicUrl ?? `${secure ? "wss" : "ws"}://${host}/connection/websocket`,
+    quicUrl: quic === undefined
+      ? null
+      : quic.publicUrl ?? `https://${hostname}:${quic.port}/connection/webtransport`,
+    rawQuicUrl: quic === undefined ? null : rawUrl(quic.publicUrl, hostname, quic.port),
+    alpn: quic?.alpn ?? null,
+    certificateHashes: quic?.certificateHashes ?? [],
+    quic: { enabled: quic !== undefined },
+    limits: info.limits,
+    heartbeat: info.heartbeat,
+  };
+}
+
+function rawUrl(publicUrl: string | undefined, hostname: string, port: number): string {
+  if (publicUrl === undefined) return `quic://${hostname}:${port}`;
+  const url = new URL(publicUrl);
+  return `quic://${url.hostname}:${url.port === "" ? 443 : url.port}`;
+}

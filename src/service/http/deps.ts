@@ -1,0 +1,115 @@
+/**
+ * What the HTTP app needs of the rest of the service. It declares the interfaces; the assembly hands the parts in.
+ *
+ * @module
+ */
+
+import type { Level } from "../../session/contract.ts";
+import type { ServerApi } from "./server_api.ts";
+
+/** Who sent a request. `transport` is `udp` for HTTP/3. */
+export interface RequestInfo {
+  readonly remoteAddr: {
+    readonly hostname: string;
+    readonly port: number;
+    readonly transport?: string;
+  };
+}
+
+/** Answers requests, whatever carried them: HTTP/1.1, HTTP/2, HTTP/3. */
+export type FetchHandler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
+
+/** Settings of the app; asked for with each request, so that a new configuration counts at once. */
+export interface HttpSettings {
+  /** Without keys, operators' endpoints are open to this machine; `/dev/token` may exist. */
+  readonly development: boolean;
+  /** Origins that browsers may come from: `https://app.example.com`, `https://*.example.com`, `*`. The own host always may. */
+  readonly allowedOrigins: readonly string[];
+  /** Keys of `X-API-Key` or `Authorization: Bearer`. */
+  readonly apiKeys: readonly string[];
+  /** `/metrics`, `/stats`, `/api` and `/admin` are on the internal listener and not on this one. */
+  readonly internal: boolean;
+  /** `/metrics` and `/stats` need no key, on the public listener too. */
+  readonly metricsPublic: boolean;
+  /** Whether there is a dashboard. */
+  readonly adminEnabled: boolean;
+}
+
+/** What clients are told in `/client.json`. */
+export interface ClientInfo {
+  readonly websocket: {
+    /** The port of the HTTP listener. */
+    readonly port: number;
+    readonly tls: boolean;
+    /** What clients are told instead, where something stands in front. */
+    readonly publicUrl?: string | undefined;
+  };
+  /** Undefined while QUIC is off. */
+  readonly quic: {
+    readonly port: number;
+    /** The ALPN of raw QUIC. */
+    readonly alpn: string;
+    /** URL of WebTransport that clients are told instead of the request's host with `port`. */
+    readonly publicUrl?: string | undefined;
+    /** Base64 SHA-256 of the certificate when browsers accept it by hash (at most 14 days, ECDSA), else empty. */
+    readonly certificateHashes: readonly string[];
+  } | undefined;
+  /** The same as in `auth_response`. */
+  readonly limits: Readonly<Record<string, number>>;
+  /** Milliseconds. */
+  readonly heartbeat: { readonly interval: number; readonly timeout: number };
+}
+
+/** One connection as `/stats` shows it. */
+export interface ConnectionState {
+  readonly connectionId: string;
+  /** Null before authentication, as `userId`. */
+  readonly sessionId: string | null;
+  readonly userId: string | null;
+  readonly transport: string;
+  readonly remoteAddress: string;
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number;
+  readonly lastActivity: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  /** Milliseconds as the client measured it; null when it never told. */
+  readonly rtt: number | null;
+  readonly outboxBytes: number;
+  readonly outboxMessages: number;
+  readonly channels: number | readonly string[];
+}
+
+/** What `POST /dev/token` asks for; fields beside `user` are claims, checked by whoever makes the token. */
+export interface DevTokenRequest {
+  readonly user: string;
+  readonly [claim: string]: unknown;
+}
+
+/** The parts the app is made of. */
+export interface HttpDeps {
+  settings(): HttpSettings;
+  clientInfo(): ClientInfo;
+  /**
+   * Takes a WebSocket upgrade whose `Origin` and header fields are right; answers with the upgrade's response, or
+   * a refusal such as 503.
+   */
+  upgradeWebSocket(request: Request, info: RequestInfo): Response | Promise<Response>;
+  /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
+  notReady(): string | undefined;
+  /** The Prometheus text and the figures of `/stats`. */
+  readonly metrics: {
+    expose(): Promise<{ readonly contentType: string; readonly body: string }>;
+    figures(): object;
+  };
+  /** Every connection; taken from lazily, up to the request's limit. */
+  connections(): Iterable<ConnectionState>;
+  /** More for `/stats` and `/api/info`: the node's name, the state of the configuration, ... */
+  status?(): Readonly<Record<string, unknown>>;
+  readonly api: ServerApi;
+  /** Makes a token; undefined outside development mode. Rejects with ProtocolError for claims that are not right. */
+  readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
+  log(level: Level, event: string, fields: Record<string, unknown>): void;
+}

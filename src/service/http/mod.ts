@@ -1,0 +1,28 @@
+/**
+ * HTTP: the app and its listener.
+ *
+ * @module
+ */
+
+export { createApp, createInternalApp } from "./app.ts";
+export { type ClientDocument, clientDocument } from "./client_info.ts";
+export type {
+  ClientInfo,
+  ConnectionState,
+  DevTokenRequest,
+  FetchHandler,
+  HttpDeps,
+  HttpSettings,
+  RequestInfo,
+} from "./deps.ts";
+export { originAllowed } from "./origin.ts";
+export { type HttpOptions, type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
+export type {
+  ApiBroadcast,
+  ApiConnections,
+  ApiDisconnect,
+  ApiHistory,
+  ApiPublish,
+  ApiSubscription,
+  ServerApi,
+} from "./server_api.ts";
