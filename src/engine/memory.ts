@@ -1,0 +1,181 @@
+/**
+ * The engine that keeps everything in this process: for tests and throw-away use. It answers at once, without a
+ * turn of the event loop.
+ *
+ * @module
+ */
+
+import { uuidv7 } from "../protocol/mod.ts";
+import type {
+  Engine,
+  Follower,
+  NewRecord,
+  Page,
+  Position,
+  PresenceEntry,
+  PresenceListener,
+  Published,
+  ReadOptions,
+  Retention,
+  Signal,
+  SignalListener,
+} from "./contract.ts";
+import { DedupeWindow } from "./dedupe.ts";
+import { ChannelLog } from "./log.ts";
+import { PresenceTable } from "./presence.ts";
+
+/** Options of the memory engine. */
+export interface MemoryEngineOptions {
+  /** Milliseconds a dedupe key is known, at least. @default 120000 */
+  readonly dedupeWindow?: number;
+  /** Dedupe keys kept at most, over all channels; beyond that the oldest are forgotten early. @default 200000 */
+  readonly dedupeMax?: number;
+  /** Milliseconds after which a channel that nobody follows and that keeps nothing is forgotten. @default 600000 */
+  readonly idle?: number;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Told when a follower or listener throws: the publisher is not. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** Keeps messages, presence and dedupe keys in memory. */
+export class MemoryEngine implements Engine {
+  readonly name = "memory";
+  readonly #logs = new Map<string, ChannelLog>();
+  readonly #followers = new Map<string, Follower>();
+  readonly #dedupe: DedupeWindow;
+  readonly #presence: PresenceTable;
+  readonly #now: () => number;
+  readonly #idle: number;
+  readonly #failed: (error: unknown, stage: string) => void;
+  #signals: SignalListener | undefined;
+  #epoch = uuidv7();
+  #open = true;
+
+  constructor(options: MemoryEngineOptions = {}) {
+    this.#now = options.now ?? Date.now;
+    this.#idle = options.idle ?? 600_000;
+    this.#failed = options.failed ?? (() => {});
+    const now = this.#now();
+    this.#dedupe = new DedupeWindow(options.dedupeWindow ?? 120_000, options.dedupeMax ?? 200_000, now);
+    this.#presence = new PresenceTable(now);
+  }
+
+  publish(
+    channel: string,
+    record: NewRecord,
+    { dedupeKey, retention }: { dedupeKey?: string; retention: Retention },
+  ): Published {
+    const log = this.#logs.get(channel) ?? this.#start(channel);
+    log.touched = record.timestamp;
+    if (dedupeKey !== undefined) {
+      // No channel name holds a line break, so no two pairs make one key.
+      const key = channel + "\n" + dedupeKey;
+      const offset = this.#dedupe.get(key);
+      if (offset !== undefined) return { offset, epoch: log.epoch, duplicate: true };
+      this.#dedupe.set(key, log.offset + 1);
+    }
+    const stored = log.append(record, retention);
+    const follower = this.#followers.get(channel);
+    if (follower !== undefined) {
+      try {
+        follower(channel, stored, log.epoch);
+      } catch (error) {
+        this.#failed(error, "follower");
+      }
+    }
+    return { offset: stored.offset, epoch: log.epoch, duplicate: false };
+  }
+
+  read(channel: string, options?: ReadOptions): Page {
+    const log = this.#logs.get(channel);
+    if (log !== undefined) {
+      log.touched = this.#now();
+      return log.read(options);
+    }
+    const since = options?.since ?? 0;
+    return { epoch: this.#epoch, offset: 0, records: [], complete: options?.reverse === true || since === 0 };
+  }
+
+  position(channel: string): Position {
+    const log = this.#logs.get(channel);
+    return log === undefined ? { epoch: this.#epoch, offset: 0 } : { epoch: log.epoch, offset: log.offset };
+  }
+
+  follow(channel: string, follower: Follower): void {
+    // The log is made now so that the epoch a subscriber is told stays the channel's.
+    if (!this.#logs.has(channel)) this.#start(channel);
+    this.#followers.set(channel, follower);
+  }
+
+  unfollow(channel: string): void {
+    const log = this.#logs.get(channel);
+    if (log !== undefined) log.touched = this.#now();
+    this.#followers.delete(channel);
+  }
+
+  signal(channel: string, signal: Signal): void {
+    if (!this.#followers.has(channel)) return;
+    try {
+      this.#signals?.(channel, signal);
+    } catch (error) {
+      this.#failed(error, "signal");
+    }
+  }
+
+  onSignal(listener: SignalListener): void {
+    this.#signals = listener;
+  }
+
+  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {
+    this.#presence.enter(channel, entry, this.#now() + ttl);
+  }
+
+  presenceLeave(channel: string, sessionId: string): void {
+    this.#presence.leave(channel, sessionId);
+  }
+
+  presence(channel: string): readonly PresenceEntry[] {
+    return this.#presence.on(channel);
+  }
+
+  onPresence(listener: PresenceListener): void {
+    this.#presence.listen((channel, event, entry) => {
+      try {
+        listener(channel, event, entry);
+      } catch (error) {
+        this.#failed(error, "presence");
+      }
+    });
+  }
+
+  sweep(now: number): void {
+    this.#dedupe.sweep(now);
+    this.#presence.sweep(now);
+    let forgotten = false;
+    for (const [channel, log] of this.#logs) {
+      if (log.size > 0) log.expire(now);
+      if (log.size > 0 || now - log.touched < this.#idle || this.#followers.has(channel)) continue;
+      this.#logs.delete(channel);
+      if (log.offset > 0) forgotten = true;
+    }
+    // A channel that starts again counts from 1, which must not look like the old history.
+    if (forgotten) this.#epoch = uuidv7();
+  }
+
+  healthy(): boolean {
+    return this.#open;
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#followers.clear();
+    this.#signals = undefined;
+  }
+
+  #start(channel: string): ChannelLog {
+    const log = new ChannelLog(this.#epoch, this.#now());
+    this.#logs.set(channel, log);
+    return log;
+  }
+}

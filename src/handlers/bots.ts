@@ -1,0 +1,52 @@
+/**
+ * `bot_command` to a connection of the bot, `bot_response` back to the session that asked.
+ *
+ * @module
+ */
+
+import { contentOf, Encoded, LANES, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
+import type { Client, Route } from "../router/types.ts";
+import type { HandlerParts } from "./deps.ts";
+
+const [BOT_LANE] = LANES.bot;
+
+/** Routes of bots. Neither message is kept or acknowledged: the answer to a command is the bot's. */
+export function botRoutes({ hub }: HandlerParts): Route[] {
+  // The lane each client last spoke to a bot on: its answers come back there. No more entries than there are bots.
+  const lanes = new WeakMap<Client, Map<string, number>>();
+  return [
+    {
+      type: "bot_command",
+      handler: ({ client, message, lane }) => {
+        const command = parsePayload("bot_command", message.payload);
+        const bot = hub.bot(command.bot);
+        if (bot === undefined) throw new ProtocolError("unknown_bot");
+        const own = lanes.get(client);
+        if (own === undefined) lanes.set(client, new Map([[command.bot, lane]]));
+        else own.set(command.bot, lane);
+        const payload = { ...command, from: client.principal.userId, session: client.sessionId };
+        bot.send(
+          new Encoded({ type: "bot_command", id: message.id, timestamp: Date.now(), payload }),
+          BOT_LANE,
+        );
+      },
+    },
+    {
+      type: "bot_response",
+      handler: ({ client, message }) => {
+        const answer = parsePayload("bot_response", message.payload);
+        const { bot, userId: from } = client.principal;
+        if (bot === undefined) throw new ProtocolError("permission_denied", "only a bot answers commands");
+        const asker = hub.clientOf(answer.to);
+        if (asker === undefined) throw new ProtocolError("unknown_user", "the session is not connected");
+        const payload: Payload = { bot, from, ...contentOf(answer) };
+        if (answer.command !== undefined) payload.command = answer.command;
+        const envelope = { type: "bot_response", id: message.id, timestamp: Date.now(), payload };
+        asker.send(
+          new Encoded(message.re === undefined ? envelope : { ...envelope, re: message.re }),
+          lanes.get(asker)?.get(bot) ?? BOT_LANE,
+        );
+      },
+    },
+  ];
+}

@@ -1,0 +1,39 @@
+/**
+ * `subscribe` and `unsubscribe`.
+ *
+ * @module
+ */
+
+import { isBuiltIn } from "../hub/mod.ts";
+import { parsePayload, ProtocolError } from "../protocol/mod.ts";
+import type { Route } from "../router/types.ts";
+import { type HandlerParts, when } from "./deps.ts";
+
+/** Routes of subscriptions. The lane a `subscribe` came on is the lane of the channel's deliveries. */
+export function channelRoutes({ hub }: HandlerParts): Route[] {
+  return [
+    {
+      type: "subscribe",
+      idempotent: true,
+      handler: (context) => {
+        const { channel, since } = parsePayload("subscribe", context.message.payload);
+        return when(hub.subscribe(context.client, channel, context.lane, since), ({ state, start }) => {
+          context.reply("subscribed", { channel, ...state });
+          start();
+        });
+      },
+    },
+    {
+      type: "unsubscribe",
+      idempotent: true,
+      handler: (context) => {
+        const { channel } = parsePayload("unsubscribe", context.message.payload);
+        if (isBuiltIn(channel)) {
+          throw new ProtocolError("permission_denied", "a session stays on its inbox and on broadcast:all");
+        }
+        if (!hub.unsubscribe(context.client, channel)) throw new ProtocolError("not_subscribed");
+        context.reply("unsubscribed", { channel });
+      },
+    },
+  ];
+}

@@ -1,0 +1,40 @@
+/**
+ * `history`: a part of what a channel keeps, cut to fit a message.
+ *
+ * @module
+ */
+
+import type { Page, StoredRecord } from "../engine/contract.ts";
+import { refuseSubscribe } from "../hub/mod.ts";
+import { type History, parsePayload, type Payload } from "../protocol/mod.ts";
+import type { Route } from "../router/types.ts";
+import { type HandlerParts, refuse, when } from "./deps.ts";
+import { fitting } from "./fit.ts";
+
+/** The route of `history`. */
+export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts): Route[] {
+  return [{
+    type: "history",
+    idempotent: true,
+    handler: (context) => {
+      const asked = parsePayload("history", context.message.payload);
+      refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
+      const { since, limit, reverse } = asked;
+      // One more than asked for tells whether there are more.
+      const options = { limit: limit + 1, reverse };
+      const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });
+      return when(page, (page) => context.reply("history_response", answer(asked, page, maxMessage())));
+    },
+  }];
+}
+
+function answer({ channel, limit }: History, page: Page, room: number): Payload {
+  const { epoch, offset, complete } = page;
+  const all = page.records.slice(0, limit).map(entryOf);
+  const messages = fitting(all, room);
+  return { channel, epoch, offset, complete, more: messages.length < page.records.length, messages };
+}
+
+function entryOf({ type, id, timestamp, from, offset, prev, payload }: StoredRecord): Payload {
+  return { type, id, timestamp, from, ...payload, offset, prev };
+}

@@ -1,0 +1,30 @@
+/**
+ * All handlers: one file per message family.
+ *
+ * @module
+ */
+
+import type { Route } from "../router/types.ts";
+import { botRoutes } from "./bots.ts";
+import { channelRoutes } from "./channels.ts";
+import type { HandlerParts } from "./deps.ts";
+import { historyRoutes } from "./history.ts";
+import { messageRoutes } from "./messages.ts";
+import { pingRoutes } from "./ping.ts";
+import { presenceRoutes } from "./presence.ts";
+import { typingRoutes } from "./typing.ts";
+
+export type { HandlerParts, Reports } from "./deps.ts";
+
+/** The routes of every type a client may send once it is authenticated. */
+export function routes(parts: HandlerParts): Route[] {
+  return [
+    ...pingRoutes(parts),
+    ...channelRoutes(parts),
+    ...messageRoutes(parts),
+    ...typingRoutes(parts),
+    ...historyRoutes(parts),
+    ...presenceRoutes(parts),
+    ...botRoutes(parts),
+  ];
+}

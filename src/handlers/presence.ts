@@ -1,0 +1,63 @@
+/**
+ * `presence` and `client_list`: who is there.
+ *
+ * @module
+ */
+
+import type { PresenceEntry } from "../engine/contract.ts";
+import { isBuiltIn, refuseSubscribe } from "../hub/mod.ts";
+import { BROADCAST_CHANNEL, parsePayload, type PresentUser, ProtocolError } from "../protocol/mod.ts";
+import type { Route } from "../router/types.ts";
+import { type HandlerParts, needRight, refuse, when } from "./deps.ts";
+import { fitting } from "./fit.ts";
+
+/** Routes of presence. */
+export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts): Route[] {
+  return [
+    {
+      type: "presence",
+      idempotent: true,
+      handler: (context) => {
+        const { channel } = parsePayload("presence", context.message.payload);
+        refuse(refuseSubscribe(context.client.principal, channel, hub.namespace));
+        if (isBuiltIn(channel) || hub.settings(channel)?.presence !== true) {
+          throw new ProtocolError("permission_denied", "presence is not given for this channel");
+        }
+        return when(hub.presence(channel), (entries) => {
+          const users = usersOf(entries);
+          const shown = fitting(users, maxMessage());
+          context.reply("presence_response", { channel, users: shown, total: users.length });
+        });
+      },
+    },
+    {
+      type: "client_list",
+      idempotent: true,
+      handler: (context) => {
+        parsePayload("client_list", context.message.payload);
+        needRight(context, "client_list");
+        return when(hub.presence(BROADCAST_CHANNEL), (entries) => {
+          const users = usersOf(entries);
+          context.reply("client_list_response", {
+            users: fitting(users, maxMessage()),
+            total: users.length,
+          });
+        });
+      },
+    },
+  ];
+}
+
+/** Sessions by user, in the order they came; the latest session's `info` is shown. */
+export function usersOf(entries: readonly PresenceEntry[]): PresentUser[] {
+  const users = new Map<string, PresentUser>();
+  for (const { userId, info } of entries) {
+    const user = users.get(userId);
+    if (user === undefined) users.set(userId, { userId, sessions: 1, ...(info && { info }) });
+    else {
+      user.sessions++;
+      if (info !== undefined) user.info = info;
+    }
+  }
+  return [...users.values()];
+}

@@ -1,0 +1,29 @@
+/**
+ * `typing_start` and `typing_stop`: passed on to the others on the channel, never kept.
+ *
+ * @module
+ */
+
+import { refusePublish } from "../hub/mod.ts";
+import { parsePayload, ProtocolError } from "../protocol/mod.ts";
+import type { Route } from "../router/types.ts";
+import { type HandlerParts, refuse } from "./deps.ts";
+
+/** Routes of typing notices. They have no answer. */
+export function typingRoutes({ hub }: HandlerParts): Route[] {
+  return (["typing_start", "typing_stop"] as const).map((type) => ({
+    type,
+    idempotent: true,
+    datagram: true,
+    handler: ({ client, message }) => {
+      const { channel } = parsePayload(type, message.payload);
+      if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
+      refuse(refusePublish(client.principal, channel, hub.namespace));
+      hub.signal(
+        channel,
+        { type, id: message.id, from: client.principal.userId, payload: {} },
+        client.sessionId,
+      );
+    },
+  }));
+}

@@ -1,0 +1,117 @@
+/**
+ * Brings a member from where it stands into the fan-out without a gap and without a repetition: pages of history
+ * from the engine, then what came meanwhile from the channel's tail, then live. As fast as the client takes it.
+ *
+ * @module
+ */
+
+import type { Engine, Page } from "../engine/contract.ts";
+import { Encoded } from "../protocol/mod.ts";
+import { type ChannelOwner, deliveryOf, type Member } from "./channel.ts";
+
+/** Messages read at once. */
+export const REPLAY_PAGE = 100;
+/** Reads in a row that bring nothing new before the engine is taken to be unable. */
+const FRUITLESS = 8;
+
+/** What follows `page` for `member`; without a page the engine is asked. Ends the member when it cannot go on. */
+export function catchUp(
+  member: Member,
+  page: Page | undefined,
+  engine: Engine,
+  owner: ChannelOwner,
+  fruitless = 0,
+): void {
+  const { channel } = member;
+  for (;;) {
+    if (member.state !== "catching") return;
+    if (page === undefined) {
+      const read = readOn(member, engine, owner, fruitless);
+      if (read === undefined) return;
+      page = read;
+    }
+    if (page.epoch !== member.epoch || !page.complete) return owner.end(member, "unrecoverable_position");
+    const before = member.cursor;
+    let room = sendRecords(member, page, owner);
+    if (room === undefined) {
+      // Nothing is kept between the last record and the end of the channel.
+      if (page.records.length === 0) member.cursor = Math.max(member.cursor, page.offset);
+      // The engine's end is reached, and whatever was committed after it is in the tail or still to come.
+      if (member.cursor >= page.offset && member.cursor >= channel.floor) {
+        room = sendTail(member, owner);
+        if (room === undefined && member.state === "catching" && member.cursor >= channel.offset) {
+          return channel.goLive(member);
+        }
+      }
+    }
+    if (room !== undefined) {
+      room.then(() => catchUp(member, undefined, engine, owner)).catch((error) => {
+        owner.failed(error, "replay");
+        owner.end(member, "not_available");
+      });
+      return;
+    }
+    fruitless = member.cursor > before ? 0 : fruitless + 1;
+    if (fruitless > FRUITLESS) return owner.end(member, "not_available");
+    page = undefined;
+  }
+}
+
+function readOn(member: Member, engine: Engine, owner: ChannelOwner, fruitless: number): Page | undefined {
+  const failed = (error: unknown) => {
+    owner.failed(error, "replay");
+    owner.end(member, "not_available");
+  };
+  try {
+    const read = engine.read(member.channel.name, { since: member.cursor, limit: REPLAY_PAGE });
+    if (!(read instanceof Promise)) return read;
+    read.then((page) => catchUp(member, page, engine, owner, fruitless)).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+  return undefined;
+}
+
+/** Undefined when all were sent (or the member was taken out), else when to go on. */
+function sendRecords(member: Member, page: Page, owner: ChannelOwner): Promise<void> | undefined {
+  for (const record of page.records) {
+    if (record.offset <= member.cursor) continue;
+    const room = sendNext(
+      member,
+      record.offset,
+      () => new Encoded(deliveryOf(member.channel.name, record)),
+      owner,
+    );
+    if (room !== undefined || member.state !== "catching") return room;
+  }
+  return undefined;
+}
+
+function sendTail(member: Member, owner: ChannelOwner): Promise<void> | undefined {
+  const { tail } = member.channel;
+  for (let i = 0; i < tail.length; i++) {
+    const { offset, message } = tail[i]!;
+    if (offset <= member.cursor) continue;
+    const room = sendNext(member, offset, () => message, owner);
+    if (room !== undefined || member.state !== "catching") return room;
+  }
+  return undefined;
+}
+
+/** Sends one, unless the client has no room: then nothing is sent. */
+function sendNext(
+  member: Member,
+  offset: number,
+  message: () => Encoded,
+  owner: ChannelOwner,
+): Promise<void> | undefined {
+  const room = member.client.ready?.();
+  if (room !== undefined) return room;
+  member.cursor = offset;
+  try {
+    member.client.send(message(), member.lane);
+  } catch (error) {
+    owner.failed(error, "send");
+  }
+  return undefined;
+}

@@ -1,0 +1,66 @@
+/**
+ * What the hub is made of and what it answers.
+ *
+ * @module
+ */
+
+import type { Engine } from "../engine/contract.ts";
+import type { ErrorName, Payload } from "../protocol/mod.ts";
+import type { NamespaceLookup } from "./settings.ts";
+
+/** What a hub is made of. */
+export interface HubOptions {
+  readonly engine: Engine;
+  /** Asked each time it matters, so that changed settings hold at once. */
+  readonly namespace: NamespaceLookup;
+  /** Channels of one session, beside its inbox and the broadcast channel. @default 128 */
+  readonly maxChannels?: () => number;
+  /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
+  readonly presenceTtl?: number;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Told of failures that nobody waits for. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** Where a channel stood when its subscriber last heard of it. */
+export interface Since {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** Where a channel stands after subscribing or resuming. */
+export interface ChannelState {
+  readonly epoch: string;
+  /** The last message of the channel now. */
+  readonly offset: number;
+  /** Everything after `since` follows. False without `since`, and when the gap is longer than the history. */
+  readonly recovered: boolean;
+}
+
+/** A subscription; nothing is delivered before `start`. */
+export interface Joined {
+  readonly state: ChannelState;
+  /** Sends what was missed and lets live deliveries follow. Calling it again does nothing. */
+  start(): void;
+}
+
+/** What `Hub.attach` did; nothing is delivered before `start`. */
+export interface Attached {
+  readonly channels: Readonly<Record<string, ChannelState>>;
+  /** Channels that could not be resumed, and why. */
+  readonly refused: Readonly<Record<string, ErrorName>>;
+  /** Sends what was missed and lets live deliveries follow. */
+  start(): void;
+}
+
+/** A message to be published. */
+export interface Draft {
+  readonly type: string;
+  /** The sender's message id. */
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** Without `channel`, `from`, `offset` and `prev`. */
+  readonly payload: Payload;
+}

@@ -1,0 +1,338 @@
+/**
+ * The hub: channels with their members on this node, the sessions' seats, presence, fan-out.
+ *
+ * @module
+ */
+
+import type {
+  Engine,
+  MaybePromise,
+  Page,
+  PresenceEntry,
+  Published,
+  ReadOptions,
+  Signal,
+} from "../engine/contract.ts";
+import {
+  BROADCAST_CHANNEL,
+  Encoded,
+  type ErrorName,
+  inboxOf,
+  isUserId,
+  type Payload,
+  type Principal,
+  ProtocolError,
+  uuidv7,
+} from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+import type { Attached, ChannelState, Draft, HubOptions, Joined, Since } from "./contract.ts";
+import { Leases } from "./leases.ts";
+import { Seat, Seats } from "./seat.ts";
+import {
+  isBuiltIn,
+  type NamespaceLookup,
+  type NamespaceSettings,
+  refuseSubscribe,
+  settingsOf,
+} from "./settings.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+/** Channels, members, presence and fan-out of this node. */
+export class Hub {
+  readonly #engine: Engine;
+  readonly #namespace: NamespaceLookup;
+  readonly #now: () => number;
+  readonly #seats: Seats;
+  readonly #leases: Leases;
+  readonly #subscriptions: Subscriptions;
+
+  constructor(options: HubOptions) {
+    const { engine, namespace, presenceTtl = 30_000 } = options;
+    const { maxChannels = () => 128, now = Date.now, failed = () => {} } = options;
+    this.#engine = engine;
+    this.#namespace = namespace;
+    this.#now = now;
+    const leases = this.#leases = new Leases(engine, presenceTtl, failed);
+    this.#seats = new Seats(leases.slices);
+    this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, now, failed });
+    this.#engine.onSignal((channel, signal) => this.#signalled(channel, signal));
+    this.#engine.onPresence((channel, event, entry) => {
+      const settings = this.settings(channel);
+      if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
+      const payload: Payload = { channel, userId: entry.userId };
+      if (event === "online" && entry.info !== undefined) payload.info = entry.info;
+      const message = { type: `user_${event}`, id: uuidv7(), timestamp: this.#now(), payload };
+      this.#subscriptions.get(channel)?.push(
+        new Encoded(message, true),
+        false,
+        (seat) => seat.userId === entry.userId,
+      );
+    });
+  }
+
+  /** The settings of a channel; undefined: its namespace does not exist. */
+  settings(channel: string): NamespaceSettings | undefined {
+    return settingsOf(channel, this.#namespace);
+  }
+
+  /** How namespaces are looked up. */
+  get namespace(): NamespaceLookup {
+    return this.#namespace;
+  }
+
+  /**
+   * The session begins, or another connection takes it over: whatever went to an earlier connection of the same
+   * `sessionId` stops at once. Puts it on the user's inbox, the broadcast channel, and `resume`. Rejects with
+   * ProtocolError `not_available` when the engine cannot say where the inbox stands, `permission_denied` when the
+   * session is another user's.
+   */
+  async attach(
+    client: Client,
+    resume: Readonly<Record<string, Since & { readonly lane?: number }>> | undefined,
+  ): Promise<Attached> {
+    const { principal } = client;
+    if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
+    const known = this.#seats.get(client.sessionId);
+    if (known !== undefined && known.userId !== principal.userId) {
+      throw new ProtocolError("permission_denied", "the session is another user's");
+    }
+    const seat = known ?? new Seat(client);
+    if (known === undefined) this.#seats.add(seat);
+    else this.#vacate(known);
+    seat.client = client;
+    seat.principal = principal;
+    seat.attached = true;
+    if (principal.bot !== undefined) this.#seats.addBot(principal.bot, seat);
+    try {
+      return await this.#seatOn(seat, client, resume ?? {});
+    } catch (error) {
+      if (known === undefined) this.leave(client);
+      else this.detach(client);
+      throw error;
+    }
+  }
+
+  /** The connection is gone but the session may come back: deliveries stop, presence stays. */
+  detach(client: Client): void {
+    const seat = this.#seats.get(client.sessionId);
+    if (seat === undefined || seat.client !== client || !seat.attached) return;
+    this.#vacate(seat);
+    seat.attached = false;
+  }
+
+  /** The session is over: presence ends. */
+  leave(client: Client): void {
+    const seat = this.#seats.get(client.sessionId);
+    if (seat === undefined || seat.client !== client) return;
+    this.#vacate(seat);
+    seat.attached = false;
+    this.#seats.remove(seat);
+    for (const channel of seat.present) this.#leases.leave(seat, channel);
+  }
+
+  /** The token was refreshed: channels it no longer allows are left; returns their names. */
+  refresh(client: Client, principal: Principal): readonly string[] {
+    const seat = this.#seatOf(client);
+    if (seat.principal.bot !== undefined) this.#seats.removeBot(seat.principal.bot, seat);
+    if (principal.bot !== undefined) this.#seats.addBot(principal.bot, seat);
+    seat.principal = principal;
+    const left: string[] = [];
+    for (const name of [...seat.members.keys()]) {
+      if (refuseSubscribe(principal, name, this.#namespace) === undefined) continue;
+      this.unsubscribe(client, name);
+      left.push(name);
+    }
+    return left;
+  }
+
+  /**
+   * Puts the client on a channel, or moves a channel it is on to another lane. Throws or rejects with ProtocolError:
+   * `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`.
+   */
+  subscribe(client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
+    const seat = this.#seatOf(client);
+    const known = seat.members.get(name);
+    if (known?.joining !== undefined) {
+      // One at a time: the first one is answered and started before the second one takes its place.
+      const again = () => this.subscribe(client, name, lane, since);
+      return known.joining.then(again, again);
+    }
+    const refused = this.#subscriptions.refuse(seat, name);
+    if (refused !== undefined) throw new ProtocolError(refused);
+    if (known !== undefined && since === undefined && known.state !== "stopped") {
+      known.lane = lane;
+      const offset = Math.max(known.cursor, known.channel.offset);
+      return { state: { epoch: known.epoch, offset, recovered: false }, start() {} };
+    }
+    return this.#subscriptions.join(seat, client, name, lane, since);
+  }
+
+  /** Takes the client off a channel; false: it was not on it. */
+  unsubscribe(client: Client, name: string): boolean {
+    const seat = this.#seatOf(client);
+    const member = seat.members.get(name);
+    if (member === undefined) return false;
+    this.#subscriptions.drop(member);
+    return true;
+  }
+
+  /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
+  stopChannel(client: Client, name: string): void {
+    const seat = this.#seats.get(client.sessionId);
+    const member = seat?.members.get(name);
+    if (member === undefined || member.client !== client || member.state === "stopped") return;
+    member.channel.remove(member, "stopped");
+    this.#subscriptions.closeLater(member.channel);
+  }
+
+  /** Whether the client is on a channel. */
+  isOn(client: Client, name: string): boolean {
+    const member = this.#seats.get(client.sessionId)?.members.get(name);
+    return member !== undefined && member.client === client;
+  }
+
+  /**
+   * Publishes; subscribers of all nodes get it. Resolves once committed. Throws or rejects with ProtocolError
+   * `unknown_channel`, or what the engine says.
+   */
+  publish(channel: string, draft: Draft, dedupeKey?: string): MaybePromise<Published> {
+    const settings = this.settings(channel);
+    if (settings === undefined) throw new ProtocolError("unknown_channel");
+    const { type, id, from, payload } = draft;
+    const record = { type, id, from, timestamp: this.#now(), payload };
+    const { retention } = settings;
+    return this.#engine.publish(
+      channel,
+      record,
+      dedupeKey === undefined ? { retention } : { retention, dedupeKey },
+    );
+  }
+
+  /** Sends something that is not kept to the others on a channel, on all nodes. */
+  signal(channel: string, draft: Draft, sessionId: string): void {
+    const { type, id, from, payload } = draft;
+    this.#engine.signal(channel, { type, id, from, sessionId, timestamp: this.#now(), payload });
+  }
+
+  /** A part of a channel's history. */
+  history(channel: string, options: ReadOptions): MaybePromise<Page> {
+    return this.#engine.read(channel, options);
+  }
+
+  /** Everybody on a channel, on all nodes, one entry per session. */
+  presence(channel: string): MaybePromise<readonly PresenceEntry[]> {
+    return this.#engine.presence(channel);
+  }
+
+  /** Channels of this node and how many members each has. */
+  channels(): Iterable<{ readonly channel: string; readonly subscribers: number }> {
+    return this.#subscriptions.list();
+  }
+
+  /** How many channels have members on this node. */
+  get channelCount(): number {
+    return this.#subscriptions.count;
+  }
+
+  /** Users of this node and how many sessions each has, those waiting to come back among them. */
+  users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
+    return this.#seats.users();
+  }
+
+  /** How many sessions have a seat. */
+  get sessionCount(): number {
+    return this.#seats.size;
+  }
+
+  /** The connections of a user on this node. */
+  clientsOf(userId: string): Client[] {
+    const clients: Client[] = [];
+    for (const seat of this.#seats.of(userId) ?? []) if (seat.attached) clients.push(seat.client);
+    return clients;
+  }
+
+  /** The connection of a session. */
+  clientOf(sessionId: string): Client | undefined {
+    const seat = this.#seats.get(sessionId);
+    return seat?.attached ? seat.client : undefined;
+  }
+
+  /** A connection of a bot; asked again, the next one. */
+  bot(name: string): Client | undefined {
+    return this.#seats.nextBot(name)?.client;
+  }
+
+  /** Renews presence leases, a part at a time, and closes channels nobody is on. To be called once a second. */
+  sweep(now: number): void {
+    this.#leases.sweep(now, this.#seats);
+    this.#subscriptions.sweep();
+  }
+
+  async #seatOn(
+    seat: Seat,
+    client: Client,
+    resume: Readonly<Record<string, Since & { readonly lane?: number }>>,
+  ): Promise<Attached> {
+    const own = [inboxOf(seat.userId), BROADCAST_CHANNEL];
+    const channels: Record<string, ChannelState> = {};
+    const refused: Record<string, ErrorName> = {};
+    const starts: (() => void)[] = [];
+    const waiting: Promise<void>[] = [];
+    const take = (name: string) => (joined: Joined) => {
+      channels[name] = joined.state;
+      starts.push(joined.start);
+    };
+    for (const name of new Set([...own, ...Object.keys(resume)])) {
+      const point = resume[name];
+      const refuse = (error: unknown) => {
+        // Without its inbox a session is none.
+        if (own.includes(name)) throw error;
+        refused[name] = error instanceof ProtocolError ? error.error : "not_available";
+      };
+      try {
+        const reason = this.#subscriptions.refuse(seat, name);
+        if (reason !== undefined) throw new ProtocolError(reason);
+        const joined = this.#subscriptions.join(seat, client, name, point?.lane ?? 0, point);
+        if (joined instanceof Promise) waiting.push(joined.then(take(name)).catch(refuse));
+        else take(name)(joined);
+      } catch (error) {
+        refuse(error);
+      }
+    }
+    if (waiting.length > 0) await Promise.all(waiting);
+    if (seat.client === client) {
+      for (const name of seat.present) if (!seat.members.has(name)) this.#leases.leave(seat, name);
+    }
+    return {
+      channels,
+      refused,
+      start() {
+        for (const start of starts.splice(0)) start();
+      },
+    };
+  }
+
+  #seatOf(client: Client): Seat {
+    const seat = this.#seats.get(client.sessionId);
+    if (seat === undefined || seat.client !== client || !seat.attached) {
+      throw new ProtocolError("unauthorized", "the session is on another connection");
+    }
+    return seat;
+  }
+
+  /** The connection is gone: its members get nothing any more. */
+  #vacate(seat: Seat): void {
+    for (const member of [...seat.members.values()]) this.#subscriptions.remove(member);
+    if (seat.principal.bot !== undefined) this.#seats.removeBot(seat.principal.bot, seat);
+  }
+
+  #signalled(name: string, signal: Signal): void {
+    const { type, id, from, timestamp, payload } = signal;
+    const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
+    this.#subscriptions.get(name)?.push(
+      new Encoded(message, true),
+      true,
+      (seat) => seat.sessionId === signal.sessionId,
+    );
+  }
+}

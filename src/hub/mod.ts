@@ -1,0 +1,9 @@
+/**
+ * Channels with their members on this node, sessions' seats, presence, fan-out.
+ *
+ * @module
+ */
+
+export * from "./contract.ts";
+export { Hub } from "./hub.ts";
+export * from "./settings.ts";

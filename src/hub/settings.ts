@@ -1,0 +1,94 @@
+/**
+ * What holds for the channels of a namespace, and who may do what there. Pure.
+ *
+ * @module
+ */
+
+import type { Retention } from "../engine/contract.ts";
+import {
+  BROADCAST_CHANNEL,
+  type ErrorName,
+  inboxOf,
+  isChannel,
+  matchesAny,
+  namespaceOf,
+  type Principal,
+} from "../protocol/mod.ts";
+
+/** Who may: those whose token names the channel, everybody with a token, or nobody. */
+export type Access = "claims" | "all" | "none";
+
+/** Settings of the channels of a namespace, read anew each time they are needed. */
+export interface NamespaceSettings {
+  /** How messages are kept. @default 1000 messages, 1 day */
+  readonly retention: Retention;
+  /** Who is on a channel is known and may be asked for. @default true */
+  readonly presence: boolean;
+  /** `user_online` and `user_offline` are pushed; needs `presence`. @default true */
+  readonly joinLeave: boolean;
+  /** Sessions on one channel of this node. @default 10000 */
+  readonly maxSubscribers: number;
+  /** @default "claims" */
+  readonly subscribe: Access;
+  /** @default "claims" */
+  readonly publish: Access;
+}
+
+/** What holds where nothing is said. */
+export const DEFAULT_NAMESPACE: NamespaceSettings = {
+  retention: { size: 1000, age: 86_400_000 },
+  presence: true,
+  joinLeave: true,
+  maxSubscribers: 10_000,
+  subscribe: "claims",
+  publish: "claims",
+};
+
+/** Looks a namespace up; undefined: there is none of that name. */
+export type NamespaceLookup = (namespace: string) => NamespaceSettings | undefined;
+
+/** Whether every session is on `channel` by itself: an inbox or the broadcast channel. */
+export function isBuiltIn(channel: string): boolean {
+  return channel.startsWith("user:") || channel.startsWith("broadcast:");
+}
+
+/** The settings of a channel. The namespaces `user` and `broadcast` are always there. */
+export function settingsOf(channel: string, lookup: NamespaceLookup): NamespaceSettings | undefined {
+  return lookup(namespaceOf(channel)) ?? (isBuiltIn(channel) ? DEFAULT_NAMESPACE : undefined);
+}
+
+/**
+ * Why `principal` may not read `channel` (subscribe, history, presence), or undefined when it may. An inbox is its
+ * user's alone, whatever the token's patterns say.
+ */
+export function refuseSubscribe(
+  principal: Principal,
+  channel: string,
+  lookup: NamespaceLookup,
+): ErrorName | undefined {
+  if (isBuiltIn(channel)) {
+    return channel === BROADCAST_CHANNEL || channel === inboxOf(principal.userId)
+      ? undefined
+      : "permission_denied";
+  }
+  if (!isChannel(channel)) return "bad_payload";
+  const settings = lookup(namespaceOf(channel));
+  if (settings === undefined) return "unknown_channel";
+  return grants(settings.subscribe, principal.subscribe, channel) ? undefined : "permission_denied";
+}
+
+/** Why `principal` may not publish to `channel` by `chat_message`, or undefined when it may. */
+export function refusePublish(
+  principal: Principal,
+  channel: string,
+  lookup: NamespaceLookup,
+): ErrorName | undefined {
+  if (isBuiltIn(channel)) return "permission_denied";
+  const settings = lookup(namespaceOf(channel));
+  if (settings === undefined) return "unknown_channel";
+  return grants(settings.publish, principal.publish, channel) ? undefined : "permission_denied";
+}
+
+function grants(access: Access, patterns: readonly string[], channel: string): boolean {
+  return access === "all" || (access === "claims" && matchesAny(patterns, channel));
+}

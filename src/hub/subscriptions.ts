@@ -1,0 +1,215 @@
+/**
+ * The channels of this node and how seats come onto them.
+ *
+ * @module
+ */
+
+import type { Engine, MaybePromise, Page, Position } from "../engine/contract.ts";
+import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+import { catchUp, REPLAY_PAGE } from "./catchup.ts";
+import { Channel, type ChannelOwner, Member } from "./channel.ts";
+import type { Joined, Since } from "./contract.ts";
+import type { Leases } from "./leases.ts";
+import type { Seat } from "./seat.ts";
+import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
+
+/** What subscriptions are made with; see `HubOptions`. */
+export interface SubscriptionParts {
+  readonly engine: Engine;
+  readonly namespace: NamespaceLookup;
+  readonly maxChannels: () => number;
+  readonly leases: Leases;
+  readonly now: () => number;
+  readonly failed: (error: unknown, stage: string) => void;
+}
+
+/** Channels by name, each followed in the engine as long as somebody is on it. */
+export class Subscriptions implements ChannelOwner {
+  readonly #parts: SubscriptionParts;
+  readonly #channels = new Map<string, Channel>();
+  /** Without members: closed by the next sweep unless somebody joins, so that a reconnect costs nothing. */
+  readonly #empty = new Set<Channel>();
+
+  constructor(parts: SubscriptionParts) {
+    this.#parts = parts;
+  }
+
+  /** A channel somebody is on, or was a moment ago. */
+  get(name: string): Channel | undefined {
+    return this.#channels.get(name);
+  }
+
+  /** Channels with members. */
+  *list(): Generator<{ readonly channel: string; readonly subscribers: number }> {
+    for (const { name, size } of this.#channels.values()) {
+      if (size > 0) yield { channel: name, subscribers: size };
+    }
+  }
+
+  /** How many channels have members. */
+  get count(): number {
+    return this.#channels.size - this.#empty.size;
+  }
+
+  /** Why `seat` may not come onto a channel; undefined when it may. */
+  refuse(seat: Seat, name: string): ErrorName | undefined {
+    const { namespace, maxChannels } = this.#parts;
+    const refused = refuseSubscribe(seat.principal, name, namespace);
+    if (refused !== undefined || isBuiltIn(name) || seat.members.has(name)) return refused;
+    let own = 0;
+    for (const channel of seat.members.keys()) if (!isBuiltIn(channel)) own++;
+    if (own >= maxChannels()) return "limit_exceeded";
+    const size = this.#channels.get(name)?.size ?? 0;
+    return size >= (settingsOf(name, namespace)?.maxSubscribers ?? 0) ? "limit_exceeded" : undefined;
+  }
+
+  /** Puts `seat` on a channel, in the place of an earlier subscription of it. Throws or rejects with ProtocolError. */
+  join(seat: Seat, client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
+    const { engine } = this.#parts;
+    const before = seat.members.get(name);
+    const channel = this.#open(name);
+    if (before !== undefined) this.remove(before);
+    this.#empty.delete(channel);
+    const member = new Member(seat, client, channel, lane);
+    seat.members.set(name, member);
+    channel.join(member);
+    const ask = (): MaybePromise<Page | Position> =>
+      since === undefined
+        ? engine.position(name)
+        : engine.read(name, { since: since.offset, limit: REPLAY_PAGE });
+    const fail = (error: unknown): never => {
+      member.joining = undefined;
+      this.drop(member);
+      throw unavailable(error);
+    };
+    try {
+      const answer = channel.ready === undefined ? ask() : channel.ready.then(ask);
+      if (!(answer instanceof Promise)) return this.#joined(member, answer, since);
+      const joining = answer.then((position) => {
+        member.joining = undefined;
+        return this.#joined(member, position, since);
+      }).catch(fail);
+      member.joining = joining;
+      return joining;
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  /** Takes a member off its channel; the session stays present there. */
+  remove(member: Member): void {
+    const { seat, channel } = member;
+    channel.remove(member, "gone");
+    if (seat.members.get(channel.name) === member) seat.members.delete(channel.name);
+    this.closeLater(channel);
+  }
+
+  /** Takes a member off its channel, and the session's presence with it. */
+  drop(member: Member): void {
+    const { seat, channel } = member;
+    const current = seat.members.get(channel.name) === member;
+    this.remove(member);
+    if (current && seat.present.has(channel.name)) this.#parts.leases.leave(seat, channel.name);
+  }
+
+  /** A member cannot go on: it is taken off and told. */
+  end(member: Member, reason: ErrorName): void {
+    if (member.state === "gone") return;
+    this.drop(member);
+    const payload = { channel: member.channel.name, reason };
+    const message = { type: "unsubscribed", id: uuidv7(), timestamp: this.#parts.now(), payload };
+    try {
+      member.client.send(new Encoded(message), member.lane);
+    } catch (error) {
+      this.failed(error, "send");
+    }
+  }
+
+  failed(error: unknown, stage: string): void {
+    this.#parts.failed(error, stage);
+  }
+
+  /** The channel is closed by the next sweep if nobody is on it by then. */
+  closeLater(channel: Channel): void {
+    if (channel.size === 0 && this.#channels.get(channel.name) === channel) this.#empty.add(channel);
+  }
+
+  /** Closes channels nobody is on. */
+  sweep(): void {
+    for (const channel of this.#empty) {
+      // The engine is still busy with following it.
+      if (channel.ready !== undefined) continue;
+      this.#empty.delete(channel);
+      this.#channels.delete(channel.name);
+      this.#parts.engine.unfollow(channel.name);
+    }
+  }
+
+  #joined(member: Member, answer: Page | Position, since: Since | undefined): Joined {
+    const { seat, channel } = member;
+    const { engine, leases } = this.#parts;
+    const { epoch, offset } = answer;
+    const nothing: Page = { epoch, offset, records: [], complete: true };
+    const page: Page = "records" in answer ? answer : nothing;
+    const recovered = since !== undefined && since.epoch === epoch && since.offset <= offset && page.complete;
+    member.epoch = epoch;
+    member.cursor = recovered ? since.offset : offset;
+    channel.meet(epoch);
+    const { name } = channel;
+    if (member.state === "joining" && !seat.present.has(name) && this.#countsPresence(name)) {
+      leases.enter(seat, name);
+    }
+    return {
+      state: { epoch, offset, recovered },
+      start: () => {
+        if (member.state !== "joining") return;
+        member.state = "catching";
+        catchUp(member, recovered ? page : nothing, engine, this);
+      },
+    };
+  }
+
+  #countsPresence(name: string): boolean {
+    if (isBuiltIn(name)) return name === BROADCAST_CHANNEL;
+    return settingsOf(name, this.#parts.namespace)?.presence === true;
+  }
+
+  #open(name: string): Channel {
+    const known = this.#channels.get(name);
+    if (known !== undefined) return known;
+    const channel = new Channel(name, this);
+    let following: MaybePromise<void>;
+    try {
+      following = this.#parts.engine.follow(
+        name,
+        (_channel, record, epoch) => channel.deliver(record, epoch),
+      );
+    } catch (error) {
+      throw unavailable(error);
+    }
+    this.#channels.set(name, channel);
+    if (following instanceof Promise) {
+      channel.ready = following.then(
+        () => {
+          channel.ready = undefined;
+        },
+        (error) => {
+          // The next one to come tries again.
+          this.#empty.delete(channel);
+          if (this.#channels.get(name) === channel) this.#channels.delete(name);
+          throw error;
+        },
+      );
+      // Members wait for it; when there are none any more nobody is to be told.
+      channel.ready.catch(() => {});
+    }
+    return channel;
+  }
+}
+
+function unavailable(error: unknown): ProtocolError {
+  return error instanceof ProtocolError
+    ? error
+    : new ProtocolError("not_available", undefined, { cause: error });
+}

@@ -1,0 +1,8 @@
+/**
+ * Message type to handler, middleware, and the context handlers see.
+ *
+ * @module
+ */
+
+export { Router } from "./router.ts";
+export type * from "./types.ts";
