@@ -71,7 +71,9 @@ async function readFiles(): Promise<Map<string, string>> {
           ? repository.TOP_LEVEL.includes(entry.name)
           : entry.name !== "node_modules";
         if (isOurs && path !== "certs") await walk(path + "/");
-      } else if (/\.(tsx?|md|jsonc?|html|css|ya?ml|sh)$/.test(entry.name) || path.startsWith(".ci/")) {
+      } else if (
+        /\.([cm]?[jt]sx?|md|jsonc?|html|css|ya?ml|sh)$/.test(entry.name) || path.startsWith(".ci/")
+      ) {
         files.set(path, await Deno.readTextFile(ROOT + path));
       }
     }

@@ -26,7 +26,7 @@ export const TOP_LEVEL: readonly string[] = [
   "tests",
 ];
 
-const CODE = /\.tsx?$/;
+const CODE = /\.[cm]?[jt]sx?$/;
 const TEST = /\.test\.tsx?$/;
 
 /** Code files of more than `MAX_LINES` lines. */
