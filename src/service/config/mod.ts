@@ -4,14 +4,20 @@
  * @module
  */
 
-export { type Config, type ConfigInput, ConfigSchema, type Namespace } from "./schema/mod.ts";
-export { defaultConfig, loadConfig, type LoadOptions, type LoadResult } from "./load.ts";
-export { type Flags, isSwitch } from "./flags.ts";
-export { type Problem, problemLine, type Source } from "./problem.ts";
+export { materialProblems } from "./check.ts";
 export { diffConfig, needsRestart } from "./diff.ts";
+export { type Flags, isSwitch } from "./flags.ts";
+export { defaultConfig, loadConfig, type LoadOptions, type LoadResult } from "./load.ts";
+export { MaterialError, readMaterial, readSecret } from "./material.ts";
+export { type Problem, problemLine, type Source } from "./problem.ts";
+export { type ConfigWatch, type ConfigWatchOptions, watchConfig } from "./reload.ts";
+export { type Config, type ConfigInput, ConfigSchema, type Namespace } from "./schema/mod.ts";
 export {
   developmentCertificate,
   developmentTokens,
-  namespaceSettings,
+  namespaceLookup,
+  toAuthSettings,
+  toHttpSettings,
   toSessionSettings,
-} from "./session.ts";
+} from "./views.ts";
+export { type FileWatch, watchFile, type WatchOptions } from "./watch.ts";

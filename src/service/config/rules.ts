@@ -114,7 +114,6 @@ function listeners({ http }: Config, report: Report): void {
 const SECRET_BYTES = 32;
 
 function keys({ auth, env }: Config, report: Report): void {
-  const seen = new Set<string>();
   auth.keys.forEach((key, index) => {
     const at = `auth.keys.${index}`;
     if (key.alg === "HS256") {
@@ -130,14 +129,6 @@ function keys({ auth, env }: Config, report: Report): void {
         report(at, `secret and secretFile are not allowed for ${key.alg}, which has a publicKey`);
       }
     }
-    const name = key.kid ?? "";
-    if (seen.has(name)) {
-      const what = key.kid === undefined
-        ? "only one key may be without kid"
-        : `"${key.kid}" is the kid of another key`;
-      report(`${at}.kid`, what);
-    }
-    seen.add(name);
   });
   if (auth.jwks !== null && env === "production") {
     const { protocol, hostname } = new URL(auth.jwks.url);

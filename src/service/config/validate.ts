@@ -46,6 +46,8 @@ function prune(
   if (!isGroup(value) || shape.about !== undefined) return value;
   const known: Record<string, unknown> = {};
   for (const [key, inner] of Object.entries(value)) {
+    // Editors find the schema of a file by this; it is nothing of ours.
+    if (key === "$schema" && path.length === 0) continue;
     const here = [...path, key];
     const field = shape.fields.get(key);
     if (field !== undefined) {

@@ -30,6 +30,15 @@ export const http = v.strictObject({
     ),
     ["*"],
   ),
+  publicUrl: v.optional(
+    v.nullable(
+      url(
+        ["wss", "ws"],
+        "URL of the WebSocket that clients are told, where it is not the host they asked and `/connection/websocket`.",
+      ),
+    ),
+    null,
+  ),
   internal: v.optional(
     v.nullable(v.strictObject({
       hostname: v.optional(

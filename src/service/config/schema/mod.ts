@@ -11,7 +11,6 @@ import { certificates, http, quic } from "./listeners.ts";
 import { admin, api, drain, engine, log, metrics, namespaces } from "./operation.ts";
 import { session } from "./session.ts";
 
-export { ALGORITHMS } from "./auth.ts";
 export { NAMESPACE, type Namespace } from "./operation.ts";
 
 /** What may stand in a configuration. */

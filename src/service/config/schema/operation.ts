@@ -7,16 +7,19 @@
 import * as v from "valibot";
 import { about, choice, duration, flag, integer } from "../setting.ts";
 
+const ACCESS = ["claims", "all", "none"] as const;
+
 const fields = {
   historySize: integer(0, 1_000_000, "Messages kept for each channel; 0 keeps none."),
   historyAge: duration(0, 365 * 86_400_000, "How long a message is kept."),
   presence: flag("Whether clients may ask who is on a channel."),
   joinLeave: flag("Whether members of a channel are told who comes and goes."),
-  maxSubscribers: integer(
-    0,
-    1_000_000,
-    "Sessions on this node that may be subscribed to one channel; 0 is no limit.",
+  maxSubscribers: integer(1, 1_000_000, "Sessions on this node that may be on one channel."),
+  subscribe: choice(
+    ACCESS,
+    "Who may read: those whose token names the channel, everybody with a token, or nobody.",
   ),
+  publish: choice(ACCESS, "Who may publish messages, likewise."),
 };
 
 const fallback = v.strictObject({
@@ -24,7 +27,9 @@ const fallback = v.strictObject({
   historyAge: v.optional(fields.historyAge, "24h"),
   presence: v.optional(fields.presence, true),
   joinLeave: v.optional(fields.joinLeave, true),
-  maxSubscribers: v.optional(fields.maxSubscribers, 0),
+  maxSubscribers: v.optional(fields.maxSubscribers, 10_000),
+  subscribe: v.optional(fields.subscribe, "claims"),
+  publish: v.optional(fields.publish, "claims"),
 });
 
 const namespace = v.strictObject({
@@ -33,6 +38,8 @@ const namespace = v.strictObject({
   presence: v.exactOptional(fields.presence),
   joinLeave: v.exactOptional(fields.joinLeave),
   maxSubscribers: v.exactOptional(fields.maxSubscribers),
+  subscribe: v.exactOptional(fields.subscribe),
+  publish: v.exactOptional(fields.publish),
 });
 
 /** How a namespace's channels behave. Times in milliseconds. */

@@ -1,0 +1,94 @@
+/**
+ * Keeps a configuration up to date with its file. A bad file changes nothing: the last good one stays.
+ *
+ * @module
+ */
+
+import { materialProblems } from "./check.ts";
+import { diffConfig } from "./diff.ts";
+import { loadConfig, type LoadOptions } from "./load.ts";
+import type { Problem } from "./problem.ts";
+import type { Config } from "./schema/mod.ts";
+import { type FileWatch, watchFile, type WatchOptions } from "./watch.ts";
+
+/** Options of `watchConfig`. */
+export interface ConfigWatchOptions
+  extends Pick<LoadOptions, "env" | "flags">, Pick<WatchOptions, "quiet" | "poll"> {
+  readonly path: string;
+  /** The configuration in force. */
+  readonly current: Config;
+  /**
+   * A good configuration that differs. Calls never overlap. When it rejects, `onProblems` is told, and
+   * `current` stays as it was.
+   */
+  readonly onChange: (next: Config, previous: Config, changed: readonly string[]) => void | Promise<void>;
+  /** A configuration that cannot be used, at least one problem. Called again only when the file has changed again. */
+  readonly onProblems: (problems: readonly Problem[]) => void;
+  /** The file was read and is good but says the same as before. @default nothing */
+  readonly onUnchanged?: () => void;
+}
+
+/** A configuration that is being watched. */
+export interface ConfigWatch {
+  /** The last good configuration. */
+  readonly current: Config;
+  /** Loads now, whether the file has changed or not (SIGHUP). Resolves with whether what it found is good. */
+  reload(): Promise<boolean>;
+  /** Ends watching; no callback begins afterwards. */
+  close(): Promise<void>;
+}
+
+/** Watches a configuration's file, with the same environment and flags over it as at the start. */
+export async function watchConfig(options: ConfigWatchOptions): Promise<ConfigWatch> {
+  const { path, env, flags, onChange, onProblems, onUnchanged } = options;
+  let current = options.current;
+  let closed = false;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const load = async (): Promise<boolean> => {
+    if (closed) return false;
+    const result = await loadConfig({ path, env, flags });
+    const problems = result.config === undefined ? result.problems : await materialProblems(result.config);
+    if (closed) return false;
+    if (result.config === undefined || problems.length > 0) {
+      onProblems(problems);
+      return false;
+    }
+    const changed = diffConfig(current, result.config);
+    if (changed.length === 0) {
+      onUnchanged?.();
+      return true;
+    }
+    try {
+      await onChange(result.config, current, changed);
+    } catch (error) {
+      const message = `cannot be put in force: ${error instanceof Error ? error.message : String(error)}`;
+      onProblems([{ key: changed.join(", "), message, where: path }]);
+      return false;
+    }
+    current = result.config;
+    return true;
+  };
+  const reload = (): Promise<boolean> => {
+    const result = turn.then(load);
+    turn = result.catch(() => {});
+    return result;
+  };
+
+  const watch: FileWatch = await watchFile(path, {
+    onChange: async () => void await reload(),
+    ...options.quiet === undefined ? {} : { quiet: options.quiet },
+    ...options.poll === undefined ? {} : { poll: options.poll },
+  });
+  return {
+    get current() {
+      return current;
+    },
+    reload,
+    async close() {
+      closed = true;
+      await watch.close();
+      await turn;
+    },
+  };
+}

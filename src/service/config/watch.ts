@@ -1,0 +1,119 @@
+/**
+ * Tells when a file's content has changed, however it was changed: written, renamed over, deleted and made
+ * again, or reached through a symbolic link that was swapped, as Kubernetes does with ConfigMaps.
+ *
+ * @module
+ */
+
+/** Options of `watchFile`. */
+export interface WatchOptions {
+  /** Called after the content has changed; never for a file that is gone, and one call at a time. */
+  readonly onChange: () => void | Promise<void>;
+  /** Milliseconds without events before the file is looked at. @default 60 */
+  readonly quiet?: number;
+  /** Milliseconds between looks without any event: file systems in networks send none. @default 2000 */
+  readonly poll?: number;
+}
+
+/** A file that is being watched. */
+export interface FileWatch {
+  /** Looks at once; resolves when that is done. */
+  check(): Promise<void>;
+  /** Ends it: no call of `onChange` begins afterwards. Resolves when one under way has ended. */
+  close(): Promise<void>;
+}
+
+/** What tells cheaply that nothing has happened. `undefined`: there is no such file. */
+async function stamp(path: string): Promise<string | undefined> {
+  try {
+    const real = await Deno.realPath(path);
+    const { ino, ctime, mtime, size } = await Deno.stat(real);
+    return `${real} ${ino} ${ctime?.getTime()} ${mtime?.getTime()} ${size}`;
+  } catch {
+    return undefined;
+  }
+}
+
+async function digest(path: string): Promise<string | undefined> {
+  try {
+    const hash = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));
+    return new Uint8Array(hash).toHex();
+  } catch {
+    return undefined;
+  }
+}
+
+function directoryOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at < 0 ? "." : at === 0 ? "/" : path.slice(0, at);
+}
+
+/**
+ * Watches `path`, and resolves once changes from now on will be noticed. The file need not exist yet. Never rejects: where the
+ * system cannot watch, looking every `poll` milliseconds remains.
+ */
+export async function watchFile(path: string, options: WatchOptions): Promise<FileWatch> {
+  const { onChange, quiet = 60, poll = 2000 } = options;
+  let closed = false;
+  let seen = await stamp(path);
+  let content = await digest(path);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  const look = async () => {
+    const now = await stamp(path);
+    if (closed || now === seen) return;
+    const fresh = now === undefined ? undefined : await digest(path);
+    // A file that went away between the two looks is looked at again by the next event or poll.
+    if (closed || (now !== undefined && fresh === undefined)) return;
+    seen = now;
+    if (fresh === undefined || fresh === content) return;
+    content = fresh;
+    try {
+      await onChange();
+    } catch {
+      // The caller's own failure is the caller's to report; watching goes on.
+    }
+  };
+  const check = () => running = running.then(look);
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(check, quiet);
+  };
+
+  // The directory and not the file: a watch on a file dies with the file's first replacement.
+  let watcher: Deno.FsWatcher | undefined;
+  try {
+    watcher = Deno.watchFs(directoryOf(path), { recursive: false });
+  } catch {
+    watcher = undefined;
+  }
+  const events = watcher;
+  const reading = events === undefined ? Promise.resolve() : (async () => {
+    try {
+      for await (const _event of events) if (!closed) soon();
+    } catch {
+      // The directory is gone or the system gave up: the poll remains.
+    }
+  })();
+  const interval = setInterval(check, poll);
+  // What changed between the first look and the start of the watch.
+  await check();
+
+  return {
+    check,
+    async close() {
+      if (closed) return await running;
+      closed = true;
+      clearTimeout(timer);
+      clearInterval(interval);
+      try {
+        events?.close();
+      } catch {
+        // It had ended by itself.
+      }
+      await reading;
+      await running;
+    },
+  };
+}
