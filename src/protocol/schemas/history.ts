@@ -54,6 +54,8 @@ export interface HistoryResponse {
   offset: number;
   /** False: messages between `since` and the first of `messages` are no longer kept. */
   complete: boolean;
+  /** There are more in this direction: ask again with `since` = the last offset of `messages`. */
+  more: boolean;
   messages: HistoryRecord[];
 }
 
@@ -71,6 +73,7 @@ export const historyResponse: Schema<HistoryResponse> = shape({
   epoch: epochField(),
   offset: offsetField(),
   complete: flag(),
+  more: flag(),
   messages: v.array(
     saying({
       type: token(64),

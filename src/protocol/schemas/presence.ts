@@ -26,7 +26,10 @@ export interface PresentUser {
 /** The answer to `presence`. */
 export interface PresenceResponse {
   channel: string;
+  /** Cut so as to fit a message. */
   users: PresentUser[];
+  /** How many users there are. */
+  total: number;
 }
 
 /** The answer to `client_list`. */
@@ -65,6 +68,7 @@ export const clientList: Schema<ClientList> = shape({});
 export const presenceResponse: Schema<PresenceResponse> = shape({
   channel: channelField(),
   users: v.array(presentUser, "an array"),
+  total: integer(0),
 });
 
 /** Checks `client_list_response`. */
