@@ -14,6 +14,8 @@ interface Lease {
   readonly channel: string;
   /** Milliseconds since the epoch. */
   expires: number;
+  /** The step it is looked at in; it may lie before `expires`, never after. */
+  due: number;
   ended: boolean;
 }
 
@@ -51,10 +53,11 @@ export class PresenceTable {
     if (known !== undefined && known.entry.userId === entry.userId) {
       known.entry = entry;
       known.expires = expires;
+      if (Math.ceil(expires / STEP) < known.due) this.#await(known);
       return;
     }
     if (known !== undefined) this.#end(known);
-    const lease = { entry, channel, expires, ended: false };
+    const lease = { entry, channel, expires, due: 0, ended: false };
     // Ending the known lease may have dropped the room.
     this.#rooms.set(channel, room);
     room.sessions.set(entry.sessionId, lease);
@@ -95,14 +98,14 @@ export class PresenceTable {
     if (leases === undefined) return;
     this.#due.delete(due);
     for (const lease of leases) {
-      if (lease.ended) continue;
+      if (lease.ended || lease.due !== due) continue;
       if (lease.expires <= now) this.#end(lease);
       else this.#await(lease);
     }
   }
 
   #await(lease: Lease): void {
-    const due = Math.max(Math.ceil(lease.expires / STEP), this.#swept);
+    const due = lease.due = Math.max(Math.ceil(lease.expires / STEP), this.#swept);
     const leases = this.#due.get(due);
     if (leases === undefined) this.#due.set(due, [lease]);
     else leases.push(lease);

@@ -9,24 +9,30 @@ import type { Engine, Page } from "../engine/contract.ts";
 import { Encoded } from "../protocol/mod.ts";
 import { type ChannelOwner, deliveryOf, type Member } from "./channel.ts";
 
-/** Messages read at once. */
-export const REPLAY_PAGE = 100;
 /** Reads in a row that bring nothing new before the engine is taken to be unable. */
 const FRUITLESS = 8;
+
+/** What catching up is done with. */
+export interface CatchUpParts {
+  readonly engine: Engine;
+  /** Messages read at once. */
+  readonly page: number;
+  readonly owner: ChannelOwner;
+}
 
 /** What follows `page` for `member`; without a page the engine is asked. Ends the member when it cannot go on. */
 export function catchUp(
   member: Member,
   page: Page | undefined,
-  engine: Engine,
-  owner: ChannelOwner,
+  parts: CatchUpParts,
   fruitless = 0,
 ): void {
   const { channel } = member;
+  const { owner } = parts;
   for (;;) {
     if (member.state !== "catching") return;
     if (page === undefined) {
-      const read = readOn(member, engine, owner, fruitless);
+      const read = readOn(member, parts, fruitless);
       if (read === undefined) return;
       page = read;
     }
@@ -45,7 +51,7 @@ export function catchUp(
       }
     }
     if (room !== undefined) {
-      room.then(() => catchUp(member, undefined, engine, owner)).catch((error) => {
+      room.then(() => catchUp(member, undefined, parts)).catch((error) => {
         owner.failed(error, "replay");
         owner.end(member, "not_available");
       });
@@ -57,15 +63,16 @@ export function catchUp(
   }
 }
 
-function readOn(member: Member, engine: Engine, owner: ChannelOwner, fruitless: number): Page | undefined {
+function readOn(member: Member, parts: CatchUpParts, fruitless: number): Page | undefined {
+  const { engine, owner } = parts;
   const failed = (error: unknown) => {
     owner.failed(error, "replay");
     owner.end(member, "not_available");
   };
   try {
-    const read = engine.read(member.channel.name, { since: member.cursor, limit: REPLAY_PAGE });
+    const read = engine.read(member.channel.name, { since: member.cursor, limit: parts.page });
     if (!(read instanceof Promise)) return read;
-    read.then((page) => catchUp(member, page, engine, owner, fruitless)).catch(failed);
+    read.then((page) => catchUp(member, page, parts, fruitless)).catch(failed);
   } catch (error) {
     failed(error);
   }

@@ -9,9 +9,6 @@ import { Encoded, type ErrorName, type Message } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { Seat } from "./seat.ts";
 
-/** Messages a channel keeps at hand while somebody catches up; older ones are read from the engine again. */
-const TAIL = 256;
-
 /**
  * Where a member stands: told nothing yet (`joining`), being sent what it missed (`catching`), in the fan-out
  * (`live`), out of it until it subscribes again (`stopped`), replaced or left (`gone`).
@@ -72,10 +69,13 @@ export class Channel {
   /** Everything after this offset that was fanned out is in `tail`. */
   floor = 0;
   readonly #owner: ChannelOwner;
+  readonly #most: number;
   #past = "";
 
-  constructor(name: string, owner: ChannelOwner) {
+  /** `tail`: messages kept at hand while somebody catches up. */
+  constructor(name: string, owner: ChannelOwner, tail: number) {
     this.name = name;
+    this.#most = tail;
     this.#owner = owner;
   }
 
@@ -184,7 +184,7 @@ export class Channel {
   }
 
   #keep(delivery: Delivery): void {
-    if (this.tail.length >= TAIL) this.floor = this.tail.shift()!.offset;
+    if (this.tail.length >= this.#most) this.floor = this.tail.shift()!.offset;
     this.tail.push(delivery);
   }
 

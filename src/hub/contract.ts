@@ -17,10 +17,19 @@ export interface HubOptions {
   readonly maxChannels?: () => number;
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
+  readonly replay?: ReplayOptions;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
   /** Told of failures that nobody waits for. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** How members catch up. */
+export interface ReplayOptions {
+  /** Messages read from the engine at once. @default 100 */
+  readonly page: number;
+  /** Messages a channel keeps at hand while somebody catches up; older ones are read again. At least 1. @default 256 */
+  readonly tail: number;
 }
 
 /** Where a channel stood when its subscriber last heard of it. */

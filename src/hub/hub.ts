@@ -49,12 +49,13 @@ export class Hub {
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000 } = options;
     const { maxChannels = () => 128, now = Date.now, failed = () => {} } = options;
+    const { replay = { page: 100, tail: 256 } } = options;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#now = now;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
     this.#seats = new Seats(leases.slices);
-    this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, now, failed });
+    this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
     this.#engine.onSignal((channel, signal) => this.#signalled(channel, signal));
     this.#engine.onPresence((channel, event, entry) => {
       const settings = this.settings(channel);
@@ -147,7 +148,8 @@ export class Hub {
 
   /**
    * Puts the client on a channel, or moves a channel it is on to another lane. Throws or rejects with ProtocolError:
-   * `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`.
+   * `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`; `not_subscribed` when the client left
+   * the channel before the engine answered. After that it is not on the channel.
    */
   subscribe(client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
     const seat = this.#seatOf(client);
@@ -237,6 +239,12 @@ export class Hub {
   /** Users of this node and how many sessions each has, those waiting to come back among them. */
   users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
     return this.#seats.users();
+  }
+
+  /** How many channels a connection is subscribed to, its inbox and the broadcast channel among them. */
+  channelsOf(client: Client): number {
+    const seat = this.#seats.get(client.sessionId);
+    return seat?.client === client ? seat.members.size : 0;
   }
 
   /** How many sessions have a seat. */

@@ -7,9 +7,9 @@
 import type { Engine, MaybePromise, Page, Position } from "../engine/contract.ts";
 import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import { catchUp, REPLAY_PAGE } from "./catchup.ts";
+import { catchUp, type CatchUpParts } from "./catchup.ts";
 import { Channel, type ChannelOwner, Member } from "./channel.ts";
-import type { Joined, Since } from "./contract.ts";
+import type { Joined, ReplayOptions, Since } from "./contract.ts";
 import type { Leases } from "./leases.ts";
 import type { Seat } from "./seat.ts";
 import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
@@ -20,6 +20,7 @@ export interface SubscriptionParts {
   readonly namespace: NamespaceLookup;
   readonly maxChannels: () => number;
   readonly leases: Leases;
+  readonly replay: ReplayOptions;
   readonly now: () => number;
   readonly failed: (error: unknown, stage: string) => void;
 }
@@ -27,12 +28,14 @@ export interface SubscriptionParts {
 /** Channels by name, each followed in the engine as long as somebody is on it. */
 export class Subscriptions implements ChannelOwner {
   readonly #parts: SubscriptionParts;
+  readonly #catchUp: CatchUpParts;
   readonly #channels = new Map<string, Channel>();
   /** Without members: closed by the next sweep unless somebody joins, so that a reconnect costs nothing. */
   readonly #empty = new Set<Channel>();
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
+    this.#catchUp = { engine: parts.engine, page: parts.replay.page, owner: this };
   }
 
   /** A channel somebody is on, or was a moment ago. */
@@ -64,9 +67,12 @@ export class Subscriptions implements ChannelOwner {
     return size >= (settingsOf(name, namespace)?.maxSubscribers ?? 0) ? "limit_exceeded" : undefined;
   }
 
-  /** Puts `seat` on a channel, in the place of an earlier subscription of it. Throws or rejects with ProtocolError. */
+  /**
+   * Puts `client` on a channel, in the place of an earlier subscription of the session. Throws or rejects with
+   * ProtocolError.
+   */
   join(seat: Seat, client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
-    const { engine } = this.#parts;
+    const { engine, replay } = this.#parts;
     const before = seat.members.get(name);
     const channel = this.#open(name);
     if (before !== undefined) this.remove(before);
@@ -77,7 +83,7 @@ export class Subscriptions implements ChannelOwner {
     const ask = (): MaybePromise<Page | Position> =>
       since === undefined
         ? engine.position(name)
-        : engine.read(name, { since: since.offset, limit: REPLAY_PAGE });
+        : engine.read(name, { since: since.offset, limit: replay.page });
     const fail = (error: unknown): never => {
       member.joining = undefined;
       this.drop(member);
@@ -88,6 +94,9 @@ export class Subscriptions implements ChannelOwner {
       if (!(answer instanceof Promise)) return this.#joined(member, answer, since);
       const joining = answer.then((position) => {
         member.joining = undefined;
+        if (member.state === "gone" && seat.client === client && seat.attached) {
+          throw new ProtocolError("not_subscribed", "left before the answer came");
+        }
         return this.#joined(member, position, since);
       }).catch(fail);
       member.joining = joining;
@@ -148,7 +157,7 @@ export class Subscriptions implements ChannelOwner {
 
   #joined(member: Member, answer: Page | Position, since: Since | undefined): Joined {
     const { seat, channel } = member;
-    const { engine, leases } = this.#parts;
+    const { leases } = this.#parts;
     const { epoch, offset } = answer;
     const nothing: Page = { epoch, offset, records: [], complete: true };
     const page: Page = "records" in answer ? answer : nothing;
@@ -165,7 +174,7 @@ export class Subscriptions implements ChannelOwner {
       start: () => {
         if (member.state !== "joining") return;
         member.state = "catching";
-        catchUp(member, recovered ? page : nothing, engine, this);
+        catchUp(member, recovered ? page : nothing, this.#catchUp);
       },
     };
   }
@@ -178,7 +187,7 @@ export class Subscriptions implements ChannelOwner {
   #open(name: string): Channel {
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
-    const channel = new Channel(name, this);
+    const channel = new Channel(name, this, this.#parts.replay.tail);
     let following: MaybePromise<void>;
     try {
       following = this.#parts.engine.follow(
