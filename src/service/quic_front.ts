@@ -70,11 +70,11 @@ export class QuicFront {
   /**
    * Makes what listens fit `settings`. A new address starts a listener first and retires the old one, whose
    * connections go on; other changes hold for new connections. Throws when an address cannot be bound: then the
-   * old listener goes on.
+   * old listener goes on. No listener without a certificate.
    */
-  apply(settings: QuicFrontSettings, certificate: KeyPair): void {
+  apply(settings: QuicFrontSettings, certificate?: KeyPair): void {
     const current = this.#current;
-    if (!settings.enabled) return this.#switchOff();
+    if (!settings.enabled || certificate === undefined) return this.#switchOff();
     if (current !== undefined && sameAddress(current.settings, settings)) {
       current.listener.update(limitsOf(settings));
       current.settings = settings;
@@ -82,7 +82,8 @@ export class QuicFront {
     }
     const listener = listen({
       ...limitsOf(settings),
-      ...certificate,
+      cert: certificate.cert,
+      key: certificate.key,
       hostname: settings.hostname,
       port: settings.port,
       admitAddress: (address) => this.#knock(address),

@@ -48,7 +48,7 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
     jwks: jwks === null ? undefined : {
       url: jwks.url,
       algorithms: jwks.algorithms,
-      maxAge: jwks.cacheTime,
+      cacheTime: jwks.cacheTime,
       cooldown: jwks.cooldown,
       timeout: jwks.timeout,
     },
@@ -64,8 +64,14 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
 /** The settings of channels by namespace; what has no entry behaves as `default` says. */
 export function namespaceLookup(config: Config): NamespaceLookup {
   const known = new Map<string, NamespaceSettings>();
-  for (const [name, { historySize, historyAge, ...others }] of Object.entries(config.namespaces)) {
-    known.set(name, { ...others, retention: { size: historySize, age: historyAge } });
+  for (
+    const [name, { historySize, historyAge, maxSubscribers, ...others }] of Object.entries(config.namespaces)
+  ) {
+    known.set(name, {
+      ...others,
+      maxSubscribers: maxSubscribers === 0 ? Infinity : maxSubscribers,
+      retention: { size: historySize, age: historyAge },
+    });
   }
   return (namespace) => known.get(namespace) ?? known.get("default");
 }

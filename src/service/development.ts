@@ -1,0 +1,51 @@
+/**
+ * Development mode's own token key: made at the start, forgotten at the end.
+ *
+ * @module
+ */
+
+import { type AuthSettings, createTokenSigner, type TokenClaims } from "../auth/mod.ts";
+import { ProtocolError, type Right, RIGHTS } from "../protocol/mod.ts";
+import type { DevTokenRequest } from "./http/mod.ts";
+
+const HS256 = "HS256";
+/** Seconds a development token is good for, when the request's `expiresIn` does not say. */
+const EXPIRES_IN = 3600;
+
+/** A secret nobody else knows, and tokens signed with it. */
+export class DevelopmentKeys {
+  readonly #secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
+
+  /** `settings` with this key beside the configured ones. */
+  extend(settings: AuthSettings): AuthSettings {
+    return { ...settings, keys: [...settings.keys, { alg: HS256, secret: this.#secret }] };
+  }
+
+  /** Makes a token that `settings` accept. Throws ProtocolError `bad_payload` for claims that are not right. */
+  async token(request: DevTokenRequest, settings: AuthSettings): Promise<string> {
+    const { user, expiresIn, rights, channels, subscribe, publish, bot, info } = request;
+    const signer = createTokenSigner({
+      key: { alg: HS256, secret: this.#secret },
+      ...(settings.issuer === undefined ? {} : { issuer: first(settings.issuer) }),
+      ...(settings.audience === undefined ? {} : { audience: first(settings.audience) }),
+    });
+    const given = Object.fromEntries(
+      Object.entries({ channels, subscribe, publish, bot, info }).filter(([, value]) => value !== undefined),
+    );
+    const claims = {
+      ...given,
+      sub: user,
+      expiresIn: (typeof expiresIn === "number" ? expiresIn : EXPIRES_IN) * 1000,
+      rights: rights ?? RIGHTS.filter((right): right is Right => right !== "bot" && right !== "admin"),
+    } as TokenClaims;
+    try {
+      return await signer.sign(claims);
+    } catch (cause) {
+      throw new ProtocolError("bad_payload", cause instanceof Error ? cause.message : undefined, { cause });
+    }
+  }
+}
+
+function first(value: string | readonly string[]): string {
+  return typeof value === "string" ? value : value[0]!;
+}

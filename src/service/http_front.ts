@@ -1,0 +1,75 @@
+/**
+ * The TCP side of the service: the public listener and the internal one, following the configuration.
+ *
+ * @module
+ */
+
+import { type FetchHandler, type HttpServer, startHttp, type TlsMaterial } from "./http/mod.ts";
+
+/** Where one listener is to be. */
+export interface HttpPlace {
+  readonly hostname: string;
+  readonly port: number;
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** One listener that moves when its place changes. */
+export class HttpFront {
+  readonly #handler: FetchHandler;
+  readonly #failed: (error: unknown) => void;
+  #server: HttpServer | undefined;
+  #place: HttpPlace | undefined;
+  #closing: Promise<void>[] = [];
+
+  constructor(handler: FetchHandler, failed: (error: unknown) => void) {
+    this.#handler = handler;
+    this.#failed = failed;
+  }
+
+  /** Where it listens; undefined while it does not. */
+  get address(): { readonly hostname: string; readonly port: number } | undefined {
+    return this.#server?.address;
+  }
+
+  /**
+   * Makes the listener fit `place`; undefined ends it. A new place is taken before the old one is given up, whose
+   * sockets are closed with 1001: clients come back and resume. Throws when the new place cannot be had; then
+   * the old one goes on.
+   */
+  async apply(place: HttpPlace | undefined): Promise<void> {
+    const before = this.#place;
+    if (place !== undefined && before !== undefined && samePlace(before, place)) {
+      const { tls } = place;
+      if (tls !== undefined && (tls.cert !== before.tls?.cert || tls.key !== before.tls.key)) {
+        await this.#server!.setCertificate(tls);
+      }
+      this.#place = place;
+      return;
+    }
+    const old = this.#server;
+    this.#server = place === undefined
+      ? undefined
+      : startHttp({ ...place, handler: this.#handler, onError: this.#failed });
+    this.#place = place;
+    if (old !== undefined) this.#retire(old);
+  }
+
+  /** Ends it; requests in progress have `grace` milliseconds. */
+  async close(grace: number): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    this.#place = undefined;
+    await server?.close(grace);
+    await Promise.all(this.#closing);
+  }
+
+  #retire(server: HttpServer): void {
+    const done = server.close(1000).catch(this.#failed);
+    this.#closing.push(done);
+    void done.then(() => this.#closing = this.#closing.filter((other) => other !== done));
+  }
+}
+
+function samePlace(a: HttpPlace, b: HttpPlace): boolean {
+  return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined);
+}

@@ -1,0 +1,361 @@
+/**
+ * The service: all rooms put together, following its configuration until it is told to end.
+ *
+ * @module
+ */
+
+import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../auth/mod.ts";
+import { MemoryEngine } from "../engine/memory.ts";
+import { routes } from "../handlers/mod.ts";
+import { Hub } from "../hub/mod.ts";
+import type { NamespaceLookup } from "../hub/mod.ts";
+import { Router } from "../router/mod.ts";
+import { ClientConnection, Sessions, type SessionSettings, takeReport } from "../session/mod.ts";
+import { createServerApi } from "./api.ts";
+import type { CertificateSettings } from "./certificates/mod.ts";
+import {
+  type Config,
+  type ConfigWatch,
+  developmentTokens,
+  type Flags,
+  namespaceLookup,
+  needsRestart,
+  problemLine,
+  toAuthSettings,
+  toHttpSettings,
+  toSessionSettings,
+  watchConfig,
+} from "./config/mod.ts";
+import { DevelopmentKeys } from "./development.ts";
+import { guardProcess } from "./guard.ts";
+import { HttpFront, type HttpPlace } from "./http_front.ts";
+import {
+  createApp,
+  createInternalApp,
+  type DevTokenRequest,
+  type HttpDeps,
+  originAllowed,
+} from "./http/mod.ts";
+import { KeptCertificate } from "./kept_certificate.ts";
+import type { Logger } from "./log/mod.ts";
+import { createObserver, type ServiceObserver } from "./metrics/mod.ts";
+import { type KeyPair, QuicFront } from "./quic_front.ts";
+import { clientInfo, connectionStates, outboxDepth } from "./views.ts";
+import { upgradeWebSocket } from "./websocket_front.ts";
+
+/** How to start. */
+export interface StartOptions {
+  readonly config: Config;
+  /** The file it came from; watched when given. */
+  readonly configPath?: string | undefined;
+  /** Environment and flags that lie over the file at each reload. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly flags?: Flags | undefined;
+  readonly log: Logger;
+  /** @default "0.0.0" */
+  readonly version?: string;
+}
+
+/** Where a service listens. */
+export interface Addresses {
+  readonly http: { readonly hostname: string; readonly port: number };
+  readonly internal: { readonly hostname: string; readonly port: number } | undefined;
+  readonly quic: { readonly hostname: string; readonly port: number } | undefined;
+}
+
+/** A running service. */
+export interface Service {
+  /** Resolves when it has ended. */
+  readonly finished: Promise<void>;
+  readonly addresses: Addresses;
+  /** Drains and ends; a second call waits for the first. */
+  shutdown(reason: string): Promise<void>;
+  /** Reads the configuration file again; says whether what it found is good. */
+  reload(): Promise<boolean>;
+}
+
+/** Milliseconds between sweeps of deadlines and leases. */
+const SWEEP = 1000;
+
+/** Starts a service. Rejects when something it needs cannot be had: a port, a certificate, a key. */
+export async function startService(options: StartOptions): Promise<Service> {
+  const service = new RunningService(options);
+  try {
+    await service.start();
+  } catch (error) {
+    await service.shutdown("start failed");
+    throw error;
+  }
+  return service;
+}
+
+class RunningService implements Service {
+  readonly finished: Promise<void>;
+  readonly #options: StartOptions;
+  readonly #log: Logger;
+  readonly #observer: ServiceObserver;
+  readonly #engine: MemoryEngine;
+  readonly #hub: Hub;
+  readonly #sessions: Sessions;
+  readonly #developmentKeys = new DevelopmentKeys();
+  readonly #quicCertificate: KeptCertificate;
+  readonly #tlsCertificate: KeptCertificate;
+  readonly #quic: QuicFront;
+  readonly #http: HttpFront;
+  readonly #internal: HttpFront;
+  readonly #unguard: () => void;
+  readonly #finish = Promise.withResolvers<void>();
+  readonly #startedAt = Date.now();
+  #authenticator: TokenAuthenticator | undefined;
+  #authSettings: AuthSettings | undefined;
+  #config: Config;
+  #settings: SessionSettings;
+  #namespaces: NamespaceLookup;
+  #watch: ConfigWatch | undefined;
+  #sweep: ReturnType<typeof setInterval> | undefined;
+  #shutdown: Promise<void> | undefined;
+  #reload: { at: number; ok: boolean; problems: readonly string[] } | undefined;
+
+  constructor(options: StartOptions) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#log = log;
+    this.#config = config;
+    this.#settings = toSessionSettings(config);
+    this.#namespaces = namespaceLookup(config);
+    this.finished = this.#finish.promise;
+    const observer = this.#observer = createObserver({
+      log: (level, event, fields) => log.log(level, event, fields),
+      version: options.version ?? "0.0.0",
+      thresholds: () => ({ ...this.#settings.thresholds, maxOutbox: this.#settings.maxOutbox }),
+    });
+    this.#unguard = guardProcess(observer, () => observer.unhandledRejection());
+    const failed = (error: unknown, stage: string) =>
+      observer.log("error", "engine failure", { stage, error });
+    this.#engine = new MemoryEngine({ dedupeWindow: config.engine.dedupeWindow, failed });
+    this.#hub = new Hub({
+      engine: this.#engine,
+      namespace: (name) => this.#namespaces(name),
+      maxChannels: () => this.#settings.maxChannels,
+      failed,
+    });
+    const router = new Router(routes({
+      hub: this.#hub,
+      maxMessage: () => this.#settings.maxMessage,
+      reports: {
+        rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
+        report: (client, report) => client instanceof ClientConnection && takeReport(client, report),
+      },
+    }));
+    this.#sessions = new Sessions({
+      settings: () => this.#settings,
+      authenticator: { verify: (token) => this.#authenticator!.verify(token) },
+      membership: this.#hub,
+      observer,
+      node: config.node ?? hostname(),
+      dispatch: (context) => router.dispatch(context),
+    });
+    const broken = (error: unknown) => observer.log("error", "http failure", { error });
+    this.#quicCertificate = new KeptCertificate("quic", log, (pair) => this.#quic.setCertificate(pair));
+    this.#tlsCertificate = new KeptCertificate("http.tls", log, (pair) => {
+      void this.#http.apply(this.#httpPlace(this.#config, pair)).catch(broken);
+    });
+    const deps = this.#httpDeps();
+    const app = createApp(deps);
+    this.#http = new HttpFront(app, broken);
+    this.#internal = new HttpFront(createInternalApp(deps), broken);
+    this.#quic = new QuicFront({
+      sessions: this.#sessions,
+      observer,
+      fetch: app,
+      originAllowed: (origin, host) => originAllowed(origin, this.#config.http.allowedOrigins, host),
+    });
+    observer.connect({
+      traffic: () => this.#sessions.traffic(),
+      outbox: () => outboxDepth(this.#sessions),
+      sessions: () => this.#sessions.counts,
+      hub: () => ({ channels: this.#hub.channelCount, users: countUsers(this.#hub) }),
+      certificateExpiry: () => this.#quicCertificate.current?.notAfter,
+    });
+  }
+
+  get addresses(): Addresses {
+    return {
+      http: this.#http.address ?? { hostname: this.#config.http.hostname, port: this.#config.http.port },
+      internal: this.#internal.address,
+      quic: this.#quic.address,
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.#applyAuth(this.#config);
+    await this.#applyListeners(this.#config);
+    this.#observer.start();
+    this.#sweep = setInterval(() => this.#onSweep(), SWEEP);
+    const { configPath, env, flags } = this.#options;
+    if (configPath !== undefined) {
+      this.#watch = await watchConfig({
+        path: configPath,
+        env,
+        flags,
+        current: this.#config,
+        onChange: (next, previous, changed) => this.#apply(next, previous, changed),
+        onProblems: (problems) => {
+          const lines = problems.map((problem) => problemLine(problem));
+          this.#observer.configReloaded(false);
+          this.#reload = { at: Date.now(), ok: false, problems: lines };
+          this.#log.error("configuration refused, the last good one stays", {
+            path: configPath,
+            problems: lines,
+          });
+        },
+      });
+    }
+  }
+
+  reload(): Promise<boolean> {
+    return this.#watch?.reload() ?? Promise.resolve(false);
+  }
+
+  shutdown(reason: string): Promise<void> {
+    return this.#shutdown ??= this.#end(reason);
+  }
+
+  async #end(reason: string): Promise<void> {
+    this.#log.info("draining", { reason, connections: this.#sessions.connections.size });
+    await this.#watch?.close();
+    this.#quic.drain();
+    await this.#sessions.drain(this.#config.drain.deadline);
+    this.#quic.close();
+    await Promise.all([this.#http.close(500), this.#internal.close(500)]);
+    clearInterval(this.#sweep);
+    this.#quicCertificate.close();
+    this.#tlsCertificate.close();
+    this.#authenticator?.close();
+    this.#observer.stop();
+    await this.#engine.close();
+    // One turn of the event loop, or the last packets never leave.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#unguard();
+    this.#log.info("ended", { reason });
+    this.#finish.resolve();
+  }
+
+  /** Puts a configuration in force. What can fail comes first, so that a failure leaves all as it was. */
+  async #apply(next: Config, previous: Config, changed: readonly string[]): Promise<void> {
+    const touches = (group: string) => changed.some((key) => key === group || key.startsWith(`${group}.`));
+    if (touches("auth")) await this.#applyAuth(next);
+    try {
+      if (touches("quic") || touches("http") || touches("certificates")) await this.#applyListeners(next);
+    } catch (error) {
+      if (touches("auth")) await this.#applyAuth(previous);
+      throw error;
+    }
+    this.#config = next;
+    this.#settings = toSessionSettings(next);
+    this.#namespaces = namespaceLookup(next);
+    if (touches("log")) this.#log.configure(next.log);
+    const later = changed.filter(needsRestart);
+    this.#observer.configReloaded(true);
+    this.#reload = { at: Date.now(), ok: true, problems: [] };
+    this.#log.info("configuration in force", {
+      changed,
+      ...(later.length === 0 ? {} : { afterRestart: later }),
+    });
+  }
+
+  async #applyAuth(config: Config): Promise<void> {
+    const configured = await toAuthSettings(config);
+    const settings = developmentTokens(config) ? this.#developmentKeys.extend(configured) : configured;
+    if (this.#authenticator === undefined) {
+      this.#authenticator = createAuthenticator(settings, {
+        log: (level, event, fields) => this.#log.log(level, event, fields),
+      });
+    } else {
+      this.#authenticator.reconfigure(settings);
+    }
+    this.#authSettings = settings;
+  }
+
+  async #applyListeners(config: Config): Promise<void> {
+    const { http, quic } = config;
+    const tls = http.tls === null ? undefined : await this.#tlsCertificate.apply(http.tls);
+    await this.#http.apply(this.#httpPlace(config, tls));
+    await this.#internal.apply(http.internal === null ? undefined : { ...http.internal, tls: undefined });
+    if (!quic.enabled) return this.#quic.apply(quic);
+    this.#quic.apply(quic, await this.#quicCertificate.apply(quicCertificate(config)));
+  }
+
+  #httpPlace({ http }: Config, tls: KeyPair | undefined): HttpPlace {
+    return { hostname: http.hostname, port: http.port, tls: tls && { cert: tls.cert, key: tls.key } };
+  }
+
+  #onSweep(): void {
+    const now = Date.now();
+    try {
+      this.#sessions.sweep(now);
+      this.#hub.sweep(now);
+      this.#engine.sweep(now);
+    } catch (error) {
+      this.#log.error("sweep failed", { error });
+    }
+  }
+
+  #httpDeps(): HttpDeps {
+    const log = this.#log;
+    // deno-lint-ignore no-this-alias
+    const service = this;
+    return {
+      settings: () => toHttpSettings(this.#config),
+      clientInfo: () => {
+        const { http, quic } = this.addresses;
+        const hash = this.#quicCertificate.browserHash;
+        return clientInfo(
+          this.#config,
+          this.#settings,
+          { http: http.port, quic: quic?.port },
+          hash === undefined ? [] : [hash],
+        );
+      },
+      upgradeWebSocket: (request, info) => upgradeWebSocket(this.#sessions, this.#observer, request, info),
+      notReady: () => this.#sessions.draining ? "draining" : this.#engine.healthy() ? undefined : "engine",
+      metrics: this.#observer,
+      connections: () => connectionStates(this.#sessions, (client) => this.#hub.channelsOf(client)),
+      status: () => ({
+        node: this.#config.node ?? hostname(),
+        startedAt: this.#startedAt,
+        draining: this.#sessions.draining,
+        engine: this.#engine.name,
+        listeners: this.addresses,
+        auth: this.#authenticator?.status(),
+        lastReload: this.#reload ?? null,
+      }),
+      api: createServerApi(this.#hub, this.#sessions),
+      // Asked for with each request: keys that are configured while running end it.
+      get devToken() {
+        if (!developmentTokens(service.#config)) return undefined;
+        return (request: DevTokenRequest) => service.#developmentKeys.token(request, service.#authSettings!);
+      },
+      log: (level, event, fields) => log.log(level, event, fields),
+    };
+  }
+}
+
+function quicCertificate(config: Config): CertificateSettings {
+  const { cert, key } = config.quic;
+  return cert !== null && key !== null ? { cert, key } : { development: config.certificates };
+}
+
+function hostname(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "skein";
+  }
+}
+
+function countUsers(hub: Hub): number {
+  let count = 0;
+  for (const _ of hub.users()) count++;
+  return count;
+}
