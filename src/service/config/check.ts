@@ -5,25 +5,19 @@
  */
 
 import { authProblems } from "../../auth/mod.ts";
-import { MaterialError, readMaterial } from "./material.ts";
+import { loadCertificate } from "../certificates/mod.ts";
+import { MaterialError } from "./material.ts";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./schema/mod.ts";
 import { toAuthSettings } from "./views.ts";
 
 async function pairProblems(pair: { cert: string; key: string }, group: string): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  for (const [field, label] of [["cert", "CERTIFICATE"], ["key", "PRIVATE KEY"]] as const) {
-    const key = `${group}.${field}`;
-    try {
-      const pem = await readMaterial(pair[field], key);
-      if (!new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(pem)) {
-        problems.push({ key, message: `holds no ${label.toLowerCase()}`, where: "" });
-      }
-    } catch (error) {
-      problems.push(asProblem(error, key));
-    }
+  try {
+    await loadCertificate(pair);
+    return [];
+  } catch (error) {
+    return [asProblem(error, `${group}.cert`)];
   }
-  return problems;
 }
 
 function asProblem(error: unknown, key: string): Problem {

@@ -110,15 +110,13 @@ export function choice<const W extends readonly [string, ...string[]]>(
 
 /** Text that is not empty and has no control characters. */
 export function text(allowed: string, doc: string, notes?: Notes) {
-  // deno-lint-ignore no-control-regex -- refusing control characters is the purpose
-  const plain = v.regex(/^[^\x00-\x1f\x7f]+$/);
+  const plain = v.regex(/^\P{Cc}+$/u);
   return about(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain), "string", allowed, doc, notes);
 }
 
 /** A list of texts. */
 export function list(allowed: string, text: string, notes?: Notes) {
-  // deno-lint-ignore no-control-regex -- refusing control characters is the purpose
-  const plain = v.regex(/^[^\x00-\x1f\x7f]+$/);
+  const plain = v.regex(/^\P{Cc}+$/u);
   return about(
     v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain)),
     "list",

@@ -168,7 +168,10 @@ export const certificates = v.strictObject({
     "certs",
   ),
   names: v.optional(
-    list("a list of host names and addresses", "Names and addresses the development certificate is for."),
-    ["localhost", "127.0.0.1", "::1"],
+    list(
+      "a list of host names and addresses",
+      "Names and addresses the development certificate is for, beside `localhost`, `127.0.0.1` and `::1`.",
+    ),
+    [],
   ),
 });

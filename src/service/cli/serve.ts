@@ -1,0 +1,55 @@
+/**
+ * `skein serve`
+ *
+ * @module
+ */
+
+import { createLogger } from "../log/mod.ts";
+import { HELP } from "./arguments.ts";
+import { type Command, CONFIG, EXIT, loadFor, reportProblems } from "./command.ts";
+import { untilSignalled } from "./signals.ts";
+import { VERSION } from "./version_number.ts";
+
+/** Serves until it is told to stop. */
+export const serve: Command = {
+  usage: "[options] [--KEY VALUE ...]",
+  text:
+    "Serves WebTransport, QUIC and WebSocket until SIGTERM or SIGINT, then drains; a second signal ends it\n" +
+    "at once. Every setting may be given as a flag: --quic.port 4433. `skein config-schema --markdown` lists them.",
+  options: [CONFIG, HELP],
+  settings: true,
+  rest: 0,
+  async run(args, io) {
+    // The rest of the service loads while the configuration is read.
+    const loading = import("../service.ts");
+    loading.catch(() => {});
+    const { config, problems, path } = await loadFor(args, io);
+    if (config === undefined) {
+      reportProblems(problems, io);
+      return EXIT.failed;
+    }
+    const { materialProblems } = await import("../config/check.ts");
+    const material = await materialProblems(config);
+    if (material.length > 0) {
+      reportProblems(material, io);
+      return EXIT.failed;
+    }
+    const log = createLogger(config.log);
+    const { startService } = await loading;
+    let service: Awaited<ReturnType<typeof startService>>;
+    try {
+      service = await startService({
+        config,
+        ...path === undefined ? {} : { configPath: path },
+        env: io.env,
+        flags: args.flags,
+        log,
+        version: VERSION,
+      });
+    } catch (error) {
+      log.error("could not start", { error });
+      return EXIT.failed;
+    }
+    return await untilSignalled(service, log);
+  },
+};

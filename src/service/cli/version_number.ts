@@ -1,0 +1,10 @@
+/**
+ * Which Skein this is.
+ *
+ * @module
+ */
+
+import manifest from "../../../deno.json" with { type: "json" };
+
+/** The version of the project's manifest. */
+export const VERSION: string = manifest.version;
