@@ -4,6 +4,7 @@
  * @module
  */
 
+import adminCss from "../../web/admin.css" with { type: "text" };
 import adminHtml from "../../web/admin.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import adminJs from "../../web/admin.js" with { type: "text" };
@@ -12,6 +13,8 @@ import connectionJs from "../../web/connection.js" with { type: "text" };
 import pageHtml from "../../web/page.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import pageJs from "../../web/page.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import wireJs from "../../web/wire.js" with { type: "text" };
 import styleCss from "../../web/style.css" with { type: "text" };
 
 const HTML = "text/html; charset=utf-8";
@@ -29,12 +32,14 @@ export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
   "/": { body: pageHtml, type: HTML },
   "/page.js": { body: pageJs, type: SCRIPT },
   "/connection.js": { body: connectionJs, type: SCRIPT },
+  "/wire.js": { body: wireJs, type: SCRIPT },
   "/style.css": { body: styleCss, type: STYLE },
 };
 
 /** Files of the dashboard, by path. They hold no figures: those are fetched with a key. */
 export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
   "/admin": { body: adminHtml, type: HTML },
+  "/admin.css": { body: adminCss, type: STYLE },
   "/admin.js": { body: adminJs, type: SCRIPT },
   "/style.css": PAGE_ASSETS["/style.css"]!,
 };
