@@ -138,7 +138,11 @@ async function checks(): Promise<Check[]> {
     tool("format", "fmt", "--check"),
     tool("types", "check", "--quiet", "--frozen", ...code),
     tool("lint", "lint", "--quiet"),
-    tool("documentation", "doc", "--lint", ...exported),
+    rule("documentation", async () => {
+      const { ok, output } = await deno("doc", "--lint", ...exported);
+      if (ok) return [];
+      return /^error\[/m.test(output) ? repository.documentationProblems(output, files, ROOT) : [output];
+    }),
     rule("size of files", () => repository.tooLong(files)),
     rule("unfinished work", () => repository.unfinished(files)),
     rule("property tests", () => repository.badProperties(files)),

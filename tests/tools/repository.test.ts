@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   badProperties,
   brokenLinks,
+  documentationProblems,
   headings,
   MAX_LINES,
   strayTopLevel,
@@ -65,4 +66,18 @@ Deno.test("property tests keep their form, their number of runs, and stand once"
 Deno.test("names that the protocol document leaves out are found", () => {
   const text = '`ping {}` is answered by `pong`; {"type": "error"}';
   assert.deepEqual(undocumented(["ping", "pong", "error", "close"], text), ["close is not in PROTOCOL.md"]);
+});
+
+Deno.test("documentation problems are those of exports and of private types of our own", () => {
+  const text =
+    `import * as v from "valibot";\nexport class A {\n  member = 1;\n}\nexport type B = v.GenericSchema | Own;\n`;
+  const entry = (code: string, message: string, line: number) =>
+    `error[${code}]: ${message}\n   --> /r/src/a.ts:${line}:3\n    |\n`;
+  const output = entry("missing-jsdoc", "no JSDoc", 2) + entry("missing-jsdoc", "no JSDoc", 3) +
+    entry("private-type-ref", "public type 'B' references private type 'GenericSchema'", 5) +
+    entry("private-type-ref", "public type 'B' references private type 'Own'", 5);
+  assert.deepEqual(documentationProblems(output, file("src/a.ts", text), "/r/"), [
+    "src/a.ts:2: no JSDoc",
+    "src/a.ts:5: public type 'B' references private type 'Own'",
+  ]);
 });

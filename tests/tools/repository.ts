@@ -131,3 +131,35 @@ export function undocumented(names: Iterable<string>, markdown: string): string[
   return [...names].filter((name) => !markdown.includes(`\`${name}`) && !markdown.includes(`"${name}"`))
     .map((name) => `${name} is not in PROTOCOL.md`);
 }
+
+/**
+ * What the output of `deno doc --lint` has against the public modules. Left out: members without a docstring,
+ * where the type they belong to has one, and types of packages, which are public there. `root` is the
+ * repository's absolute path with `/` at its end.
+ */
+export function documentationProblems(output: string, files: Files, root: string): string[] {
+  const found: string[] = [];
+  for (
+    const [, code, message, file, line] of output.matchAll(
+      /^error\[([\w-]+)\]: (.*)\n\s*--> (.*):(\d+):\d+$/gm,
+    )
+  ) {
+    const path = file!.startsWith(root) ? file!.slice(root.length) : file!;
+    const text = files.get(path) ?? "";
+    const source = text.split("\n")[Number(line) - 1] ?? "";
+    if (code === "missing-jsdoc" && /^\s/.test(source)) continue;
+    const type = /references private type '(\w+)'/.exec(message!)?.[1];
+    if (code === "private-type-ref" && type !== undefined && isOfPackage(type, text)) continue;
+    found.push(`${path}:${line}: ${message}`);
+  }
+  return found;
+}
+
+/** Whether a module's text takes the type from a package: `{ Type }` or `* as p` with `p.Type`. */
+function isOfPackage(type: string, text: string): boolean {
+  for (const [, names] of text.matchAll(/^import (?:type )?(.*?) from "[^".][^"]*";$/gms)) {
+    const whole = /^\* as (\w+)$/.exec(names!)?.[1];
+    if (whole ? text.includes(`${whole}.${type}`) : new RegExp(`\\b${type}\\b`).test(names!)) return true;
+  }
+  return false;
+}
