@@ -67,11 +67,11 @@ export class RemoteKeys {
    */
   async refresh(): Promise<void> {
     const age = this.#deps.now() - this.#fetchedAt;
-    if (this.#keys && age <= this.settings.maxAge) return;
+    if (this.#keys && age <= this.settings.cacheTime) return;
     const failed = this.#error !== undefined;
     if (!this.#mayTry()) return;
     const attempt = this.#fetch();
-    if (!this.#keys || (age > 2 * this.settings.maxAge && !failed)) await attempt;
+    if (!this.#keys || (age > 2 * this.settings.cacheTime && !failed)) await attempt;
   }
 
   /**

@@ -42,7 +42,7 @@ export interface JwksSettings {
   /** Which algorithms its keys may be used for; never HS256. @default ["RS256", "ES256", "EdDSA"] */
   readonly algorithms?: readonly PublicAlgorithm[] | undefined;
   /** Age at which the set is fetched again. @default 600000 */
-  readonly maxAge?: number | undefined;
+  readonly cacheTime?: number | undefined;
   /** At least this long between two fetches that unknown keys or failures ask for. @default 30000 */
   readonly cooldown?: number | undefined;
   /** For one fetch, headers and body. @default 5000 */
@@ -55,7 +55,7 @@ export interface JwksSettings {
 export interface AuthSettings {
   /** Several at once for rotation: old and new. At most 16. */
   readonly keys: readonly KeySettings[];
-  readonly jwks?: JwksSettings | undefined;
+  readonly jwks?: JwksSettings | null | undefined;
   /** Accepted `iss`; unset or empty: not checked. */
   readonly issuer?: string | readonly string[] | undefined;
   /** Accepted `aud`; unset or empty: not checked. */
@@ -107,14 +107,16 @@ export function resolveAuth(settings: AuthSettings): ResolvedAuth {
   const jwks = settings.jwks;
   return {
     keys: settings.keys.map((key) => ({ ...key })),
-    jwks: jwks && {
-      url: jwks.url,
-      algorithms: jwks.algorithms ?? ["RS256", "ES256", "EdDSA"],
-      maxAge: jwks.maxAge ?? 600_000,
-      cooldown: jwks.cooldown ?? 30_000,
-      timeout: jwks.timeout ?? 5_000,
-      maxBytes: jwks.maxBytes ?? 65_536,
-    },
+    jwks: jwks
+      ? {
+        url: jwks.url,
+        algorithms: jwks.algorithms ?? ["RS256", "ES256", "EdDSA"],
+        cacheTime: jwks.cacheTime ?? 600_000,
+        cooldown: jwks.cooldown ?? 30_000,
+        timeout: jwks.timeout ?? 5_000,
+        maxBytes: jwks.maxBytes ?? 65_536,
+      }
+      : undefined,
     issuers: list(settings.issuer),
     audiences: list(settings.audience),
     clockTolerance: settings.clockTolerance ?? 5_000,
@@ -162,7 +164,7 @@ function jwksProblems(jwks: JwksSettings): string[] {
       problems.push("jwks.algorithms: of RS256, ES256, EdDSA");
     }
   }
-  range(problems, "jwks.maxAge", jwks.maxAge, 1_000, 86_400_000);
+  range(problems, "jwks.cacheTime", jwks.cacheTime, 1_000, 86_400_000);
   range(problems, "jwks.cooldown", jwks.cooldown, 0, 86_400_000);
   range(problems, "jwks.timeout", jwks.timeout, 10, 60_000);
   range(problems, "jwks.maxBytes", jwks.maxBytes, 1_024, 4_194_304);

@@ -120,7 +120,7 @@ Deno.test("unknown keys do not make requests faster than the cooldown allows", a
 Deno.test("a key taken from the set stops being accepted once the set is fetched again, for remembered tokens too", async () => {
   const [gone, stays] = await Promise.all([signing("gone"), signing("stays")]);
   await withIssuer(set(gone, stays), async (issuer, make) => {
-    const authenticator = make({ maxAge: 60_000 });
+    const authenticator = make({ cacheTime: 60_000 });
     const [bad, good] = await Promise.all([gone.sign(), stays.sign()]);
     await authenticator.verify(bad);
     await authenticator.verify(good);
@@ -145,7 +145,7 @@ Deno.test("the last good set goes on being used while the URL fails in any way",
   ];
   for (const [why, answer] of failures) {
     await withIssuer(set(key), async (issuer, make) => {
-      const authenticator = make({ maxAge: 60_000, maxBytes: 4_096 });
+      const authenticator = make({ cacheTime: 60_000, maxBytes: 4_096 });
       const token = await key.sign();
       await authenticator.verify(token);
       issuer.answer = answer;
@@ -230,7 +230,7 @@ Deno.test("an endless answer is cut off at the limit", async () => {
 Deno.test("a set that is a little late is renewed without making anybody wait", async () => {
   const key = await signing("a");
   await withIssuer(set(key), async (issuer, make) => {
-    const authenticator = make({ maxAge: 60_000 });
+    const authenticator = make({ cacheTime: 60_000 });
     await authenticator.verify(await key.sign());
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();

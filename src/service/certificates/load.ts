@@ -1,0 +1,57 @@
+/**
+ * A certificate from two files, or from PEM given inline.
+ *
+ * @module
+ */
+
+import { type Certificate, CertificateError, parseCertificate } from "./certificate.ts";
+
+/** Where a certificate and its key are: each a path, or PEM itself. */
+export interface CertificateLocation {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Largest file that is read, in bytes. */
+const MAX_FILE = 1024 * 1024;
+
+/** Whether `material` is PEM itself and no path. */
+export function isInline(material: string): boolean {
+  return material.includes("-----BEGIN");
+}
+
+/** Reads and checks a certificate. Rejects with CertificateError, one readable line. */
+export async function loadCertificate(
+  location: CertificateLocation,
+  now: number = Date.now(),
+): Promise<Certificate> {
+  const [cert, key] = await Promise.all([
+    material(location.cert, "certificate"),
+    material(location.key, "key"),
+  ]);
+  return parseCertificate(cert, key, {
+    certName: isInline(location.cert) ? "the certificate" : location.cert,
+    keyName: isInline(location.key) ? "the key" : location.key,
+    now,
+  });
+}
+
+async function material(value: string, what: string): Promise<string> {
+  if (isInline(value)) return value;
+  try {
+    const { size, isDirectory } = await Deno.stat(value);
+    if (isDirectory) throw new CertificateError(`${what} ${value}: a directory, not a file`);
+    if (size > MAX_FILE) throw new CertificateError(`${what} ${value}: ${size} bytes, at most ${MAX_FILE}`);
+    return await Deno.readTextFile(value);
+  } catch (cause) {
+    if (cause instanceof CertificateError) throw cause;
+    throw new CertificateError(`${what} ${value}: ${reason(cause)}`, { cause });
+  }
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "may not be read";
+  if (error instanceof Deno.errors.NotCapable) return "reading it is not among the program's permissions";
+  return error instanceof Error ? error.message : String(error);
+}
