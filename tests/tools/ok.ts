@@ -7,7 +7,7 @@
  */
 
 import { CLIENT_TYPES, CLOSES, ERRORS, SERVER_TYPES } from "../../src/protocol/mod.ts";
-import { isPortable, NATIVE_DIAL } from "./rooms.ts";
+import { isPortable } from "./rooms.ts";
 import * as repository from "./repository.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -100,13 +100,17 @@ async function topLevel(): Promise<string[]> {
   );
 }
 
-/** Modules that the SDK reaches in a browser although they are not held to run there. */
+/**
+ * Modules that the SDK reaches in a browser although they are not held to run there. What dials native QUIC is
+ * imported dynamically, where there is a `Deno`, and does not count.
+ */
 async function unportable(): Promise<string[]> {
   if (!await exists("src/client/mod.ts")) return [];
   const { ok, stdout, output } = await deno("info", "--json", "src/client/mod.ts");
   if (!ok) return [output];
   interface Dependency {
     readonly code?: { readonly specifier?: string };
+    readonly isDynamic?: boolean;
   }
   const graph = JSON.parse(stdout) as { modules: { specifier: string; dependencies?: Dependency[] }[] };
   const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
@@ -117,10 +121,10 @@ async function unportable(): Promise<string[]> {
     if (seen.has(specifier) || !specifier.startsWith(source)) return;
     seen.add(specifier);
     const file = decodeURIComponent(specifier.slice(source.length));
-    if (file === NATIVE_DIAL) return;
     if (!isPortable(file)) found.push(`src/${file}, imported by src/${by}, is not held to run in browsers`);
-    for (const { code } of modules.get(specifier)?.dependencies ?? []) {
-      if (code?.specifier) visit(code.specifier, file);
+    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
+      const isNative = isDynamic && code?.specifier?.endsWith("/native.ts");
+      if (code?.specifier && !isNative) visit(code.specifier, file);
     }
   };
   visit(source + "client/mod.ts", "client/mod.ts");

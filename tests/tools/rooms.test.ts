@@ -16,6 +16,12 @@ Deno.test("the plugin's table and the one in src/README.md say the same", async 
   assert.deepEqual(Object.fromEntries(held), Object.fromEntries(written));
 });
 
+Deno.test("the files of quic/ that browsers run are there", async () => {
+  for (const file of QUALIFIERS["client side"]) {
+    assert.ok((await Deno.stat(new URL(`../../src/quic/${file}`, import.meta.url))).isFile);
+  }
+});
+
 Deno.test("a room imports itself, what its row names, and packages", () => {
   const source = `import { a } from "./other.ts";
     import type { B } from "../protocol/mod.ts";

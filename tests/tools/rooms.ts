@@ -18,7 +18,17 @@ export const QUALIFIERS = {
   types: ["types.ts"],
   "mod.ts": ["mod.ts"],
   // The files of quic/ that browsers run too.
-  "client side": ["types.ts", "webtransport.ts"],
+  "client side": [
+    "types.ts",
+    "client.ts",
+    "webtransport_connection.ts",
+    "connection.ts",
+    "bidirectional_stream.ts",
+    "send_stream.ts",
+    "receive_stream.ts",
+    "ledger.ts",
+    "queue.ts",
+  ],
 } as const satisfies Record<string, readonly string[]>;
 
 /** The table. `service` is set apart: it knows all rooms but these. */
