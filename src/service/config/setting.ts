@@ -114,16 +114,10 @@ export function text(allowed: string, doc: string, notes?: Notes) {
   return about(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain), "string", allowed, doc, notes);
 }
 
-/** A list of texts. */
-export function list(allowed: string, text: string, notes?: Notes) {
-  const plain = v.regex(/^\P{Cc}+$/u);
-  return about(
-    v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), plain)),
-    "list",
-    allowed,
-    text,
-    notes,
-  );
+/** A list of texts; `form` is what each must look like, any text without control characters when absent. */
+export function list(allowed: string, text: string, notes?: Notes, form = /^\P{Cc}+$/u) {
+  const item = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.regex(form));
+  return about(v.array(item), "list", allowed, text, notes);
 }
 
 /** A path, or PEM inline. */

@@ -10,6 +10,9 @@ import { choice, duration, flag, integer, list, material, port, text, url } from
 /** The ALPN of raw QUIC when none is configured; also the default of `listen`. */
 const ALPN = "skein/1";
 
+/** As browsers send it: no path, no slash at the end. */
+const ORIGIN = /^(\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/;
+
 /** `http`: page, WebSocket, server API, health and metrics over TCP. */
 export const http = v.strictObject({
   hostname: v.optional(
@@ -27,6 +30,8 @@ export const http = v.strictObject({
     list(
       'a list of origins such as ["https://app.example.com"]; "*" is any, "https://*.example.com" any one under it',
       "Web origins that may open WebSocket and WebTransport connections. Programs send no `Origin` and are not concerned. Access rests on tokens, never on cookies.",
+      {},
+      ORIGIN,
     ),
     ["*"],
   ),
@@ -94,6 +99,9 @@ export const quic = v.strictObject({
     list(
       "a list of protocol names without h3, which is always served",
       "ALPN names under which raw QUIC is served, beside `h3` for WebTransport.",
+      {},
+      // An ALPN name has at most 255 bytes (RFC 7301 §3.1).
+      /^(?!h3$)[\x21-\x7e]{1,255}$/,
     ),
     [ALPN],
   ),

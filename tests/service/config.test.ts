@@ -1,0 +1,367 @@
+import assert from "node:assert/strict";
+import {
+  defaultConfig,
+  diffConfig,
+  loadConfig,
+  needsRestart,
+  problemLine,
+} from "../../src/service/config/mod.ts";
+import { variables } from "../../src/service/config/document.ts";
+import { pathOfVariable } from "../../src/service/config/environment.ts";
+import { settings } from "../../src/service/config/shape.ts";
+import type { LoadOptions } from "../../src/service/config/mod.ts";
+
+const SECRET = "0123456789abcdef0123456789abcdef";
+
+async function lines(text: string, more: Omit<LoadOptions, "text" | "path"> = {}): Promise<string[]> {
+  const { problems } = await loadConfig({ path: "skein.jsonc", text, ...more });
+  return problems.map(problemLine);
+}
+
+async function good(options: LoadOptions) {
+  const { config, problems } = await loadConfig(options);
+  assert.deepEqual(problems.map(problemLine), []);
+  assert(config !== undefined);
+  return config;
+}
+
+Deno.test("an empty configuration is good, and has the documented defaults", async () => {
+  const config = await good({});
+  assert.deepEqual(config, defaultConfig());
+  assert.equal(config.env, "development");
+  assert.equal(config.http.port, 8080);
+  assert.equal(config.quic.port, 4433);
+  assert.equal(config.quic.maxIdleTimeout, 30_000);
+  assert.equal(config.session.maxMessage, 65_536);
+  assert.equal(config.session.resumeWindow, 120_000);
+  assert.equal(config.engine.dedupeWindow, 120_000);
+  assert.equal(config.namespaces.default.historyAge, 86_400_000);
+});
+
+Deno.test("comments, trailing commas, a byte order mark and an empty file are fine", async () => {
+  const config = await good({ text: '\ufeff// top\n{ /* in */ "quic": { "port": 1234, }, }\n' });
+  assert.equal(config.quic.port, 1234);
+  assert.deepEqual(await good({ text: "" }), defaultConfig());
+  assert.deepEqual(await good({ text: '{ "$schema": "./schema.json" }' }), defaultConfig());
+});
+
+Deno.test("durations and sizes are texts with a unit, or numbers of milliseconds and bytes", async () => {
+  const config = await good({
+    text: `{ "session": { "authTimeout": "1.5s", "resumeWindow": 90000, "tokenNotice": "500ms",
+      "maxMessage": "32KiB", "maxOutbox": 2000000 } }`,
+  });
+  assert.equal(config.session.authTimeout, 1500);
+  assert.equal(config.session.resumeWindow, 90_000);
+  assert.equal(config.session.tokenNotice, 500);
+  assert.equal(config.session.maxMessage, 32_768);
+  assert.equal(config.session.maxOutbox, 2_000_000);
+});
+
+Deno.test("a problem names key, value, what is allowed, and the line and column", async () => {
+  assert.deepEqual(await lines('{\n  "quic": {\n    "port": 99999\n  }\n}'), [
+    "quic.port: 99999 is not allowed; must be a port, 0 to 65535 (0 takes any free one) (skein.jsonc:3:5)",
+  ]);
+  assert.deepEqual(await lines('{ "drain": { "deadline": "soon" } }'), [
+    'drain.deadline: "soon" is not allowed; must be a duration such as "10s", "5m" or "500ms", 0ms to 1h (skein.jsonc:1:14)',
+  ]);
+  assert.deepEqual(await lines('{ "log": { "level": "loud" } }'), [
+    'log.level: "loud" is not allowed; must be one of "debug", "info", "warn", "error" (skein.jsonc:1:12)',
+  ]);
+});
+
+Deno.test("every problem is reported at once, each wrong key once", async () => {
+  const found = await lines(
+    '{ "quic": { "port": -1, "enabled": 1 }, "http": { "allowedOrigins": ["a", 5] }, "api": { "keys": ["x"] } }',
+  );
+  assert.deepEqual(found.map((line) => line.split(":")[0]), [
+    "http.allowedOrigins",
+    "quic.enabled",
+    "quic.port",
+    "api.keys",
+  ]);
+});
+
+Deno.test("unknown keys, variables and flags are refused with the nearest known name", async () => {
+  const cases: [LoadOptions, string][] = [
+    [{ text: '{ "quic": { "prot": 1 } }' }, "quic.prot: unknown key; did you mean quic.port?"],
+    [{ text: '{ "Quic": {} }' }, "Quic: unknown key; did you mean quic?"],
+    [{ text: '{ "maxMesage": 1 }' }, "maxMesage: unknown key"],
+    [{ text: '{ "maxMessage": 1 }' }, "maxMessage: unknown key; did you mean session.maxMessage?"],
+    [
+      { text: '{ "auth": { "keys": [{ "alg": "HS256", "secert": "x" }] } }' },
+      "did you mean auth.keys.0.secret?",
+    ],
+    [{ env: { SKEIN_QUIC_PROT: "1" } }, "SKEIN_QUIC_PROT: unknown variable; did you mean SKEIN_QUIC_PORT?"],
+    [{ flags: { "quic.prot": "1" } }, "--quic.prot: unknown flag; did you mean --quic.port?"],
+  ];
+  for (const [options, expected] of cases) {
+    const { problems } = await loadConfig(options);
+    assert(
+      problemLine(problems[0]!).includes(expected),
+      `${problemLine(problems[0]!)} should say ${expected}`,
+    );
+  }
+});
+
+Deno.test("a key that is given twice is a problem, with both places", async () => {
+  assert.deepEqual(await lines('{ "quic": { "port": 1,\n "port": 2 } }'), [
+    "quic.port: given twice; first at skein.jsonc:1:13 (skein.jsonc:2:2)",
+  ]);
+});
+
+Deno.test("a syntax error is reported with its place, and nothing else of the file", async () => {
+  assert.deepEqual(await lines('{ "quic": { "port" 5, "prot": 1 } }'), [
+    "quic.port: syntax error: colon expected (skein.jsonc:1:20)",
+  ]);
+  for (const text of ["{", "[", '{"a', "{]", "nonsense", '{"a":1} extra', "[".repeat(100_000)]) {
+    const found = await lines(text);
+    assert(found.length > 0, `${text.slice(0, 20)} is not refused`);
+  }
+});
+
+Deno.test("anything but an object is refused at the root and where groups belong", async () => {
+  for (const text of ["[]", "5", "null", '"text"', "true"]) {
+    assert.match((await lines(text)).join(), /^\(root\): .*must be an object/, text);
+  }
+  for (const value of ["[]", "5", "null", '"text"']) {
+    assert.match((await lines(`{ "quic": ${value} }`)).join(), /^quic: .*must be an object/, value);
+  }
+});
+
+Deno.test("a file that is missing, a directory, too large or not UTF-8 is one clear problem", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const read = async (path: string) => (await loadConfig({ path })).problems.map(problemLine);
+    assert.deepEqual(await read(`${dir}/none.jsonc`), [
+      `(file): cannot be read: there is no such file (${dir}/none.jsonc)`,
+    ]);
+    assert.deepEqual(await read(dir), [`(file): cannot be read: it is a directory (${dir})`]);
+    await Deno.writeTextFile(`${dir}/large`, " ".repeat(1024 * 1024 + 1));
+    assert.match((await read(`${dir}/large`)).join(), /larger than 1 MiB/);
+    await Deno.writeFile(`${dir}/bytes`, new Uint8Array([0x7b, 0xff, 0xfe, 0x7d]));
+    assert.match((await read(`${dir}/bytes`)).join(), /not UTF-8/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("no secret is ever in a problem, whichever way it was given wrong", async () => {
+  const inputs: LoadOptions[] = [
+    { text: '{ "auth": { "keys": [{ "alg": "HS256", "secret": "hunter2" }] } }' },
+    { text: '{ "auth": { "keys": "hunter2" } }' },
+    { text: '{ "auth": "hunter2" }' },
+    { text: '{ "auth": { "keys": [{ "alg": "HS256", "secrte": "hunter2" }] } }' },
+    { text: '{ "api": { "keys": ["hunter2"] } }' },
+    { text: '{ "api": { "key": "hunter2" } }' },
+    { text: '{ "quic": { "key": ["hunter2"] } }' },
+    { text: '{ "quic": { "cert": 5, "key": "-----BEGIN PRIVATE KEY-----hunter2" } }' },
+    { text: '{ "auth": { "jwks": { "url": "ftp://user:hunter2@example.com/" } } }' },
+    { env: { SKEIN_AUTH_KEYS: '[{ "secret": "hunter2" ' } },
+    { env: { SKEIN_API_KEYS: "hunter2" } },
+    { env: { SKEIN_AUTH_SECRET: "hunter2" } },
+    { flags: { "api.keys": "hunter2", "auth.secret": "hunter2" } },
+  ];
+  for (const options of inputs) {
+    const { problems } = await loadConfig(options);
+    assert(problems.length > 0, JSON.stringify(options));
+    for (const problem of problems) assert(!problemLine(problem).includes("hunter2"), problemLine(problem));
+  }
+});
+
+Deno.test("rules between settings are checked", async () => {
+  const cases: [string, RegExp][] = [
+    [
+      '{ "session": { "heartbeat": { "interval": "10s", "timeout": "10s" } } }',
+      /^session\.heartbeat\.interval: 10s/,
+    ],
+    ['{ "quic": { "maxIdleTimeout": "5s" } }', /^quic\.maxIdleTimeout: 5s is not more than/],
+    ['{ "quic": { "keepAliveInterval": "30s" } }', /^quic\.keepAliveInterval: 30s is not less/],
+    ['{ "quic": { "cert": "a.pem" } }', /^quic\.cert: given without quic\.key/],
+    ['{ "quic": { "key": "a.pem" } }', /^quic\.key: given without quic\.cert/],
+    [
+      '{ "quic": { "maxStreams": 1 }, "session": { "preAuth": { "maxStreams": 2 } } }',
+      /^session\.preAuth\.maxStreams/,
+    ],
+    ['{ "http": { "internal": { "port": 8080 } } }', /^http\.internal\.port: 8080 is http\.port too/],
+    ['{ "session": { "maxMessage": "2MiB" } }', /^session\.maxOutbox: 1MiB is less than/],
+    [
+      '{ "session": { "rates": { "user": { "messageBurst": 0 } } } }',
+      /^session\.rates\.user\.messageBurst: 0/,
+    ],
+    [
+      '{ "session": { "rates": { "user": { "byteBurst": "1KiB" } } } }',
+      /^session\.rates\.user\.byteBurst: 1KiB/,
+    ],
+    [
+      '{ "engine": { "dedupeWindow": "1m" } }',
+      /^engine\.dedupeWindow: 1m is less than session\.resumeWindow/,
+    ],
+    ['{ "auth": { "keys": [{ "alg": "HS256" }] } }', /^auth\.keys\.0: must have secret or secretFile/],
+    ['{ "auth": { "keys": [{ "alg": "HS256", "secret": "short" }] } }', /^auth\.keys\.0\.secret: .*32 bytes/],
+    ['{ "auth": { "keys": [{ "alg": "EdDSA" }] } }', /^auth\.keys\.0: must have publicKey/],
+    [
+      `{ "auth": { "keys": [{ "alg": "ES256", "publicKey": "k.pem", "secret": "${SECRET}" }] } }`,
+      /not allowed for ES256/,
+    ],
+    [
+      `{ "auth": { "keys": [{ "alg": "HS256", "publicKey": "k.pem", "secret": "${SECRET}" }] } }`,
+      /publicKey: not allowed/,
+    ],
+  ];
+  for (const [text, expected] of cases) {
+    const found = await lines(text);
+    assert.equal(found.length, 1, `${text}: ${found.join(" | ")}`);
+    assert.match(found[0]!, expected);
+  }
+});
+
+Deno.test("a rule says nothing about a key that is wrong in itself", async () => {
+  const found = await lines('{ "session": { "heartbeat": { "interval": "x", "timeout": "1s" } } }');
+  assert.equal(found.length, 1);
+  assert.match(found[0]!, /^session\.heartbeat\.interval: "x"/);
+});
+
+Deno.test("production refuses to start without keys and certificates", async () => {
+  const found = await lines('{ "env": "production" }');
+  assert.match(found[0]!, /^auth\.keys: no keys/);
+  assert.match(found[1]!, /^quic\.cert: no certificate/);
+  assert.equal(found.length, 2);
+  const keys = `"auth": { "keys": [{ "alg": "HS256", "secret": "${SECRET}" }] }`;
+  await good({ text: `{ "env": "production", "quic": { "enabled": false }, ${keys} }` });
+  await good({ text: `{ "env": "production", "quic": { "cert": "c.pem", "key": "k.pem" }, ${keys} }` });
+  await good({
+    text:
+      `{ "env": "production", "quic": { "enabled": false }, "auth": { "jwks": { "url": "https://a.example/k" } } }`,
+  });
+  assert.match(
+    (await lines(
+      `{ "env": "production", "quic": { "enabled": false }, "auth": { "jwks": { "url": "http://a.example/k" } } }`,
+    )).join(),
+    /^auth\.jwks\.url: plain http/,
+  );
+});
+
+Deno.test("SKEIN_ENV=production cannot be undone by a flag or a file", async () => {
+  const env = { SKEIN_ENV: "production" };
+  const { problems } = await loadConfig({ env, flags: { env: "development" } });
+  assert.deepEqual(problems.map(problemLine), [
+    'env: "development" is refused because SKEIN_ENV=production (--env)',
+  ]);
+  const file = await lines('{ "env": "development" }', { env });
+  assert(file.some((line) => line.startsWith("auth.keys: no keys")), "the variable is over the file");
+});
+
+Deno.test("namespaces take what they leave out from default, and their names are checked", async () => {
+  const config = await good({
+    text: '{ "namespaces": { "default": { "historySize": 5 }, "chat": { "presence": false }, "doc": {} } }',
+  });
+  assert.equal(config.namespaces.chat?.historySize, 5);
+  assert.equal(config.namespaces.chat?.presence, false);
+  assert.deepEqual(config.namespaces.doc, config.namespaces.default);
+  assert.equal(config.namespaces["constructor"], undefined);
+  for (const name of ["UP", "a:b", "", "constructor", "prototype", "__proto__", "0a"]) {
+    const found = await lines(`{ "namespaces": { ${JSON.stringify(name)}: {} } }`);
+    assert.equal(found.length, 1, name);
+    assert.match(found[0]!, /not a name/);
+  }
+  assert.equal(({} as Record<string, unknown>).historySize, undefined);
+});
+
+Deno.test("every setting outside of lists has a variable of its own, and the variable leads back to it", () => {
+  const known = variables();
+  assert.equal(new Set(known.values()).size, known.size);
+  for (const [key, variable] of known) {
+    const path = pathOfVariable(variable.replace("<NAME>", "MY_ROOM"));
+    assert.equal(path?.join("."), key.replace("<name>", "my_room"), variable);
+  }
+});
+
+Deno.test("variables of groups and of namespaces are understood", async () => {
+  const config = await good({
+    env: {
+      SKEIN_NAMESPACES_CHAT_HISTORY_SIZE: "7",
+      SKEIN_HTTP_INTERNAL_PORT: "9999",
+      SKEIN_HTTP_ALLOWED_ORIGINS: "https://a.example, https://b.example",
+      SKEIN_SESSION_RATES_USER: '{ "messagesPerSecond": 3 }',
+      SKEIN_AUTH_KEYS: `[{ "alg": "HS256", "secret": "${SECRET}" }]`,
+      SKEIN_QUIC_KEEP_ALIVE_INTERVAL: "null",
+      SKEIN_NODE: "",
+      HOME: "/root",
+    },
+  });
+  assert.equal(config.namespaces.chat?.historySize, 7);
+  assert.deepEqual(config.http.internal, { hostname: "127.0.0.1", port: 9999 });
+  assert.deepEqual(config.http.allowedOrigins, ["https://a.example", "https://b.example"]);
+  assert.equal(config.session.rates.user.messagesPerSecond, 3);
+  assert.equal(config.session.rates.user.messageBurst, 10_000);
+  assert.equal(config.auth.keys.length, 1);
+  assert.equal(config.quic.keepAliveInterval, null);
+  assert.equal(config.node, null);
+});
+
+Deno.test("the variables that Kubernetes makes for a Service called skein are not taken for settings", async () => {
+  const config = await good({
+    env: {
+      SKEIN_SERVICE_HOST: "10.0.0.1",
+      SKEIN_SERVICE_PORT: "8080",
+      SKEIN_SERVICE_PORT_HTTP: "8080",
+      SKEIN_PORT: "tcp://10.0.0.1:8080",
+      SKEIN_PORT_8080_TCP: "tcp://10.0.0.1:8080",
+      SKEIN_PORT_8080_TCP_PORT: "8080",
+      SKEIN_PORT_4433_UDP_ADDR: "10.0.0.1",
+      SKEIN_HTTP_PORT: "tcp://10.0.0.1:80",
+    },
+  });
+  assert.deepEqual(config, defaultConfig());
+});
+
+Deno.test("PORT sets the HTTP port unless SKEIN_HTTP_PORT or a flag does", async () => {
+  const text = '{ "http": { "port": 1 } }';
+  assert.equal((await good({ text })).http.port, 1);
+  assert.equal((await good({ text, env: { PORT: "2" } })).http.port, 2);
+  assert.equal((await good({ text, env: { PORT: "2", SKEIN_HTTP_PORT: "3" } })).http.port, 3);
+  assert.equal((await good({ text, env: { PORT: "2" }, flags: { "http.port": "4" } })).http.port, 4);
+  assert.deepEqual((await loadConfig({ env: { PORT: "many" } })).problems.map(problemLine), [
+    'http.port: "many" is not allowed; must be a port, 0 to 65535 (0 takes any free one) (PORT)',
+  ]);
+});
+
+Deno.test("null from a flag takes a group of the file away, and a variable puts one in place of null", async () => {
+  const text = '{ "http": { "internal": { "port": 1 } } }';
+  assert.equal((await good({ text, flags: { "http.internal": "null" } })).http.internal, null);
+  const config = await good({
+    text: '{ "http": { "internal": null } }',
+    env: { SKEIN_HTTP_INTERNAL_PORT: "5" },
+  });
+  assert.equal(config.http.internal?.port, 5);
+});
+
+Deno.test("the difference of two configurations is the dotted keys that changed", async () => {
+  const before = defaultConfig();
+  assert.deepEqual(diffConfig(before, defaultConfig()), []);
+  const after = await good({
+    text:
+      `{ "quic": { "port": 1, "alpn": ["x"] }, "namespaces": { "chat": {} }, "http": { "internal": {} } }`,
+  });
+  assert.deepEqual(diffConfig(before, after), ["http.internal", "quic.port", "quic.alpn", "namespaces.chat"]);
+  assert.deepEqual(diffConfig(after, before), ["http.internal", "quic.port", "quic.alpn", "namespaces.chat"]);
+  assert.equal(needsRestart("engine.kind"), true);
+  assert.equal(needsRestart("quic.port"), false);
+  assert.equal(needsRestart("namespaces.chat"), false);
+});
+
+Deno.test("every setting is documented: what it does, what is allowed, and a default that is itself allowed", async () => {
+  for (const setting of settings()) {
+    assert(setting.about.text.endsWith("."), setting.key);
+    assert(setting.about.allowed.length > 3, setting.key);
+    if (setting.fallback === undefined || setting.key.includes("<name>") || setting.key.includes("[]")) {
+      continue;
+    }
+    if (/^http\.(internal|tls)\.|^auth\.jwks\./.test(setting.key)) continue;
+    const nested = setting.key.split(".").reduceRight<unknown>(
+      (inner, name) => ({ [name]: inner }),
+      setting.fallback,
+    );
+    await good({ text: JSON.stringify(nested) });
+  }
+});
