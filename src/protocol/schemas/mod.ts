@@ -240,7 +240,9 @@ function check<T>(schema: Schema<T>, payload: Payload): T {
   throw new ProtocolError("bad_payload", path === undefined ? message : `${fieldName(path)}: ${message}`);
 }
 
-// Keys of records are what the peer made up: they are shown as `*`.
+// Keys of `channels` and `refused` are what the peer made up: they are shown as `*`.
 function fieldName(path: readonly v.IssuePathItem[]): string {
-  return path.map(({ key }) => typeof key === "string" && /^[A-Za-z]{1,32}$/.test(key) ? key : "*").join(".");
+  return path.map(({ key }, i) => /^(channels|refused)$/.test(`${path[i - 1]?.key}`) ? "*" : `${key}`).join(
+    ".",
+  );
 }

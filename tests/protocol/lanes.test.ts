@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  classOfChannel,
+  classOfType,
+  CLIENT_TYPES,
+  LaneAllocator,
+  laneAllows,
+  type LaneClass,
+  laneClass,
+  lanePriority,
+  LANES,
+  SERVER_TYPES,
+} from "../../src/protocol/mod.ts";
+
+const CLASSES = Object.keys(LANES) as LaneClass[];
+const lane = fc.oneof(
+  fc.integer({ min: 0, max: 400 }),
+  fc.integer({ min: 0, max: LANES.document[1] }),
+  fc.constantFrom(...CLASSES.flatMap((cls) => [...LANES[cls]])),
+);
+const type = fc.constantFrom(
+  ...new Set<string>([...CLIENT_TYPES, ...SERVER_TYPES]),
+  ...["file_upload_start", "file_chunk", "doc_update", "bot_event", "unheard_of"],
+);
+const channel = fc.tuple(
+  fc.constantFrom("chat", "doc", "bot", "user", "broadcast", "file", "document", "team"),
+  fc.constantFrom("general", "a:b", "x"),
+).map((parts) => parts.join(":"));
+
+Deno.test("Feature: quic-transport, Property 9: lanes by type, each lane is of one class by its range", () => {
+  fc.assert(fc.property(lane, (lane) => {
+    const holding = CLASSES.filter((cls) => lane >= LANES[cls][0] && lane <= LANES[cls][1]);
+    assert.deepEqual(holding, [laneClass(lane)]);
+  }));
+});
+
+Deno.test("Feature: quic-transport, Property 9: lanes by type, a message goes on lane 0 and on lanes of its class only", () => {
+  fc.assert(
+    fc.property(lane, type, fc.option(channel, { nil: undefined }), (lane, type, channel) => {
+      // PROTOCOL.md §4, said once more in another way.
+      const family = ["file", "bot", "doc"].find((family) => type.startsWith(`${family}_`));
+      const subject = family ?? channel?.split(":")[0] ?? (type.startsWith("typing") ? "chat" : "none");
+      const range = {
+        file: [100, 199],
+        bot: [200, 299],
+        doc: [300, Infinity],
+        user: [0, 0],
+        broadcast: [0, 0],
+        none: [0, 0],
+      }[
+        family !== undefined || subject !== "file" ? subject : "chat"
+      ] ?? [1, 99];
+      assert.equal(laneAllows(lane, type, channel), lane === 0 || (lane >= range[0]! && lane <= range[1]!));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("Feature: quic-transport, Property 9: lanes by type, control before documents before conversations before bots before files", () => {
+  const order: LaneClass[] = ["control", "document", "conversation", "bot", "file"];
+  fc.assert(fc.property(lane, lane, (a, b) => {
+    const [x, y] = [order.indexOf(laneClass(a)), order.indexOf(laneClass(b))];
+    assert.equal(Math.sign(lanePriority(a) - lanePriority(b)), Math.sign(y - x));
+    assert.ok(lanePriority(a) >= 0 && lanePriority(a) <= 255);
+  }));
+});
+
+Deno.test("Feature: quic-transport, Property 9: lanes by type, an active channel stays on a lane of its class", () => {
+  const step = fc.record({ channel, release: fc.boolean() });
+  fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    const allocator = new LaneAllocator({ conversation: 3 });
+    const active = new Map<string, number>();
+    for (const { channel, release } of steps) {
+      const cls = classOfChannel(channel);
+      if (release) {
+        allocator.release(cls, channel);
+        active.delete(channel);
+        continue;
+      }
+      const lane = allocator.laneOf(cls, channel);
+      assert.ok(laneAllows(lane, "chat_message", channel));
+      assert.equal(laneClass(lane), cls);
+      assert.equal(lane, active.get(channel) ?? lane);
+      if (cls === "conversation") assert.ok(lane <= 3);
+      active.set(channel, lane);
+    }
+    const counted = [...active.keys()].filter((channel) => classOfChannel(channel) !== "control");
+    assert.equal(allocator.size, counted.length);
+  }));
+});
+
+Deno.test("channels take lanes in turn", () => {
+  const allocator = new LaneAllocator({ conversation: 3 });
+  const lanes = ["a", "b", "c", "d", "a"].map((name) => allocator.laneOf("conversation", `chat:${name}`));
+  assert.deepEqual(lanes, [1, 2, 3, 1, 1]);
+  assert.equal(allocator.laneOf("document", "doc:a"), 300);
+});
+
+Deno.test("what is no lane is refused", () => {
+  for (const lane of [-1, 0.5, NaN, LANES.document[1] + 1, Infinity]) {
+    assert.throws(() => laneClass(lane), RangeError);
+  }
+});
+
+Deno.test("a type that is about nothing belongs on the control lane", () => {
+  for (const type of ["ping", "auth_request", "direct_message", "client_list"]) {
+    assert.equal(classOfType(type), "control");
+  }
+});
