@@ -6,12 +6,18 @@
 
 import { authProblems } from "../../auth/mod.ts";
 import { loadCertificate } from "../certificates/mod.ts";
-import { MaterialError } from "./material.ts";
+import { MaterialError, readMaterial } from "./material.ts";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./schema/mod.ts";
 import { toAuthSettings } from "./views.ts";
 
 async function pairProblems(pair: { cert: string; key: string }, group: string): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const part of ["cert", "key"] as const) {
+    const key = `${group}.${part}`;
+    await readMaterial(pair[part], key).catch((error) => problems.push(asProblem(error, key)));
+  }
+  if (problems.length > 0) return problems;
   try {
     await loadCertificate(pair);
     return [];

@@ -114,10 +114,11 @@ export function validate(
   mode: string | undefined,
 ): { config: Config | undefined; problems: readonly Problem[] } {
   const problems: Problem[] = [];
-  const wrong = new Set<string>();
+  const reported = new Set<string>(), wrong = new Set<string>();
   const report = (path: Path, message: string) => {
     const key = keyOf(path);
-    if (wrong.has(key)) return;
+    if (reported.has(key)) return;
+    reported.add(key);
     wrong.add(key);
     const { where, layer } = sourceOf(layers.sources, path);
     problems.push({ key, message, where: layer === "default" ? "" : where });

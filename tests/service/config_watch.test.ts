@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import {
+  type Config,
+  type ConfigWatchOptions,
+  loadConfig,
+  type Problem,
+  problemLine,
+  watchConfig,
+  watchFile,
+} from "../../src/service/config/mod.ts";
+
+/** Values that arrive in their own time; waiting for one has a deadline. */
+class Inbox<T> {
+  readonly #values: T[] = [];
+  #wake: (() => void) | undefined;
+
+  put(value: T): void {
+    this.#values.push(value);
+    this.#wake?.();
+  }
+
+  async next(): Promise<T> {
+    const deadline = Date.now() + 20_000;
+    while (this.#values.length === 0) {
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error("nothing came");
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = setTimeout(resolve, left);
+      await promise;
+      clearTimeout(timer);
+    }
+    return this.#values.shift()!;
+  }
+
+  get length(): number {
+    return this.#values.length;
+  }
+}
+
+interface Change {
+  readonly next: Config;
+  readonly previous: Config;
+  readonly changed: readonly string[];
+}
+
+async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await body(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function portFile(port: number): string {
+  return `{ "quic": { "port": ${port} } }`;
+}
+
+/** Watches `path` while `body` runs. */
+async function watching(
+  path: string,
+  body: (
+    seen: { changes: Inbox<Change>; problems: Inbox<string[]>; reload(): Promise<boolean> },
+  ) => Promise<void>,
+  more: Partial<ConfigWatchOptions> = {},
+): Promise<void> {
+  const changes = new Inbox<Change>(), problems = new Inbox<string[]>();
+  const { config } = await loadConfig({ path, env: more.env, flags: more.flags });
+  assert(config !== undefined);
+  const watch = await watchConfig({
+    path,
+    current: config,
+    onChange: (next, previous, changed) => changes.put({ next, previous, changed }),
+    onProblems: (found: readonly Problem[]) => problems.put(found.map(problemLine)),
+    ...more,
+  });
+  try {
+    await body({ changes, problems, reload: () => watch.reload() });
+  } finally {
+    await watch.close();
+  }
+}
+
+Deno.test("a file that is written again is read again, and the changed keys are named", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes }) => {
+      await Deno.writeTextFile(path, portFile(2));
+      const { next, previous, changed } = await changes.next();
+      assert.deepEqual([previous.quic.port, next.quic.port, changed], [1, 2, ["quic.port"]]);
+      await Deno.writeTextFile(
+        path,
+        '{ "quic": { "port": 2, "maxStreams": 7 }, "log": { "level": "warn" } }',
+      );
+      assert.deepEqual((await changes.next()).changed, ["quic.maxStreams", "log.level"]);
+    });
+  }));
+
+Deno.test("a file that another is renamed over is followed, time and again", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes }) => {
+      for (const port of [2, 3, 4]) {
+        await Deno.writeTextFile(`${dir}/.new`, portFile(port));
+        await Deno.rename(`${dir}/.new`, path);
+        assert.equal((await changes.next()).next.quic.port, port);
+      }
+    });
+  }));
+
+Deno.test("a file that is deleted and made again is followed; while it is gone the last good configuration stays", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes, problems, reload }) => {
+      await Deno.remove(path);
+      assert.equal(await reload(), false);
+      assert.match((await problems.next()).join(), /there is no such file/);
+      assert.equal(changes.length, 0);
+      await Deno.writeTextFile(path, portFile(2));
+      const { previous, next } = await changes.next();
+      assert.deepEqual([previous.quic.port, next.quic.port], [1, 2]);
+    });
+  }));
+
+Deno.test("the symbolic link of a ConfigMap is swapped: the configuration follows", () =>
+  inDirectory(async (dir) => {
+    // As the kubelet does it: skein.jsonc -> ..data/skein.jsonc, ..data -> ..v1, and ..data renamed over.
+    const version = async (name: string, port: number) => {
+      await Deno.mkdir(`${dir}/${name}`);
+      await Deno.writeTextFile(`${dir}/${name}/skein.jsonc`, portFile(port));
+      await Deno.symlink(name, `${dir}/..tmp`);
+      await Deno.rename(`${dir}/..tmp`, `${dir}/..data`);
+    };
+    await version("..v1", 1);
+    await Deno.symlink("..data/skein.jsonc", `${dir}/skein.jsonc`);
+    await watching(`${dir}/skein.jsonc`, async ({ changes }) => {
+      await version("..v2", 2);
+      await Deno.remove(`${dir}/..v1`, { recursive: true });
+      assert.equal((await changes.next()).next.quic.port, 2);
+      await version("..v3", 3);
+      assert.equal((await changes.next()).next.quic.port, 3);
+    });
+  }));
+
+Deno.test("a bad file changes nothing and says what is wrong; the good one after it counts against the last good one", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes, problems }) => {
+      await Deno.writeTextFile(path, '{ "quic": { "port": 70000, "prot": 1 } }');
+      const found = await problems.next();
+      assert.equal(found.length, 2);
+      assert(found.every((line) => line.startsWith("quic.")), found.join());
+      await Deno.writeTextFile(path, '{ "quic": ');
+      assert.match((await problems.next()).join(), /syntax error/);
+      assert.equal(changes.length, 0);
+      await Deno.writeTextFile(path, portFile(3));
+      const { previous, next } = await changes.next();
+      assert.deepEqual([previous.quic.port, next.quic.port], [1, 3]);
+    });
+  }));
+
+Deno.test("a certificate that cannot be read is a problem of the new configuration, not a change", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes, problems }) => {
+      await Deno.writeTextFile(path, `{ "quic": { "cert": "${dir}/no.pem", "key": "${dir}/no.key" } }`);
+      assert.match((await problems.next()).join(), /^quic\.cert: .*no\.pem/);
+      assert.equal(changes.length, 0);
+    });
+  }));
+
+Deno.test("a change that cannot be put in force is reported, and tried again with the next one", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    const changes = new Inbox<Change>();
+    const onChange = (next: Config, previous: Config, changed: readonly string[]) => {
+      if (next.quic.port === 2) throw new Error("port 2 is taken");
+      changes.put({ next, previous, changed });
+    };
+    await watching(path, async ({ problems }) => {
+      await Deno.writeTextFile(path, portFile(2));
+      assert.match((await problems.next()).join(), /^quic\.port: cannot be put in force: port 2 is taken/);
+      await Deno.writeTextFile(path, portFile(3));
+      assert.equal((await changes.next()).previous.quic.port, 1);
+    }, { onChange });
+  }));
+
+Deno.test("environment and flags stay over the file when it is read again", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    await watching(path, async ({ changes }) => {
+      await Deno.writeTextFile(path, '{ "quic": { "port": 5, "maxStreams": 9 } }');
+      const { next, changed } = await changes.next();
+      assert.deepEqual([next.quic.port, next.quic.maxStreams, changed], [77, 9, ["quic.maxStreams"]]);
+    }, { env: { SKEIN_QUIC_PORT: "66" }, flags: { "quic.port": "77" } });
+  }));
+
+Deno.test("a touch, or a new comment, changes nothing", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    const unchanged = new Inbox<true>();
+    await watching(path, async ({ changes, problems }) => {
+      await Deno.utime(path, new Date(), new Date());
+      await Deno.writeTextFile(path, `// new\n${portFile(1)}`);
+      await unchanged.next();
+      assert.deepEqual([changes.length, problems.length, unchanged.length], [0, 0, 0]);
+    }, { onUnchanged: () => unchanged.put(true) });
+  }));
+
+Deno.test("where the directory cannot be watched, looking from time to time finds the change", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/later/skein.jsonc`;
+    const seen = new Inbox<string>();
+    const watch = await watchFile(path, {
+      onChange: async () => seen.put(await Deno.readTextFile(path)),
+      poll: 20,
+    });
+    try {
+      await Deno.mkdir(`${dir}/later`);
+      await Deno.writeTextFile(`${dir}/new`, "here");
+      await Deno.rename(`${dir}/new`, path);
+      assert.equal(await seen.next(), "here");
+    } finally {
+      await watch.close();
+    }
+  }));
+
+Deno.test("after close nothing is called any more, and closing twice is fine", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/file`;
+    await Deno.writeTextFile(path, "1");
+    let calls = 0;
+    const watch = await watchFile(path, { onChange: () => void calls++, poll: 10 });
+    await Deno.writeTextFile(path, "2");
+    await watch.check();
+    assert.equal(calls, 1);
+    await watch.close();
+    await watch.close();
+    await Deno.writeTextFile(path, "3");
+    await watch.check();
+    assert.equal(calls, 1);
+  }));
