@@ -220,6 +220,10 @@ export interface ListenOptions {
   congestionControl?: "throughput" | "low-latency" | "default";
   /** Milliseconds a peer has for its handshake, and each stream for its header. @default 5000 */
   headerTimeout?: number;
+  /** Connections that may be in their handshake or wait to be taken from `connections`; more are refused. @default 1024 */
+  maxPendingConnections?: number;
+  /** Bytes of an ordinary HTTP/3 request's body. @default 67108864 */
+  maxRequestBody?: number;
   /** Called before a WebTransport session is answered. @default accepts all */
   admit?: (request: ConnectRequest) => AdmitResult;
   /** Called with each new peer address after the QUIC handshake: `false` closes the connection at once. @default accepts all */
@@ -239,8 +243,13 @@ export interface Listener {
   setCertificate(cert: string, key: string): void;
   /** Takes other limits for new connections; live ones stay. */
   update(options: Partial<ListenOptions>): void;
-  /** Stops taking new connections; live ones go on. */
+  /** Refuses new connections; live ones go on. */
   drain(): void;
-  /** Ends the listener and every connection. */
-  close(code?: number, reason?: string): void;
+  /** Takes new connections again after `drain`. Deno frees a UDP port late, so this is the way back to the same port. */
+  resume(): void;
+  /**
+   * Ends the listener and every connection. Resolves when the peers have been told: WebTransport sessions have a
+   * second to take their close code. Never rejects.
+   */
+  close(code?: number, reason?: string): Promise<void>;
 }

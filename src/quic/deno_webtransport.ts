@@ -1,0 +1,63 @@
+/**
+ * WebTransport sessions by `Deno.upgradeWebTransport`: the second way to take them. In Deno 2.9 it loses stream ends,
+ * sees neither headers nor Origin and admits everybody; the conformance suite lists what it fails.
+ *
+ * @module
+ */
+
+import { WebTransportConnection } from "./webtransport_connection.ts";
+import { varintLength } from "./h3/varint.ts";
+
+/**
+ * Takes the session of an `h3` connection. Rejects when the peer does not ask for one within `timeout` milliseconds,
+ * and closes the connection then.
+ */
+export async function takeNativeSession(
+  conn: Deno.QuicConn,
+  timeout: number,
+): Promise<WebTransportConnection> {
+  guardDatagrams(conn);
+  const upgraded = Deno.upgradeWebTransport(conn);
+  upgraded.catch(() => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const transport = await Promise.race([
+      upgraded,
+      conn.closed.then(() => Promise.reject(new Error("closed before its session"))),
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => reject(new DOMException(`no session within ${timeout} ms`, "TimeoutError")),
+          timeout,
+        );
+      }),
+    ]);
+    // On idle death this rejects, and nobody else may look at it.
+    transport.closed.catch(() => {});
+    await transport.ready;
+    return new WebTransportConnection(transport, {
+      url: new URL(transport.url),
+      path: () => {
+        const { hostname, port } = conn.remoteAddr;
+        return { hostname, port };
+      },
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Deno's session hands each datagram to a byte stream, which throws on an empty one where nobody catches it: a peer
+ * could end the process. So datagrams without a payload never reach it.
+ */
+function guardDatagrams(conn: Deno.QuicConn): void {
+  const read = conn.readDatagram.bind(conn);
+  Object.defineProperty(conn, "readDatagram", {
+    value: async (): Promise<Uint8Array<ArrayBuffer>> => {
+      for (;;) {
+        const bytes = await read();
+        if (bytes.length > 0 && bytes.length > varintLength(bytes[0]!)) return bytes;
+      }
+    },
+  });
+}

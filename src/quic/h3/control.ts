@@ -1,0 +1,62 @@
+/**
+ * The peer's control and QPACK streams: checked, and otherwise without effect on us.
+ *
+ * @module
+ */
+
+import type { ReceiveHalf } from "../receive_stream.ts";
+import { H3, Http3Error } from "./errors.ts";
+import { FRAME, isReservedFrame, STREAM, TlvReader, type Treatment } from "./frames.ts";
+import { checkEncoderStream, decoderChecker } from "./qpack.ts";
+import { decodeSettings, MAX_SETTINGS_LENGTH } from "./settings.ts";
+
+/**
+ * Whether a unidirectional stream of this type is one we read; others are to be cancelled. Throws Http3Error when
+ * the peer may not open it (again). @param seen The types opened so far; added to.
+ */
+export function checkPeerStream(type: number, seen: Set<number>): boolean {
+  if (type === STREAM.PUSH) throw new Http3Error(H3.STREAM_CREATION_ERROR, "push stream from a client");
+  if (type !== STREAM.CONTROL && type !== STREAM.QPACK_ENCODER && type !== STREAM.QPACK_DECODER) return false;
+  if (seen.has(type)) throw new Http3Error(H3.STREAM_CREATION_ERROR, `stream of type ${type} twice`);
+  seen.add(type);
+  return true;
+}
+
+/** Reads such a stream to the end of the connection. Throws Http3Error on any violation, the stream's end among them. */
+export async function readControlStream(type: number, receive: ReceiveHalf): Promise<void> {
+  const check = type === STREAM.CONTROL
+    ? controlChecker()
+    : type === STREAM.QPACK_ENCODER
+    ? checkEncoderStream
+    : decoderChecker();
+  let buffer = new Uint8Array(256);
+  for (;;) {
+    const bytes = await receive.read(buffer);
+    if (bytes === null) throw new Http3Error(H3.CLOSED_CRITICAL_STREAM, `stream of type ${type} ended`);
+    check(bytes);
+    buffer = new Uint8Array(bytes.buffer);
+  }
+}
+
+/** A check of the control stream's bytes as they come (RFC 9114 §6.2.1, §7.2). */
+export function controlChecker(): (bytes: Uint8Array) => void {
+  let settled = false;
+  const treat = (type: number, length: number): Treatment => {
+    if (!settled && type !== FRAME.SETTINGS) throw new Http3Error(H3.MISSING_SETTINGS, "no SETTINGS first");
+    if (type === FRAME.SETTINGS) {
+      if (settled) throw new Http3Error(H3.FRAME_UNEXPECTED, "SETTINGS twice");
+      if (length > MAX_SETTINGS_LENGTH) throw new Http3Error(H3.EXCESSIVE_LOAD, "SETTINGS too long");
+      settled = true;
+      return "collect";
+    }
+    if (
+      type === FRAME.DATA || type === FRAME.HEADERS || type === FRAME.PUSH_PROMISE ||
+      type === FRAME.WEBTRANSPORT_STREAM || isReservedFrame(type)
+    ) throw new Http3Error(H3.FRAME_UNEXPECTED, `frame 0x${type.toString(16)} on the control stream`);
+    return "skip";
+  };
+  const frames = new TlvReader(treat);
+  return (bytes) => {
+    for (const piece of frames.push(bytes)) decodeSettings(piece.payload);
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * Request and response messages (RFC 9114 §4): from field lines to what the rest works with, and back.
+ *
+ * @module
+ */
+
+import { MessageError } from "./errors.ts";
+import type { FieldLine } from "./qpack.ts";
+
+/** A request's header section, checked. */
+export interface RequestHead {
+  readonly method: string;
+  /** Absolute, made of `:scheme`, `:authority` (or `host`) and `:path`. */
+  readonly url: URL;
+  /** `:protocol` of an extended CONNECT. */
+  readonly protocol: string | undefined;
+  /** Names in lower case; repeated ones joined with ", " (cookies with "; "). */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+const PSEUDO = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
+/** Connection-specific fields have no place in HTTP/3 (RFC 9114 §4.2). */
+const FORBIDDEN = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
+
+function malformed(message: string): MessageError {
+  return new MessageError(400, message);
+}
+
+/** Checks a request's field lines. Throws MessageError 400 when they are malformed. */
+export function parseRequest(lines: Iterable<FieldLine>): RequestHead {
+  const pseudo = new Map<string, string>();
+  const headers = new Map<string, string>();
+  for (const [name, value] of lines) {
+    if (BAD_VALUE.test(value)) throw malformed(`bad value of ${name}`);
+    if (name.startsWith(":")) {
+      if (!PSEUDO.has(name) || pseudo.has(name) || headers.size > 0) {
+        throw malformed(`bad pseudo-header ${name}`);
+      }
+      pseudo.set(name, value);
+      continue;
+    }
+    if (!TOKEN.test(name)) throw malformed("bad field name");
+    if (FORBIDDEN.has(name) || (name === "te" && value !== "trailers")) {
+      throw malformed(`field ${name} not allowed`);
+    }
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`);
+  }
+  const method = pseudo.get(":method");
+  if (method === undefined || !METHOD.test(method)) throw malformed("no method");
+  const protocol = pseudo.get(":protocol");
+  if (protocol !== undefined && method !== "CONNECT") throw malformed(":protocol without CONNECT");
+  if (method === "CONNECT" && protocol === undefined) throw new MessageError(501, "plain CONNECT");
+  return { method, url: parseUrl(pseudo, headers), protocol, headers };
+}
+
+function parseUrl(pseudo: ReadonlyMap<string, string>, headers: ReadonlyMap<string, string>): URL {
+  const scheme = pseudo.get(":scheme");
+  const path = pseudo.get(":path");
+  const authority = pseudo.get(":authority") ?? headers.get("host");
+  if (scheme !== "https" && scheme !== "http") throw malformed("bad scheme");
+  if (!authority || /[/?#@\\\s]/.test(authority)) throw malformed("bad authority");
+  if (path === undefined || !path.startsWith("/")) throw malformed("bad path");
+  try {
+    return new URL(`${scheme}://${authority}${path}`);
+  } catch {
+    throw malformed("bad URL");
+  }
+}
+
+/** Field lines of a response: status first, connection-specific fields left out. */
+export function responseLines(status: number, headers: Iterable<readonly [string, string]>): FieldLine[] {
+  const lines: FieldLine[] = [[":status", String(status)]];
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    if (!FORBIDDEN.has(lower)) lines.push([lower, value]);
+  }
+  return lines;
+}

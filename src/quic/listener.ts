@@ -1,0 +1,249 @@
+/**
+ * The listening side: one UDP endpoint for raw QUIC and HTTP/3.
+ *
+ * @module
+ */
+
+import { takeNativeSession } from "./deno_webtransport.ts";
+import { H3 } from "./h3/errors.ts";
+import { Http3Connection } from "./h3/connection.ts";
+import { type Settings, settle, transportOptions } from "./listen_options.ts";
+import { AsyncQueue } from "./queue.ts";
+import { RawConnection } from "./raw_connection.ts";
+import type { Address, Connection, Listener, ListenOptions } from "./types.ts";
+
+/** Milliseconds that sessions have, when the listener closes, to take their close code. */
+const CLOSE_GRACE = 1_500;
+
+/**
+ * Listens for raw QUIC and WebTransport on one UDP port. Throws what Deno throws when the port cannot be bound or the
+ * certificate is bad, RangeError and TypeError on bad options.
+ */
+export function listen(options: ListenOptions): Listener {
+  return new QuicListener(options);
+}
+
+/** A connection that can be ended, whatever it carries. */
+interface Live {
+  close(code: number, reason: string): void;
+  readonly ended: Promise<unknown>;
+}
+
+class QuicListener implements Listener {
+  readonly #endpoint: Deno.QuicEndpoint;
+  // All of them stay referenced and drained: collecting an earlier one would stop the later.
+  readonly #listeners: Deno.QuicListener[] = [];
+  readonly #connections: AsyncQueue<Connection>;
+  readonly #live = new Set<Live>();
+  #settings: Settings;
+  #pending = 0;
+  #draining = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ListenOptions) {
+    this.#settings = settle(options);
+    const { hostname, port, cert, key } = this.#settings;
+    this.#connections = new AsyncQueue(this.#settings.maxPendingConnections, (connection) => {
+      connection.close(H3.EXCESSIVE_LOAD, "too many connections wait");
+    });
+    this.#endpoint = new Deno.QuicEndpoint({ hostname, port });
+    try {
+      this.setCertificate(cert, key);
+    } catch (error) {
+      this.#endpoint.close();
+      throw error;
+    }
+  }
+
+  get address(): Address {
+    const { hostname, port } = this.#endpoint.addr;
+    return { hostname, port };
+  }
+
+  get connections(): AsyncIterable<Connection> {
+    return this.#connections;
+  }
+
+  setCertificate(cert: string, key: string): void {
+    if (this.#closing !== undefined) throw new TypeError("the listener is closed");
+    const listener = this.#endpoint.listen({
+      cert,
+      key,
+      alpnProtocols: ["h3", ...this.#settings.alpn],
+      ...transportOptions(this.#settings),
+    });
+    this.#settings = { ...this.#settings, cert, key };
+    this.#listeners.push(listener);
+    void this.#accept(listener);
+  }
+
+  update(options: Partial<ListenOptions>): void {
+    const before = this.#settings;
+    const after = settle(
+      { ...before, ...options, hostname: before.hostname, port: before.port } as ListenOptions,
+    );
+    const relisten = after.cert !== before.cert || after.key !== before.key ||
+      after.alpn.join() !== before.alpn.join();
+    this.#settings = after;
+    if (!relisten) return;
+    try {
+      this.setCertificate(after.cert, after.key);
+    } catch (error) {
+      this.#settings = before;
+      throw error;
+    }
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  resume(): void {
+    if (this.#closing === undefined) this.#draining = false;
+  }
+
+  close(code = 0, reason = ""): Promise<void> {
+    this.#closing ??= this.#close(code, reason);
+    return this.#closing;
+  }
+
+  async #close(code: number, reason: string): Promise<void> {
+    this.#draining = true;
+    const live = [...this.#live];
+    for (const one of live) one.close(code, reason);
+    this.#connections.end(true);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      Promise.all(live.map((one) => one.ended)),
+      new Promise((resolve) => timer = setTimeout(resolve, CLOSE_GRACE)),
+    ]);
+    clearTimeout(timer);
+    // What was closed just now leaves the machine only when the event loop turns.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#endpoint.close({ closeCode: code, reason });
+  }
+
+  async #accept(listener: Deno.QuicListener): Promise<void> {
+    for (;;) {
+      let incoming: Deno.QuicIncoming;
+      try {
+        incoming = await listener.incoming();
+      } catch {
+        return; // The endpoint was closed.
+      }
+      if (this.#draining || this.#pending >= this.#settings.maxPendingConnections) {
+        refuse(incoming);
+        continue;
+      }
+      void this.#take(incoming);
+    }
+  }
+
+  /** One connection from its first packet to its end. Never rejects. */
+  async #take(incoming: Deno.QuicIncoming): Promise<void> {
+    const settings = this.#settings;
+    let conn: Deno.QuicConn;
+    try {
+      // Reading the peer's address before this would use the object up. Accepting with 0-RTT gives the connection at
+      // once, which is also the only way to put a deadline on the handshake.
+      conn = incoming.accept({ ...transportOptions(settings), zeroRtt: true });
+    } catch (error) {
+      return this.#report(error, undefined, "accept");
+    }
+    let remote: Address | undefined;
+    let stage = "handshake";
+    this.#pending++;
+    let counted = true;
+    const shaken = this.#handshake(conn, settings.headerTimeout);
+    shaken.catch(() => {});
+    const live: Live = {
+      close: (code, reason) => conn.close({ closeCode: code, reason }),
+      ended: conn.closed.catch(() => {}),
+    };
+    this.#live.add(live);
+    try {
+      const { hostname, port } = conn.remoteAddr;
+      remote = { hostname, port };
+      if (settings.admitAddress?.(remote) === false) {
+        return conn.close({ closeCode: H3.EXCESSIVE_LOAD, reason: "" });
+      }
+      const raw = conn.protocol !== "h3";
+      if (!raw || !settings.zeroRtt) await shaken;
+      stage = raw ? "quic" : "http3";
+      if (raw) {
+        const connection = new RawConnection(conn, shaken);
+        live.close = (code, reason) => connection.close(code, reason);
+        this.#connections.push(connection);
+        await shaken;
+        counted = false;
+        this.#pending--;
+        await connection.closed;
+      } else {
+        counted = false;
+        this.#pending--;
+        await this.#serve(conn, remote, settings, live);
+      }
+    } catch (error) {
+      this.#report(error, remote, stage);
+      conn.close({ closeCode: H3.INTERNAL_ERROR, reason: "" });
+    } finally {
+      if (counted) this.#pending--;
+      await live.ended;
+      this.#live.delete(live);
+    }
+  }
+
+  async #serve(conn: Deno.QuicConn, remote: Address, settings: Settings, live: Live): Promise<void> {
+    const onError = (error: unknown, stage: string): void => this.#report(error, remote, stage);
+    if (settings.webtransport === "deno") {
+      const session = await takeNativeSession(conn, settings.headerTimeout);
+      live.close = (code, reason) => session.close(code, reason);
+      this.#connections.push(session);
+      await session.closed;
+      return;
+    }
+    const connection = new Http3Connection(conn, {
+      headerTimeout: settings.headerTimeout,
+      maxStreams: settings.maxBidirectionalStreams + settings.maxUnidirectionalStreams,
+      maxRequestBody: settings.maxRequestBody,
+      admit: settings.admit,
+      respond: (request) => {
+        if (settings.onRequest === undefined) return new Response("not found\n", { status: 404 });
+        return settings.onRequest(request, {
+          hostname: conn.remoteAddr.hostname,
+          port: conn.remoteAddr.port,
+        });
+      },
+      onSession: (session) => this.#connections.push(session),
+      onError,
+    });
+    live.close = (code, reason) => connection.close(code, reason);
+    await connection.run();
+  }
+
+  #handshake(conn: Deno.QuicConn, timeout: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new DOMException(`no handshake within ${timeout} ms`, "TimeoutError"));
+        conn.close({ closeCode: H3.NO_ERROR, reason: "handshake timeout" });
+      }, timeout);
+      conn.handshake.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+
+  #report(error: unknown, remote: Address | undefined, stage: string): void {
+    try {
+      this.#settings.onError?.(error, { remote, stage });
+    } catch {
+      // A listener that throws on being told of an error is not to end the process.
+    }
+  }
+}
+
+function refuse(incoming: Deno.QuicIncoming): void {
+  try {
+    incoming.refuse();
+  } catch {
+    // It has gone already.
+  }
+}

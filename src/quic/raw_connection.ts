@@ -1,0 +1,84 @@
+/**
+ * A raw QUIC connection on Deno's native QUIC, at either side.
+ *
+ * @module
+ */
+
+import { BaseConnection, endedBy } from "./connection.ts";
+import { quietly } from "./queue.ts";
+import { ReceiveHalf } from "./receive_stream.ts";
+import type { ByteSink } from "./send_stream.ts";
+import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } from "./types.ts";
+
+/** Raw QUIC. */
+export class RawConnection extends BaseConnection {
+  readonly kind = "quic";
+  readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
+  readonly datagrams: AsyncIterable<Uint8Array>;
+  readonly #conn: Deno.QuicConn;
+  #datagram: Promise<Uint8Array> | undefined;
+
+  /** @param ready Resolves with the handshake; without it the handshake is over. */
+  constructor(conn: Deno.QuicConn, ready?: Promise<unknown>) {
+    super(ready === undefined ? {} : { ready });
+    this.#conn = conn;
+    this.incomingBidirectionalStreams = quietly(
+      () => conn.incomingBidirectionalStreams,
+      ({ readable, writable }) => this.acceptedBidirectional(writable, new ReceiveHalf(readable)),
+    );
+    this.incomingUnidirectionalStreams = quietly(
+      () => conn.incomingUnidirectionalStreams,
+      (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
+    );
+    this.datagrams = { [Symbol.asyncIterator]: () => ({ next: () => this.#nextDatagram() }) };
+    conn.closed.then(
+      ({ closeCode, reason }) => this.finish({ code: closeCode, reason, by: "remote" }),
+      (error) => this.finish(endedBy(error)),
+    );
+    this.checkPath();
+  }
+
+  get maxDatagramSize(): number {
+    return this.info === undefined ? this.#conn.maxDatagramSize : 0;
+  }
+
+  async #nextDatagram(): Promise<IteratorResult<Uint8Array, undefined>> {
+    // A read that its caller has left would swallow the next datagram: it is kept for the next caller.
+    this.#datagram ??= this.#conn.readDatagram();
+    try {
+      const value = await this.#datagram;
+      this.ledger.receivedDatagram(value.length);
+      return { done: false, value };
+    } catch {
+      return { done: true, value: undefined };
+    } finally {
+      this.#datagram = undefined;
+    }
+  }
+
+  protected path(): Address {
+    return this.#conn.remoteAddr;
+  }
+
+  protected shut(code: number, reason: string): void {
+    this.#conn.close({ closeCode: code, reason });
+  }
+
+  protected async createBidirectional(
+    { wait }: OpenStreamOptions,
+  ): Promise<{ send: ByteSink; receive: ReceiveHalf }> {
+    const { readable, writable } = await this.#conn.createBidirectionalStream({
+      waitUntilAvailable: wait ?? false,
+    });
+    return { send: writable, receive: new ReceiveHalf(readable) };
+  }
+
+  protected async createUnidirectional({ wait }: OpenStreamOptions): Promise<{ send: ByteSink }> {
+    return { send: await this.#conn.createUnidirectionalStream({ waitUntilAvailable: wait ?? false }) };
+  }
+
+  protected transmit(bytes: Uint8Array): Promise<void> {
+    return this.#conn.sendDatagram(bytes);
+  }
+}
