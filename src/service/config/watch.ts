@@ -78,7 +78,14 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
   const check = () => running = running.then(look);
   const soon = () => {
     clearTimeout(timer);
-    timer = setTimeout(check, quiet);
+    timer = setTimeout(() => {
+      timer = undefined;
+      void check();
+    }, quiet);
+  };
+  // Not at once: a file that is just being written is empty, or half of itself.
+  const glance = async () => {
+    if (timer === undefined && await stamp(path) !== seen && !closed && timer === undefined) soon();
   };
 
   // The directory and not the file: a watch on a file dies with the file's first replacement.
@@ -96,7 +103,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
       // The directory is gone or the system gave up: the poll remains.
     }
   })();
-  const interval = setInterval(check, poll);
+  const interval = setInterval(glance, poll);
   // What changed between the first look and the start of the watch.
   await check();
 
