@@ -1,0 +1,99 @@
+/**
+ * `deno task bench [--only WORDS] [--rounds N] [--json FILE] [--list]`: Skein and the bare runtime doing the same
+ * work, in turns, medians over the rounds, as a table and as JSON.
+ *
+ * @module
+ */
+
+import { type Measure, type Result, type Scenario, type Side, SIDES, summarise, table } from "./scenario.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+/** A measurement that takes longer hangs. */
+const LIMIT = 180_000;
+
+interface Options {
+  readonly only: string | undefined;
+  readonly rounds: number;
+  readonly json: string | undefined;
+  readonly list: boolean;
+}
+
+function readArguments(args: readonly string[]): Options {
+  let only: string | undefined, json: string | undefined, rounds = 5, list = false;
+  for (let i = 0; i < args.length; i++) {
+    const [name, inline] = args[i]!.split("=", 2) as [string, string | undefined];
+    const value = (): string => {
+      const given = inline ?? args[++i];
+      if (given === undefined) throw new Error(`${name} wants a value`);
+      return given;
+    };
+    if (name === "--only") only = value();
+    else if (name === "--json") json = value();
+    else if (name === "--rounds") rounds = Number(value());
+    else if (name === "--list") list = true;
+    else throw new Error(`no option ${name}; there are --only WORDS, --rounds N, --json FILE, --list`);
+  }
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds wants a whole number from 1");
+  return { only, rounds, json, list };
+}
+
+async function measure(scenario: Scenario, side: Side): Promise<Measure> {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "--no-check", "-A", "tests/bench/one.ts", scenario.name, side],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdout: "piped",
+    stderr: "inherit",
+    signal: AbortSignal.timeout(LIMIT),
+  }).output();
+  if (code !== 0) throw new Error(`${scenario.name}, ${side}: the measurement failed`);
+  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+}
+
+async function run(scenario: Scenario, rounds: number): Promise<Result> {
+  const measured: Record<Side, Measure[]> = { bare: [], skein: [] };
+  for (let round = 0; round < rounds; round++) {
+    // Side by side in time, so that what else the machine does meets both.
+    for (const side of SIDES) if (scenario[side]) measured[side].push(await measure(scenario, side));
+  }
+  return summarise(scenario, measured);
+}
+
+function machine(): Record<string, unknown> {
+  const cpu = /^model name\s*: (.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
+  return {
+    deno: Deno.version.deno,
+    cores: navigator.hardwareConcurrency,
+    cpu,
+    memory: Deno.systemMemoryInfo().total,
+    kernel: Deno.osRelease(),
+  };
+}
+
+async function main(): Promise<void> {
+  const options = readArguments(Deno.args);
+  const words = options.only?.split(/\s+/) ?? [];
+  const chosen = SCENARIOS.filter(({ name }) => words.every((word) => name.includes(word)));
+  if (chosen.length === 0) throw new Error(`no scenario has the words ${options.only}; see --list`);
+  if (options.list) return console.log(chosen.map(({ name }) => name).join("\n"));
+  const results: Result[] = [];
+  for (const [at, scenario] of chosen.entries()) {
+    console.error(`${at + 1}/${chosen.length} ${scenario.name}`);
+    results.push(await run(scenario, options.rounds));
+  }
+  console.log(table(results));
+  if (options.json !== undefined) {
+    const report = { date: new Date().toISOString(), machine: machine(), rounds: options.rounds, results };
+    await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+}

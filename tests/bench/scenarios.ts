@@ -1,0 +1,70 @@
+/**
+ * Everything the bench measures. A scenario with `bare` and `skein` gets a ratio; a target says what is asked.
+ *
+ * @module
+ */
+
+import * as bare from "./bare/measure.ts";
+import type { Scenario } from "./scenario.ts";
+
+const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
+const IDLE_COUNTS = [1_000, 5_000, 10_000];
+/** Seconds over which the processor time of idle connections is watched. */
+const WATCH = 10;
+
+/** All scenarios, in the order they run. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...KINDS.map((kind): Scenario => ({
+    name: `round trip ${kind}`,
+    unit: "us",
+    better: "lower",
+    target: { ratio: 1.5 },
+    bare: () => bare.roundTrip(kind),
+  })),
+  ...KINDS.map((kind): Scenario => ({
+    name: `publish pipelined 1 KB ${kind}`,
+    unit: "/s",
+    better: "higher",
+    target: { value: 50_000 },
+    bare: () => bare.pipelined(kind),
+  })),
+  ...KINDS.map((kind): Scenario => ({
+    name: `publish pipelined 64 KB ${kind}`,
+    unit: "MB/s",
+    better: "higher",
+    target: { ratio: 0.6 },
+    bare: () => bare.throughput(kind),
+  })),
+  ...KINDS.flatMap((kind) =>
+    [100, 1_000].map((subscribers): Scenario => ({
+      name: `fan-out to ${subscribers} ${kind}`,
+      unit: "/s",
+      better: "higher",
+      target: { ratio: 0.7 },
+      bare: () => bare.fanOut(kind, subscribers),
+    }))
+  ),
+  ...KINDS.flatMap((kind) =>
+    IDLE_COUNTS.map((count): Scenario => ({
+      name: `idle memory of ${count} ${kind}`,
+      unit: "KB",
+      better: "lower",
+      target: { value: kind === "websocket" ? 40 : 90 },
+      bare: async () => (await bare.idle(kind, count)).memory,
+    }))
+  ),
+  ...KINDS.map((kind): Scenario => ({
+    name: `idle processor of 10000 ${kind}`,
+    unit: "%",
+    better: "lower",
+    target: { value: 3 },
+    bare: async () => (await bare.idle(kind, 10_000, WATCH)).processor,
+  })),
+  {
+    name: "start to first message",
+    unit: "ms",
+    better: "lower",
+    target: { value: 300 },
+    bare: bare.start,
+  },
+];
