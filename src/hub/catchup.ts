@@ -31,23 +31,24 @@ export function catchUp(
   const { owner } = parts;
   for (;;) {
     if (member.state !== "catching") return;
-    if (page === undefined) {
+    const before = member.cursor;
+    let room: Promise<void> | undefined;
+    if (page === undefined && !tailSuffices(member)) {
       const read = readOn(member, parts, fruitless);
       if (read === undefined) return;
       page = read;
     }
-    if (page.epoch !== member.epoch || !page.complete) return owner.end(member, "unrecoverable_position");
-    const before = member.cursor;
-    let room = sendRecords(member, page, owner);
-    if (room === undefined) {
+    if (page !== undefined) {
+      if (page.epoch !== member.epoch || !page.complete) return owner.end(member, "unrecoverable_position");
+      room = sendRecords(member, page, owner);
       // Nothing is kept between the last record and the end of the channel.
       if (page.records.length === 0) member.cursor = Math.max(member.cursor, page.offset);
-      // The engine's end is reached, and whatever was committed after it is in the tail or still to come.
-      if (member.cursor >= page.offset && member.cursor >= channel.floor) {
-        room = sendTail(member, owner);
-        if (room === undefined && member.state === "catching" && member.cursor >= channel.offset) {
-          return channel.goLive(member);
-        }
+      if (member.cursor >= page.offset) member.reached = true;
+    }
+    if (room === undefined && tailSuffices(member)) {
+      room = sendTail(member, owner);
+      if (room === undefined && member.state === "catching" && member.cursor >= channel.offset) {
+        return channel.goLive(member);
       }
     }
     if (room !== undefined) {
@@ -61,6 +62,14 @@ export function catchUp(
     if (fruitless > FRUITLESS) return owner.end(member, "not_available");
     page = undefined;
   }
+}
+
+/**
+ * Once the end of the history was reached after the channel was followed, all that was committed later is in the tail
+ * or still to come, unless the tail had to let go of some of it.
+ */
+function tailSuffices({ reached, cursor, channel }: Member): boolean {
+  return reached && cursor >= channel.floor;
 }
 
 function readOn(member: Member, parts: CatchUpParts, fruitless: number): Page | undefined {

@@ -25,6 +25,8 @@ export class Member {
   epoch = "";
   /** Offset of the last message sent to it. */
   cursor = 0;
+  /** It has had everything up to an end of the history that the engine named after it joined. */
+  reached = false;
   /** Its place among the live ones, -1 when it is not. */
   index = -1;
   /** Set while the engine has not yet said where the channel stands. */

@@ -182,7 +182,8 @@ export class Hub {
   stopChannel(client: Client, name: string): void {
     const seat = this.#seats.get(client.sessionId);
     const member = seat?.members.get(name);
-    if (member === undefined || member.client !== client || member.state === "stopped") return;
+    // One that has still to begin has sent nothing yet: what fills the outbox came before it.
+    if (member?.client !== client || (member.state !== "live" && member.state !== "catching")) return;
     member.channel.remove(member, "stopped");
     this.#subscriptions.closeLater(member.channel);
   }
