@@ -17,6 +17,7 @@ export interface Message<P extends Payload = Payload> {
   timestamp: number;
   /** In a reply: the `id` of the message it answers. */
   re?: string;
+  /** What it says: `ClientPayloads` and `ServerPayloads` tell by type. */
   payload: P;
 }
 

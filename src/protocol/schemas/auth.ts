@@ -59,6 +59,7 @@ export interface ResumedChannel {
 /** The answer to `auth_request` and `auth_refresh`. */
 export interface AuthResponse {
   userId: string;
+  /** Keep it for `resume`. */
   sessionId: string;
   connectionId: string;
   /** What carries the connection: `webtransport`, `quic`, `websocket` or `memory`. */

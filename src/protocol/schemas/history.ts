@@ -37,6 +37,7 @@ export interface History {
 
 /** A kept message in an answer. */
 export interface HistoryRecord extends Content {
+  /** `chat_message`, `direct_message` or `broadcast`. */
   type: string;
   id: string;
   /** Milliseconds since the epoch, at the server. */
@@ -56,6 +57,7 @@ export interface HistoryResponse {
   complete: boolean;
   /** There are more in this direction: ask again with `since` = the last offset of `messages`. */
   more: boolean;
+  /** No more than `limit`, and no more than fit a message. */
   messages: HistoryRecord[];
 }
 

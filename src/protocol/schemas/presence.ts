@@ -35,7 +35,7 @@ export interface PresenceResponse {
 /** The answer to `client_list`. */
 export interface ClientListResponse {
   users: PresentUser[];
-  /** How many users there are, when `users` is cut short. */
+  /** How many users there are; `users` is cut so as to fit a message. */
   total: number;
 }
 
