@@ -278,7 +278,8 @@ export class Connection {
   /** @param {{interval: number, timeout: number}} heartbeat */
   #beat({ interval, timeout }) {
     clearInterval(this.#heartbeat);
-    this.#ping();
+    // Not at once: the first round trip would measure how busy the page is with its start.
+    setTimeout(() => this.#open && this.#ping(), 1000);
     this.#heartbeat = setInterval(() => {
       if (performance.now() - this.#lastHeard > interval + timeout) {
         const wire = this.#wire;

@@ -46,7 +46,9 @@ Deno.test("HEAD answers as GET without a body, other methods are told which are 
 
 Deno.test("a path that is not served is 404, whatever it looks like", async () => {
   const app = createApp(makeDeps());
-  for (const path of ["/page.html", "/..%2f..%2fetc/passwd", "/src/main.ts", "/%00", "/%ff%fe", "//", "/api"]) {
+  for (
+    const path of ["/page.html", "/..%2f..%2fetc/passwd", "/src/main.ts", "/%00", "/%ff%fe", "//", "/api"]
+  ) {
     assert.equal((await app(request(path), LOCAL)).status, 404, path);
   }
 });
@@ -111,10 +113,10 @@ Deno.test("/client.json may be read by pages of allowed origins alone", async ()
 });
 
 Deno.test("/readyz is 503 with the reason while no new client should come, /healthz stays 200", async () => {
-  let reason: string | undefined;
-  const app = createApp(makeDeps({ notReady: () => reason }));
+  const state: { reason?: string } = {};
+  const app = createApp(makeDeps({ notReady: () => state.reason }));
   assert.equal((await app(request("/readyz"), REMOTE)).status, 200);
-  reason = "draining";
+  state.reason = "draining";
   const response = await app(request("/readyz"), REMOTE);
   assert.equal(response.status, 503);
   assert.match(await response.text(), /draining/);
@@ -216,7 +218,10 @@ Deno.test("/stats lists connections up to the limit and says when there are more
   assert.equal(all.connectionList.items.length, 3);
   assert.equal(all.connectionList.more, false);
   const two = await (await app(request("/stats?limit=2"), LOCAL)).json();
-  assert.deepEqual(two.connectionList.items.map((c: { connectionId: string }) => c.connectionId), ["c1", "c2"]);
+  assert.deepEqual(two.connectionList.items.map((c: { connectionId: string }) => c.connectionId), [
+    "c1",
+    "c2",
+  ]);
   assert.equal(two.connectionList.more, true);
   for (const bad of ["-1", "1e3", "10001", "x", "", "1.5", "9".repeat(400)]) {
     assert.equal((await app(request(`/stats?limit=${bad}`), LOCAL)).status, 400, bad);
@@ -256,7 +261,9 @@ Deno.test("/dev/token makes tokens in development mode and does not exist otherw
   assert.deepEqual(await response.json(), { token: "the-token" });
   assert.equal(response.headers.get("cache-control"), "no-store");
   assert.deepEqual(asked, [{ user: "ann", channels: ["chat:*"] }]);
-  for (const bad of ["", "[]", "{", '{"user":1}', '{"user":""}', '{"user":"a b"}', '{"user":"ann","rights":1}']) {
+  for (
+    const bad of ["", "[]", "{", '{"user":1}', '{"user":""}', '{"user":"a b"}', '{"user":"ann","rights":1}']
+  ) {
     assert.equal((await app(post("/dev/token", bad), REMOTE)).status, 400, bad);
   }
   assert.equal((await app(post("/dev/token", { user: "a".repeat(20_000) }), REMOTE)).status, 413);
@@ -276,7 +283,10 @@ Deno.test("/dev/token answers pages of this host, of this machine and of named o
     return [response.status, response.headers.get("access-control-allow-origin")];
   };
   assert.deepEqual(await ask("http://localhost:5173"), [200, "http://localhost:5173"]);
-  assert.deepEqual(await ask("http://192.168.1.5:8080", "192.168.1.5:8080"), [200, "http://192.168.1.5:8080"]);
+  assert.deepEqual(await ask("http://192.168.1.5:8080", "192.168.1.5:8080"), [
+    200,
+    "http://192.168.1.5:8080",
+  ]);
   assert.deepEqual(await ask("https://named.example"), [200, "https://named.example"]);
   assert.deepEqual(await ask("https://evil.example"), [403, null]);
   assert.deepEqual(await ask("null"), [403, null]);

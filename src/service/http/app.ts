@@ -86,11 +86,9 @@ function addPage(app: Hono<Env>, deps: HttpDeps): void {
 
   get(app, "/client.json", (c) => {
     const authority = authorityOf(c);
-    if (authority === undefined) throw new ProtocolError("bad_request", "no Host");
+    if (authority === undefined) throw new ProtocolError("bad_request", "Host: the name of a host");
     const http3 = c.env.info.remoteAddr.transport === "udp";
-    const forwarded = c.req.header("x-forwarded-proto")?.split(",")[0]?.trim();
-    const secure = (forwarded ?? new URL(c.req.url).protocol.slice(0, -1)) === "https";
-    const body = clientDocument(deps.clientInfo(), { authority, http3, secure });
+    const body = clientDocument(deps.clientInfo(), { authority, http3, secure: isSecure(c) });
     return Response.json(body, {
       headers: { "cache-control": "no-store", ...cors(c, deps.settings().allowedOrigins) },
     });
@@ -221,15 +219,19 @@ async function upgrade(c: Ctx, deps: HttpDeps): Promise<Response> {
   return await deps.upgradeWebSocket(raw, c.env.info);
 }
 
-/** `Host`, or what HTTP/2 and 3 have for it. */
+/** `Host`, or what HTTP/2 and 3 have for it; undefined when there is none or it is no host. */
 function authorityOf(c: Ctx): string | undefined {
   const host = c.req.header("host");
-  if (host !== undefined) return host;
   try {
-    return new URL(c.req.url).host;
+    return host === undefined ? new URL(c.req.url).host : new URL(`http://${host}`).host;
   } catch {
     return undefined;
   }
+}
+
+function isSecure(c: Ctx): boolean {
+  const forwarded = c.req.header("x-forwarded-proto")?.split(",")[0]?.trim();
+  return forwarded === undefined ? c.req.url.startsWith("https:") : forwarded === "https";
 }
 
 function cors(c: Ctx, allowed: readonly string[]): Record<string, string> {

@@ -33,7 +33,10 @@ export interface Failure {
 
 /** What a caller is told of an error; anything but a ProtocolError is `internal`. */
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof ProtocolError)) return { name: "internal", ...ERRORS.internal };
+  if (!(error instanceof ProtocolError)) {
+    const { code, message, temporary } = ERRORS.internal;
+    return { code, name: "internal", message, temporary };
+  }
   return { code: error.code, name: error.error, message: error.message, temporary: error.temporary };
 }
 

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createObserver, type ServiceObserver, type Thresholds } from "../../src/service/metrics/mod.ts";
+import type { TransportKind } from "../../src/transport/contract.ts";
+import { parseExposition } from "./metrics_support.ts";
+
+const KINDS = ["webtransport", "quic", "websocket"] as const;
+const THRESHOLDS: Thresholds = { rtt: 500, loss: 0.05, outbox: 0.5, maxOutbox: 1000 };
+
+interface Line {
+  readonly level: string;
+  readonly event: string;
+  readonly fields: Record<string, unknown>;
+}
+
+function make(given: Partial<{ thresholds: Thresholds; now: () => number; quietPeriod: number }> = {}) {
+  const lines: Line[] = [];
+  const observer = createObserver({
+    log: (level, event, fields) => lines.push({ level, event, fields }),
+    version: "1.2.3",
+    thresholds: () => given.thresholds ?? THRESHOLDS,
+    ...(given.now ? { now: given.now } : {}),
+    ...(given.quietPeriod === undefined ? {} : { quietPeriod: given.quietPeriod }),
+  });
+  return { observer, lines };
+}
+
+async function scrape(observer: ServiceObserver) {
+  return parseExposition((await observer.expose()).body);
+}
+
+Deno.test("Feature: quic-transport, Property 20: diagnostic log", () => {
+  const QUIET = 10_000;
+  const sample = fc.record({
+    kind: fc.constantFrom(...KINDS),
+    what: fc.constantFrom("rtt", "loss", "outbox"),
+    // In steps of a quarter of the threshold: below, at, and above it.
+    quarters: fc.integer({ min: 0, max: 12 }),
+    after: fc.constantFrom(0, 1, 4_000, QUIET - 1, QUIET, 30_000),
+    connectionId: fc.option(fc.uuid(), { nil: undefined }),
+  });
+  const thresholds = fc.record({
+    rtt: fc.integer({ min: 4, max: 4000 }),
+    loss: fc.integer({ min: 1, max: 33 }).map((n) => n / 100),
+    outbox: fc.integer({ min: 1, max: 100 }).map((n) => n / 100),
+    maxOutbox: fc.integer({ min: 400, max: 1_000_000 }),
+  });
+  const events = { rtt: "latency_high", loss: "loss_high", outbox: "queue_high" } as const;
+  fc.assert(
+    fc.property(thresholds, fc.array(sample, { maxLength: 60 }), (limits, samples) => {
+      let now = 1_000_000;
+      const { observer, lines } = make({ thresholds: limits, now: () => now });
+      const last = new Map<string, { at: number; suppressed: number }>();
+      const expected: Line[] = [];
+      for (const { kind, what, quarters, after, connectionId } of samples) {
+        now += after;
+        const limit = what === "outbox" ? limits.outbox * limits.maxOutbox : limits[what as "rtt" | "loss"];
+        const value = limit * quarters / 4;
+        if (what === "rtt") observer.rtt(kind, value, connectionId);
+        else if (what === "loss") observer.report(kind, { loss: value }, connectionId);
+        else observer.outbox(kind, value, connectionId);
+        if (!(value > limit)) continue;
+        if (what === "loss" && value > 1) continue;
+        const key = `${kind} ${what}`;
+        const before = last.get(key);
+        if (before !== undefined && now - before.at < QUIET) {
+          before.suppressed++;
+          continue;
+        }
+        last.set(key, { at: now, suppressed: 0 });
+        expected.push({
+          level: "warn",
+          event: events[what as keyof typeof events],
+          fields: {
+            transport: kind,
+            ...(connectionId === undefined ? {} : { connectionId }),
+            ...(what === "rtt"
+              ? { rttMs: value, thresholdMs: limit }
+              : what === "loss"
+              ? { loss: value, threshold: limit }
+              : { bytes: value, limitBytes: limits.maxOutbox, threshold: limits.outbox }),
+            ...(before === undefined || before.suppressed === 0 ? {} : { suppressed: before.suppressed }),
+          },
+        });
+      }
+      assert.deepEqual(lines, expected);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("a diagnostic line holds nothing of a report but what it is about", () => {
+  const { observer, lines } = make();
+  const report = { loss: 0.9, fallbackFrom: "secret-token", text: "payload", token: "secret-token" };
+  observer.report("quic", report, "c1");
+  assert.equal(lines.length, 1);
+  assert.deepEqual(Object.keys(lines[0]!.fields).sort(), ["connectionId", "loss", "threshold", "transport"]);
+  assert.doesNotMatch(JSON.stringify(lines), /secret|payload/);
+});
+
+Deno.test("Feature: quic-transport, Property 21: transport ratio", async () => {
+  // Each step opens a connection of a transport, or closes one that is open.
+  const steps = fc.array(fc.record({ kind: fc.constantFrom(...KINDS), open: fc.boolean() }), {
+    maxLength: 80,
+  });
+  await fc.assert(
+    fc.asyncProperty(steps, async (given) => {
+      const { observer } = make();
+      const active: Record<string, number> = { webtransport: 0, quic: 0, websocket: 0 };
+      const opened: Record<string, number> = { ...active };
+      for (const { kind, open } of given) {
+        if (open) {
+          observer.opened(kind);
+          active[kind]!++;
+          opened[kind]!++;
+        } else if (active[kind]! > 0) {
+          observer.closed(kind, 1000, "remote", 5);
+          active[kind]!--;
+        }
+      }
+      const all = Object.values(active).reduce((a, b) => a + b, 0);
+      const series = await scrape(observer);
+      let sum = 0;
+      for (const kind of KINDS) {
+        const labels = { transport: kind };
+        assert.equal(series.value("skein_connections", labels), active[kind]);
+        assert.equal(series.value("skein_connections_total", labels), opened[kind]);
+        const ratio = series.value("skein_transport_ratio", labels)!;
+        assert.equal(ratio, all === 0 ? 0 : active[kind]! / all);
+        sum += ratio;
+      }
+      assert.ok(Math.abs(sum - (all === 0 ? 0 : 1)) < 1e-9, `ratios sum to ${sum} with ${all} connections`);
+      const figures = observer.figures();
+      assert.equal(figures.connections, all);
+      for (const kind of KINDS) assert.equal(figures.transports[kind]!.active, active[kind]);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("every observation shows in the exposition under its labels", async () => {
+  const { observer } = make();
+  observer.authenticated("quic", "ok");
+  observer.authenticated("quic", "invalid_token");
+  observer.error("websocket", "rate_limited");
+  observer.dropped("websocket", "ephemeral", 3);
+  observer.dropped("websocket", "ephemeral", 2);
+  observer.migrated("webtransport");
+  observer.resumed("quic", "resumed");
+  observer.resumed("websocket", "resumed");
+  observer.opened("quic");
+  observer.closed("quic", 3012, "local", 1);
+  observer.report("websocket", { fallbackFrom: "webtransport", connectTime: 120, migrationFailed: true });
+  observer.configReloaded(true);
+  observer.configReloaded(false);
+  observer.unhandledRejection();
+  const s = await scrape(observer);
+  assert.equal(s.value("skein_auth_total", { transport: "quic", result: "ok" }), 1);
+  assert.equal(s.value("skein_auth_total", { transport: "quic", result: "invalid_token" }), 1);
+  assert.equal(s.value("skein_errors_total", { transport: "websocket", code: "rate_limited" }), 1);
+  assert.equal(s.value("skein_drops_total", { transport: "websocket", grade: "ephemeral" }), 5);
+  assert.equal(s.value("skein_migrations_total", { transport: "webtransport" }), 1);
+  assert.equal(s.value("skein_migration_failures_total", { transport: "websocket" }), 1);
+  assert.equal(s.value("skein_resumes_total", { outcome: "resumed" }), 2);
+  assert.equal(s.value("skein_closes_total", { transport: "quic", code: "3012" }), 1);
+  assert.equal(s.value("skein_fallbacks_total", { from: "webtransport" }), 1);
+  assert.equal(s.value("skein_client_connect_seconds_sum", {}), 0.12);
+  assert.equal(s.value("skein_config_reloads_total", { result: "ok" }), 1);
+  assert.equal(s.value("skein_config_reloads_total", { result: "failed" }), 1);
+  assert.equal(s.value("skein_config_last_reload_success", {}), 0);
+  assert.equal(s.value("skein_unhandled_rejections_total", {}), 1);
+  assert.equal(s.value("skein_build_info", { version: "1.2.3", deno: Deno.version.deno }), 1);
+  assert.ok(s.value("skein_process_resident_memory_bytes", {})! > 1e6);
+  assert.ok(s.value("skein_process_heap_bytes", { of: "used" })! > 1e5);
+});
+
+Deno.test("histograms count each observation once, in every bucket that takes it", async () => {
+  const times = fc.array(fc.double({ min: 0, max: 20_000, noNaN: true }), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(times, async (ms) => {
+      const { observer } = make();
+      for (const one of ms) observer.rtt("quic", one);
+      const s = await scrape(observer);
+      const buckets = s.all("skein_rtt_seconds_bucket", { transport: "quic" });
+      assert.ok(buckets.length > 5);
+      for (const { labels, value } of buckets) {
+        const bound = labels["le"] === "+Inf" ? Infinity : Number(labels["le"]);
+        assert.equal(value, ms.filter((one) => one / 1000 <= bound).length, `le ${labels["le"]}`);
+      }
+      assert.equal(s.value("skein_rtt_seconds_count", { transport: "quic" }), ms.length);
+      const sum = ms.reduce((a, b) => a + b / 1000, 0);
+      assert.ok(Math.abs(s.value("skein_rtt_seconds_sum", { transport: "quic" })! - sum) < 1e-6);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("what clients report cannot grow the metrics or spoil them", async () => {
+  const { observer } = make();
+  for (let i = 0; i < 1000; i++) observer.report("quic", { fallbackFrom: `x${i}"} 1\n` });
+  for (let i = 0; i < 1000; i++) {
+    observer.opened("websocket");
+    observer.closed("websocket", 4000 + i, "remote", 1);
+  }
+  for (const bad of [NaN, -1, Infinity, -Infinity, 1e300]) {
+    observer.rtt("quic", bad);
+    observer.report("quic", { connectTime: bad, loss: bad });
+    observer.handled("quic", bad === 1e300 ? NaN : bad);
+  }
+  const s = await scrape(observer);
+  assert.deepEqual(s.all("skein_fallbacks_total", {}), [{ labels: { from: "other" }, value: 1000 }]);
+  assert.equal(s.all("skein_closes_total", {}).length, 1);
+  assert.equal(s.value("skein_closes_total", { transport: "websocket", code: "other" }), 1000);
+  assert.equal(s.value("skein_rtt_seconds_count", { transport: "quic" }), 0);
+  assert.equal(s.value("skein_handle_seconds_count", { transport: "quic" }), 0);
+  assert.equal(s.value("skein_client_connect_seconds_count", {}), 0);
+});
+
+Deno.test("figures of others are read when asked for, and left out while nobody keeps them", async () => {
+  const { observer } = make();
+  const before = await scrape(observer);
+  for (
+    const name of [
+      "skein_channels",
+      "skein_certificate_expiry_seconds",
+      "skein_sessions",
+      "skein_bytes_total",
+    ]
+  ) {
+    assert.deepEqual(before.all(name, {}), [], name);
+  }
+  assert.equal(observer.figures().channels, null);
+  const traffic = { bytesIn: 1, bytesOut: 2, messagesIn: 3, messagesOut: 4 };
+  observer.connect({ hub: () => ({ channels: 5, users: 6 }), certificateExpiry: () => 1_700_000_000_000 });
+  observer.connect({
+    traffic: () => ({ quic: traffic }),
+    sessions: () => ({ attached: 7, detached: 8 }),
+    outbox: () => ({ bytes: 100, messages: 9, maxBytes: 60, maxMessages: 5 }),
+  });
+  const first = await scrape(observer);
+  assert.equal(first.value("skein_channels", {}), 5);
+  assert.equal(first.value("skein_users", {}), 6);
+  assert.equal(first.value("skein_certificate_expiry_seconds", {}), 1_700_000_000);
+  assert.equal(first.value("skein_sessions", { state: "detached" }), 8);
+  assert.equal(first.value("skein_outbox_bytes", { of: "all" }), 100);
+  assert.equal(first.value("skein_outbox_messages", { of: "max" }), 5);
+  assert.equal(first.value("skein_messages_total", { transport: "quic", direction: "out" }), 4);
+  traffic.bytesIn += 10;
+  traffic.bytesOut += 10;
+  const second = await scrape(observer);
+  assert.equal(second.value("skein_bytes_total", { transport: "quic", direction: "in" }), 11);
+  assert.equal(second.value("skein_bytes_total", { transport: "quic", direction: "out" }), 12);
+});
+
+Deno.test("several scrapes at once say the same", async () => {
+  const { observer } = make();
+  const kinds: TransportKind[] = ["quic", "quic", "websocket"];
+  for (const kind of kinds) observer.opened(kind);
+  const bodies = await Promise.all([1, 2, 3, 4].map(() => observer.expose()));
+  const only = (body: string) =>
+    body.split("\n").filter((line) => line.startsWith("skein_connections")).join("\n");
+  for (const { body, contentType } of bodies) {
+    assert.equal(only(body), only(bodies[0]!.body));
+    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+  }
+});
+
+Deno.test("the event loop's lag is sampled between start and stop", async () => {
+  const { observer } = make();
+  observer.start();
+  try {
+    const until = Date.now() + 300;
+    while (Date.now() < until);
+    // The late timer fires once the loop is free again.
+    for (let i = 0; i < 500 && observer.figures().process.lagMaxSeconds === 0; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(observer.figures().process.lagMaxSeconds > 0.01);
+  } finally {
+    observer.stop();
+  }
+});
