@@ -33,6 +33,8 @@ export interface TokenAuthenticator {
    * the keys cannot be had now. No error's text holds the token or a part of it.
    */
   verify(token: string): Promise<Principal>;
+  /** Fetches remote keys that are due, so that no token has to wait for them; `status` tells how it went. Never rejects. */
+  prepare(): Promise<void>;
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
@@ -82,6 +84,10 @@ class Tokens implements TokenAuthenticator {
       throw new ProtocolError("invalid_token", "the token is not valid yet");
     }
     return entry.claims.principal;
+  }
+
+  async prepare(): Promise<void> {
+    await this.#state.keys.remote?.refresh();
   }
 
   reconfigure(settings: AuthSettings): void {

@@ -88,6 +88,17 @@ Deno.test("keys of a set are fetched once for many tokens at the same time", asy
   });
 });
 
+Deno.test("keys can be fetched before the first token asks for them", async () => {
+  const key = await signing("a");
+  await withIssuer(set(key), async (issuer, make) => {
+    const authenticator = make();
+    await authenticator.prepare();
+    assert.equal(authenticator.status().jwks?.keys, 1);
+    await authenticator.verify(await key.sign());
+    assert.equal(issuer.requests, 1);
+  });
+});
+
 Deno.test("a rotated key is found by one more request, however many tokens ask", async () => {
   const [before, after] = await Promise.all([signing("before"), signing("after")]);
   await withIssuer(set(before), async (issuer, make) => {

@@ -1,0 +1,57 @@
+/**
+ * Whether the configured ports can be bound: bound and let go again at once.
+ *
+ * @module
+ */
+
+import { fail, type Finding, ok, sentence } from "./check.ts";
+
+/** Where something is to listen. */
+export interface Place {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Whether QUIC can listen here. */
+export function checkUdp(place: Place): Finding {
+  return bind(
+    place,
+    "udp",
+    () => new Deno.QuicEndpoint({ hostname: place.hostname, port: place.port }).close(),
+  );
+}
+
+/** Whether HTTP can listen here. */
+export function checkTcp(place: Place): Finding {
+  return bind(place, "tcp", () => Deno.listen({ hostname: place.hostname, port: place.port }).close());
+}
+
+function bind(place: Place, protocol: "udp" | "tcp", attempt: () => void): Finding {
+  const { hostname, port } = place;
+  const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/${protocol}`;
+  try {
+    attempt();
+    return ok(`${where} can be bound.`);
+  } catch (error) {
+    return fail(`${where} cannot be bound: ${sentence(error)}.`, advise(error, place));
+  }
+}
+
+function advise(error: unknown, { hostname, port }: Place): string {
+  const text = sentence(error);
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "If that is Skein running already, all is well; else take another port or end what uses this one.";
+  }
+  if (error instanceof Deno.errors.NotCapable) return `Run it with --allow-net=${hostname}:${port}.`;
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return port < 1024
+      ? "Ports below 1024 are for root: take a higher one, or give the program CAP_NET_BIND_SERVICE."
+      : "Something on this machine forbids it: look at its security policy.";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable || /family|available|assign/i.test(text)) {
+    return hostname.includes(":")
+      ? `This machine has no such IPv6 address: set the hostname to "0.0.0.0".`
+      : "Set the hostname to an address of this machine.";
+  }
+  return "Set the hostname to an address of this machine and the port to a free one.";
+}
