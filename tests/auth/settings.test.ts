@@ -5,7 +5,9 @@ import {
   type AuthSettings,
   AuthSettingsError,
   createAuthenticator,
+  createTokenSigner,
 } from "../../src/auth/mod.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import { PAIRS, SECRET } from "./support.ts";
 
 const HS = { alg: "HS256", secret: SECRET } as const;
@@ -49,6 +51,13 @@ Deno.test("a public key has to fit its algorithm", () => {
     format: "pem",
   });
   assert.match(problems({ keys: [{ alg: "RS256", publicKey: weak }] }), /2048/);
+});
+
+Deno.test("a certificate stands for the public key in it", async () => {
+  const { cert, key } = await makeCertificate();
+  const token = await createTokenSigner({ key: { alg: "ES256", privateKey: key } }).sign({ sub: "ann" });
+  const authenticator = createAuthenticator({ keys: [{ alg: "ES256", publicKey: cert }] });
+  assert.equal((await authenticator.verify(token)).userId, "ann");
 });
 
 Deno.test("a private key, or no key at all, is refused where a public key belongs", () => {
