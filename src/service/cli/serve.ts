@@ -4,7 +4,9 @@
  * @module
  */
 
-import { createLogger } from "../log/mod.ts";
+import { type Config, developmentCertificate, developmentTokens } from "../config/mod.ts";
+import { createLogger, type Logger } from "../log/mod.ts";
+import type { Addresses } from "../service.ts";
 import { HELP } from "./arguments.ts";
 import { type Command, CONFIG, EXIT, loadFor, reportProblems } from "./command.ts";
 import { untilSignalled } from "./signals.ts";
@@ -50,6 +52,33 @@ export const serve: Command = {
       log.error("could not start", { error });
       return EXIT.failed;
     }
+    announce(service.addresses, config, path, log);
     return await untilSignalled(service, log);
   },
 };
+
+function announce(
+  addresses: Addresses,
+  config: Config,
+  path: string | undefined,
+  log: Logger,
+): void {
+  const at = ({ hostname, port }: { hostname: string; port: number }) =>
+    `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const { http, internal, quic } = addresses;
+  // A wildcard address is for binding, not for dialling.
+  const host = ["::", "0.0.0.0"].includes(http.hostname) ? { hostname: "localhost", port: http.port } : http;
+  log.info("serving", {
+    page: `${config.http.tls === null ? "http" : "https"}://${at(host)}/`,
+    http: at(http),
+    quic: quic === undefined ? "off" : `${at(quic)}/udp`,
+    internal: internal === undefined ? undefined : at(internal),
+    config: path ?? "defaults",
+    version: VERSION,
+  });
+  if (config.env === "production") return;
+  log.warn("development mode, not for the open internet", {
+    access: developmentTokens(config) ? "anybody may have one from POST /dev/token" : "signed with auth.keys",
+    certificate: developmentCertificate(config) ? "made here, browsers accept it by its hash" : "quic.cert",
+  });
+}

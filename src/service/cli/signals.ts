@@ -34,7 +34,6 @@ export async function untilSignalled(service: Running, log: Logger): Promise<num
         Deno.exit(EXIT.failed);
       }
       asked = true;
-      log.info("draining", { signal });
       service.shutdown(signal).catch(failed);
     };
     return { signal, handler };

@@ -5,6 +5,7 @@
  */
 
 import type { SigningKey, TokenClaims } from "../../auth/mod.ts";
+import { RIGHTS } from "../../protocol/principal.ts";
 import type { Config } from "../config/mod.ts";
 import { parseDuration } from "../config/units.ts";
 import { type Arguments, HELP, UsageError } from "./arguments.ts";
@@ -29,14 +30,17 @@ function claimsOf(args: Arguments, user: string): TokenClaims {
   } catch {
     throw new UsageError("--info: must be JSON");
   }
-  // The signer checks every claim and names those that are wrong.
+  const rights = parts(args, "rights");
+  const wrong = rights?.find((right) => !(RIGHTS as readonly string[]).includes(right));
+  if (wrong !== undefined) throw new UsageError(`--rights: "${wrong}" is none of ${RIGHTS.join(", ")}`);
+  // The signer checks every other claim and names those that are wrong.
   return {
     sub: user,
     expiresIn,
     channels: parts(args, "channels"),
     subscribe: parts(args, "subscribe"),
     publish: parts(args, "publish"),
-    rights: parts(args, "rights") as TokenClaims["rights"],
+    rights: rights as TokenClaims["rights"],
     bot: valueOf(args, "bot"),
     info: parsed as TokenClaims["info"],
   };

@@ -7,7 +7,7 @@
 import { isGroup, sourceOf } from "./layers.ts";
 import { redacted, type Source } from "./problem.ts";
 import type { Config } from "./schema/mod.ts";
-import { type Path, shapeAt } from "./shape.ts";
+import { keyOf, type Path, shapeAt } from "./shape.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
 /** One value of the effective configuration. */
@@ -35,16 +35,16 @@ function collect(
     for (const [key, inner] of Object.entries(value)) collect(inner, [...path, key], sources, into);
     return;
   }
-  const source = sources.has(path.join(".")) || value === null || shapeAt(path)?.about === undefined
-    ? sourceOf(sources, path)
-    : ownSource(path, sources);
-  into.push({ key: path.join("."), value: written(value, path), source });
+  const source = leafSource(path, sources);
+  into.push({ key: keyOf(path), value: written(value, path), source });
 }
 
-/** A setting that its group's file entry leaves out is a default, though the group has a place. */
-function ownSource(path: Path, sources: ReadonlyMap<string, Source>): Source {
+/** A setting that its group in the file leaves out is a default, though the group has a place. */
+function leafSource(path: Path, sources: ReadonlyMap<string, Source>): Source {
   const source = sourceOf(sources, path);
-  return source.layer === "file" ? { layer: "default", where: "default" } : source;
+  return source.layer === "file" && !sources.has(keyOf(path))
+    ? { layer: "default", where: "default" }
+    : source;
 }
 
 /** Every value in the order of the schema. */
