@@ -62,7 +62,10 @@ export class RawConnection extends BaseConnection {
   }
 
   protected shut(code: number, reason: string): void {
-    this.#conn.close({ closeCode: code, reason });
+    const close = (): void => this.#conn.close({ closeCode: code, reason });
+    if (this.handshakeComplete) close();
+    // Within the handshake no code of ours reaches the peer (RFC 9000 §10.2.3).
+    else this.ready.then(close, close);
   }
 
   protected async createBidirectional(
