@@ -41,18 +41,21 @@ export function inboxOf(userId: string): string {
 /** Whether `channel` fits `pattern`; `*` stands for any run of characters, everything else for itself. */
 export function matches(pattern: string, channel: string): boolean {
   if (pattern === "*" || pattern === channel) return true;
+  const star = pattern.indexOf("*");
+  if (star < 0) return false;
+  // `chat:*`, what most patterns are.
+  if (star === pattern.length - 1) return channel.startsWith(pattern.slice(0, star));
   const parts = pattern.split("*");
-  if (parts.length === 1) return false;
   const head = parts[0]!, tail = parts.at(-1)!;
-  if (channel.length < head.length + tail.length) return false;
   if (!channel.startsWith(head) || !channel.endsWith(tail)) return false;
   let at = head.length;
   const end = channel.length - tail.length;
   for (const part of parts.slice(1, -1)) {
     const found = channel.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
+    if (found < 0) return false;
     at = found + part.length;
   }
+  // Head, parts and tail may not overlap.
   return at <= end;
 }
 

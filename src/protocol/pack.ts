@@ -51,7 +51,7 @@ export function utf8Framed(text: string): Uint8Array<ArrayBuffer> {
 }
 
 function begin(): void {
-  if (at + HEAD > bytes.length || bytes.length > SLAB) {
+  if (bytes.length > SLAB) {
     bytes = new Uint8Array(SLAB);
     view = new DataView(bytes.buffer);
     at = 0;

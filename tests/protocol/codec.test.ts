@@ -11,6 +11,7 @@ import {
   MAX_PAYLOAD_DEPTH,
   type Message,
   ProtocolError,
+  scanFrame,
 } from "../../src/protocol/mod.ts";
 
 const bad = (error: unknown) => error instanceof ProtocolError && error.error === "bad_request";
@@ -175,6 +176,7 @@ Deno.test("messages encoded one after the other do not disturb one another", () 
 });
 
 function unframe(bytes: Uint8Array, at = 0, end = bytes.length): Message {
-  const start = at + (1 << (bytes[at]! >> 6));
-  return decodeFrame(bytes.subarray(start, end)).message;
+  const scan = scanFrame(bytes, at, end, 1 << 20);
+  assert.ok(scan.kind === "frame" && scan.end === end, "a whole frame");
+  return decodeFrame(bytes.subarray(scan.start, scan.end)).message;
 }
