@@ -26,7 +26,7 @@ export interface Target {
  * process of its own, which starts the server process; it returns one measurement and leaves nothing behind.
  */
 export interface Scenario {
-  /** Words of it are what `--only` looks for. */
+  /** What `--only` looks in. */
   readonly name: string;
   readonly unit: "us" | "ms" | "/s" | "MB/s" | "KB" | "%";
   readonly better: "lower" | "higher";

@@ -227,9 +227,11 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
   const kept = await many(20, connect);
   const before = await server.memory();
   kept.push(...await many(count, connect));
-  await until(async () => (await server.ask({ kind: "count" }))[kind] === count + 20);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const memory = { value: (await server.memory() - before) / count / 1024 };
+  // Of ten thousand a few come late, when a packet was lost: what is there is divided by those that are.
+  const come = async (): Promise<number> => (await server.ask({ kind: "count" }))[kind] - 20;
+  await until(async () => await come() >= count * 0.99);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const memory = { value: (await server.memory() - before) / await come() / 1024 };
   const used = await server.processorTime();
   const from = performance.now();
   await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1_000));

@@ -115,7 +115,8 @@ async function broadcastSockets(messages: number, bytes: number): Promise<void> 
   const text = "a".repeat(bytes);
   for (let i = 0; i < messages; i++) {
     for (const socket of sockets) socket.send(text);
-    // A WebSocket takes all there is: wait where more than a little lies in the runtime.
+    // A WebSocket takes all there is: look now and then, and wait where more than a little lies in the runtime.
+    if (i % 32 !== 31) continue;
     while (sockets.some((socket) => socket.bufferedAmount > 65536)) {
       await new Promise((resolve) => setImmediate(resolve));
     }
