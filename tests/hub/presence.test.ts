@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory.ts";
+import { DEFAULT_NAMESPACE, type Hub, type Joined } from "../../src/hub/mod.ts";
+import { FakeClient, join, makeHub, principal } from "./support.ts";
+
+function enter(hub: Hub, client: FakeClient, channel: string): void {
+  (hub.subscribe(client, channel, 1) as Joined).start();
+}
+
+function pushes(client: FakeClient): string[] {
+  return client.sent.filter(({ message }) => message.type.startsWith("user_"))
+    .map(({ message: { type, payload } }) => `${payload.userId} ${type.slice(5)}`);
+}
+
+/** A hub whose clock the test moves, swept once a second as its owner does. */
+function clocked() {
+  let time = 1_000_000;
+  const engine = new MemoryEngine({ now: () => time });
+  const { hub, failures } = makeHub({ engine, now: () => time, presenceTtl: 9_000 });
+  return {
+    hub,
+    engine,
+    failures,
+    pass(seconds: number, sweepHub = true) {
+      for (let i = 0; i < seconds; i++) {
+        time += 1_000;
+        if (sweepHub) hub.sweep(time);
+        engine.sweep(time);
+      }
+    },
+  };
+}
+
+Deno.test("subscribers are told of the first session and the last one of each other user", async () => {
+  const { hub } = makeHub();
+  const ann = await join(hub, "s1", "ann");
+  enter(hub, ann, "chat:a");
+  const one = await join(hub, "s2", principal("bob", { info: { name: "Bob" } }));
+  const two = await join(hub, "s3", "bob");
+  enter(hub, one, "chat:a");
+  enter(hub, two, "chat:a");
+  hub.unsubscribe(one, "chat:a");
+  hub.leave(two);
+  assert.deepEqual(pushes(ann), ["bob online", "bob offline"]);
+  const [online] = ann.of("user_online");
+  assert.deepEqual(online!.payload, { channel: "chat:a", userId: "bob", info: { name: "Bob" } });
+  assert.deepEqual(pushes(one), []);
+});
+
+Deno.test("a connection that is lost and comes back does not make its user flicker", async () => {
+  const { hub, pass, engine } = clocked();
+  const ann = await join(hub, "s1", "ann");
+  enter(hub, ann, "chat:a");
+  const bob = await join(hub, "s2", "bob");
+  enter(hub, bob, "chat:a");
+  ann.clear();
+  hub.detach(bob);
+  pass(60);
+  assert.equal(engine.presence("chat:a").length, 2);
+  const back = new FakeClient("s2", principal("bob"), "s2-2");
+  const { epoch } = engine.position("chat:a");
+  (await hub.attach(back, { "chat:a": { epoch, offset: 0 } })).start();
+  pass(60);
+  assert.deepEqual(pushes(ann), []);
+  // Coming back without the channel is leaving it.
+  const bare = new FakeClient("s2", principal("bob"), "s2-3");
+  (await hub.attach(bare, undefined)).start();
+  assert.deepEqual(pushes(ann), ["bob offline"]);
+});
+
+Deno.test("a session that ends goes offline at once, one whose node stops renewing when its lease runs out", async () => {
+  const { hub, pass, engine } = clocked();
+  const ann = await join(hub, "s1", "ann");
+  enter(hub, ann, "chat:a");
+  for (const user of ["bob", "cid"]) enter(hub, await join(hub, user, user), "chat:a");
+  ann.clear();
+  hub.leave(hub.clientOf("bob")!);
+  assert.deepEqual(pushes(ann), ["bob offline"]);
+  pass(5, false);
+  assert.equal(engine.presence("chat:a").length, 2);
+  pass(10, false);
+  assert.deepEqual(engine.presence("chat:a"), []);
+});
+
+Deno.test("every lease is renewed in time however many sessions there are", async () => {
+  const { hub, pass, engine } = clocked();
+  for (let i = 0; i < 500; i++) enter(hub, await join(hub, `s${i}`, `u${i}`), "chat:a");
+  pass(40);
+  assert.equal(engine.presence("chat:a").length, 500);
+  assert.equal(engine.presence("broadcast:all").length, 500);
+});
+
+Deno.test("a sweep that comes late renews what it missed", async () => {
+  const { hub, pass, engine } = clocked();
+  for (let i = 0; i < 30; i++) await join(hub, `s${i}`, `u${i}`);
+  for (let i = 0; i < 10; i++) {
+    pass(3, false);
+    pass(1);
+  }
+  assert.equal(engine.presence("broadcast:all").length, 30);
+});
+
+Deno.test("a namespace without presence enters nobody, one without pushes only answers", async () => {
+  const engine = new MemoryEngine();
+  const { hub } = makeHub({
+    engine,
+    namespace: (name) => ({
+      ...DEFAULT_NAMESPACE,
+      presence: name !== "still",
+      joinLeave: name !== "quiet",
+    }),
+  });
+  const ann = await join(hub, "s1", "ann");
+  const bob = await join(hub, "s2", "bob");
+  for (const channel of ["still:a", "quiet:a"]) {
+    for (const client of [ann, bob]) enter(hub, client, channel);
+  }
+  assert.deepEqual(pushes(ann), []);
+  assert.deepEqual(engine.presence("still:a"), []);
+  assert.equal(engine.presence("quiet:a").length, 2);
+  assert.equal(engine.presence("user:ann").length, 0);
+});
+
+Deno.test("a presence store that fails is reported and keeps nobody off a channel", async () => {
+  const engine = new MemoryEngine();
+  const { hub, failures } = makeHub({
+    engine: new Proxy(engine, {
+      get(target, key) {
+        if (key === "presenceEnter") return () => Promise.reject(new Error("store is gone"));
+        if (key === "presenceLeave") {
+          return () => {
+            throw new Error("store is gone");
+          };
+        }
+        const value = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    }),
+  });
+  const ann = await join(hub, "s1", "ann");
+  enter(hub, ann, "chat:a");
+  hub.unsubscribe(ann, "chat:a");
+  await Promise.resolve();
+  assert.equal(failures.length, 3);
+});
