@@ -90,12 +90,8 @@ export interface AuthResponse {
   node: string;
 }
 
-const tokenField = () =>
-  v.pipe(
-    v.string("a token"),
-    v.minLength(1, "a token"),
-    v.maxLength(MAX_TOKEN_LENGTH, `at most ${MAX_TOKEN_LENGTH} characters`),
-  );
+const TOKEN = `1 to ${MAX_TOKEN_LENGTH} characters`;
+const tokenField = () => v.pipe(v.string(TOKEN), v.minLength(1, TOKEN), v.maxLength(MAX_TOKEN_LENGTH, TOKEN));
 
 const resumeChannel: Schema<ResumeChannel> = shape({
   epoch: epochField(),
