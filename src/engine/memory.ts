@@ -28,9 +28,12 @@ import { PresenceTable } from "./presence.ts";
 export interface MemoryEngineOptions {
   /** Milliseconds a dedupe key is known, at least. @default 120000 */
   readonly dedupeWindow?: number;
-  /** Dedupe keys kept at most, over all channels; beyond that the oldest are forgotten early. @default 200000 */
+  /** Dedupe keys kept at most, over all channels; beyond that the oldest are forgotten early. @default 500000 */
   readonly dedupeMax?: number;
-  /** Milliseconds after which a channel that nobody follows and that keeps nothing is forgotten. @default 600000 */
+  /**
+   * Milliseconds after which a channel that nobody follows and that keeps nothing is forgotten; never sooner than its
+   * dedupe keys. @default 600000
+   */
   readonly idle?: number;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
@@ -54,10 +57,12 @@ export class MemoryEngine implements Engine {
 
   constructor(options: MemoryEngineOptions = {}) {
     this.#now = options.now ?? Date.now;
-    this.#idle = options.idle ?? 600_000;
+    const window = options.dedupeWindow ?? 120_000;
+    // A key may be known for two windows, and is worth nothing once its channel counts from 1 again.
+    this.#idle = Math.max(options.idle ?? 600_000, 2 * window + 1);
     this.#failed = options.failed ?? (() => {});
     const now = this.#now();
-    this.#dedupe = new DedupeWindow(options.dedupeWindow ?? 120_000, options.dedupeMax ?? 200_000, now);
+    this.#dedupe = new DedupeWindow(window, options.dedupeMax ?? 500_000, now);
     this.#presence = new PresenceTable(now);
   }
 

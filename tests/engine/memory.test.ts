@@ -42,7 +42,7 @@ Deno.test("the memory engine answers without a promise", () => {
 
 Deno.test("a channel that was forgotten starts again in another epoch, a followed one never does", () => {
   let time = 0;
-  const engine = new MemoryEngine({ now: () => time, idle: 10_000 });
+  const engine = new MemoryEngine({ now: () => time, idle: 10_000, dedupeWindow: 1_000 });
   const retention = { size: 10, age: 1_000 };
   const idle = engine.publish("chat:idle", note(0), { retention });
   const followed = engine.publish("chat:followed", note(0), { retention });
