@@ -57,8 +57,9 @@ export class KeptCertificate {
   }
 
   /** Stops looking after it. */
-  close(): void {
-    this.#source?.close();
+  async close(): Promise<void> {
+    const source = this.#source;
     this.#source = undefined;
+    await source?.close();
   }
 }

@@ -229,8 +229,7 @@ class RunningService implements Service {
     this.#quic.close();
     await Promise.all([this.#http.close(500), this.#internal.close(500)]);
     clearInterval(this.#sweep);
-    this.#quicCertificate.close();
-    this.#tlsCertificate.close();
+    await Promise.all([this.#quicCertificate.close(), this.#tlsCertificate.close()]);
     this.#authenticator?.close();
     this.#observer.stop();
     await this.#engine.close();

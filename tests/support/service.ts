@@ -3,6 +3,7 @@
 import { type Config, type ConfigInput, loadConfig } from "../../src/service/config/mod.ts";
 import { createLogger } from "../../src/service/log/mod.ts";
 import { type Service, startService } from "../../src/service/service.ts";
+import { type CarrierKind, dial, type DialOptions, type TestClient } from "./client.ts";
 
 /** A running service and how to reach it. */
 export interface TestService {
@@ -19,6 +20,10 @@ export interface TestService {
   readonly lines: Record<string, unknown>[];
   /** A token from the service's own door. */
   token(user: string, claims?: Record<string, unknown>): Promise<string>;
+  /** Connects without authenticating. */
+  dial(kind: CarrierKind, options?: Partial<DialOptions>): Promise<TestClient>;
+  /** Connects as a user of that name. */
+  connect(kind: CarrierKind, user: string, claims?: Record<string, unknown>): Promise<TestClient>;
   /** Replaces the configuration file; resolves when the service has taken or refused it. */
   reconfigure(input: ConfigInput): Promise<void>;
   /** The figures of `/stats`. */
@@ -58,14 +63,25 @@ export async function startTestService(input: ConfigInput = {}): Promise<TestSer
   const url = `http://127.0.0.1:${http.port}`;
   const client = await (await fetch(`${url}/client.json`)).json();
   const hashes: string[] = client.certificateHashes ?? [];
-  return {
+  const certificateHash = hashes.length > 0 ? Uint8Array.fromBase64(hashes[0]!) : new Uint8Array();
+  const running: TestService = {
     service,
     config,
+    dial(kind, options = {}) {
+      const { http, quic } = service.addresses;
+      return dial({ kind, httpPort: http.port, quicPort: quic?.port ?? 0, certificateHash, ...options });
+    },
+    async connect(kind, user, claims) {
+      const token = await running.token(user, claims);
+      const client = await running.dial(kind);
+      await client.authenticate(token);
+      return client;
+    },
     url,
     websocketUrl: `ws://127.0.0.1:${http.port}/connection/websocket`,
     webtransportUrl: `https://127.0.0.1:${quic?.port}/connection/webtransport`,
     quicPort: quic?.port ?? 0,
-    certificateHash: hashes.length > 0 ? Uint8Array.fromBase64(hashes[0]!) : new Uint8Array(),
+    certificateHash,
     lines,
     async token(user, claims = {}) {
       const answer = await fetch(`${url}/dev/token`, {
@@ -91,4 +107,5 @@ export async function startTestService(input: ConfigInput = {}): Promise<TestSer
       await Deno.remove(directory, { recursive: true });
     },
   };
+  return running;
 }

@@ -1,0 +1,267 @@
+/** Properties of the whole service, over real sockets. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { SignJWT } from "jose";
+import { CLIENT_TYPES } from "../../src/protocol/mod.ts";
+import { KINDS } from "../support/client.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+
+const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
+const OPEN = {
+  session: {
+    perIp: { connections: 10_000, rate: 100_000, burst: 100_000 },
+    rates: { connection: UNLIMITED, user: UNLIMITED },
+  },
+};
+const SECRET = "a secret of at least thirty-two bytes, for tests";
+
+async function withService(run: (service: TestService) => Promise<void>, input = {}): Promise<void> {
+  const service = await startTestService({ ...OPEN, ...input });
+  try {
+    await run(service);
+  } finally {
+    await service.stop();
+  }
+}
+
+function sign(claims: Record<string, unknown>, secret = SECRET): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
+}
+
+const kind = fc.constantFrom(...KINDS);
+
+Deno.test("Feature: quic-transport, Property 1: handshake", () =>
+  withService(async (service) => {
+    // Any user, on any transport, in either form: the handshake ends with who and where the client is, once.
+    await fc.assert(
+      fc.asyncProperty(
+        kind,
+        fc.constantFrom("json" as const, "msgpack" as const),
+        fc.stringMatching(/^[a-z0-9._-]{1,40}$/),
+        async (kind, form, user) => {
+          const token = await service.token(user);
+          await using client = await service.dial(kind, { form });
+          const answer = await client.authenticate(token);
+          assert.equal(answer.payload.userId, user);
+          assert.equal(answer.payload.transport, kind);
+          assert.equal(answer.payload.resumed, false);
+          const again = await client.request("auth_request", { token });
+          assert.equal(again.payload.name, "bad_request");
+          assert.equal((await client.ask("ping", {})).type, "pong");
+        },
+      ),
+      { numRuns: 100 },
+    );
+  }));
+
+Deno.test("Feature: quic-transport, Property 2: same token, same result on both transports", () =>
+  withService(async (service) => {
+    const token = fc.record({
+      secret: fc.constantFrom(SECRET, SECRET, SECRET, "another secret, which the service does not know of"),
+      sub: fc.option(fc.stringMatching(/^[a-z ]{0,12}$/), { nil: undefined }),
+      exp: fc.constantFrom(-3600, 3600, 3600, 3600),
+      nbf: fc.constantFrom(undefined, undefined, -10, 3600),
+      aud: fc.constantFrom("skein", "skein", "other"),
+      rights: fc.constantFrom(undefined, ["broadcast"], ["nonsense"]),
+      channels: fc.constantFrom(undefined, ["chat:*"], []),
+    });
+    await fc.assert(
+      fc.asyncProperty(token, async ({ secret, exp, nbf, ...claims }) => {
+        const now = Math.floor(Date.now() / 1000);
+        const text = await sign({
+          ...JSON.parse(JSON.stringify(claims)),
+          exp: now + exp,
+          ...(nbf === undefined ? {} : { nbf: now + nbf }),
+        }, secret);
+        const results = await Promise.all(KINDS.map(async (kind) => {
+          await using client = await service.dial(kind);
+          const answer = await Promise.race([
+            client.request("auth_request", { token: text }).catch(() => undefined),
+            client.next("close"),
+          ]);
+          if (answer?.type !== "auth_response") {
+            return { accepted: false, code: answer?.payload.code };
+          }
+          const publish = await client.request("chat_message", { channel: "chat:a", text: "x" });
+          const broadcast = await client.request("broadcast", { text: "x" });
+          return {
+            accepted: true,
+            user: answer.payload.userId,
+            publish: publish.type,
+            broadcast: broadcast.type,
+          };
+        }));
+        assert.deepEqual(results[1], results[0]);
+        assert.deepEqual(results[2], results[0]);
+      }),
+      { numRuns: 100 },
+    );
+  }, { auth: { keys: [{ alg: "HS256", secret: SECRET }], audience: "skein" } }));
+
+Deno.test("Feature: quic-transport, Property 9: lanes by type", () =>
+  withService(async (service) => {
+    // A message on a lane of its class is taken and answered on that lane; on a lane of another class it is refused.
+    await using client = await service.connect("quic", "ann");
+    const lanes = { control: 0, conversation: 7, file: 100, bot: 200, document: 300 };
+    for (const lane of Object.values(lanes)) if (lane !== 0) await client.openLane(lane);
+    const about = fc.constantFrom(
+      { type: "chat_message", channel: "chat:a", cls: "conversation" as const },
+      { type: "chat_message", channel: "doc:a", cls: "document" as const },
+      { type: "subscribe", channel: "chat:b", cls: "conversation" as const },
+      { type: "history", channel: "doc:a", cls: "document" as const },
+      { type: "bot_command", channel: undefined, cls: "bot" as const },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        about,
+        fc.constantFrom(...Object.entries(lanes)),
+        async ({ type, channel, cls }, [name, lane]) => {
+          const payload = type === "bot_command"
+            ? { bot: "none", command: "x" }
+            : type === "chat_message"
+            ? { channel, text: "x" }
+            : { channel };
+          const answer = await client.request(type, payload, { lane });
+          assert.equal(answer.lane, lane);
+          assert.equal(answer.payload.name === "wrong_lane", name !== "control" && name !== cls);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  }));
+
+Deno.test("Feature: quic-transport, Property 10: streams do not block one another", () =>
+  withService(async (service) => {
+    // However many lanes are stuck in the middle of a frame, the others go on.
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("quic" as const, "webtransport" as const),
+        fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 8 }),
+        async (kind, stuck) => {
+          await using client = await service.connect(kind, "ann");
+          for (const lane of stuck) {
+            await client.openLane(lane);
+            await client.writeRaw(new Uint8Array([0x44, 0x00, 0x7b]), lane);
+          }
+          await client.openLane(50);
+          const answer = await client.ask("chat_message", { channel: "chat:a", text: "x" }, { lane: 50 });
+          assert.equal(answer.type, "message_ack");
+          assert.equal(answer.lane, 50);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  }));
+
+Deno.test("Feature: quic-transport, Property 11: a closed stream leaves the others", () =>
+  withService(async (service) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("quic" as const, "webtransport" as const),
+        fc.uniqueArray(fc.integer({ min: 1, max: 20 }), { minLength: 2, maxLength: 6 }),
+        fc.integer(),
+        async (kind, lanes, pick) => {
+          await using client = await service.connect(kind, "ann");
+          for (const lane of lanes) {
+            await client.openLane(lane);
+            await client.ask("subscribe", { channel: `chat:${lane}` }, { lane });
+          }
+          const closed = lanes[Math.abs(pick) % lanes.length]!;
+          await client.endLane(closed);
+          for (const lane of lanes) {
+            const channel = `chat:${lane}`;
+            await client.ask("chat_message", { channel, text: "x" });
+            // What goes to the closed lane's channel comes on lane 0 from now on.
+            const delivery = await client.next((message) =>
+              message.type === "chat_message" && message.payload.channel === channel
+            );
+            if (lane !== closed) assert.equal(delivery.lane, lane);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  }));
+
+Deno.test("Feature: quic-transport, Property 17: every message type on every transport", () =>
+  withService(async (service) => {
+    // The same conversation has the same answers and deliveries on every transport and in both forms.
+    const script = async (
+      kind: (typeof KINDS)[number],
+      form: "json" | "msgpack",
+      room: string,
+      text: string,
+    ) => {
+      const user = `u-${crypto.randomUUID()}`;
+      const token = await service.token(user);
+      const botToken = await service.token(`b-${user}`, { bot: `bot-${user}`, rights: ["bot"] });
+      await using bot = await service.dial(kind, { form });
+      await bot.authenticate(botToken);
+      await using client = await service.dial(kind, { form });
+      const seen = new Map<string, string>();
+      const ask = async (type: string, payload: Record<string, unknown>) => {
+        const answer = await client.ask(type, payload);
+        seen.set(type, answer.type);
+        return answer;
+      };
+      await ask("auth_request", { token });
+      await ask("auth_refresh", { token });
+      await ask("ping", {});
+      await ask("subscribe", { channel: room });
+      await ask("chat_message", { channel: room, text });
+      assert.equal((await client.next("chat_message")).payload.text, text);
+      await ask("direct_message", { to: user, data: { text } });
+      assert.deepEqual((await client.next("direct_message")).payload.data, { text });
+      await ask("broadcast", { text });
+      await client.next((message) => message.type === "broadcast" && message.payload.from === user);
+      await bot.ask("subscribe", { channel: room });
+      for (const type of ["typing_start", "typing_stop"]) {
+        await client.send(type, { channel: room });
+        const typing = await bot.next((message) => message.type === type);
+        assert.equal(typing.payload.from, user);
+        seen.set(type, typing.type);
+      }
+      assert.equal(
+        (await ask("history", { channel: room, limit: 1, reverse: true })).payload.messages.length,
+        1,
+      );
+      assert.ok(
+        (await ask("presence", { channel: room })).payload.users.some(({ userId }: { userId: string }) =>
+          userId === user
+        ),
+      );
+      await ask("client_list", {});
+      const command = await client.send("bot_command", {
+        bot: `bot-${user}`,
+        command: "echo",
+        args: { text },
+      });
+      const received = await bot.next("bot_command");
+      assert.deepEqual(received.payload.args, { text });
+      const reply = crypto.randomUUID();
+      await bot.send("bot_response", { to: received.payload.session, text }, { id: reply });
+      seen.set("bot_command", (await client.next("bot_response")).type);
+      seen.set("bot_response", "bot_response");
+      assert.ok(command);
+      await client.send("client_report", { rtt: 12 });
+      seen.set("client_report", (await ask("ping", {})).type);
+      await ask("unsubscribe", { channel: room });
+      return Object.fromEntries([...seen].sort());
+    };
+    let n = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        kind,
+        fc.constantFrom("json" as const, "msgpack" as const),
+        fc.string({ minLength: 1, maxLength: 200 }),
+        async (kind, form, text) => {
+          const here = await script(kind, form, `chat:room-${n++}`, text);
+          const there = await script("websocket", "json", `chat:room-${n++}`, text);
+          assert.deepEqual(here, there);
+          assert.deepEqual(Object.keys(here).sort(), [...CLIENT_TYPES].sort());
+        },
+      ),
+      { numRuns: 100 },
+    );
+  }));
