@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  ADAPTERS,
+  bytes,
+  connectedPair,
+  first,
+  readAll,
+  readExactly,
+  text,
+  until,
+  within,
+} from "./adapters.ts";
+import { type BidirectionalStream, PRIORITY } from "../../src/quic/mod.ts";
+
+const RAW = ADAPTERS[0]!;
+const MAX_STREAMS = 40;
+
+/** Tags each stream by its first byte and hands it out by tag. */
+async function acceptByTag(
+  incoming: AsyncIterator<BidirectionalStream>,
+  count: number,
+): Promise<Map<number, BidirectionalStream>> {
+  const streams = new Map<number, BidirectionalStream>();
+  for (let i = 0; i < count; i++) {
+    const { value } = await within(incoming.next());
+    streams.set((await readExactly(value!, 1))[0]!, value!);
+  }
+  return streams;
+}
+
+Deno.test("Feature: quic-transport, Property 10: streams do not block one another", async () => {
+  await using pair = await connectedPair(RAW, { maxBidirectionalStreams: MAX_STREAMS });
+  const incoming = pair.server.incomingBidirectionalStreams[Symbol.asyncIterator]();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 3000 }), { minLength: 1, maxLength: 6 }),
+      async (stalled, payloads) => {
+        const streams: BidirectionalStream[] = [];
+        for (let tag = 0; tag < stalled + payloads.length; tag++) {
+          const stream = await within(pair.client.openBidirectionalStream({ wait: true }));
+          await stream.write(Uint8Array.of(tag));
+          streams.push(stream);
+        }
+        const accepted = await acceptByTag(incoming, streams.length);
+        // The server does not read these: their window fills and their writes wait.
+        const blocked = streams.slice(0, stalled).map((stream) => {
+          const write = stream.write(new Uint8Array(2_000_000));
+          write.catch(() => {});
+          return write;
+        });
+        await Promise.all(payloads.map(async (payload, i) => {
+          const [here, there] = [streams[stalled + i]!, accepted.get(stalled + i)!];
+          const got = within(readExactly(there, payload.length));
+          await within(here.write(payload));
+          assert.deepEqual(await got, new Uint8Array(payload));
+          await there.write(payload);
+          assert.deepEqual(await within(readExactly(here, payload.length)), new Uint8Array(payload));
+        }));
+        for (const stream of accepted.values()) stream.cancel();
+        await Promise.allSettled(blocked.map((write) => within(write)));
+        await Promise.all([...accepted.values()].map((stream) => stream.end()));
+        for (const stream of streams) {
+          stream.cancel();
+          stream.abort();
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("Feature: quic-transport, Property 11: a closed stream leaves the others", async () => {
+  await using pair = await connectedPair(RAW, { maxBidirectionalStreams: MAX_STREAMS });
+  const incoming = pair.server.incomingBidirectionalStreams[Symbol.asyncIterator]();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom("end", "abort", "cancel", "peer ends", "peer cancels", "stays"), {
+        minLength: 2,
+        maxLength: 8,
+      }),
+      async (fates) => {
+        const streams: BidirectionalStream[] = [];
+        for (let tag = 0; tag < fates.length; tag++) {
+          const stream = await within(pair.client.openBidirectionalStream({ wait: true }));
+          await stream.write(Uint8Array.of(tag));
+          streams.push(stream);
+        }
+        const accepted = await acceptByTag(incoming, streams.length);
+        await Promise.all(fates.map(async (fate, tag) => {
+          const [here, there] = [streams[tag]!, accepted.get(tag)!];
+          if (fate === "end") await here.end();
+          if (fate === "abort") here.abort();
+          if (fate === "cancel") here.cancel();
+          if (fate === "peer ends") await there.end();
+          if (fate === "peer cancels") there.cancel();
+        }));
+        await Promise.all(fates.map(async (fate, tag) => {
+          if (fate !== "stays") return;
+          const [here, there] = [streams[tag]!, accepted.get(tag)!];
+          await here.write(bytes(`ping ${tag}`));
+          assert.equal(text(await within(readExactly(there, 6))), `ping ${tag}`);
+          await there.write(bytes(`pong ${tag}`));
+          assert.equal(text(await within(readExactly(here, 6))), `pong ${tag}`);
+        }));
+        for (const stream of [...streams, ...accepted.values()]) {
+          stream.cancel();
+          stream.abort();
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("a stream of high priority overtakes bulk data that is already on its way", async () => {
+  await using pair = await connectedPair(RAW);
+  const { client, server } = pair;
+  const bulk = await client.openBidirectionalStream({ priority: PRIORITY.BACKGROUND });
+  let sent = 0;
+  const pumping = (async () => {
+    for (let i = 0; i < 200; i++) {
+      await bulk.write(new Uint8Array(64 * 1024));
+      sent++;
+    }
+  })();
+  pumping.catch(() => {});
+  const incoming = server.incomingBidirectionalStreams[Symbol.asyncIterator]();
+  const slow = (await within(incoming.next())).value!;
+  await until(() => sent > 2, "bulk data on its way");
+  const urgent = await client.openBidirectionalStream({ priority: PRIORITY.CRITICAL });
+  await urgent.write(bytes("now"));
+  const fast = (await within(incoming.next())).value!;
+  // Not a byte of the bulk was read here, so its stream is blocked: the urgent one is not.
+  assert.equal(text(await within(readExactly(fast, 3))), "now");
+  bulk.abort();
+  slow.cancel();
+  await assert.rejects(pumping);
+});
+
+Deno.test("a W3C writable applies back-pressure: a peer that does not read stops it", async () => {
+  await using pair = await connectedPair(RAW);
+  const stream = await pair.client.openBidirectionalStream();
+  const writer = stream.writable.getWriter();
+  let written = 0;
+  const writing = (async () => {
+    for (; written < 1000; written++) {
+      await writer.ready;
+      await writer.write(new Uint8Array(64 * 1024));
+    }
+  })();
+  writing.catch(() => {});
+  const accepted = await first(pair.server.incomingBidirectionalStreams);
+  let before = -1;
+  // It has stopped when nothing more is written while the event loop turns.
+  while (before !== written) {
+    before = written;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.ok(written < 1000, "64 MB were taken from a writer whose reader takes nothing");
+  const stalledAt = written * 64 * 1024;
+  for (let got = 0; got < stalledAt;) got += (await within(accepted.read(new Uint8Array(65536))))!.length;
+  await until(() => written > before, "the writer to go on");
+  stream.abort();
+  await assert.rejects(writing);
+});
+
+Deno.test("reading in small buffers loses nothing of what came with a stream's header", async () => {
+  const adapter = ADAPTERS[1]!;
+  await using pair = await connectedPair(adapter);
+  const stream = await pair.client.openBidirectionalStream();
+  const sent = new Uint8Array(200).map((_, i) => i);
+  await stream.write(sent);
+  const accepted = await first(pair.server.incomingBidirectionalStreams);
+  const got: number[] = [];
+  while (got.length < sent.length) got.push(...(await within(accepted.read(new Uint8Array(7))))!);
+  assert.deepEqual(got, [...sent]);
+  assert.equal(accepted.stats().bytesReceived, 200);
+});
+
+Deno.test("a second write while one is under way is refused, and so is one after the end", async () => {
+  await using pair = await connectedPair(RAW);
+  const stream = await pair.client.openBidirectionalStream();
+  const one = stream.write(bytes("a"));
+  await assert.rejects(stream.write(bytes("b")), TypeError);
+  await one;
+  await stream.end();
+  await assert.rejects(stream.write(bytes("c")), TypeError);
+  assert.equal(text(await within(readAll(await first(pair.server.incomingBidirectionalStreams)))), "a");
+});

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { UdpProxy } from "../support/udp_proxy.ts";
+import { bytes, first, readAll, readExactly, testCertificate, text, until, within } from "./adapters.ts";
+import { connect, type Connection, createEndpoint, listen, type Listener } from "../../src/quic/mod.ts";
+
+async function server(zeroRtt = true): Promise<Listener> {
+  const { cert, key } = await testCertificate();
+  return listen({ hostname: "127.0.0.1", cert, key, zeroRtt });
+}
+
+Deno.test("with a ticket a client sends before the handshake, and the server knows that it came early", async () => {
+  const { hash } = await testCertificate();
+  const listener = await server();
+  const proxy = new UdpProxy({ target: listener.address });
+  const endpoint = createEndpoint({ hostname: "127.0.0.1" });
+  const options = { endpoint, zeroRtt: true, serverCertificateHashes: [hash] };
+  try {
+    const connections = listener.connections[Symbol.asyncIterator]();
+    const earlier = await connect(`quic://127.0.0.1:${proxy.port}`, options);
+    assert.equal(earlier.handshakeComplete, true, "there is no ticket yet");
+    const stream = await earlier.openBidirectionalStream();
+    await stream.write(bytes("x"));
+    const taken: Connection = (await within(connections.next())).value!;
+    // The ticket comes with the first bytes of the server.
+    const accepted = await first(taken.incomingBidirectionalStreams);
+    await accepted.write(bytes("y"));
+    await readExactly(stream, 1);
+    earlier.close();
+    await within(taken.closed);
+
+    // The server's packets are held up: everything the server sees before them is early.
+    proxy.delayToClient = 300;
+    const connection = await connect(`quic://127.0.0.1:${proxy.port}`, options);
+    assert.equal(connection.handshakeComplete, false);
+    const early = await connection.openBidirectionalStream();
+    await early.write(bytes("early"));
+    await early.end();
+    const resumed: Connection = (await within(connections.next())).value!;
+    const got = await within(readAll(await first(resumed.incomingBidirectionalStreams)));
+    assert.equal(text(got), "early");
+    assert.equal(resumed.handshakeComplete, false, "the server cannot know yet that this is no replay");
+    assert.equal(connection.handshakeComplete, false);
+    await within(Promise.all([connection.ready, resumed.ready]));
+    assert.equal(connection.handshakeComplete, true);
+    assert.equal(resumed.handshakeComplete, true);
+    connection.close();
+  } finally {
+    await listener.close();
+    await proxy.close();
+    endpoint.close();
+  }
+});
+
+Deno.test("when early data is rejected its streams fail, and the connection lives", async () => {
+  const { hash } = await testCertificate();
+  const first_ = await server();
+  const proxy = new UdpProxy({ target: first_.address });
+  const endpoint = createEndpoint({ hostname: "127.0.0.1" });
+  const options = { endpoint, zeroRtt: true, serverCertificateHashes: [hash] };
+  const { cert, key } = await testCertificate();
+  try {
+    const connections = first_.connections[Symbol.asyncIterator]();
+    const earlier = await connect(`quic://127.0.0.1:${proxy.port}`, options);
+    const taken: Connection = (await within(connections.next())).value!;
+    const stream = await earlier.openBidirectionalStream();
+    await stream.write(bytes("x"));
+    const accepted = await first(taken.incomingBidirectionalStreams);
+    await accepted.write(bytes("y"));
+    await readExactly(stream, 1);
+    earlier.close();
+    await within(taken.closed);
+
+    // A new listener does not know the tickets of the earlier one.
+    first_.setCertificate(cert, key);
+    const connection = await connect(`quic://127.0.0.1:${proxy.port}`, options);
+    assert.equal(connection.handshakeComplete, false);
+    const early = await connection.openBidirectionalStream();
+    await early.write(bytes("lost")).catch(() => {});
+    await within(connection.ready);
+    await assert.rejects(within(early.read(new Uint8Array(10))));
+    const again = await within(connection.openBidirectionalStream());
+    await again.write(bytes("again"));
+    const resumed: Connection = (await within(connections.next())).value!;
+    assert.equal(
+      text(await within(readExactly(await first(resumed.incomingBidirectionalStreams), 5))),
+      "again",
+    );
+    connection.close();
+  } finally {
+    await first_.close();
+    await proxy.close();
+    endpoint.close();
+  }
+});
+
+Deno.test("a server without 0-RTT hands a connection out only after its handshake", async () => {
+  const { hash } = await testCertificate();
+  const listener = await server(false);
+  try {
+    const connections = listener.connections[Symbol.asyncIterator]();
+    const connection = await connect({ hostname: "127.0.0.1", port: listener.address.port }, {
+      serverCertificateHashes: [hash],
+    });
+    const taken: Connection = (await within(connections.next())).value!;
+    await until(() => taken.handshakeComplete, "the handshake");
+    connection.close();
+    await within(taken.closed);
+  } finally {
+    await listener.close();
+  }
+});
