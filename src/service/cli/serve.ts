@@ -52,8 +52,10 @@ export const serve: Command = {
       log.error("could not start", { error });
       return EXIT.failed;
     }
+    // First the signals: whoever reads that it serves may send one.
+    const ended = untilSignalled(service, log);
     announce(service.addresses, config, path, log);
-    return await untilSignalled(service, log);
+    return await ended;
   },
 };
 
