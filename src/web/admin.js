@@ -87,8 +87,8 @@ function show(stats) {
     ),
     card("memory", bytes(process.residentBytes), `heap ${bytes(process.heapUsedBytes)}`),
     card(
-      "event loop",
-      `${ms(process.lagSeconds * 1000)} late`,
+      "event loop lag",
+      ms(process.lagSeconds * 1000),
       `at most ${ms(process.lagMaxSeconds * 1000)}`,
     ),
     card("up", duration(process.uptimeSeconds), `version ${stats.version}`),
