@@ -26,12 +26,11 @@ export function jsonLine({ time, level, event, fields }: Entry): string {
 
 const COLOR: Readonly<Record<Level, string>> = { debug: "90", info: "36", warn: "33", error: "31" };
 
-/** Control characters would let a peer's words move the cursor or forge lines. */
+/** Control characters would let a peer's words move the cursor or forge lines; so would marks of direction. */
 function visible(text: string): string {
-  // deno-lint-ignore no-control-regex -- finding control characters is the purpose
   return text.replaceAll(
-    /[\x00-\x1f\x7f-\x9f]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
   );
 }
 
