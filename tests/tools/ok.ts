@@ -1,7 +1,7 @@
 /**
  * All fast checks in one command, `deno task ok`: format, lint with the rooms, types, documentation of the
  * public modules, and what the repository asks of its own files. One line a check, the output of those that
- * fail, exit code 1 when one does.
+ * fail, exit code 1 when one does. `--fix` first puts right the format and the README's table of settings.
  *
  * @module
  */
@@ -54,6 +54,14 @@ function tool(name: string, ...args: string[]): Check {
 
 function rule(name: string, find: () => string[] | Promise<string[]>): Check {
   return { name, run: async () => (await find()).join("\n") };
+}
+
+/** The README as its table of settings should be. */
+async function generatedReadme(readme: string): Promise<string> {
+  const command = ["run", "--no-prompt", "--quiet", "-P=server", "main.ts", "config-schema", "--markdown"];
+  const { ok, stdout, output } = await deno(...command);
+  if (!ok) throw new Error(output);
+  return repository.withConfiguration(readme, stdout);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -152,6 +160,12 @@ async function checks(): Promise<Check[]> {
     rule("property tests", () => repository.badProperties(files)),
     rule("top level", async () => repository.strayTopLevel(await topLevel())),
     rule("what browsers import", unportable),
+    rule("configuration table", async () => {
+      const readme = files.get("README.md") ?? "";
+      return await generatedReadme(readme) === readme
+        ? []
+        : ["README.md is not what `deno task ok --fix` makes it"];
+    }),
     rule("links", async () => {
       // Asked twice: the first round collects what has to be looked up.
       repository.brokenLinks(files, (path) => !!there.set(path, false));
@@ -177,7 +191,16 @@ async function checks(): Promise<Check[]> {
   return all;
 }
 
+/** Puts right what can be put right without thinking: format, and the README's table of settings. */
+async function fix(): Promise<void> {
+  const readme = await Deno.readTextFile(ROOT + "README.md");
+  const made = await generatedReadme(readme);
+  if (made !== readme) await Deno.writeTextFile(ROOT + "README.md", made);
+  await deno("fmt", "--quiet");
+}
+
 async function main(): Promise<void> {
+  if (Deno.args.includes("--fix")) await fix();
   const begun = performance.now();
   const queue = await checks();
   const failed: Outcome[] = [];

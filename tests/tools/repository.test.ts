@@ -9,6 +9,7 @@ import {
   tooLong,
   undocumented,
   unfinished,
+  withConfiguration,
 } from "./repository.ts";
 
 const file = (path: string, text: string) => new Map([[path, text]]);
@@ -80,4 +81,13 @@ Deno.test("documentation problems are those of exports and of private types of o
     "src/a.ts:2: no JSDoc",
     "src/a.ts:5: public type 'B' references private type 'Own'",
   ]);
+});
+
+Deno.test("the configuration table is put between its marks, and a second time changes nothing", () => {
+  const readme = "# A\n<!-- configuration: begin -->\nold\n<!-- configuration: end -->\nrest\n";
+  const once = withConfiguration(readme, "| Key |\n| --- |\n");
+  assert.match(once, /begin -->\n<!-- deno-fmt-ignore-start -->\n\n\| Key \|[^]*end -->\nrest\n$/);
+  assert.ok(!once.includes("old"));
+  assert.equal(withConfiguration(once, "| Key |\n| --- |\n"), once);
+  assert.throws(() => withConfiguration("# A", ""), /no <!-- configuration/);
 });
