@@ -50,6 +50,7 @@ interface Running {
   settings: QuicFrontSettings;
   connections: number;
   retired: boolean;
+  loop: Promise<void>;
 }
 
 /** Follows the configuration: starts, updates, moves and ends QUIC listeners. */
@@ -100,9 +101,9 @@ export class QuicFront {
         this.#deps.observer.log("debug", "quic peer failure", { remote: text(remote), stage, error });
       },
     });
-    const running: Running = { listener, settings, connections: 0, retired: false };
+    const running: Running = { listener, settings, connections: 0, retired: false, loop: Promise.resolve() };
     this.#current = running;
-    void this.#run(running);
+    running.loop = this.#run(running);
     if (current !== undefined) this.#retire(current);
   }
 
@@ -116,13 +117,15 @@ export class QuicFront {
     this.#current?.listener.drain();
   }
 
-  /** Ends every listener. The sessions are to be closed before. */
-  close(): void {
-    for (const { listener } of [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])]) {
-      listener.close(CLOSES.shutdown.code, CLOSES.shutdown.reason);
-    }
+  /** Ends every listener; resolves when nothing of them runs. The sessions are to be closed before. */
+  async close(): Promise<void> {
+    const all = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
     this.#retired.clear();
     this.#current = undefined;
+    await Promise.all(all.map(async ({ listener, loop }) => {
+      await listener.close(CLOSES.shutdown.code, CLOSES.shutdown.reason);
+      await loop;
+    }));
   }
 
   #switchOff(): void {
@@ -144,7 +147,7 @@ export class QuicFront {
   #closeIfEmpty(running: Running): void {
     if (!running.retired || running.connections > 0) return;
     this.#retired.delete(running);
-    running.listener.close();
+    running.listener.close().catch((error) => this.#deps.observer.log("warn", "quic listener did not end", { error }));
   }
 
   #knock(address: Address): boolean {

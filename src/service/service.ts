@@ -226,8 +226,7 @@ class RunningService implements Service {
     await this.#watch?.close();
     this.#quic.drain();
     await this.#sessions.drain(this.#config.drain.deadline);
-    this.#quic.close();
-    await Promise.all([this.#http.close(500), this.#internal.close(500)]);
+    await Promise.all([this.#quic.close(), this.#http.close(500), this.#internal.close(500)]);
     clearInterval(this.#sweep);
     await Promise.all([this.#quicCertificate.close(), this.#tlsCertificate.close()]);
     this.#authenticator?.close();

@@ -81,6 +81,8 @@ export class ClientConnection implements ConnectionSink, Client {
   lastReceivedAt: number = this.connectedAt;
   /** Milliseconds, as the client measured it; -1 when it has not told. */
   rtt = -1;
+  /** When its address last changed, in milliseconds since the epoch; 0 when it never did. */
+  migratedAt = 0;
   /** Whether the client has been told that its token ends soon. */
   tokenNoticeSent = false;
   #preAuthBytes = 0;
@@ -174,6 +176,7 @@ export class ClientConnection implements ConnectionSink, Client {
   }
 
   migrated(from: string, to: string): void {
+    this.migratedAt = Date.now();
     this.host.observer.migrated(this.transport);
     this.host.observer.log("info", "connection migrated", { ...this.logFields(), from, to });
   }
@@ -190,6 +193,9 @@ export class ClientConnection implements ConnectionSink, Client {
 
   send(message: Encoded, lane: number): void {
     if (this.state !== "open") return;
+    // Who came and went is kept up to date by the newest message of each user: a storm of joins is no reason to end a
+    // slow client.
+    if (message.message.type.startsWith("user_o")) return this.#pushEphemeral(message, lane);
     const at = this.connection.laneOrControl(lane);
     const { channel, offset } = message.message.payload;
     if (typeof offset === "number" && typeof channel === "string") {
@@ -201,6 +207,15 @@ export class ClientConnection implements ConnectionSink, Client {
   sendEphemeral(message: Encoded, lane: number): void {
     if (this.state !== "open") return;
     if (this.connection.maxDatagramSize > 0 && this.connection.sendDatagram(message)) return;
+    this.#pushEphemeral(message, lane);
+  }
+
+  /** Room for a replay of history: see `Client.ready`. */
+  ready(): Promise<void> | undefined {
+    return this.state === "open" ? this.outbox.whenRoom() : undefined;
+  }
+
+  #pushEphemeral(message: Encoded, lane: number): void {
     const { channel, from, userId } = message.message.payload;
     const at = this.connection.laneOrControl(lane);
     // typing_stop replaces typing_start, user_offline replaces user_online: only the last one counts.

@@ -47,6 +47,7 @@ export class Outbox implements OutboxSource {
   #bytes = 0;
   #count = 0;
   #form: () => Form;
+  #room: PromiseWithResolvers<void> | undefined;
 
   /** Holds at most about `max` bytes. */
   constructor(max: number, form: () => Form, events: OutboxEvents) {
@@ -63,6 +64,12 @@ export class Outbox implements OutboxSource {
   /** Messages that wait. */
   get length(): number {
     return this.#count;
+  }
+
+  /** Undefined while it is less than half full; else resolves once three quarters are free, or when it is cleared. */
+  whenRoom(): Promise<void> | undefined {
+    if (this.#bytes <= this.#max / 2) return undefined;
+    return (this.#room ??= Promise.withResolvers<void>()).promise;
   }
 
   /** A reply or notice: never dropped. */
@@ -105,6 +112,7 @@ export class Outbox implements OutboxSource {
     if (item !== undefined) {
       this.#bytes -= item.size;
       this.#count--;
+      if (this.#room !== undefined && this.#bytes <= this.#max / 4) this.#roomAgain();
     }
     return item;
   }
@@ -134,6 +142,12 @@ export class Outbox implements OutboxSource {
     this.#ephemeral.clear();
     this.#bytes = 0;
     this.#count = 0;
+    this.#roomAgain();
+  }
+
+  #roomAgain(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
@@ -207,6 +221,7 @@ export class Outbox implements OutboxSource {
     for (const [channel] of most) {
       if (this.#bytes <= this.#max / 2) return;
       this.#events.stopped(channel, this.#drop(channel));
+      if (this.#bytes <= this.#max / 4) this.#roomAgain();
     }
   }
 

@@ -10,6 +10,7 @@ import type { Context } from "../router/types.ts";
 import type { MessageConnection, Traffic, TransportClose, TransportKind } from "../transport/contract.ts";
 import { ClientConnection, type Host } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
+import { takeReport } from "./report.ts";
 import { Admission, hostOf, type RateLimit } from "./limits.ts";
 
 /** What the sessions of a node are made of. */
@@ -215,14 +216,6 @@ export class Sessions {
       client.tokenNoticeSent = true;
       client.push("server_notice", { kind: "token_expiring", expiresIn: Math.floor(left / 1000) });
     }
-    if (client.outbox.bytes > settings.maxOutbox * settings.thresholds.outbox) {
-      this.#options.observer.log("warn", "outbox filling", {
-        ...client.logFields(),
-        bytes: client.outbox.bytes,
-        messages: client.outbox.length,
-        limit: settings.maxOutbox,
-      });
-    }
   }
 
   #claim(
@@ -267,6 +260,11 @@ export class Sessions {
       by: info.by,
       ms: now - client.connectedAt,
     });
+    const dead = info.by === "timeout" || (info.by === "local" && info.code === CLOSES.no_pong.code);
+    if (dead && client.migratedAt > 0 && now - client.migratedAt <= 3 * client.settings.heartbeat.timeout) {
+      // It moved, and was not heard of again: the new path does not carry it.
+      takeReport(client, { migrationFailed: true });
+    }
     const session = this.#sessions.get(client.sessionId);
     if (session === undefined || session.connection !== client) return;
     // Only a client that says good-bye, or one that is told not to come back, ends its session at once.

@@ -306,3 +306,37 @@ Deno.test("Feature: quic-transport, Property 5: clean-up on error", async () => 
     { numRuns: 100 },
   );
 });
+
+Deno.test("Feature: quic-transport, Property 13: migration failure is reported", async () => {
+  // A connection that moves and then falls silent is reported as a failed migration; one that moves and lives, or
+  // falls silent without having moved, is not.
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(3),
+      fc.boolean(),
+      fc.constantFrom("timeout", "no_pong"),
+      async (moves, dies, how) => {
+        const node = memoryNode({ handlers });
+        const peer = await authenticated(node);
+        const connection = [...node.sessions.connections][0]!;
+        for (let i = 0; i < moves; i++) connection.migrated(`192.0.2.1:${i}`, `192.0.2.1:${i + 1}`);
+        assert.equal(node.observer.of("migrated").length, moves);
+        assert.equal(
+          node.observer.events.filter(({ event }) => event === "connection migrated").length,
+          moves,
+        );
+        if (!dies) peer.peer.close(1000);
+        else if (how === "timeout") connection.closed({ code: 0, reason: "", by: "timeout" });
+        else node.sessions.sweep(Date.now() + 10_001);
+        await settle();
+        const expected = dies && moves > 0 ? 1 : 0;
+        assert.equal(
+          node.observer.events.filter(({ event }) => event === "migration failed").length,
+          expected,
+        );
+        assert.deepEqual(node.observer.of("report"), expected === 1 ? [{ migrationFailed: true }] : []);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
