@@ -60,6 +60,10 @@ Deno.test("property tests keep their form, their number of runs, and stand once"
     `Deno.test("Feature: quic-transport, Property 6: round trip", () => fc.assert(p, { numRuns: 1_000 }));`;
   assert.deepEqual(badProperties(file("a.test.ts", good)), []);
   assert.equal(badProperties(file("a.test.ts", good + good)).length, 1);
+  assert.deepEqual(
+    badProperties(new Map([["tests/quic/a.test.ts", good], ["tests/all/a.test.ts", good]])),
+    [],
+  );
   assert.equal(badProperties(file("a.test.ts", good.replace("1_000", "99"))).length, 1);
   assert.equal(badProperties(file("a.test.ts", good.replace("Property 6", "Property six"))).length, 1);
 });

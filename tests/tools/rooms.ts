@@ -21,6 +21,7 @@ export const QUALIFIERS = {
   "client side": [
     "types.ts",
     "client.ts",
+    "webtransport.ts",
     "webtransport_connection.ts",
     "connection.ts",
     "bidirectional_stream.ts",
