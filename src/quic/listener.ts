@@ -167,6 +167,8 @@ class QuicListener implements Listener {
       if (settings.admitAddress?.(remote) === false) {
         return conn.close({ closeCode: H3.EXCESSIVE_LOAD, reason: "" });
       }
+      // Unknown while the ClientHello is not whole: Chromium's, with its post-quantum key share, takes two packets.
+      if (!conn.protocol) await shaken;
       const raw = conn.protocol !== "h3";
       if (!raw || !settings.zeroRtt) await shaken;
       stage = raw ? "quic" : "http3";
