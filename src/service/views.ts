@@ -64,7 +64,11 @@ export function clientInfo(
   certificateHashes: readonly string[],
 ): ClientInfo {
   return {
-    websocket: { port: ports.http, tls: config.http.tls !== null },
+    websocket: {
+      port: ports.http,
+      tls: config.http.tls !== null,
+      publicUrl: config.http.publicUrl ?? undefined,
+    },
     quic: ports.quic === undefined ? undefined : {
       port: ports.quic,
       alpn: config.quic.alpn[0] ?? "skein/1",
