@@ -12,6 +12,17 @@ import { AsyncQueue } from "./queue.ts";
 import { RawConnection } from "./raw_connection.ts";
 import type { Address, Connection, Listener, ListenOptions } from "./types.ts";
 
+/** What only another `listen` of the endpoint changes. */
+const LISTENED = [
+  "cert",
+  "key",
+  "alpn",
+  "maxBidirectionalStreams",
+  "maxUnidirectionalStreams",
+  "maxIdleTimeout",
+  "keepAliveInterval",
+  "congestionControl",
+] as const satisfies readonly (keyof Settings)[];
 /** Milliseconds that sessions have, when the listener closes, to take their close code. */
 const CLOSE_GRACE = 1_500;
 
@@ -82,10 +93,8 @@ class QuicListener implements Listener {
     const after = settle(
       { ...before, ...options, hostname: before.hostname, port: before.port } as ListenOptions,
     );
-    const relisten = after.cert !== before.cert || after.key !== before.key ||
-      after.alpn.join() !== before.alpn.join();
     this.#settings = after;
-    if (!relisten) return;
+    if (LISTENED.every((name) => String(after[name]) === String(before[name]))) return;
     try {
       this.setCertificate(after.cert, after.key);
     } catch (error) {
@@ -145,8 +154,9 @@ class QuicListener implements Listener {
     let conn: Deno.QuicConn;
     try {
       // Reading the peer's address before this would use the object up. Accepting with 0-RTT gives the connection at
-      // once, which is also the only way to put a deadline on the handshake.
-      conn = incoming.accept({ ...transportOptions(settings), zeroRtt: true });
+      // once, which is also the only way to put a deadline on the handshake. Transport options here would bring back
+      // the certificate of whichever listener took it, an outdated one perhaps: the latest listen() has them.
+      conn = incoming.accept({ zeroRtt: true });
     } catch (error) {
       return this.#report(error, undefined, "accept");
     }

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { makeCertificate } from "../support/certificate.ts";
+import { bytes, first, readExactly, testCertificate, text, until, within } from "./adapters.ts";
+import {
+  connect,
+  type Connection,
+  type ConnectRequest,
+  listen,
+  type ListenOptions,
+} from "../../src/quic/mod.ts";
+
+async function server(options: Partial<ListenOptions> = {}) {
+  const { cert, key, hash } = await testCertificate();
+  const errors: string[] = [];
+  const listener = listen({
+    hostname: "127.0.0.1",
+    cert,
+    key,
+    onError: (_error, { stage }) => errors.push(stage),
+    ...options,
+  });
+  const { port } = listener.address;
+  const connections = listener.connections[Symbol.asyncIterator]();
+  return {
+    listener,
+    errors,
+    raw: `quic://127.0.0.1:${port}`,
+    https: `https://127.0.0.1:${port}/`,
+    trust: { serverCertificateHashes: [hash] },
+    next: async (): Promise<Connection> => (await within(connections.next())).value!,
+    [Symbol.asyncDispose]: () => listener.close(),
+  };
+}
+
+async function works(client: Connection, server: Connection): Promise<void> {
+  const stream = await client.openBidirectionalStream();
+  await stream.write(bytes("ok?"));
+  assert.equal(text(await within(readExactly(await first(server.incomingBidirectionalStreams), 3))), "ok?");
+}
+
+Deno.test("one port takes raw QUIC and WebTransport, told apart by ALPN", async () => {
+  await using s = await server();
+  await connect(s.raw, s.trust);
+  assert.equal((await s.next()).kind, "quic");
+  await connect(s.https, s.trust);
+  assert.equal((await s.next()).kind, "webtransport");
+  await assert.rejects(connect(s.raw, { ...s.trust, alpn: "other/1" }), /no|known|protocol/);
+  await until(() => s.errors.length > 0, "the report of a bad handshake");
+  const own = await connect(s.raw, s.trust);
+  await works(own, await s.next());
+});
+
+Deno.test("another certificate is used for new connections, live ones stay", async () => {
+  await using s = await server();
+  const before = await connect(s.raw, s.trust);
+  const beforeThere = await s.next();
+  const other = await makeCertificate();
+  s.listener.setCertificate(other.cert, other.key);
+  for (let i = 0; i < 4; i++) {
+    const after = await connect(s.raw, { serverCertificateHashes: [other.hash] });
+    await works(after, await s.next());
+    await assert.rejects(connect(s.raw, s.trust));
+  }
+  await works(before, beforeThere);
+});
+
+Deno.test("a bad certificate is refused and the good one stays", async () => {
+  await using s = await server();
+  assert.throws(() => s.listener.setCertificate("no certificate", "no key"));
+  await connect(s.raw, s.trust);
+  await s.next();
+});
+
+Deno.test("other limits hold for new connections, live ones stay", async () => {
+  await using s = await server({ maxBidirectionalStreams: 3 });
+  const open = async (connection: Connection): Promise<number> => {
+    for (let count = 0;; count++) {
+      try {
+        await (await connection.openBidirectionalStream()).write(bytes("x"));
+      } catch {
+        return count;
+      }
+    }
+  };
+  const before = await connect(s.raw, s.trust);
+  s.listener.update({ maxBidirectionalStreams: 7 });
+  const after = await connect(s.raw, s.trust);
+  assert.deepEqual([await open(before), await open(after)], [3, 7]);
+  assert.throws(() => s.listener.update({ maxBidirectionalStreams: 0 }), RangeError);
+});
+
+Deno.test("a draining listener refuses new connections and keeps live ones, until it resumes", async () => {
+  await using s = await server();
+  const live = await connect(s.raw, s.trust);
+  const there = await s.next();
+  s.listener.drain();
+  await assert.rejects(connect(s.raw, s.trust));
+  await works(live, there);
+  s.listener.resume();
+  await works(await connect(s.raw, s.trust), await s.next());
+});
+
+Deno.test("an address that is not admitted gets no connection", async () => {
+  const seen: string[] = [];
+  await using s = await server({
+    admitAddress: ({ hostname }) => {
+      seen.push(hostname);
+      return false;
+    },
+  });
+  // Depending on who is faster the dial fails, or the connection ends at once.
+  await assert.rejects(async () => {
+    const connection = await connect(s.raw, s.trust);
+    const { by, reason } = await within(connection.closed);
+    assert.notEqual(by, "local");
+    throw new Error(`ended: ${reason}`);
+  });
+  assert.deepEqual(seen, ["127.0.0.1"]);
+});
+
+Deno.test("admission sees path, query and peer, and a refusal spends no session", async () => {
+  const seen: ConnectRequest[] = [];
+  await using s = await server({
+    admit: (request) => {
+      seen.push(request);
+      return request.url.searchParams.get("key") === "right"
+        ? { accept: true }
+        : { accept: false, status: 403 };
+    },
+  });
+  await assert.rejects(connect(`${s.https}connection/webtransport?key=wrong`, s.trust));
+  const client = await connect(`${s.https}connection/webtransport?key=right`, s.trust);
+  const there = await s.next();
+  await works(client, there);
+  assert.equal(there.url?.searchParams.get("key"), "right");
+  assert.deepEqual(seen.map(({ url }) => url.pathname), [
+    "/connection/webtransport",
+    "/connection/webtransport",
+  ]);
+  assert.equal(seen[0]!.remoteAddress.hostname, "127.0.0.1");
+});
+
+Deno.test("bad options are named when listening", async () => {
+  const { cert, key } = await testCertificate();
+  assert.throws(() => listen({ cert, key, port: 70_000 }), /port must be .* not 70000/);
+  assert.throws(() => listen({ cert, key, maxIdleTimeout: 0 }), /maxIdleTimeout/);
+  assert.throws(() => listen({ cert, key, alpn: ["h3"] }), /h3/);
+  assert.throws(() => listen({ cert: "", key: "" }));
+});
+
+Deno.test("dialling gives up after its timeout and when its signal aborts", async () => {
+  // Bound and silent: nothing ever answers there.
+  const silent = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const { port } = silent.addr as Deno.NetAddr;
+  try {
+    for (const url of [`quic://127.0.0.1:${port}`, `https://127.0.0.1:${port}/`]) {
+      const options = { maxIdleTimeout: 500, serverCertificateHashes: [new Uint8Array(32)] };
+      await assert.rejects(within(connect(url, { ...options, timeout: 50 })), { name: "TimeoutError" });
+      const reason = new Error("changed my mind");
+      await assert.rejects(within(connect(url, { ...options, signal: AbortSignal.abort(reason) })), reason);
+    }
+    const abort = new AbortController();
+    const dialled = connect(`quic://127.0.0.1:${port}`, { maxIdleTimeout: 500, signal: abort.signal });
+    abort.abort(new Error("stop"));
+    await assert.rejects(within(dialled), /stop/);
+  } finally {
+    silent.close();
+  }
+  await assert.rejects(connect("http://127.0.0.1"), TypeError);
+  await assert.rejects(connect("quic://127.0.0.1"), TypeError);
+});
