@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { takeNativeSession } from "./deno_webtransport.ts";
 import { H3 } from "./h3/errors.ts";
 import { Http3Connection } from "./h3/connection.ts";
@@ -185,6 +186,9 @@ class QuicListener implements Listener {
       if (raw) {
         const connection = new RawConnection(conn, shaken);
         live.close = (code, reason) => connection.close(code, reason);
+        // Handed out before its handshake only when early data has come: most that is not finished never will be.
+        const early = connection.incomingBidirectionalStreams.arrival();
+        await Promise.race([shaken, early.then((arrived) => arrived ? undefined : shaken)]);
         this.#connections.push(connection);
         await shaken;
         counted = false;
@@ -239,7 +243,11 @@ class QuicListener implements Listener {
         reject(new DOMException(`no handshake within ${timeout} ms`, "TimeoutError"));
         conn.close({ closeCode: H3.NO_ERROR, reason: "handshake timeout" });
       }, timeout);
-      conn.handshake.then(resolve, reject).finally(() => clearTimeout(timer));
+      const settled = (): void => clearTimeout(timer);
+      conn.closed.then(({ reason: why }) => reject(new Error(`closed within the handshake: ${why}`)), reject)
+        .finally(settled);
+      // Deno resolves this too when the peer gives up; that the connection has ended shows a turn later.
+      conn.handshake.then(() => setImmediate(resolve), reject).finally(settled);
     });
   }
 

@@ -52,20 +52,48 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
 }
 
 /**
- * The items of a stream, each passed through `wrap`; ends quietly when the stream fails, because the failure of a
+ * The items of a stream, each passed through `wrap`. Ends quietly when the stream fails, because the failure of a
  * connection is told by `closed`. Leaving a loop early leaves the rest for a later one.
  */
-export function quietly<T, U>(open: () => ReadableStream<T>, wrap: (item: T) => U): AsyncIterable<U> {
-  let reader: ReadableStreamDefaultReader<T> | undefined;
-  const next = async (): Promise<IteratorResult<U, undefined>> => {
+export class Quietly<T, U> implements AsyncIterable<U> {
+  readonly #open: () => ReadableStream<T>;
+  readonly #wrap: (item: T) => U;
+  #reader: ReadableStreamDefaultReader<T> | undefined;
+  #pending: Promise<ReadableStreamReadResult<T>> | undefined;
+
+  /** @param open Called at first use. */
+  constructor(open: () => ReadableStream<T>, wrap: (item: T) => U) {
+    this.#open = open;
+    this.#wrap = wrap;
+  }
+
+  /** Resolves when there is an item to take, or at the end; takes nothing. */
+  async arrival(): Promise<boolean> {
     try {
-      reader ??= open().getReader();
-      const { done, value } = await reader.read();
-      if (!done) return { done: false, value: wrap(value) };
+      return !(await (this.#pending ??= this.#read())).done;
+    } catch {
+      return false;
+    }
+  }
+
+  #read(): Promise<ReadableStreamReadResult<T>> {
+    this.#reader ??= this.#open().getReader();
+    return this.#reader.read();
+  }
+
+  async #next(): Promise<IteratorResult<U, undefined>> {
+    try {
+      const pending = this.#pending ?? this.#read();
+      this.#pending = undefined;
+      const { done, value } = await pending;
+      if (!done) return { done: false, value: this.#wrap(value) };
     } catch {
       // The connection has ended.
     }
     return { done: true, value: undefined };
-  };
-  return { [Symbol.asyncIterator]: () => ({ next }) };
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<U, undefined> {
+    return { next: () => this.#next() };
+  }
 }

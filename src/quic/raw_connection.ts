@@ -5,7 +5,7 @@
  */
 
 import { BaseConnection, endedBy } from "./connection.ts";
-import { quietly } from "./queue.ts";
+import { Quietly } from "./queue.ts";
 import { ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } from "./types.ts";
@@ -13,7 +13,7 @@ import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } f
 /** Raw QUIC. */
 export class RawConnection extends BaseConnection {
   readonly kind = "quic";
-  readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  readonly incomingBidirectionalStreams: Quietly<Deno.QuicBidirectionalStream, BidirectionalStream>;
   readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   readonly datagrams: AsyncIterable<Uint8Array>;
   readonly #conn: Deno.QuicConn;
@@ -23,11 +23,11 @@ export class RawConnection extends BaseConnection {
   constructor(conn: Deno.QuicConn, ready?: Promise<unknown>) {
     super(ready === undefined ? {} : { ready });
     this.#conn = conn;
-    this.incomingBidirectionalStreams = quietly(
+    this.incomingBidirectionalStreams = new Quietly(
       () => conn.incomingBidirectionalStreams,
       ({ readable, writable }) => this.acceptedBidirectional(writable, new ReceiveHalf(readable)),
     );
-    this.incomingUnidirectionalStreams = quietly(
+    this.incomingUnidirectionalStreams = new Quietly(
       () => conn.incomingUnidirectionalStreams,
       (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
     );

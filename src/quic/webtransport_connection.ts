@@ -6,7 +6,7 @@
  */
 
 import { BaseConnection, endedBy } from "./connection.ts";
-import { AsyncQueue, quietly } from "./queue.ts";
+import { AsyncQueue, Quietly } from "./queue.ts";
 import { type ByteSource, ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import {
@@ -37,11 +37,11 @@ export class WebTransportConnection extends BaseConnection {
     super({ url: options.url });
     this.#transport = transport;
     this.#path = options.path ?? (() => undefined);
-    this.incomingBidirectionalStreams = quietly(
+    this.incomingBidirectionalStreams = new Quietly(
       () => transport.incomingBidirectionalStreams as ReadableStream<WebTransportBidirectionalStream>,
       ({ readable, writable }) => this.acceptedBidirectional(writable as ByteSink, new ReceiveHalf(readable)),
     );
-    this.incomingUnidirectionalStreams = quietly(
+    this.incomingUnidirectionalStreams = new Quietly(
       () => transport.incomingUnidirectionalStreams as ReadableStream<ByteSource>,
       (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
     );
