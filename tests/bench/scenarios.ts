@@ -6,6 +6,7 @@
 
 import * as bare from "./bare/measure.ts";
 import type { Scenario } from "./scenario.ts";
+import * as skein from "./skein/measure.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
 const IDLE_COUNTS = [1_000, 5_000, 10_000];
@@ -14,19 +15,23 @@ const WATCH = 10;
 
 /** All scenarios, in the order they run. */
 export const SCENARIOS: readonly Scenario[] = [
-  ...KINDS.map((kind): Scenario => ({
-    name: `round trip ${kind}`,
-    unit: "us",
-    better: "lower",
-    target: { ratio: 1.5 },
-    bare: () => bare.roundTrip(kind),
-  })),
+  ...KINDS.flatMap((kind) =>
+    (["ping", "publish"] as const).map((what): Scenario => ({
+      name: `round trip ${what} ${kind}`,
+      unit: "us",
+      better: "lower",
+      target: { ratio: 1.5 },
+      bare: () => bare.roundTrip(kind),
+      skein: () => skein.roundTrip(kind, what),
+    }))
+  ),
   ...KINDS.map((kind): Scenario => ({
     name: `publish pipelined 1 KB ${kind}`,
     unit: "/s",
     better: "higher",
     target: { value: 50_000 },
     bare: () => bare.pipelined(kind),
+    skein: () => skein.pipelined(kind),
   })),
   ...KINDS.map((kind): Scenario => ({
     name: `publish pipelined 64 KB ${kind}`,
@@ -34,6 +39,7 @@ export const SCENARIOS: readonly Scenario[] = [
     better: "higher",
     target: { ratio: 0.6 },
     bare: () => bare.throughput(kind),
+    skein: () => skein.throughput(kind),
   })),
   ...KINDS.flatMap((kind) =>
     [100, 1_000].map((subscribers): Scenario => ({
@@ -42,6 +48,7 @@ export const SCENARIOS: readonly Scenario[] = [
       better: "higher",
       target: { ratio: 0.7 },
       bare: () => bare.fanOut(kind, subscribers),
+      skein: () => skein.fanOut(kind, subscribers),
     }))
   ),
   ...KINDS.flatMap((kind) =>
@@ -51,6 +58,7 @@ export const SCENARIOS: readonly Scenario[] = [
       better: "lower",
       target: { value: kind === "websocket" ? 40 : 90 },
       bare: async () => (await bare.idle(kind, count)).memory,
+      skein: async () => (await skein.idle(kind, count)).memory,
     }))
   ),
   ...KINDS.map((kind): Scenario => ({
@@ -59,6 +67,7 @@ export const SCENARIOS: readonly Scenario[] = [
     better: "lower",
     target: { value: 3 },
     bare: async () => (await bare.idle(kind, 10_000, WATCH)).processor,
+    skein: async () => (await skein.idle(kind, 10_000, WATCH)).processor,
   })),
   {
     name: "start to first message",
@@ -66,5 +75,6 @@ export const SCENARIOS: readonly Scenario[] = [
     better: "lower",
     target: { value: 300 },
     bare: bare.start,
+    skein: skein.start,
   },
 ];

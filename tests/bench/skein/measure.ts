@@ -1,0 +1,228 @@
+/**
+ * What a client measures at the service; each function does what its namesake does at the bare server.
+ *
+ * @module
+ */
+
+import type { ConfigInput } from "../../../src/service/config/mod.ts";
+import { type IdleCost, many } from "../bare/measure.ts";
+import { type Child, clock, startChild } from "../child.ts";
+import { type Measure, measureTrips } from "../scenario.ts";
+import { dial, type Dialled, exchange, framed, type Kind, tokenOf } from "./dial.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const CHANNEL = "chat:bench";
+
+/** Starts the service with `over` laid over the bench's configuration. */
+export function startSkein(over: ConfigInput = {}): Promise<Child> {
+  return startChild(["-A", "tests/bench/skein/server.ts", JSON.stringify(over)]);
+}
+
+/** `ping` to `pong`, or a publish to its acknowledgement, one at a time; microseconds. */
+export async function roundTrip(kind: Kind, what: "ping" | "publish", over?: ConfigInput): Promise<Measure> {
+  await using server = await startSkein(over);
+  const client = await dial(server, kind, "ann");
+  const text = "a".repeat(128);
+  return await measureTrips(() =>
+    exchange(
+      client,
+      what === "ping" ? framed("ping", {}) : framed("chat_message", { channel: CHANNEL, text }),
+    )
+  );
+}
+
+/** Messages of `bytes` sent without waiting, each acknowledged; how many a second on one connection. */
+export async function pipelined(
+  kind: Kind,
+  bytes = 1024,
+  messages = 60_000,
+  over?: ConfigInput,
+): Promise<Measure> {
+  await using server = await startSkein(over);
+  const client = await dial(server, kind, "ann");
+  const run = (batches: readonly Bytes[], count: number) => publishAll(client, batches, count);
+  const text = "a".repeat(Math.max(1, bytes - 180));
+  const perBatch = Math.max(1, Math.floor(16384 / bytes));
+  const prepare = (count: number) =>
+    batchesOf(count, perBatch, () => framed("chat_message", { channel: CHANNEL, text }));
+  await run(prepare(Math.floor(messages / 10)), Math.floor(messages / 10));
+  // Made beforehand: what is measured is the server.
+  const batches = prepare(messages);
+  const start = performance.now();
+  await run(batches, messages);
+  return { value: messages / (performance.now() - start) * 1000 };
+}
+
+/** 64 KB messages, megabytes a second until each is acknowledged. */
+export async function throughput(kind: Kind, messages = 1_600): Promise<Measure> {
+  const { value } = await pipelined(kind, 65536, messages);
+  return { value: value * 65536 / 1e6 };
+}
+
+async function publishAll(client: Dialled, batches: readonly Bytes[], count: number): Promise<void> {
+  let left = count;
+  const all = new Promise<void>((resolve) => {
+    client.onFrame = () => {
+      if (--left === 0) resolve();
+    };
+  });
+  for (const batch of batches) await client.send(batch);
+  await all;
+}
+
+function batchesOf(count: number, perBatch: number, make: () => Bytes): Bytes[] {
+  const batches: Bytes[] = [];
+  for (let done = 0; done < count;) {
+    const parts = Array.from({ length: Math.min(perBatch, count - done) }, make);
+    done += parts.length;
+    const batch = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      batch.set(part, at);
+      at += part.length;
+    }
+    batches.push(batch);
+  }
+  return batches;
+}
+
+/** 128-byte messages of one publisher to all subscribers of a channel: deliveries a second. */
+export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_000): Promise<Measure> {
+  await using server = await startSkein();
+  const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
+  let left = 0, ended = 0;
+  let finish = () => {};
+  const clients = await many(subscribers, () => dial(server, kind, "ann", endpoint));
+  for (const client of clients) {
+    await exchange(client, framed("subscribe", { channel: CHANNEL }));
+    client.onFrame = () => {
+      if (--left === 0) {
+        ended = clock();
+        finish();
+      }
+    };
+  }
+  const publisher = await dial(server, kind, "bob", endpoint);
+  const run = async (count: number): Promise<number> => {
+    left = count * subscribers;
+    const all = new Promise<void>((resolve) => finish = resolve);
+    const batches = batchesOf(
+      count,
+      16,
+      () => framed("chat_message", { channel: CHANNEL, text: "a".repeat(128) }),
+    );
+    const started = clock();
+    let unacknowledged = 0;
+    let wake = () => {};
+    publisher.onFrame = () => {
+      if (--unacknowledged < 64) wake();
+    };
+    for (const batch of batches) {
+      unacknowledged += 16;
+      await publisher.send(batch);
+      // A publisher that heeds acknowledgements; without it the slow-consumer policy would be what is measured.
+      if (unacknowledged >= 64) await new Promise<void>((resolve) => wake = resolve);
+    }
+    await all;
+    return count * subscribers / (ended - started) * 1000;
+  };
+  const messages = Math.ceil(deliveries / subscribers / 16) * 16;
+  await run(Math.max(16, Math.ceil(messages / 160) * 16));
+  return { value: await run(messages) };
+}
+
+/** Memory and processor time of `count` authenticated sessions that only keep their heartbeat. */
+export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise<IdleCost> {
+  await using server = await startSkein();
+  const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
+  let users = 0;
+  const clients: Dialled[] = [];
+  // What a client does anyway: a ping where it has said nothing for the heartbeat's interval.
+  let turn = 0;
+  const ping = framed("ping", {});
+  const heartbeat = setInterval(() => {
+    const share = Math.ceil(clients.length / 65);
+    for (let i = 0; i < share && clients.length > 0; i++) void clients[turn++ % clients.length]!.send(ping);
+  }, 100);
+  const connect = async (): Promise<Dialled> => {
+    const client = await dial(server, kind, `user-${users++}`, endpoint);
+    clients.push(client);
+    return client;
+  };
+  try {
+    await many(20, connect);
+    const before = await server.memory();
+    await many(count, connect);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const memory = { value: (await server.memory() - before) / count / 1024 };
+    const used = await server.processorTime();
+    const from = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1_000));
+    const share = (await server.processorTime() - used) / (performance.now() - from) * 100_000;
+    return { memory, processor: { value: watchSeconds === 0 ? NaN : share } };
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
+
+/** From starting `main.ts serve` to the first message acknowledged over WebSocket, milliseconds. */
+export async function start(): Promise<Measure> {
+  const directory = await Deno.makeTempDir({ prefix: "skein-bench-" });
+  try {
+    const { SECRET } = await import("./dial.ts");
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    const config = `${directory}/skein.jsonc`;
+    await Deno.writeTextFile(
+      config,
+      JSON.stringify({
+        http: { hostname: "127.0.0.1", port },
+        quic: { hostname: "127.0.0.1", port: 0 },
+        auth: { keys: [{ alg: "HS256", secret: SECRET }] },
+        engine: { kind: "memory" },
+        certificates: { directory },
+      }),
+    );
+    const command = (args: string[]) =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--quiet", "-A", "main.ts", ...args],
+        stdout: "null",
+        stderr: "null",
+      });
+    // A certificate as a second start finds it.
+    await command(["gen-cert", "--directory", directory]).output();
+    const token = await tokenOf("ann");
+    const begun = performance.now();
+    const process = command(["serve", "--config", config]).spawn();
+    try {
+      for (;;) {
+        const answer = await firstAnswer(port, token).catch(() => undefined);
+        if (answer !== undefined) return { value: performance.now() - begun };
+        if (performance.now() - begun > 20_000) throw new Error("not served within 20 s");
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    } finally {
+      process.kill("SIGKILL");
+      await process.status;
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function firstAnswer(port: number, token: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/connection/websocket`);
+    const say = (type: string, payload: Record<string, unknown>) =>
+      socket.send(JSON.stringify({ type, id: type, timestamp: Date.now(), payload }));
+    socket.onopen = () => say("auth_request", { token });
+    socket.onerror = reject;
+    socket.onclose = reject;
+    socket.onmessage = ({ data }) => {
+      if (data.includes('"auth_response"')) say("chat_message", { channel: CHANNEL, text: "hello" });
+      else if (data.includes('"message_ack"')) resolve(data);
+    };
+  });
+}
