@@ -1,0 +1,225 @@
+/**
+ * One channel as applications use it.
+ *
+ * @module
+ */
+
+import type { HistoryResponse, PresentUser } from "../protocol/mod.ts";
+import { type Clock } from "./clock.ts";
+import { call, Emitter, Feed, type Listener } from "./emitter.ts";
+import { SkeinError } from "./errors.ts";
+import type { Receipt } from "./outbox/outbox.ts";
+import type { Position } from "./session/inbox.ts";
+import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
+import type { TransportManager } from "./transport_manager.ts";
+
+/** What is said: a text, or `{text}`, or `{data}` with any JSON value. */
+export type Saying = string | { readonly text: string } | { readonly data: unknown };
+
+/** Events of a channel. */
+export interface ChannelEvents {
+  /** A message, once and in order. */
+  message: Delivered;
+  /** Somebody types, or stopped. */
+  typing: { from: string; typing: boolean };
+  /** The first session of a user came. */
+  online: { userId: string; info?: Record<string, unknown> };
+  /** The last session of a user left. */
+  offline: { userId: string };
+  /** Messages were lost to this client. */
+  discontinuity: Discontinuity;
+  /** The server took the session off the channel. */
+  left: SkeinError;
+}
+
+/** Which part of a channel's history is asked for. */
+export interface HistoryQuery {
+  /** Only after this offset; before it when `reverse`. @default the beginning, or the end when `reverse` */
+  readonly since?: number;
+  /** 1 to 1000. @default 100 */
+  readonly limit?: number;
+  /** Newest first. @default false */
+  readonly reverse?: boolean;
+}
+
+/** Milliseconds between `typing_start` of one who goes on typing. */
+const TYPING_AGAIN = 3000;
+/** Milliseconds after which somebody who is not heard of has stopped typing: the notice may have been lost. */
+const TYPING_ENDS = 6000;
+/** Messages an async iterable keeps for its reader. */
+const MAX_UNREAD = 10_000;
+
+/** A channel. Made by `SkeinClient.channel`; one for each name. */
+export class Channel implements AsyncIterable<Delivered> {
+  readonly name: string;
+  readonly #manager: TransportManager;
+  readonly #clock: Clock;
+  readonly #changed: () => void;
+  readonly #events = new Emitter<ChannelEvents>();
+  readonly #feeds = new Set<Feed<Delivered>>();
+  readonly #typing = new Map<string, () => void>();
+  #typingAt = -Infinity;
+
+  constructor(name: string, manager: TransportManager, clock: Clock, changed: () => void) {
+    this.name = name;
+    this.#manager = manager;
+    this.#clock = clock;
+    this.#changed = changed;
+  }
+
+  /**
+   * Joins the channel and stays on it, whatever happens to connections; `listener` is called with each message, once
+   * and in order. Resolves, when the server has confirmed it, with what leaves the channel again. `since`: what comes
+   * after that place is wanted too. Rejects with the server's error.
+   */
+  async subscribe(listener?: Listener<Delivered>, since?: Position): Promise<() => Promise<void>> {
+    const off = listener === undefined ? undefined : this.#events.on("message", listener);
+    try {
+      await this.#manager.subscriptions.subscribe(this.name, since);
+    } catch (error) {
+      off?.();
+      throw error;
+    } finally {
+      this.#changed();
+    }
+    return async () => {
+      off?.();
+      if (!this.#events.has("message") && this.#feeds.size === 0) await this.unsubscribe();
+    };
+  }
+
+  /** Leaves the channel; async iterables over it end. */
+  async unsubscribe(): Promise<void> {
+    for (const feed of [...this.#feeds]) feed.end();
+    try {
+      await this.#manager.subscriptions.unsubscribe(this.name);
+    } finally {
+      this.#changed();
+    }
+  }
+
+  /**
+   * Publishes; resolves when the server has committed it, with its place in the channel. Waits for a connection as long
+   * as it takes, and is sent again with the same id until it is acknowledged, so it has one effect.
+   */
+  publish(saying: Saying): Promise<Receipt> {
+    return this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying) });
+  }
+
+  /** A part of what the channel keeps. */
+  history(query: HistoryQuery = {}): Promise<HistoryResponse> {
+    return this.#manager.send("history", { channel: this.name, ...query });
+  }
+
+  /** Who is on the channel. */
+  async presence(): Promise<PresentUser[]> {
+    return (await this.#manager.send("presence", { channel: this.name })).users;
+  }
+
+  /**
+   * Tells the others that the user types (call it at each key), or stopped. It is not kept and may be lost; without a
+   * connection nobody is told.
+   */
+  typing(isTyping = true): void {
+    const now = this.#clock.now();
+    if (isTyping && now - this.#typingAt < TYPING_AGAIN) return;
+    if (!isTyping && this.#typingAt === -Infinity) return;
+    this.#typingAt = isTyping ? now : -Infinity;
+    this.#manager.send(isTyping ? "typing_start" : "typing_stop", { channel: this.name }).catch(() => {});
+  }
+
+  /** Who types now. */
+  get typists(): string[] {
+    return [...this.#typing.keys()];
+  }
+
+  /** Where the channel stands: the last message that was delivered. */
+  get position(): Position | undefined {
+    return this.#manager.subscriptions.position(this.name);
+  }
+
+  /** Calls `listener` at each `event`; returns what takes it off again. It does not join the channel. */
+  on<E extends keyof ChannelEvents>(event: E, listener: Listener<ChannelEvents[E]>): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** Takes a listener off. */
+  off<E extends keyof ChannelEvents>(event: E, listener: Listener<ChannelEvents[E]>): void {
+    this.#events.off(event, listener);
+  }
+
+  /**
+   * Joins the channel and gives its messages, once and in order. A reader that falls more than 10,000 messages behind
+   * gets `slow_reader`.
+   */
+  messages(): AsyncIterableIterator<Delivered> {
+    const feed = new Feed<Delivered>(MAX_UNREAD, () => this.#feeds.delete(feed));
+    this.#feeds.add(feed);
+    this.subscribe().catch((error) => feed.fail(error));
+    return feed;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Delivered> {
+    return this.messages();
+  }
+
+  /** A message of this channel came. Called by the client. */
+  deliver(message: Delivered): void {
+    if (this.#typing.has(message.from)) this.#stoppedTyping(message.from);
+    this.#events.emit("message", message);
+    for (const feed of this.#feeds) call((item) => feed.push(item), message);
+  }
+
+  /** Something about this channel came. Called by the client. */
+  push(type: string, payload: { userId?: string; from?: string; info?: Record<string, unknown> }): void {
+    const { userId, from, info } = payload;
+    if (type === "user_online" && userId !== undefined) {
+      this.#events.emit("online", info === undefined ? { userId } : { userId, info });
+    } else if (type === "user_offline" && userId !== undefined) this.#events.emit("offline", { userId });
+    else if (type === "typing_stop" && from !== undefined) this.#stoppedTyping(from);
+    else if (type === "typing_start" && from !== undefined) this.#startedTyping(from);
+  }
+
+  /** Messages of this channel were lost. Called by the client. */
+  gap(gap: Discontinuity): void {
+    this.#events.emit("discontinuity", gap);
+  }
+
+  /** The server took the session off. Called by the client. */
+  ended(error: SkeinError): void {
+    for (const feed of [...this.#feeds]) feed.fail(error);
+    this.#events.emit("left", error);
+  }
+
+  /** The client is closed. Called by the client. */
+  close(): void {
+    for (const feed of [...this.#feeds]) feed.end();
+    for (const cancel of this.#typing.values()) cancel();
+    this.#typing.clear();
+    this.#events.clear();
+  }
+
+  #startedTyping(from: string): void {
+    const before = this.#typing.get(from);
+    before?.();
+    this.#typing.set(from, this.#clock.after(TYPING_ENDS, () => this.#stoppedTyping(from)));
+    if (before === undefined) this.#events.emit("typing", { from, typing: true });
+  }
+
+  #stoppedTyping(from: string): void {
+    const cancel = this.#typing.get(from);
+    if (cancel === undefined) return;
+    cancel();
+    this.#typing.delete(from);
+    this.#events.emit("typing", { from, typing: false });
+  }
+}
+
+/** What goes into a payload. Throws SkeinError `bad_argument` when there is not exactly one of `text` and `data`. */
+export function contentOf(saying: Saying): { text: string } | { data: unknown } {
+  if (typeof saying === "string") return { text: saying };
+  const { text, data } = saying as { text?: unknown; data?: unknown };
+  if (typeof text === "string" && data === undefined) return { text };
+  if (text === undefined && data !== undefined) return { data };
+  throw new SkeinError("bad_argument", "a text, {text}, or {data} with a JSON value");
+}

@@ -1,0 +1,162 @@
+/**
+ * The client as applications use it: channels, direct messages, who is there, and one observable state.
+ *
+ * @module
+ */
+
+import { inboxOf, isChannel, isUserId, type PresentUser } from "../protocol/mod.ts";
+import { Channel, contentOf, type Saying } from "./channel.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Emitter, type Listener } from "./emitter.ts";
+import { SkeinError } from "./errors.ts";
+import type { ClientEvents } from "./events.ts";
+import type { ClientOptions } from "./options.ts";
+import type { Receipt } from "./outbox/outbox.ts";
+import type { Delivered } from "./session/subscriptions.ts";
+import { type ClientStore, clientStore } from "./store.ts";
+import { TransportManager } from "./transport_manager.ts";
+
+/** Events of a `SkeinClient`: those of the session, and messages that are on no channel of the application. */
+export interface SkeinEvents extends ClientEvents {
+  /** A direct message to this user, once and in order. */
+  direct: Delivered;
+  /** A message to everybody, once and in order. */
+  broadcast: Delivered;
+}
+
+/** Options of a `SkeinClient`. */
+export interface SkeinClientOptions extends ClientOptions {
+  /** Connect at once; otherwise with `connect()`. @default true */
+  autoConnect?: boolean;
+}
+
+// Listeners keep their type outside; inside any event's name stands for all of them.
+const OWN: readonly (keyof SkeinEvents)[] = ["direct", "broadcast"];
+
+/** A user's device, connected to a Skein service. */
+export class SkeinClient {
+  /** The session below. */
+  readonly manager: TransportManager;
+  /** The state, to show it. */
+  readonly store: ClientStore;
+  readonly #clock: Clock;
+  readonly #channels = new Map<string, Channel>();
+  readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast">>();
+
+  /** Throws SkeinError `bad_argument` when an option makes no sense. */
+  constructor(options: SkeinClientOptions) {
+    const { autoConnect = true, ...rest } = options;
+    const manager = this.manager = new TransportManager(rest);
+    this.#clock = options.parts?.clock ?? systemClock;
+    const { store, update } = clientStore();
+    this.store = store;
+    manager.on("status", (status) => update({ status, transport: manager.getTransportType() }));
+    manager.on(
+      "connected",
+      ({ transport, userId, sessionId }) => update({ transport, userId, sessionId, lastError: null }),
+    );
+    manager.on("disconnected", () => update({ transport: null }));
+    manager.on("pending", (pending) => update({ pending }));
+    manager.on("error", (lastError) => update({ lastError }));
+    manager.on("metrics", (metrics) => update({ metrics, rtt: metrics.rtt?.p50 ?? null }));
+    manager.on("delivered", (message) => this.#deliver(message));
+    manager.on("discontinuity", (gap) => this.#channels.get(gap.channel)?.gap(gap));
+    manager.on("left", ({ channel, error }) => {
+      this.#channels.get(channel)?.ended(error);
+      this.#channelsChanged(update);
+    });
+    manager.on("message", ({ type, payload }) => {
+      // Kept messages come as `delivered`.
+      if (typeof payload.offset !== "number") {
+        this.#channels.get(String(payload.channel))?.push(type, payload);
+      }
+    });
+    this.#changed = () => this.#channelsChanged(update);
+    // Whoever wants to know listens to `error` or calls `connect()`.
+    if (autoConnect) queueMicrotask(() => void this.connect().catch(() => {}));
+  }
+
+  readonly #changed: () => void;
+
+  /** Connects, and stays connected. Resolves with the first connection; rejects when the server refuses for good. */
+  connect(): Promise<void> {
+    return this.manager.connect();
+  }
+
+  /** Ends the connection. Channels and unsent messages are kept for the next `connect`. */
+  disconnect(): Promise<void> {
+    return this.manager.disconnect();
+  }
+
+  /** Ends everything for good. */
+  async close(): Promise<void> {
+    await this.manager.close();
+    for (const channel of this.#channels.values()) channel.close();
+    this.#own.clear();
+  }
+
+  /** Closes the client at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** A channel by its name, `namespace:name`; the same object each time. Throws SkeinError `bad_argument`. */
+  channel(name: string): Channel {
+    const known = this.#channels.get(name);
+    if (known !== undefined) return known;
+    if (!isChannel(name)) {
+      throw new SkeinError(
+        "bad_argument",
+        "a channel is namespace:name, at most 255 printable ASCII characters",
+      );
+    }
+    const channel = new Channel(name, this.manager, this.#clock, this.#changed);
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  /** Sends to all devices of a user; resolves when the server has committed it. */
+  direct(to: string, saying: Saying): Promise<Receipt> {
+    if (!isUserId(to)) {
+      return Promise.reject(
+        new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters"),
+      );
+    }
+    return this.manager.send("direct_message", { to, ...contentOf(saying) });
+  }
+
+  /** Sends to everybody; needs the right. Resolves when the server has committed it. */
+  broadcast(saying: Saying): Promise<Receipt> {
+    return this.manager.send("broadcast", contentOf(saying));
+  }
+
+  /** Who is connected; needs the right. */
+  async clientList(): Promise<PresentUser[]> {
+    return (await this.manager.send("client_list", {})).users;
+  }
+
+  /** Calls `listener` at each `event`; returns what takes it off again. */
+  on<E extends keyof SkeinEvents>(event: E, listener: Listener<SkeinEvents[E]>): () => void {
+    if (OWN.includes(event)) return this.#own.on(event as "direct", listener as Listener<Delivered>);
+    return this.manager.on(event as "error", listener as Listener<SkeinError>);
+  }
+
+  /** Takes a listener off. */
+  off<E extends keyof SkeinEvents>(event: E, listener: Listener<SkeinEvents[E]>): void {
+    if (OWN.includes(event)) this.#own.off(event as "direct", listener as Listener<Delivered>);
+    else this.manager.off(event as "error", listener as Listener<SkeinError>);
+  }
+
+  #deliver(message: Delivered): void {
+    const { type, channel } = message;
+    if (type === "direct_message" && channel === inboxOf(this.manager.userId ?? "")) {
+      return this.#own.emit("direct", message);
+    }
+    if (type === "broadcast") return this.#own.emit("broadcast", message);
+    this.#channels.get(channel)?.deliver(message);
+  }
+
+  #channelsChanged(update: (change: { channels: readonly string[] }) => void): void {
+    update({ channels: this.manager.subscriptions.channels });
+  }
+}

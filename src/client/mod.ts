@@ -1,0 +1,47 @@
+/**
+ * The Skein SDK: one session over QUIC or WebSocket, whichever works, that never drops a message. Runs in browsers and
+ * in Deno; with a `WebSocket` and no QUIC also in Node.
+ *
+ * ```ts
+ * import { SkeinClient } from "@skein/skein";
+ *
+ * const client = new SkeinClient({ url: "https://chat.example", getToken });
+ * await client.channel("chat:general").subscribe(({ from, text }) => console.log(from, text));
+ * await client.channel("chat:general").publish("hello");
+ * ```
+ *
+ * @module
+ */
+
+export { Channel, type ChannelEvents, type HistoryQuery, type Saying } from "./channel.ts";
+export { SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
+export { type Clock, type Random, systemClock } from "./clock.ts";
+export type { Listener } from "./emitter.ts";
+export type { Environment, EnvironmentEvent } from "./environment.ts";
+export { type ClientErrorName, SkeinError } from "./errors.ts";
+export type { ClientEvents, ClientStatus } from "./events.ts";
+export type { ClientOptions, ClientParts } from "./options.ts";
+export { fileOutbox, type LineFile } from "./outbox/file.ts";
+export { indexedDbOutbox } from "./outbox/indexeddb.ts";
+export type { OutboxOptions, OverflowPolicy, Receipt } from "./outbox/outbox.ts";
+export type { KeptType, OutboxStorage, StoredMessage } from "./outbox/storage.ts";
+export type { BreakerOptions } from "./policy/breaker.ts";
+export type { ClientMetrics } from "./policy/meter.ts";
+export type { PreferenceOptions, PreferenceStorage } from "./policy/preference.ts";
+export type { ProbingOptions } from "./policy/probing.ts";
+export type { QualityOptions } from "./policy/quality.ts";
+export type { Position } from "./session/inbox.ts";
+export type { Delivered, Discontinuity, Subscriptions } from "./session/subscriptions.ts";
+export type { AnswerOf, Question } from "./session/requests.ts";
+export type { GetToken } from "./session/tokens.ts";
+export type { ClientState, ClientStore } from "./store.ts";
+export type {
+  ClientTransport,
+  ClientTransportKind,
+  TransportEnd,
+  TransportFactory,
+  TransportTraffic,
+} from "./transport/contract.ts";
+export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
+export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
+export { type Fleeting, TransportManager } from "./transport_manager.ts";

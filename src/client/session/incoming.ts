@@ -1,0 +1,84 @@
+/**
+ * What a server says of its own accord, read and handed to whom it concerns.
+ *
+ * @module
+ */
+
+import { type Message, parseServerPayload, type Payload, type ServerNotice } from "../../protocol/mod.ts";
+import { SkeinError } from "../errors.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Requests } from "./requests.ts";
+import type { Delivered, Subscriptions } from "./subscriptions.ts";
+
+/** Who takes what. */
+export interface Recipients {
+  readonly publisher: Publisher;
+  readonly requests: Requests;
+  readonly subscriptions: Subscriptions;
+  /** Pushes that are not kept: presence, typing, bots. */
+  pushed(message: Message): void;
+  notice(notice: ServerNotice): void;
+  failed(error: SkeinError): void;
+}
+
+/** Reads a message and hands it on. Throws ProtocolError when its payload cannot be read. */
+export function take(message: Message, to: Recipients): void {
+  const { type, payload } = message;
+  switch (type) {
+    case "chat_message":
+    case "direct_message":
+    case "broadcast":
+      return to.subscriptions.deliver(deliveredOf(message));
+    case "message_ack":
+      return void to.publisher.settle(message);
+    case "pong":
+      return;
+    case "error":
+      if (!to.publisher.settle(message) && !to.requests.settle(message)) {
+        to.failed(SkeinError.from(parseServerPayload("error", payload)));
+      }
+      return;
+    case "server_notice": {
+      const notice = parseServerPayload("server_notice", payload);
+      if (notice.kind === "discontinuity") return to.subscriptions.stopped(notice.channel);
+      return to.notice(notice);
+    }
+    case "unsubscribed":
+      if (!to.requests.settle(message)) {
+        const { channel, reason } = parseServerPayload("unsubscribed", payload);
+        to.subscriptions.ended(channel, reason);
+      }
+      return;
+    case "typing_start":
+    case "typing_stop":
+    case "user_online":
+    case "user_offline":
+    case "bot_command":
+    case "bot_response":
+      return to.pushed({ ...message, payload: { ...parseServerPayload(type, payload) } });
+    default:
+      // A type this version does not know is for whoever does.
+      if (!to.requests.settle(message) && message.re === undefined) to.pushed(message);
+  }
+}
+
+/** A kept message as it is delivered; checked by hand, because it runs for every message. */
+function deliveredOf({ type, id, timestamp, payload }: Message): Delivered {
+  const { channel, from, offset, prev } = payload;
+  if (
+    typeof channel === "string" && typeof from === "string" && isPlace(offset) && isPlace(prev) &&
+    hasContent(payload)
+  ) {
+    return { ...payload, type, id, timestamp, channel, from, offset, prev };
+  }
+  throw new SkeinError("bad_payload", `a ${type} without channel, from, offset, prev or content`);
+}
+
+function isPlace(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function hasContent({ text, data, to }: Payload): boolean {
+  return (text === undefined ? data !== undefined : typeof text === "string") &&
+    (to === undefined || typeof to === "string");
+}

@@ -1,0 +1,225 @@
+/**
+ * One connected transport and the protocol's first words on it: authentication, lanes, the end.
+ *
+ * @module
+ */
+
+import {
+  type AuthRequest,
+  type AuthResponse,
+  classOfType,
+  Encoded,
+  LaneAllocator,
+  LANES,
+  type Message,
+  parseServerPayload,
+  type Payload,
+  shouldReconnect,
+  uuidv7,
+} from "../../protocol/mod.ts";
+import { type Clock, within } from "../clock.ts";
+import { SkeinError } from "../errors.ts";
+import type { Path } from "../policy/race.ts";
+import type { ClientTransport, TransportEnd } from "../transport/contract.ts";
+
+/** How a link ended. */
+export interface LinkEnd extends TransportEnd {
+  /** Whether to connect again. */
+  readonly reconnect: boolean;
+}
+
+/** Messages kept between the answer to authentication and `start`. */
+const MAX_EARLY = 10_000;
+
+/** What a link tells once it is started. */
+export interface LinkHandler {
+  message(link: Link, message: Message, datagram: boolean): void;
+  laneLost(link: Link, lane: number): void;
+  /** Told once. */
+  ended(link: Link, end: LinkEnd): void;
+  failed(link: Link, error: unknown): void;
+}
+
+/** A connection of the session. */
+export class Link {
+  readonly transport: ClientTransport;
+  readonly path: Path;
+  /** When it was connected, in the clock's milliseconds. */
+  readonly since: number;
+  readonly #clock: Clock;
+  readonly #lanes = new LaneAllocator();
+  readonly #lostLanes = new Set<number>();
+  readonly #early: { message: Message; datagram: boolean }[] = [];
+  readonly #pongs = new Map<string, () => void>();
+  #handler: LinkHandler | undefined;
+  #announced: { code: number; reason: string; reconnect: boolean } | undefined;
+  #end: LinkEnd | undefined;
+  #auth: { id: string; settled: PromiseWithResolvers<AuthResponse> } | undefined;
+  #response: AuthResponse | undefined;
+
+  /** Takes over a transport that has just connected. */
+  constructor(transport: ClientTransport, path: Path, clock: Clock) {
+    this.transport = transport;
+    this.path = path;
+    this.#clock = clock;
+    this.since = clock.now();
+    transport.onMessage = (message, _lane, datagram) => this.#receive(message, datagram);
+    transport.onClose = (end) => this.#closed(end);
+    transport.onLaneLost = (lane) => {
+      this.#lostLanes.add(lane);
+      this.#handler?.laneLost(this, lane);
+    };
+    transport.onError = (error) => this.#handler?.failed(this, error);
+  }
+
+  /** What the server answered to authentication. */
+  get response(): AuthResponse {
+    if (this.#response === undefined) throw new Error("the link is not authenticated");
+    return this.#response;
+  }
+
+  /** How it ended; undefined while it lives. */
+  get end(): LinkEnd | undefined {
+    return this.#end;
+  }
+
+  /**
+   * Says who we are. Rejects with SkeinError: the server's error, `closed` with the close code when it ended the
+   * connection, `connection_lost`, or `timeout`. What follows the answer is kept until `start`.
+   */
+  async authenticate(request: AuthRequest, timeout: number): Promise<AuthResponse> {
+    if (this.#end !== undefined) throw errorOf(this.#end);
+    const id = uuidv7();
+    const settled = Promise.withResolvers<AuthResponse>();
+    this.#auth = { id, settled };
+    this.send("auth_request", { ...request }, 0, id);
+    const late = () =>
+      new SkeinError("timeout", `no answer to authentication within ${timeout} ms`, { temporary: true });
+    try {
+      return this.#response = await within(this.#clock, timeout, settled.promise, late);
+    } finally {
+      this.#auth = undefined;
+    }
+  }
+
+  /** Milliseconds of one round trip, measured before or after authentication. Rejects as `authenticate` does. */
+  async ping(timeout: number): Promise<number> {
+    if (this.#end !== undefined) throw errorOf(this.#end);
+    const id = uuidv7();
+    const start = this.#clock.now();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pongs.set(id, resolve);
+    this.send("ping", {}, 0, id);
+    try {
+      const late = () => new SkeinError("timeout", `no pong within ${timeout} ms`, { temporary: true });
+      await within(this.#clock, timeout, promise, late);
+      return this.#clock.now() - start;
+    } finally {
+      this.#pongs.delete(id);
+    }
+  }
+
+  /** Hands on what comes, beginning with what came since the answer. */
+  start(handler: LinkHandler): void {
+    this.#handler = handler;
+    for (const { message, datagram } of this.#early.splice(0)) handler.message(this, message, datagram);
+    if (this.#end !== undefined) handler.ended(this, this.#end);
+  }
+
+  /** The lane of a message: a stream of its own where there are streams, else a class of priority. */
+  laneOf(type: string, channel?: string): number {
+    const cls = classOfType(type, channel);
+    if (!this.transport.laneful) return LANES[cls][0];
+    const lane = this.#lanes.laneOf(cls, channel ?? type);
+    return this.#lostLanes.has(lane) ? 0 : lane;
+  }
+
+  /** A channel is left: its lane may serve another. */
+  releaseLane(type: string, channel: string): void {
+    this.#lanes.release(classOfType(type, channel), channel);
+  }
+
+  /** Sends a message. */
+  send(type: string, payload: Payload, lane: number, id: string = uuidv7()): void {
+    this.sendEncoded(new Encoded({ type, id, timestamp: Date.now(), payload }), lane);
+  }
+
+  /** Sends a message that is made already. */
+  sendEncoded(message: Encoded, lane: number): void {
+    if (this.#end === undefined) this.transport.send(message, lane);
+  }
+
+  /** Ends it. Never rejects. */
+  async close(code = 1000, reason = ""): Promise<void> {
+    await this.transport.close(code, reason);
+  }
+
+  /** Ends a connection that is not used any more: nobody is told. */
+  discard(): Promise<void> {
+    this.#handler = undefined;
+    this.#early.length = 0;
+    return this.close();
+  }
+
+  /** Counts it as dead, without waiting for the transport to notice. */
+  abandon(reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#finish({ code: 0, reason, by: "timeout" });
+    void this.transport.close(3012, "no pong");
+  }
+
+  #receive(message: Message, datagram: boolean): void {
+    if (message.type === "close") {
+      try {
+        this.#announced = parseServerPayload("close", message.payload);
+      } catch {
+        // The transport's own code will say.
+      }
+      return;
+    }
+    const { re } = message;
+    const auth = this.#auth;
+    if (auth !== undefined && re === auth.id) return this.#answered(auth.settled, message);
+    if (message.type === "pong" && re !== undefined && this.#pongs.has(re)) return this.#pongs.get(re)!();
+    if (this.#handler !== undefined) this.#handler.message(this, message, datagram);
+    else if (this.#early.length < MAX_EARLY) this.#early.push({ message, datagram });
+    else void this.close(3501, "too much before the answer was read");
+  }
+
+  #answered({ resolve, reject }: PromiseWithResolvers<AuthResponse>, message: Message): void {
+    try {
+      if (message.type === "error") reject(SkeinError.from(parseServerPayload("error", message.payload)));
+      else resolve(parseServerPayload("auth_response", message.payload));
+    } catch (cause) {
+      reject(new SkeinError("bad_payload", "the server's answer cannot be read", { cause }));
+    }
+  }
+
+  #closed(end: TransportEnd): void {
+    const said = this.#announced;
+    // What the server announced is its word; the transport may have lost the code.
+    const { code, reason } = said !== undefined && end.by !== "local" ? said : end;
+    this.#finish({ code, reason, by: end.by });
+  }
+
+  #finish(end: TransportEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = { ...end, reconnect: this.#announced?.reconnect ?? shouldReconnect(end.code) };
+    this.#auth?.settled.reject(errorOf(this.#end));
+    this.#handler?.ended(this, this.#end);
+  }
+}
+
+/** What a link's end means for whoever waits on it. */
+export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
+  if (code < 3000) {
+    return new SkeinError("connection_lost", reason === "" ? "the connection ended" : reason, {
+      code,
+      temporary: true,
+    });
+  }
+  return new SkeinError("closed", `the server closed the connection: ${code} ${reason}`, {
+    code,
+    temporary: reconnect,
+  });
+}

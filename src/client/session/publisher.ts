@@ -1,0 +1,221 @@
+/**
+ * Sends what is in the outbox, again after each change of connection, and tells what became of it.
+ *
+ * @module
+ */
+
+import {
+  Encoded,
+  type Message,
+  type MessageAck,
+  parseServerPayload,
+  type Payload,
+  uuidv7,
+} from "../../protocol/mod.ts";
+import type { Clock } from "../clock.ts";
+import { SkeinError } from "../errors.ts";
+import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt } from "../outbox/outbox.ts";
+import { type KeptType, type OutboxStorage, StorageWriter } from "../outbox/storage.ts";
+import type { Link } from "./link.ts";
+
+/** Times the server may ask to send one message again before it is given up. */
+const MAX_REFUSALS = 20;
+/** Wait after a first refusal, in milliseconds; doubled with each, up to 30 s. */
+const REFUSED_WAIT = 500;
+
+/** What a publisher tells. */
+export interface PublisherEvents {
+  acknowledged(receipt: Receipt): void;
+  /** A message will never be sent: refused by the server, too large, or dropped for newer ones. */
+  rejected(id: string, error: SkeinError): void;
+  /** The number of messages that wait has changed. */
+  changed(pending: number): void;
+  failed(error: SkeinError): void;
+}
+
+/** The outbox at work. */
+export class Publisher {
+  readonly #clock: Clock;
+  readonly #events: PublisherEvents;
+  readonly #outbox: Outbox;
+  readonly #storage: OutboxStorage | undefined;
+  readonly #writer: StorageWriter | undefined;
+  readonly #loaded: Promise<void>;
+  #isLoaded: boolean;
+  #link: Link | undefined;
+  #resume: (() => void) | undefined;
+
+  constructor(clock: Clock, options: OutboxOptions & { storage?: OutboxStorage }, events: PublisherEvents) {
+    this.#clock = clock;
+    this.#events = events;
+    this.#outbox = new Outbox(options);
+    this.#storage = options.storage;
+    this.#isLoaded = options.storage === undefined;
+    if (options.storage === undefined) {
+      this.#loaded = Promise.resolve();
+    } else {
+      this.#writer = new StorageWriter(
+        options.storage,
+        clock,
+        (cause) => events.failed(new SkeinError("storage", "the outbox could not be written", { cause })),
+      );
+      this.#loaded = this.#load(options.storage);
+    }
+  }
+
+  /** Messages that are not acknowledged. */
+  get pending(): number {
+    return this.#outbox.size;
+  }
+
+  /** Resolves when what an earlier run left behind has been read. */
+  get loaded(): Promise<void> {
+    return this.#loaded;
+  }
+
+  /**
+   * Publishes; resolves when the server has committed it, whatever happens to connections meanwhile. Rejects with the
+   * server's error, `outbox_full`, `dropped`, or `closed`.
+   */
+  publish(type: KeptType, payload: Payload, id: string = uuidv7()): Promise<Receipt> {
+    const message = { id, type, timestamp: Date.now(), payload };
+    try {
+      const { receipt, dropped } = this.#outbox.add(message);
+      for (const gone of dropped) {
+        this.#writer?.remove(gone);
+        this.#events.rejected(gone, new SkeinError("dropped", "given up for a newer message"));
+      }
+      this.#writer?.add(message);
+      this.#events.changed(this.#outbox.size);
+      this.#flush();
+      return receipt;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Another connection carries the session: everything that is not acknowledged is sent on it, in order. */
+  attach(link: Link): void {
+    this.#link = link;
+    this.#again(0);
+  }
+
+  /** No connection: what is published waits. */
+  detach(): void {
+    this.#link = undefined;
+    this.#resume?.();
+    this.#resume = undefined;
+  }
+
+  /** What was sent may be lost in part: all of it is sent again. */
+  resend(): void {
+    if (this.#link !== undefined) this.#again(0);
+  }
+
+  /** Takes an acknowledgement, or the refusal of a message; false when it is about neither. */
+  settle({ re, type, payload }: Message): boolean {
+    const entry = re === undefined ? undefined : this.#outbox.get(re);
+    if (entry === undefined) return type === "message_ack";
+    if (type === "message_ack") {
+      const ack = readAck(payload);
+      this.#outbox.acknowledge(entry.id, ack);
+      this.#gone(entry.id);
+      this.#events.acknowledged({ id: entry.id, ...ack });
+      this.#flush();
+      return true;
+    }
+    if (type !== "error") return false;
+    this.#refused(entry, SkeinError.from(parseServerPayload("error", payload)));
+    return true;
+  }
+
+  /** The client is closed: promises are rejected; what is stored stays stored. Resolves when all is written. */
+  async close(error: SkeinError): Promise<void> {
+    this.detach();
+    this.#outbox.abandon(error);
+    await this.#loaded;
+    await this.#writer?.idle();
+    await this.#storage?.close?.();
+  }
+
+  async #load(storage: OutboxStorage): Promise<void> {
+    try {
+      const stored = await storage.load();
+      this.#outbox.restore(stored);
+      if (stored.length > 0) this.#events.changed(this.#outbox.size);
+    } catch (cause) {
+      this.#events.failed(new SkeinError("storage", "the outbox could not be read", { cause }));
+    }
+    this.#isLoaded = true;
+    this.#flush();
+  }
+
+  #refused(entry: OutboxEntry, error: SkeinError): void {
+    if (!error.temporary || ++entry.refusals > MAX_REFUSALS) {
+      this.#reject(entry.id, error);
+      return this.#flush();
+    }
+    // All of it waits and goes again in order: a later message must not overtake the refused one.
+    const wait = error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1));
+    this.#again(wait);
+  }
+
+  #reject(id: string, error: SkeinError): void {
+    this.#outbox.reject(id, error);
+    this.#gone(id);
+    this.#events.rejected(id, error);
+  }
+
+  #gone(id: string): void {
+    this.#writer?.remove(id);
+    this.#events.changed(this.#outbox.size);
+  }
+
+  #again(wait: number): void {
+    this.#resume?.();
+    this.#resume = undefined;
+    this.#outbox.rewind();
+    if (wait === 0) return this.#flush();
+    this.#resume = this.#clock.after(wait, () => {
+      this.#resume = undefined;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const link = this.#link;
+    // Older messages go first: nothing leaves before those of the earlier run are known.
+    if (link === undefined || this.#resume !== undefined || !this.#isLoaded) return;
+    const { maxMessage } = link.response.limits;
+    for (let entry = this.#outbox.take(); entry !== undefined; entry = this.#outbox.take()) {
+      const { id, type, timestamp, payload } = entry;
+      const message = new Encoded({ type, id, timestamp, payload });
+      if (isLonger(message.text(), maxMessage)) {
+        this.#reject(id, new SkeinError("message_too_large", `larger than ${maxMessage} bytes`));
+        continue;
+      }
+      link.sendEncoded(
+        message,
+        link.laneOf(type, typeof payload.channel === "string" ? payload.channel : undefined),
+      );
+    }
+  }
+}
+
+// By hand, because it runs for every message.
+function readAck(payload: Payload): MessageAck {
+  const { channel, offset, epoch, duplicate } = payload;
+  if (
+    typeof channel === "string" && typeof offset === "number" && typeof epoch === "string" &&
+    typeof duplicate === "boolean"
+  ) {
+    return { channel, offset, epoch, duplicate };
+  }
+  return parseServerPayload("message_ack", payload);
+}
+
+/** Whether `text` takes more than `most` bytes of UTF-8. */
+function isLonger(text: string, most: number): boolean {
+  if (text.length * 3 <= most) return false;
+  return text.length > most || new TextEncoder().encode(text).length > most;
+}

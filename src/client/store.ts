@@ -1,0 +1,47 @@
+/**
+ * The state of a client as one observable value, for user interfaces: `getState`, `subscribe`, nothing else needed.
+ *
+ * @module
+ */
+
+import { createStore, type StoreApi } from "zustand/vanilla";
+import type { ClientStatus } from "./events.ts";
+import type { SkeinError } from "./errors.ts";
+import type { ClientMetrics } from "./policy/meter.ts";
+import type { ClientTransportKind } from "./transport/contract.ts";
+
+/** What a user interface may want to show. Replaced as a whole when anything in it changes. */
+export interface ClientState {
+  readonly status: ClientStatus;
+  /** What carries the session; null while nothing does. */
+  readonly transport: ClientTransportKind | null;
+  readonly userId: string | null;
+  readonly sessionId: string | null;
+  /** Messages that are not acknowledged. */
+  readonly pending: number;
+  /** Milliseconds of round trip at the median; null while it is not known. */
+  readonly rtt: number | null;
+  /** The channels the application is on. */
+  readonly channels: readonly string[];
+  readonly lastError: SkeinError | null;
+  readonly metrics: ClientMetrics | null;
+}
+
+/** A store as React (`useSyncExternalStore`), Preact, Svelte or nothing can read it. */
+export type ClientStore = Pick<StoreApi<ClientState>, "getState" | "getInitialState" | "subscribe">;
+
+/** Makes the store of a client, and what changes it. */
+export function clientStore(): { store: ClientStore; update: (change: Partial<ClientState>) => void } {
+  const store = createStore<ClientState>(() => ({
+    status: "idle",
+    transport: null,
+    userId: null,
+    sessionId: null,
+    pending: 0,
+    rtt: null,
+    channels: [],
+    lastError: null,
+    metrics: null,
+  }));
+  return { store, update: (change) => store.setState(change) };
+}
