@@ -167,9 +167,10 @@ class QuicListener implements Listener {
     let counted = true;
     const shaken = this.#handshake(conn, settings.headerTimeout);
     shaken.catch(() => {});
+    const ended = Promise.withResolvers<void>();
     const live: Live = {
       close: (code, reason) => conn.close({ closeCode: code, reason }),
-      ended: conn.closed.catch(() => {}),
+      ended: ended.promise,
     };
     this.#live.add(live);
     try {
@@ -204,8 +205,9 @@ class QuicListener implements Listener {
       conn.close({ closeCode: H3.INTERNAL_ERROR, reason: "" });
     } finally {
       if (counted) this.#pending--;
-      await live.ended;
+      await conn.closed.catch(() => {});
       this.#live.delete(live);
+      ended.resolve();
     }
   }
 

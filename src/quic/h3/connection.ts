@@ -50,6 +50,7 @@ export class Http3Connection implements SessionCarrier {
   #sessionOver: (() => void) | undefined;
   #awaitingSession: ((session: WebTransportSession | undefined) => void)[] = [];
   #connecting = false;
+  readonly #deadlines = new Set<ReturnType<typeof setTimeout>>();
   #requests = 0;
   #reaper: ReturnType<typeof setTimeout> | undefined;
   #over = false;
@@ -68,7 +69,7 @@ export class Http3Connection implements SessionCarrier {
     void this.#acceptBidirectional();
     let info: CloseInfo;
     try {
-      const { closeCode, reason } = await conn.closed;
+      const { closeCode, reason } = await conn.closed.finally(() => this.#stopTimers());
       // NO_ERROR is HTTP/3's good-bye; other codes are the application's, as Deno's client sends them.
       info = { code: closeCode === H3.NO_ERROR ? 0 : closeCode, reason, by: "remote" };
       // Firefox sends its close capsule and this in one go: what the capsule says comes first.
@@ -76,12 +77,16 @@ export class Http3Connection implements SessionCarrier {
     } catch (error) {
       info = endedBy(error);
     }
-    this.#over = true;
-    clearTimeout(this.#reaper);
     this.#session?.ended(info);
     this.#settleSession(undefined);
     this.#sessionOver?.();
     this.#aborted.abort();
+  }
+
+  #stopTimers(): void {
+    this.#over = true;
+    clearTimeout(this.#reaper);
+    for (const timer of this.#deadlines) clearTimeout(timer);
   }
 
   /** Ends the connection: the session, when there is one, by its capsule. */
@@ -168,9 +173,17 @@ export class Http3Connection implements SessionCarrier {
     }
   }
 
-  #headerDeadline(receive: ReceiveHalf): () => void {
-    const timer = setTimeout(() => receive.cancel(), this.#options.headerTimeout);
-    return () => clearTimeout(timer);
+  /** Calls `late` after the header timeout unless what it returns is called before. */
+  #deadline(late: () => void): () => void {
+    const timer = setTimeout(() => {
+      this.#deadlines.delete(timer);
+      late();
+    }, this.#options.headerTimeout);
+    this.#deadlines.add(timer);
+    return () => {
+      this.#deadlines.delete(timer);
+      clearTimeout(timer);
+    };
   }
 
   #failed(error: unknown): void {
@@ -179,7 +192,7 @@ export class Http3Connection implements SessionCarrier {
 
   async #takeUnidirectional(readable: Deno.QuicReceiveStream): Promise<void> {
     const receive = new ReceiveHalf(readable);
-    const arrived = this.#headerDeadline(receive);
+    const arrived = this.#deadline(() => receive.cancel());
     try {
       const head = new StreamHead(receive);
       const type = await head.varint();
@@ -205,7 +218,7 @@ export class Http3Connection implements SessionCarrier {
 
   async #takeBidirectional({ readable, writable }: Deno.QuicBidirectionalStream): Promise<void> {
     const receive = new ReceiveHalf(readable);
-    const arrived = this.#headerDeadline(receive);
+    const arrived = this.#deadline(() => receive.cancel());
     let taken = false;
     try {
       const head = new StreamHead(receive);
@@ -240,9 +253,9 @@ export class Http3Connection implements SessionCarrier {
       session?.sessionId === id ? session : undefined;
     if (this.#session !== undefined || this.#over) return fits(this.#session);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), this.#options.headerTimeout);
+      const arrived = this.#deadline(() => resolve(undefined));
       this.#awaitingSession.push((session) => {
-        clearTimeout(timer);
+        arrived();
         resolve(fits(session));
       });
     });
