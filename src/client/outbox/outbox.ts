@@ -7,7 +7,7 @@
 
 import type { MessageAck, Payload } from "../../protocol/mod.ts";
 import { SkeinError } from "../errors.ts";
-import type { KeptType, StoredMessage } from "./storage.ts";
+import type { StoredMessage } from "./storage.ts";
 
 /** What happens to a publish for which there is no room. */
 export type OverflowPolicy = "refuse" | "drop-oldest";
