@@ -183,6 +183,15 @@ async function checks(): Promise<Check[]> {
       return others.map((version) => `deno ${version} is named somewhere, this is ${running}`);
     }),
   ];
+  if (Deno.env.get("CI") === "true") {
+    // Deno has brought the lock file up to date by now, whether or not that was committed.
+    all.push(rule("lock file", async () => {
+      const options: Deno.CommandOptions = { args: ["diff", "--quiet", "--", "deno.lock"], cwd: ROOT };
+      // Where there is no git nothing can be compared.
+      const code = await new Deno.Command("git", options).output().then((result) => result.code, () => 0);
+      return code === 1 ? ["deno.lock as committed does not hold what deno.json asks for"] : [];
+    }));
+  }
   const protocol = files.get("src/protocol/PROTOCOL.md");
   if (protocol !== undefined) {
     const names = [...CLIENT_TYPES, ...SERVER_TYPES, ...Object.keys(ERRORS), ...Object.keys(CLOSES)];
