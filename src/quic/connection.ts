@@ -24,9 +24,12 @@ import type {
 
 /** The connection has ended; `info` says how. What streams reject with after that. */
 export class ConnectionEnded extends Error {
+  /** Always this. */
   override readonly name = "ConnectionEnded";
+  /** Who ended it, with what code and reason. */
   readonly info: CloseInfo;
 
+  /** Says how the connection ended. */
   constructor(info: CloseInfo) {
     super(`the connection has ended: ${info.by} ${info.code}${info.reason === "" ? "" : ` ${info.reason}`}`);
     this.info = info;
@@ -96,8 +99,7 @@ export abstract class BaseConnection implements Connection {
 
   get remoteAddress(): Address | undefined {
     try {
-      const path = this.path();
-      return path === undefined ? this.#address : { hostname: path.hostname, port: path.port };
+      return this.path() ?? this.#address;
     } catch {
       return this.#address;
     }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { plainAddress } from "./address.ts";
 import { WebTransportConnection } from "./webtransport_connection.ts";
 import { varintLength } from "./h3/varint.ts";
 
@@ -36,10 +37,7 @@ export async function takeNativeSession(
     await transport.ready;
     return new WebTransportConnection(transport, {
       url: new URL(transport.url),
-      path: () => {
-        const { hostname, port } = conn.remoteAddr;
-        return { hostname, port };
-      },
+      path: () => plainAddress(conn.remoteAddr),
     });
   } finally {
     clearTimeout(timer);

@@ -5,6 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import { plainAddress } from "./address.ts";
 import { takeNativeSession } from "./deno_webtransport.ts";
 import { H3 } from "./h3/errors.ts";
 import { Http3Connection } from "./h3/connection.ts";
@@ -174,8 +175,7 @@ class QuicListener implements Listener {
     };
     this.#live.add(live);
     try {
-      const { hostname, port } = conn.remoteAddr;
-      remote = { hostname, port };
+      remote = plainAddress(conn.remoteAddr);
       if (settings.admitAddress?.(remote) === false) {
         return conn.close({ closeCode: H3.EXCESSIVE_LOAD, reason: "" });
       }

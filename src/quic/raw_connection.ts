@@ -4,6 +4,7 @@
  * @module
  */
 
+import { plainAddress } from "./address.ts";
 import { BaseConnection, endedBy } from "./connection.ts";
 import { Quietly } from "./queue.ts";
 import { ReceiveHalf } from "./receive_stream.ts";
@@ -58,7 +59,7 @@ export class RawConnection extends BaseConnection {
   }
 
   protected path(): Address {
-    return this.#conn.remoteAddr;
+    return plainAddress(this.#conn.remoteAddr);
   }
 
   protected shut(code: number, reason: string): void {

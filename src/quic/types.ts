@@ -13,7 +13,9 @@ export type ConnectionKind = "quic" | "webtransport";
 
 /** An IP address and UDP port. */
 export interface Address {
+  /** IP address as text; IPv4 addresses are plain also on an IPv6 socket. */
   readonly hostname: string;
+  /** UDP port. */
   readonly port: number;
 }
 
@@ -21,6 +23,7 @@ export interface Address {
 export interface CloseInfo {
   /** Application close code; 0 when none was given. */
   readonly code: number;
+  /** As it was given, "" when none was; transports cut long ones at about 1,000 bytes. */
   readonly reason: string;
   /** Who ended it: `timeout` and `error` mean that nobody said good-bye. */
   readonly by: "local" | "remote" | "timeout" | "error";
@@ -28,7 +31,9 @@ export interface CloseInfo {
 
 /** What a stream has carried, counted here. */
 export interface StreamStats {
+  /** Bytes taken by `write`. */
   readonly bytesSent: number;
+  /** Bytes given by `read`. */
   readonly bytesReceived: number;
   /** Milliseconds since the epoch. */
   readonly openedAt: number;
@@ -36,11 +41,17 @@ export interface StreamStats {
 
 /** What a connection has carried. Every figure is counted or measured by us; none is made up. */
 export interface ConnectionStats {
+  /** Bytes of streams and datagrams sent. */
   readonly bytesSent: number;
+  /** Bytes of streams and datagrams received. */
   readonly bytesReceived: number;
+  /** Datagrams handed to the stack. */
   readonly datagramsSent: number;
+  /** Datagrams given to the reader. */
   readonly datagramsReceived: number;
+  /** Streams opened from this side. */
   readonly streamsOpened: number;
+  /** Streams the peer opened that were taken. */
   readonly streamsAccepted: number;
   /** Streams open now. */
   readonly streamsActive: number;
@@ -69,11 +80,13 @@ export interface SendStream {
   end(): Promise<void>;
   /** Gives up the stream. Never hangs. The peer may see a clean end: Deno has no RESET_STREAM. */
   abort(reason?: unknown): void;
+  /** What was sent so far. */
   stats(): StreamStats;
 }
 
 /** The receiving half of a stream. */
 export interface ReceiveStream {
+  /** QUIC's stream id where the transport tells it. */
   readonly id: bigint | undefined;
   /** The W3C byte stream; made at first use. Use either this or `read`, not both. */
   readonly readable: ReadableStream<Uint8Array>;
@@ -85,12 +98,15 @@ export interface ReceiveStream {
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Asks the peer to stop sending. */
   cancel(reason?: unknown): void;
+  /** What was received so far. */
   stats(): StreamStats;
 }
 
 /** A stream in both directions. */
 export interface BidirectionalStream extends SendStream, ReceiveStream {
+  /** QUIC's stream id where the transport tells it. */
   readonly id: bigint | undefined;
+  /** What went both ways so far. */
   stats(): StreamStats;
 }
 
@@ -104,7 +120,9 @@ export interface OpenStreamOptions {
 
 /** The peer's address changed under a live connection. */
 export interface MigrationEvent {
+  /** Where the peer was. */
   readonly from: Address;
+  /** Where it is now. */
   readonly to: Address;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -112,6 +130,7 @@ export interface MigrationEvent {
 
 /** A connection of many streams and datagrams. */
 export interface Connection {
+  /** What carries it. */
   readonly kind: ConnectionKind;
   /** What the client asked for: URL of the CONNECT request, or `undefined` on raw QUIC. */
   readonly url: URL | undefined;
@@ -126,7 +145,9 @@ export interface Connection {
   readonly ready: Promise<void>;
   /** Whether `ready` has resolved. */
   readonly handshakeComplete: boolean;
+  /** Opens a stream. Rejects with RangeError at the peer's stream limit (unless one waits), else with how the connection ended. */
   openBidirectionalStream(options?: OpenStreamOptions): Promise<BidirectionalStream>;
+  /** Opens a stream to send only. Rejects like `openBidirectionalStream`. */
   openUnidirectionalStream(options?: OpenStreamOptions): Promise<SendStream>;
   /** Streams the peer opens; ends quietly with the connection. One consumer. */
   readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
@@ -138,6 +159,7 @@ export interface Connection {
   sendDatagram(bytes: Uint8Array): Promise<void>;
   /** Datagrams of the peer; ends quietly with the connection. One consumer. */
   readonly datagrams: AsyncIterable<Uint8Array>;
+  /** What was carried so far. */
   stats(): ConnectionStats;
   /**
    * Looks whether the peer's address has changed since the last look, and if so counts it and calls the
@@ -170,6 +192,7 @@ export interface ConnectOptions {
   maxIdleTimeout?: number;
   /** Give up after this many milliseconds. @default 10000 */
   timeout?: number;
+  /** Calls off the dial. */
   signal?: AbortSignal;
 }
 
@@ -177,6 +200,7 @@ export interface ConnectOptions {
 export interface ClientEndpoint {
   /** The local address. */
   readonly address: Address;
+  /** Ends it and every connection on it. */
   close(): void;
 }
 
@@ -185,18 +209,27 @@ export type AdmitResult = { readonly accept: true } | { readonly accept: false; 
 
 /** A WebTransport CONNECT request before it is answered. */
 export interface ConnectRequest {
+  /** `https:` with authority, path and query. */
   readonly url: URL;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The `origin` header; browsers always send it. */
   readonly origin: string | undefined;
+  /** The peer. */
   readonly remoteAddress: Address;
 }
 
 /** Options of `listen`. */
 export interface ListenOptions {
-  /** @default "::" */
+  /**
+   * Local IP address to bind.
+   * @default "::"
+   */
   hostname?: string;
-  /** @default 0, any free port */
+  /**
+   * UDP port to bind.
+   * @default 0, any free port
+   */
   port?: number;
   /** Certificate chain in PEM. */
   cert: string;
@@ -208,15 +241,24 @@ export interface ListenOptions {
   webtransport?: "skein" | "deno";
   /** Accept 0-RTT on raw QUIC. @default true */
   zeroRtt?: boolean;
-  /** @default 100 */
+  /**
+   * Concurrent bidirectional streams a peer may have open.
+   * @default 100
+   */
   maxBidirectionalStreams?: number;
-  /** @default 100 */
+  /**
+   * Concurrent unidirectional streams a peer may have open.
+   * @default 100
+   */
   maxUnidirectionalStreams?: number;
   /** Milliseconds. @default 30000 */
   maxIdleTimeout?: number;
   /** Milliseconds between keep-alive packets from the server. @default none: it is the client's task */
   keepAliveInterval?: number;
-  /** @default "default", which is CUBIC */
+  /**
+   * How sending is paced: "low-latency" is BBR, "throughput" CUBIC.
+   * @default "default", which is CUBIC
+   */
   congestionControl?: "throughput" | "low-latency" | "default";
   /** Milliseconds a peer has for its handshake, and each stream for its header. @default 5000 */
   headerTimeout?: number;
@@ -236,6 +278,7 @@ export interface ListenOptions {
 
 /** A listening QUIC endpoint. */
 export interface Listener {
+  /** Where it is bound. */
   readonly address: Address;
   /** Connections of clients: WebTransport sessions after their CONNECT was accepted, raw QUIC ones at once. Ends with `close`. */
   readonly connections: AsyncIterable<Connection>;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Browser, chromium, type Page } from "playwright-core";
+import puppeteer from "puppeteer-core";
 import { bytes, first, readAll, testCertificate, text, within } from "./adapters.ts";
 import { type Connection, type ConnectRequest, listen, type Listener } from "../../src/quic/mod.ts";
 
@@ -158,3 +159,62 @@ Deno.test(
     assert.equal(refused, "WebTransportError");
   },
 );
+
+Deno.test("Firefox: a stream with its end, a datagram, close codes both ways", loose, async () => {
+  const { cert, key, hash } = await testCertificate();
+  const listener = listen({ hostname: "127.0.0.1", cert, key });
+  const http = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("<!doctype html><title>test</title>", { headers: { "content-type": "text/html" } }),
+  );
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: "/usr/bin/firefox-esr",
+    headless: true,
+  });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${http.addr.port}`);
+    const connections = listener.connections[Symbol.asyncIterator]();
+    const run = (body: string): Promise<unknown> => {
+      const result = page.evaluate(`(async () => {
+        const transport = new WebTransport("https://127.0.0.1:${listener.address.port}/", {
+          serverCertificateHashes: [{ algorithm: "sha-256", value: Uint8Array.from(${
+        JSON.stringify([...hash])
+      }) }],
+        });
+        await transport.ready;
+        ${body}
+      })()`);
+      result.catch(() => {});
+      return result;
+    };
+    const inPage = run(`
+      const stream = await transport.createBidirectionalStream();
+      const writer = stream.writable.getWriter();
+      await writer.write(new TextEncoder().encode("hello"));
+      await writer.close();
+      const echoed = await new Response(stream.readable).text();
+      const reader = transport.datagrams.readable.getReader();
+      await transport.datagrams.writable.getWriter().write(Uint8Array.of(7));
+      const { value } = await reader.read();
+      transport.close({ closeCode: 1234, reason: "from the page" });
+      return [echoed, value[0]];`);
+    const connection: Connection = (await within(connections.next(), 30_000)).value!;
+    const stream = await first(connection.incomingBidirectionalStreams);
+    const got = await within(readAll(stream));
+    await stream.write(got);
+    await stream.end();
+    await connection.sendDatagram(await first(connection.datagrams));
+    assert.deepEqual(await within(inPage), ["hello", 7]);
+    assert.deepEqual(await within(connection.closed), { code: 1234, reason: "from the page", by: "remote" });
+
+    const closed = run("const { closeCode, reason } = await transport.closed; return [closeCode, reason];");
+    (await within(connections.next())).value!.close(3001, "shutdown");
+    assert.deepEqual(await within(closed), [3001, "shutdown"]);
+  } finally {
+    await browser.close();
+    await listener.close();
+    await http.shutdown();
+  }
+});

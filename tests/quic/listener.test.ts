@@ -176,3 +176,11 @@ Deno.test("dialling gives up after its timeout and when its signal aborts", {
   await assert.rejects(connect("http://127.0.0.1"), TypeError);
   await assert.rejects(connect("quic://127.0.0.1"), TypeError);
 });
+
+Deno.test("a listener on all addresses shows IPv4 peers by their plain address", async () => {
+  await using s = await server({ hostname: "::" });
+  await connect(s.raw, s.trust);
+  assert.equal((await s.next()).remoteAddress?.hostname, "127.0.0.1");
+  await connect(s.raw.replace("127.0.0.1", "[::1]"), s.trust);
+  assert.equal((await s.next()).remoteAddress?.hostname, "::1");
+});

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { plainAddress } from "../address.ts";
 import { endedBy } from "../connection.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
 import type { AdmitResult, CloseInfo, ConnectRequest } from "../types.ts";
@@ -324,12 +325,11 @@ export class Http3Connection implements SessionCarrier {
     if (this.#session !== undefined || this.#connecting) {
       throw new MessageError(429, "one session a connection");
     }
-    const { hostname, port } = this.conn.remoteAddr;
     const admitted = this.#options.admit({
       url: head.url,
       headers: head.headers,
       origin: head.headers.get("origin"),
-      remoteAddress: { hostname, port },
+      remoteAddress: plainAddress(this.conn.remoteAddr),
     });
     if (!admitted.accept) {
       reader.cancel();

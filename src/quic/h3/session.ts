@@ -4,6 +4,7 @@
  * @module
  */
 
+import { plainAddress } from "../address.ts";
 import { BaseConnection } from "../connection.ts";
 import { AsyncQueue } from "../queue.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
@@ -109,7 +110,7 @@ export class WebTransportSession extends BaseConnection {
   }
 
   protected path(): Address {
-    return this.#carrier.conn.remoteAddr;
+    return plainAddress(this.#carrier.conn.remoteAddr);
   }
 
   protected shut(code: number, reason: string): void {
