@@ -147,7 +147,9 @@ export class QuicFront {
   #closeIfEmpty(running: Running): void {
     if (!running.retired || running.connections > 0) return;
     this.#retired.delete(running);
-    running.listener.close().catch((error) => this.#deps.observer.log("warn", "quic listener did not end", { error }));
+    running.listener.close().catch((error) =>
+      this.#deps.observer.log("warn", "quic listener did not end", { error })
+    );
   }
 
   #knock(address: Address): boolean {
