@@ -98,7 +98,6 @@ export class TransportManager {
         this.#events.emit("disconnected", { code, reason, willReconnect });
         if (willReconnect) this.#setStatus("reconnecting");
       },
-      redialling: () => this.#setStatus("reconnecting"),
       gaveUp: (error) => void this.#stop("idle", error),
       failed,
       message: (message, isCurrent) => this.#message(message, isCurrent),

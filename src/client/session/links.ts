@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Message } from "../../protocol/mod.ts";
+import { CLOSES, type Message } from "../../protocol/mod.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Connector, ConnectWish, Established } from "./connector.ts";
@@ -26,8 +26,6 @@ export interface LinksHost {
   detached(): void;
   /** The link ended and none takes its place at once. */
   ended(end: LinkEnd, willReconnect: boolean): void;
-  /** Dialling again after all. */
-  redialling(): void;
   /** Nothing is dialled any more. */
   gaveUp(error: SkeinError): void;
   failed(error: SkeinError): void;
@@ -46,6 +44,8 @@ export class Links implements LinkHandler {
   #link: Link | undefined;
   #abort: AbortController | undefined;
   #moving = false;
+  /** Ended while the session was moving away from it. */
+  #left: Link | undefined;
   #cycling: AbortSignal | undefined;
 
   constructor(options: ResolvedOptions, connector: Connector, redial: Redial, host: LinksHost) {
@@ -99,9 +99,11 @@ export class Links implements LinkHandler {
       return false;
     } finally {
       this.#moving = false;
-      // The link before ended meanwhile, and the new one did not come or did not stay.
-      if (this.#link === undefined && !signal.aborted && this.#cycling === undefined) {
-        this.#host.redialling();
+      const left = this.#left?.end;
+      this.#left = undefined;
+      // The link before ended meanwhile, and the new one did not come.
+      if (this.#link === undefined && left !== undefined && !signal.aborted) {
+        this.#host.ended(left, true);
         void this.#cycle(0, signal);
       }
     }
@@ -129,7 +131,10 @@ export class Links implements LinkHandler {
     this.#link = undefined;
     this.#host.detached();
     // A link that takes the session over makes the server end this one: if it arrives, nobody has to know.
-    if (this.#moving) return;
+    if (this.#moving && (end.reconnect || end.code === CLOSES.replaced.code)) {
+      this.#left = link;
+      return;
+    }
     const wait = this.#redial.afterEnd(end, this.#options.clock.now() - link.since);
     this.#host.ended(end, wait !== undefined);
     if (wait === undefined) this.#host.gaveUp(errorOf(end));
@@ -176,7 +181,8 @@ export class Links implements LinkHandler {
 
   #adopt(established: Established): void {
     const { link } = established;
-    const before = this.#link;
+    const before = this.#link ?? this.#left;
+    this.#left = undefined;
     this.#link = link;
     this.#redial.connected();
     this.#host.attached(established, before);

@@ -1,0 +1,515 @@
+/** One client against the real sessions and hub over a network in memory, with a clock that is moved by hand. */
+
+import assert from "node:assert/strict";
+import { SkeinClient } from "../../src/client/mod.ts";
+import type { ClientEvents, ClientOptions, SkeinError } from "../../src/client/mod.ts";
+import { inboxOf } from "../../src/protocol/mod.ts";
+import { KeptOutbox, World } from "./support.ts";
+
+/** A client, what it was delivered and what it told. */
+function make(world: World, user = "ann", over: Partial<ClientOptions> = {}) {
+  const client = new SkeinClient({ ...world.options(user, over), autoConnect: false });
+  const got: string[] = [];
+  const events: string[] = [];
+  const errors: SkeinError[] = [];
+  client.on("delivered", ({ text }) => got.push(text!));
+  client.on("transportchange", ({ from, to }) => events.push(`${from}>${to}`));
+  client.on("disconnected", ({ code }) => events.push(`disconnected ${code}`));
+  client.on("discontinuity", ({ channel }) => events.push(`gap ${channel}`));
+  client.on("migrated", ({ survived }) => events.push(survived ? "survived" : "migration failed"));
+  client.on("error", (error) => errors.push(error));
+  return { client, got, events, errors };
+}
+
+async function connected(world: World, client: SkeinClient): Promise<void> {
+  const connecting = client.connect();
+  connecting.catch(() => {});
+  await world.until(() => client.manager.isConnected());
+  await connecting;
+}
+
+/** Runs a test in a world, and ends every client of it. */
+async function inWorld(
+  test: (
+    world: World,
+    client: (user?: string, over?: Partial<ClientOptions>) => ReturnType<typeof make>,
+  ) => Promise<void>,
+): Promise<void> {
+  const world = new World();
+  const made: SkeinClient[] = [];
+  try {
+    await test(world, (user, over) => {
+      const one = make(world, user, over);
+      made.push(one.client);
+      return one;
+    });
+  } finally {
+    await Promise.all(made.map((client) => client.close()));
+    await world.clock.advance(5000);
+  }
+  assert.equal(world.environment.watchers, 0);
+  assert.equal(world.links.size, 0, "links are left open");
+  assert.equal(world.clock.pending, 0, "timers are left");
+}
+
+Deno.test("QUIC that answers within its head start is taken, and WebSocket is never dialled", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.latency = 100;
+    const { client } = make();
+    await connected(world, client);
+    assert.equal(client.manager.getTransportType(), "webtransport");
+    assert.deepEqual(world.dials.map(({ path }) => path), ["quic"]);
+  }));
+
+Deno.test("with UDP dropped WebSocket is dialled after the head start, and the service hears of the fallback", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "dropped";
+    const { client } = make();
+    await connected(world, client);
+    assert.equal(client.manager.getTransportType(), "websocket");
+    const [quic, websocket] = world.dials;
+    assert.equal(websocket!.at - quic!.at, 500);
+    await world.clock.advance(100);
+    const [report] = world.observer.of("report") as { fallbackFrom?: string; connectTime?: number }[];
+    assert.equal(report!.fallbackFrom, "webtransport");
+    assert.equal(report!.connectTime, 520);
+    assert.equal(client.manager.measure().fallbacks, 1);
+  }));
+
+Deno.test("QUIC that is refused lets WebSocket begin at once", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "refused";
+    const { client } = make();
+    await connected(world, client);
+    assert.equal(world.dials[1]!.at - world.dials[0]!.at, 10);
+  }));
+
+Deno.test("after WebSocket won on a network both are dialled at once there, until the network changes", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "dropped";
+    const { client } = make("ann", { probing: false });
+    await connected(world, client);
+    await client.disconnect();
+    await connected(world, client);
+    assert.deepEqual(world.dials.slice(2).map(({ at }) => at - world.dials[2]!.at), [0, 0]);
+    world.environment.name = "cellular";
+    world.environment.tell("network");
+    await client.disconnect();
+    await connected(world, client);
+    assert.deepEqual(world.dials.slice(4).map(({ at }) => at - world.dials[4]!.at), [0, 500]);
+  }));
+
+Deno.test("with QUIC alone an attempt never takes longer than quicTimeout", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "dropped";
+    const { client, errors } = make("ann", { enableWebSocket: false, maxReconnectAttempts: 0 });
+    const began = world.clock.now();
+    const connecting = assert.rejects(client.connect(), { error: "timeout" });
+    await world.until(() => client.manager.status === "idle");
+    assert.equal(world.clock.now() - began <= 5020, true);
+    await connecting;
+    assert.equal(errors.length, 1);
+  }));
+
+Deno.test("only one transport authenticates; the loser is closed and the service holds one connection", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.latency = world.paths.websocket.latency = 250;
+    const { client } = make("ann", { headStart: 0 });
+    await connected(world, client);
+    await world.clock.advance(2000);
+    assert.equal(world.dials.length, 2);
+    assert.equal(world.sessions.connections.size, 1);
+    assert.equal(world.observer.of("authenticated").length, 1);
+  }));
+
+Deno.test("a transport that connects and never answers gives way to the next", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", { authTimeout: 2000 });
+    const connecting = client.connect();
+    await world.clock.advance(12);
+    world.paths.quic.silent = true;
+    await world.until(() => client.manager.isConnected());
+    await connecting;
+    assert.equal(client.manager.getTransportType(), "websocket");
+    world.cut("quic");
+  }));
+
+Deno.test("QUIC that works again takes the session up without a gap, and presence does not flicker", () =>
+  inWorld(async (world, make) => {
+    const bob = make("bob");
+    await connected(world, bob.client);
+    const presence: string[] = [];
+    bob.client.channel("chat:x").on("online", ({ userId }) => presence.push(`+${userId}`));
+    bob.client.channel("chat:x").on("offline", ({ userId }) => presence.push(`-${userId}`));
+    const joining = bob.client.channel("chat:x").subscribe();
+    await world.clock.advance(50);
+    await joining;
+    world.paths.quic.dial = "refused";
+    const ann = make("ann");
+    const subscribed = ann.client.channel("chat:x").subscribe();
+    await connected(world, ann.client);
+    await world.clock.advance(100);
+    await subscribed;
+    assert.equal(ann.client.manager.getTransportType(), "websocket");
+    world.paths.quic.dial = "open";
+    const sent: string[] = [];
+    let number = 0;
+    await world.until(() => {
+      const text = `m${number++}`;
+      sent.push(text);
+      void bob.client.channel("chat:x").publish(text);
+      return ann.client.manager.getTransportType() === "webtransport";
+    });
+    await world.clock.advance(500);
+    assert.deepEqual(ann.got, sent);
+    assert.deepEqual(ann.events, ["websocket>webtransport"]);
+    assert.deepEqual(presence, ["+ann"]);
+    assert.equal(world.sessions.connections.size, 2);
+  }));
+
+Deno.test("QUIC that loses too much leads down to WebSocket, and up again when it heals", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    const chat = client.channel("chat:x");
+    void chat.subscribe();
+    world.paths.quic.dropDatagrams = true;
+    await world.until(
+      () => {
+        void chat.publish("x").catch(() => {});
+        return client.manager.getTransportType() === "websocket";
+      },
+      60_000,
+      200,
+    );
+    world.paths.quic.dropDatagrams = false;
+    await world.until(() => client.manager.getTransportType() === "webtransport", 120_000, 500);
+    assert.deepEqual(events, ["webtransport>websocket", "websocket>webtransport"]);
+  }));
+
+Deno.test("QUIC that comes through too slowly is not moved up to", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "refused";
+    const { client, events } = make();
+    await connected(world, client);
+    Object.assign(world.paths.quic, { dial: "open", latency: 900 });
+    await world.clock.advance(60_000);
+    assert.ok(world.dials.filter(({ path }) => path === "quic").length > 2, "it was probed");
+    assert.equal(client.manager.getTransportType(), "websocket");
+    assert.deepEqual(events, []);
+  }));
+
+Deno.test("a path that goes silent is noticed within 10 s and the session goes on, on another one", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    await world.clock.advance(31_000);
+    const { sessionId } = client.manager;
+    Object.assign(world.paths.quic, { silent: true, dial: "dropped" });
+    const began = world.clock.now();
+    await world.until(() => events.length > 0, 11_000, 50);
+    assert.ok(world.clock.now() - began <= 10_050);
+    await world.until(() => client.manager.isConnected(), 11_000);
+    assert.equal(client.manager.getTransportType(), "websocket");
+    assert.equal(client.manager.sessionId, sessionId);
+    Object.assign(world.paths.quic, { silent: false });
+  }));
+
+Deno.test("coming back to the page, or another network, makes a dead path noticed in less than 3 s", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    await world.clock.advance(1000);
+    Object.assign(world.paths.quic, { silent: true, dial: "dropped" });
+    world.environment.tell("network");
+    await world.until(() => events.includes("migration failed"), 3000, 50);
+    await world.until(() => client.manager.isConnected(), 11_000);
+    await world.clock.advance(100);
+    const reports = world.observer.of("report") as { migrationFailed?: boolean }[];
+    assert.ok(reports.some(({ migrationFailed }) => migrationFailed));
+    Object.assign(world.paths.quic, { silent: false });
+  }));
+
+Deno.test("a connection that survives a change of network is told of", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    world.environment.tell("network");
+    await world.clock.advance(200);
+    assert.deepEqual(events, ["survived"]);
+  }));
+
+Deno.test("a device that slept a minute comes back without losing or repeating a message", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    await connected(world, ann.client);
+    await connected(world, bob.client);
+    const joined = ann.client.channel("chat:x").subscribe();
+    await world.clock.advance(100);
+    await joined;
+    void bob.client.channel("chat:x").publish("before");
+    await world.clock.advance(100);
+    // Nothing runs for a minute, and the service has given the connections up meanwhile.
+    world.clock.sleep(60_000);
+    world.cut();
+    void bob.client.channel("chat:x").publish("after");
+    await world.until(() => ann.got.length === 2);
+    assert.deepEqual(ann.got, ["before", "after"]);
+  }));
+
+Deno.test("messages published without a connection are sent in order once there is one", () =>
+  inWorld(async (world, make) => {
+    Object.assign(world.paths.quic, { dial: "refused" });
+    Object.assign(world.paths.websocket, { dial: "refused" });
+    const { client, got } = make();
+    void client.channel("chat:x").subscribe();
+    void client.connect();
+    const receipts = ["a", "b", "c"].map((text) => client.channel("chat:x").publish(text));
+    await world.clock.advance(3000);
+    assert.equal(client.store.getState().pending, 3);
+    Object.assign(world.paths.websocket, { dial: "open" });
+    await world.until(() => got.length === 3);
+    assert.deepEqual((await Promise.all(receipts)).map(({ offset }) => offset), [1, 2, 3]);
+    assert.deepEqual(got, ["a", "b", "c"]);
+    assert.equal(client.store.getState().pending, 0);
+  }));
+
+Deno.test("a reload loses nothing of a kept outbox, and nothing has two effects", () =>
+  inWorld(async (world, make) => {
+    const storage = new KeptOutbox();
+    const first = make("ann", { outbox: { storage } });
+    await connected(world, first.client);
+    void first.client.channel("chat:x").publish("acknowledged late");
+    // The service has it, the answer is under way.
+    await world.clock.advance(6);
+    world.cut();
+    void first.client.channel("chat:x").publish("not sent").catch(() => {});
+    await first.client.close();
+    assert.equal(storage.messages.size, 2);
+    const second = make("ann", { outbox: { storage } });
+    const acknowledged: boolean[] = [];
+    second.client.on("acknowledged", ({ duplicate }) => acknowledged.push(duplicate));
+    await connected(world, second.client);
+    await world.until(() => storage.messages.size === 0);
+    assert.deepEqual(acknowledged, [true, false]);
+    const { records } = world.engine.read("chat:x");
+    assert.deepEqual(records.map(({ payload }) => payload.text), ["acknowledged late", "not sent"]);
+  }));
+
+Deno.test("a full outbox refuses the publish, or drops the oldest when asked to", () =>
+  inWorld(async (_world, make) => {
+    const refusing = make("ann", { outbox: { maxMessages: 2 } }).client.channel("chat:x");
+    const first = refusing.publish("1"), second = refusing.publish("2");
+    first.catch(() => {});
+    second.catch(() => {});
+    await assert.rejects(refusing.publish("3"), { error: "outbox_full", temporary: true });
+    const dropping = make("ann", { outbox: { maxMessages: 2, overflow: "drop-oldest" } });
+    const rejected: string[] = [];
+    dropping.client.on("rejected", ({ error }) => rejected.push(error.error));
+    const oldest = dropping.client.channel("chat:x").publish("1");
+    for (const text of ["2", "3"]) dropping.client.channel("chat:x").publish(text).catch(() => {});
+    await assert.rejects(oldest, { error: "dropped" });
+    assert.deepEqual(rejected, ["dropped"]);
+    assert.equal(dropping.client.manager.pending, 2);
+  }));
+
+Deno.test("a message above the server's limit is refused here, and the connection lives", () =>
+  inWorld(async (world, make) => {
+    world.settings = { ...world.settings, maxMessage: 2000 };
+    const { client, events } = make();
+    await connected(world, client);
+    await assert.rejects(client.channel("chat:x").publish("x".repeat(2000)), { error: "message_too_large" });
+    await assert.rejects(client.channel("chat:x").publish("€".repeat(700)), { error: "message_too_large" });
+    const fine = client.channel("chat:x").publish("€".repeat(500));
+    await world.clock.advance(100);
+    assert.equal((await fine).offset, 1);
+    assert.deepEqual(events, []);
+  }));
+
+Deno.test("a refused message is rejected with the server's error and does not hold up the next", () =>
+  inWorld(async (world, make) => {
+    const { client } = make();
+    await connected(world, client);
+    const refused = client.manager.send("chat_message", { channel: inboxOf("bob"), text: "no" });
+    const fine = client.channel("chat:x").publish("yes");
+    const outcome = assert.rejects(refused, { error: "permission_denied", temporary: false });
+    await world.clock.advance(100);
+    await outcome;
+    assert.equal((await fine).offset, 1);
+  }));
+
+Deno.test("a token that is refused is renewed once; then the client stops and says so", () =>
+  inWorld(async (world, make) => {
+    world.refused.add("ann");
+    const { client } = make();
+    const connecting = assert.rejects(client.connect(), { error: "closed", code: 3500 });
+    await world.until(() => client.manager.status === "idle");
+    await connecting;
+    assert.equal(world.tokens.get("ann"), 2);
+    const dials = world.dials.length;
+    await world.clock.advance(60_000);
+    assert.equal(world.dials.length, dials);
+  }));
+
+Deno.test("a close that says do not come back is obeyed", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    world.sessions.disconnect("ann");
+    await world.clock.advance(60_000);
+    assert.deepEqual(events.slice(0, 1), ["disconnected 3508"]);
+    assert.equal(client.manager.status, "idle");
+    assert.equal(world.dials.length, 1);
+  }));
+
+Deno.test("a token is renewed in band before it ends, once, however often the connection changes", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", {
+      getToken: () => {
+        world.tokens.set("ann", (world.tokens.get("ann") ?? 0) + 1);
+        return "ann 100";
+      },
+    });
+    await connected(world, client);
+    for (let i = 0; i < 3; i++) {
+      world.cut();
+      await world.until(() => client.manager.isConnected());
+    }
+    assert.equal(world.tokens.get("ann"), 1);
+    await world.clock.advance(80_000);
+    assert.equal(world.tokens.get("ann"), 2);
+    assert.equal(world.observer.of("authenticated").filter((result) => result === "refreshed").length, 1);
+  }));
+
+Deno.test("getToken is not called twice at once, and its failure is tried again", () =>
+  inWorld(async (world, make) => {
+    let calls = 0, running = 0, most = 0;
+    const { client, errors } = make("ann", {
+      getToken: async () => {
+        most = Math.max(most, ++running);
+        await Promise.resolve();
+        running--;
+        if (++calls < 3) throw new Error("down");
+        return "ann";
+      },
+    });
+    await connected(world, client);
+    assert.equal(most, 1);
+    assert.equal(calls, 3);
+    assert.deepEqual(errors.map(({ error }) => error), ["no_token", "no_token"]);
+  }));
+
+Deno.test("five failed attempts make a pause of five minutes, which an `online` event ends", () =>
+  inWorld(async (world, make) => {
+    for (const path of Object.values(world.paths)) path.dial = "refused";
+    const { client } = make();
+    void client.connect();
+    await world.clock.advance(120_000);
+    const dials = world.dials.filter(({ path }) => path === "websocket").length;
+    assert.equal(dials, 5);
+    await world.clock.advance(120_000);
+    assert.equal(world.dials.filter(({ path }) => path === "websocket").length, 5);
+    world.paths.websocket.dial = "open";
+    world.environment.tell("online");
+    await world.until(() => client.manager.isConnected(), 1000);
+  }));
+
+Deno.test("a history that does not reach back is told as a discontinuity, and the channel goes on", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    await connected(world, ann.client);
+    await connected(world, bob.client);
+    const joined = ann.client.channel("chat:x").subscribe();
+    await world.clock.advance(50);
+    await joined;
+    void bob.client.channel("chat:x").publish("first");
+    await world.clock.advance(50);
+    for (const path of Object.values(world.paths)) path.dial = "refused";
+    const annLink = [...world.links].find((link) => link.sentOn.some(({ type }) => type === "subscribe"))!;
+    annLink.cut();
+    for (let i = 0; i < 1500; i++) void bob.client.channel("chat:x").publish(`missed ${i}`);
+    await world.clock.advance(3000);
+    for (const path of Object.values(world.paths)) path.dial = "open";
+    await world.until(() => ann.client.manager.isConnected());
+    void bob.client.channel("chat:x").publish("last");
+    await world.clock.advance(200);
+    assert.deepEqual(ann.events, ["disconnected 0", "gap chat:x"]);
+    assert.deepEqual(ann.got, ["first", "last"]);
+  }));
+
+Deno.test("a session with more channels than fit before authentication is on all of them after a reconnect", () =>
+  inWorld(async (world, make) => {
+    const { client, got } = make();
+    await connected(world, client);
+    const names = Array.from({ length: 120 }, (_, i) => `chat:${"x".repeat(60)}${i}`);
+    const joined = Promise.all(names.map((name) => client.channel(name).subscribe()));
+    await world.clock.advance(200);
+    await joined;
+    world.cut();
+    await world.until(() => client.manager.isConnected());
+    await world.clock.advance(300);
+    for (const name of names) void client.channel(name).publish(name);
+    await world.until(() => got.length === names.length, 3000);
+    assert.deepEqual([...got].sort(), [...names].sort());
+  }));
+
+Deno.test("typing is told to others, forgotten when nothing more is heard, and ended by a message", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    await connected(world, ann.client);
+    await connected(world, bob.client);
+    const a = ann.client.channel("chat:x"), b = bob.client.channel("chat:x");
+    const joined = Promise.all([a.subscribe(), b.subscribe()]);
+    await world.clock.advance(100);
+    await joined;
+    const seen: string[] = [];
+    b.on("typing", ({ from, typing }) => seen.push(`${from} ${typing}`));
+    a.typing();
+    a.typing();
+    await world.clock.advance(50);
+    assert.deepEqual(b.typists, ["ann"]);
+    await world.clock.advance(7000);
+    assert.deepEqual(b.typists, []);
+    a.typing();
+    await world.clock.advance(50);
+    void a.publish("done");
+    await world.clock.advance(50);
+    assert.deepEqual(seen, ["ann true", "ann false", "ann true", "ann false"]);
+    // A datagram for each start that was not a repetition.
+    const typed = [...world.links].flatMap(({ sentOn }) => sentOn).filter(({ type }) =>
+      type.startsWith("typing")
+    );
+    assert.equal(typed.length, 0);
+  }));
+
+Deno.test("an async iterable joins the channel, gives its messages in order and ends with the client", () =>
+  inWorld(async (world, make) => {
+    const { client } = make();
+    await connected(world, client);
+    const read: string[] = [];
+    const reading = (async () => {
+      for await (const { text } of client.channel("chat:x")) read.push(text!);
+    })();
+    await world.clock.advance(50);
+    for (const text of ["a", "b"]) void client.channel("chat:x").publish(text);
+    await world.clock.advance(50);
+    await client.close();
+    await reading;
+    assert.deepEqual(read, ["a", "b"]);
+  }));
+
+Deno.test("the store shows what a user interface wants to know", () =>
+  inWorld(async (world, make) => {
+    const { client } = make();
+    const seen: [ClientEvents["status"], string | null][] = [];
+    client.store.subscribe(({ status, transport }) => seen.push([status, transport]));
+    await connected(world, client);
+    const state = client.store.getState();
+    assert.deepEqual([state.status, state.transport, state.userId], ["connected", "webtransport", "ann"]);
+    assert.equal(state.sessionId, client.manager.sessionId);
+    await world.clock.advance(6000);
+    assert.equal(client.store.getState().rtt, 10);
+    await client.disconnect();
+    assert.equal(client.store.getState().transport, null);
+    assert.equal(seen[0]![0], "connecting");
+  }));
