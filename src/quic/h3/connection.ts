@@ -38,6 +38,9 @@ const CLOSE_GRACE = 1_000;
 /** The same for clients without a single header field: Deno's, which never answers and sees the QUIC close only. */
 const CLOSE_GRACE_SILENT = 50;
 
+/** Milliseconds between the end of our CONNECT stream and that of the connection, which would swallow it. */
+const LINGER = 100;
+
 /** One HTTP/3 connection. */
 export class Http3Connection implements SessionCarrier {
   readonly conn: Deno.QuicConn;
@@ -121,7 +124,7 @@ export class Http3Connection implements SessionCarrier {
       };
     });
     writer.data(encodeClose(code, reason)).then(() => writer.end()).catch(() => {});
-    if (await answered) this.#shut(H3.NO_ERROR, "");
+    if (await answered && !this.#over) this.#deadline(() => this.#shut(H3.NO_ERROR, ""), LINGER);
     else this.#shut(code, reason);
   }
 
@@ -174,12 +177,12 @@ export class Http3Connection implements SessionCarrier {
     }
   }
 
-  /** Calls `late` after the header timeout unless what it returns is called before. */
-  #deadline(late: () => void): () => void {
+  /** Calls `late` after `ms`, unless what it returns is called before or the connection ends. */
+  #deadline(late: () => void, ms: number = this.#options.headerTimeout): () => void {
     const timer = setTimeout(() => {
       this.#deadlines.delete(timer);
       late();
-    }, this.#options.headerTimeout);
+    }, ms);
     this.#deadlines.add(timer);
     return () => {
       this.#deadlines.delete(timer);
@@ -354,6 +357,6 @@ export class Http3Connection implements SessionCarrier {
     if (this.#sessionOver !== undefined) return this.#sessionOver();
     session.ended({ ...close, by: "remote" });
     writer.end().catch(() => {});
-    this.#shut(H3.NO_ERROR, "");
+    if (!this.#over) this.#deadline(() => this.#shut(H3.NO_ERROR, ""), LINGER);
   }
 }
