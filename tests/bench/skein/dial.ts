@@ -22,8 +22,8 @@ export type Kind = "quic" | "websocket";
 export interface Dialled {
   /** Sends framed messages; resolves when more may be sent. */
   send(bytes: Bytes): void | Promise<void>;
-  /** Called with every frame that comes, valid only during the call. */
-  onFrame: (frame: Uint8Array) => void;
+  /** Called with every frame or text that comes, valid only during the call. */
+  onFrame: (frame: Uint8Array | string) => void;
 }
 
 /** A message with its length, ready to be sent. */
@@ -46,7 +46,7 @@ export async function dial(
   const client = kind === "quic" ? await dialQuic(server, endpoint) : await dialSocket(server);
   const answer = new Promise<void>((resolve, reject) => {
     client.onFrame = (frame) => {
-      const text = decoder.decode(frame);
+      const text = typeof frame === "string" ? frame : decoder.decode(frame);
       if (text.includes('"auth_response"')) resolve();
       else reject(new Error(text));
     };
@@ -137,7 +137,6 @@ async function dialSocket(server: Child): Promise<Dialled> {
     socket.onopen = resolve;
     socket.onerror = () => reject(new Error("the WebSocket did not open"));
   });
-  const encoder = new TextEncoder();
   const client: Dialled = {
     async send(bytes) {
       socket.send(bytes);
@@ -146,7 +145,7 @@ async function dialSocket(server: Child): Promise<Dialled> {
     onFrame: () => {},
   };
   socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-    if (typeof data === "string") client.onFrame(encoder.encode(data));
+    if (typeof data === "string") client.onFrame(data);
     else frames(new Uint8Array(data), client.onFrame);
   };
   return client;

@@ -116,13 +116,13 @@ export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_0
     let unacknowledged = 0;
     let wake = () => {};
     publisher.onFrame = () => {
-      if (--unacknowledged < 64) wake();
+      if (--unacknowledged < 256) wake();
     };
     for (const batch of batches) {
       unacknowledged += 16;
       await publisher.send(batch);
       // A publisher that heeds acknowledgements; without it the slow-consumer policy would be what is measured.
-      if (unacknowledged >= 64) await new Promise<void>((resolve) => wake = resolve);
+      if (unacknowledged >= 256) await new Promise<void>((resolve) => wake = resolve);
     }
     await all;
     return count * subscribers / (ended - started) * 1000;
@@ -139,11 +139,16 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
   let users = 0;
   const clients: Dialled[] = [];
   // What a client does anyway: a ping where it has said nothing for the heartbeat's interval.
-  let turn = 0;
+  let turn = 0, last = performance.now();
   const ping = framed("ping", {});
   const heartbeat = setInterval(() => {
-    const share = Math.ceil(clients.length / 65);
-    for (let i = 0; i < share && clients.length > 0; i++) void clients[turn++ % clients.length]!.send(ping);
+    const now = performance.now();
+    const share = Math.ceil(clients.length * (now - last) / 6_500);
+    last = now;
+    for (let i = 0; i < share && clients.length > 0; i++, turn++) {
+      if (turn >= clients.length) turn = 0;
+      void clients[turn]!.send(ping);
+    }
   }, 100);
   const connect = async (): Promise<Dialled> => {
     const client = await dial(server, kind, `user-${users++}`, endpoint);
