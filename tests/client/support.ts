@@ -144,7 +144,7 @@ export interface PathConditions {
   latency: number;
   /** Up to so many milliseconds more, another number for each lane. */
   spread: number;
-  /** Links that exist bring nothing any more. */
+  /** Links that exist bring nothing for now. */
   silent: boolean;
   /** Datagrams do not arrive. */
   dropDatagrams: boolean;
@@ -230,8 +230,8 @@ export class World {
         random: this.random,
         environment: this.environment,
         transports: {
-          quic: () => new MemoryLink(this, "quic"),
-          websocket: () => new MemoryLink(this, "websocket"),
+          quic: () => new MemoryLink(this, "quic", user),
+          websocket: () => new MemoryLink(this, "websocket", user),
         },
         ...over.parts,
       },
@@ -251,6 +251,15 @@ function conditions(): PathConditions {
   return { dial: "open", latency: 5, spread: 0, silent: false, dropDatagrams: false };
 }
 
+/** Milliseconds between attempts of a silent path. */
+const RETRANSMIT = 100;
+
+interface Road {
+  waiting: { at: number; arrive: () => void }[];
+  last: number;
+  retrying: boolean;
+}
+
 /** A client's transport in a world. What is under way when it is cut is lost. */
 export class MemoryLink implements ClientTransport {
   readonly kind: "webtransport" | "websocket";
@@ -264,9 +273,9 @@ export class MemoryLink implements ClientTransport {
   onError: ClientTransport["onError"] = () => {};
   #peer: MemoryPeer | undefined;
   #ended = false;
-  readonly #busyUntil = new Map<string, number>();
+  readonly #roads = new Map<string, Road>();
 
-  constructor(readonly world: World, readonly path: Path) {
+  constructor(readonly world: World, readonly path: Path, readonly owner: string) {
     this.kind = path === "quic" ? "webtransport" : "websocket";
     this.laneful = path === "quic";
   }
@@ -298,11 +307,7 @@ export class MemoryLink implements ClientTransport {
     this.#peer = client;
     client.onMessage = (message, lane, datagram) => this.#fromServer(message, lane, datagram);
     void client.closed.then(({ code, reason, by }) =>
-      this.#travel(
-        "closing",
-        () => this.#end({ code, reason, by: by === "local" ? "remote" : "local" }),
-        true,
-      )
+      this.#travel("closing", () => this.#end({ code, reason, by: by === "local" ? "remote" : "local" }))
     );
     world.sessions.accept(server);
     world.links.add(this);
@@ -352,19 +357,39 @@ export class MemoryLink implements ClientTransport {
     });
   }
 
-  /** Arrives after the latency of the path, in order on each lane, and not at all when the link is cut before. */
-  #travel(road: string, arrive: () => void, last = false): void {
+  /**
+   * Arrives after the latency of the path and in order on each road; later when the path is silent meanwhile, as what is
+   * sent again does; not at all when the link is cut before.
+   */
+  #travel(name: string, arrive: () => void): void {
     const { clock, random } = this.world;
-    const { latency, spread, silent } = this.world.paths[this.path];
-    if (silent) return;
-    const own = road === "closing" ? [...this.#busyUntil.values()] : [this.#busyUntil.get(road) ?? 0];
-    const at = Math.max(clock.now() + latency + random() * spread, ...own);
-    this.#busyUntil.set(road, at);
-    const isOut = road.startsWith("out");
-    clock.after(at - clock.now(), () => {
-      if (this.world.paths[this.path].silent) return;
-      if (!this.#ended || (isOut && this.#saidGoodBye) || last) arrive();
-    });
+    const { latency, spread } = this.world.paths[this.path];
+    let road = this.#roads.get(name);
+    if (road === undefined) this.#roads.set(name, road = { waiting: [], last: 0, retrying: false });
+    // The end comes behind everything else.
+    const before = name === "closing" ? [...this.#roads.values()].map(({ last }) => last) : [road.last];
+    road.last = Math.max(clock.now() + latency + random() * spread, ...before);
+    road.waiting.push({ at: road.last, arrive });
+    const isOut = name.startsWith("out");
+    clock.after(road.last - clock.now(), () => this.#arrive(road, isOut));
+  }
+
+  #arrive(road: Road, isOut: boolean): void {
+    const { clock } = this.world;
+    while (road.waiting.length > 0 && road.waiting[0]!.at <= clock.now()) {
+      if (this.#ended && !(isOut && this.#saidGoodBye)) return void (road.waiting = []);
+      if (this.world.paths[this.path].silent) {
+        if (!road.retrying) {
+          road.retrying = true;
+          clock.after(RETRANSMIT, () => {
+            road.retrying = false;
+            this.#arrive(road, isOut);
+          });
+        }
+        return;
+      }
+      road.waiting.shift()!.arrive();
+    }
   }
 
   #saidGoodBye = false;

@@ -35,7 +35,8 @@ export class Health {
 
   constructor({ interval, timeout }: HeartbeatSettings, now: number) {
     const notice = Math.min(timeout, NOTICE_WITHIN);
-    this.#interval = Math.min(interval, notice * 0.7);
+    // Whole milliseconds, as clocks and timers have them: with parts of one `next` could name a time too early.
+    this.#interval = Math.floor(Math.min(interval, notice * 0.7));
     this.#patience = notice - this.#interval;
     this.#lastReceived = now;
     this.#lastPing = now;
