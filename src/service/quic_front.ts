@@ -48,16 +48,18 @@ export const WEBTRANSPORT_PATH = "/connection/webtransport";
 interface Running {
   readonly listener: Listener;
   settings: QuicFrontSettings;
-  connections: number;
-  retired: boolean;
-  loop: Promise<void>;
+  readonly loop: Promise<void>;
 }
 
 /** Follows the configuration: starts, updates, moves and ends QUIC listeners. */
 export class QuicFront {
   readonly #deps: QuicFrontDeps;
   #current: Running | undefined;
-  readonly #retired = new Set<Running>();
+  /**
+   * Listeners that take nothing new, by address. They are kept: Deno does not give a UDP port back when its endpoint
+   * is closed, so that whoever returns to an address has to find its listener here. A client is refused at once there.
+   */
+  readonly #parked = new Map<string, Running>();
 
   constructor(deps: QuicFrontDeps) {
     this.#deps = deps;
@@ -69,19 +71,40 @@ export class QuicFront {
   }
 
   /**
-   * Makes what listens fit `settings`. A new address starts a listener first and retires the old one, whose
-   * connections go on; other changes hold for new connections. Throws when an address cannot be bound: then the
-   * old listener goes on. No listener without a certificate.
+   * Makes what listens fit `settings`. A new address starts a listener first and parks the old one, whose connections
+   * go on; other changes hold for new connections. Throws when an address cannot be bound: then the old listener
+   * goes on. No listener without a certificate.
    */
   apply(settings: QuicFrontSettings, certificate?: KeyPair): void {
     const current = this.#current;
     if (!settings.enabled || certificate === undefined) return this.#switchOff();
-    if (current !== undefined && sameAddress(current.settings, settings)) {
-      current.listener.update(limitsOf(settings));
-      current.settings = settings;
+    if (current !== undefined && addressOf(current.settings) === addressOf(settings)) {
+      this.#update(current, settings, certificate);
       return;
     }
-    const listener = listen({
+    this.#current = this.#take(settings, certificate);
+    if (current !== undefined) this.#park(current);
+  }
+
+  #take(settings: QuicFrontSettings, certificate: KeyPair): Running {
+    const parked = this.#parked.get(addressOf(settings));
+    if (parked !== undefined) {
+      this.#update(parked, settings, certificate);
+      this.#parked.delete(addressOf(settings));
+      parked.listener.resume();
+      return parked;
+    }
+    const listener = this.#listen(settings, certificate);
+    return { listener, settings, loop: this.#run(listener) };
+  }
+
+  #update(running: Running, settings: QuicFrontSettings, { cert, key }: KeyPair): void {
+    running.listener.update({ ...limitsOf(settings), cert, key });
+    running.settings = settings;
+  }
+
+  #listen(settings: QuicFrontSettings, certificate: KeyPair): Listener {
+    return listen({
       ...limitsOf(settings),
       cert: certificate.cert,
       key: certificate.key,
@@ -101,10 +124,6 @@ export class QuicFront {
         this.#deps.observer.log("debug", "quic peer failure", { remote: text(remote), stage, error });
       },
     });
-    const running: Running = { listener, settings, connections: 0, retired: false, loop: Promise.resolve() };
-    this.#current = running;
-    running.loop = this.#run(running);
-    if (current !== undefined) this.#retire(current);
   }
 
   /** Takes a new certificate for new connections. */
@@ -119,8 +138,8 @@ export class QuicFront {
 
   /** Ends every listener; resolves when nothing of them runs. The sessions are to be closed before. */
   async close(): Promise<void> {
-    const all = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
-    this.#retired.clear();
+    const all = [...this.#parked.values(), ...(this.#current === undefined ? [] : [this.#current])];
+    this.#parked.clear();
     this.#current = undefined;
     await Promise.all(all.map(async ({ listener, loop }) => {
       await listener.close(CLOSES.shutdown.code, CLOSES.shutdown.reason);
@@ -132,24 +151,17 @@ export class QuicFront {
     const current = this.#current;
     if (current === undefined) return;
     this.#current = undefined;
-    this.#retire(current);
-    // The clients are told before the endpoint goes, so that they move to WebSocket at once.
+    this.#park(current);
     this.#deps.sessions.disconnectTransport(["quic", "webtransport"]);
   }
 
-  #retire(running: Running): void {
-    running.retired = true;
-    this.#retired.add(running);
+  #park(running: Running): void {
     running.listener.drain();
-    this.#closeIfEmpty(running);
-  }
-
-  #closeIfEmpty(running: Running): void {
-    if (!running.retired || running.connections > 0) return;
-    this.#retired.delete(running);
-    running.listener.close().catch((error) =>
-      this.#deps.observer.log("warn", "quic listener did not end", { error })
-    );
+    // A port that was not asked for by number is never asked for again.
+    const key = running.settings.port === 0
+      ? `${running.settings.hostname} ${running.listener.address.port}`
+      : addressOf(running.settings);
+    this.#parked.set(key, running);
   }
 
   #knock(address: Address): boolean {
@@ -167,15 +179,15 @@ export class QuicFront {
     });
   }
 
-  async #run(running: Running): Promise<void> {
+  async #run(listener: Listener): Promise<void> {
     try {
-      for await (const connection of running.listener.connections) this.#take(running, connection);
+      for await (const connection of listener.connections) this.#accept(connection);
     } catch (error) {
       this.#deps.observer.log("error", "quic listener failed", { error });
     }
   }
 
-  #take(running: Running, connection: Connection): void {
+  #accept(connection: Connection): void {
     const { sessions } = this.#deps;
     const remote = text(connection.remoteAddress) ?? "";
     const refused = sessions.admit(remote);
@@ -183,11 +195,6 @@ export class QuicFront {
       this.#refused(connection.kind, refused, remote);
       return connection.close(CLOSES[refused].code, CLOSES[refused].reason);
     }
-    running.connections++;
-    void connection.closed.then(() => {
-      running.connections--;
-      this.#closeIfEmpty(running);
-    });
     sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits), remote);
   }
 }
@@ -206,8 +213,8 @@ function limitsOf(settings: QuicFrontSettings): Omit<ListenOptions, "cert" | "ke
   };
 }
 
-function sameAddress(a: QuicFrontSettings, b: QuicFrontSettings): boolean {
-  return a.hostname === b.hostname && a.port === b.port;
+function addressOf({ hostname, port }: QuicFrontSettings): string {
+  return `${hostname} ${port}`;
 }
 
 function text(address: Address | undefined): string | undefined {

@@ -201,6 +201,35 @@ Deno.test("a new QUIC port is taken at once, and connections on the old one go o
     await old.close();
   }));
 
+Deno.test("QUIC switched off and on, and moved away and back, is served on the same port again", async () => {
+  const free = () => {
+    const probe = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    const { port } = probe.addr as Deno.NetAddr;
+    probe.close();
+    return port;
+  };
+  const [first, second] = [free(), free()];
+  await withService(async (service) => {
+    for (
+      const quic of [{ enabled: false }, {}, { port: second }, { enabled: false, port: second }, {}, {
+        port: second,
+      }]
+    ) {
+      await service.reconfigure({ ...OPEN, quic: { port: first, ...quic } });
+      assert.equal((await service.stats()).lastReload.ok, true);
+      if (quic.enabled === false) {
+        await assert.rejects(service.dial("quic", { quicPort: quic.port ?? first, timeout: 1000 }));
+        continue;
+      }
+      assert.equal(service.service.addresses.quic?.port, quic.port ?? first);
+      for (const kind of ["quic", "webtransport"] as const) {
+        await using client = await service.connect(kind, "ann");
+        assert.equal((await client.ask("ping", {})).type, "pong");
+      }
+    }
+  }, { quic: { port: first } });
+});
+
 Deno.test("a new HTTP port is taken at once", () =>
   withService(async (service) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
