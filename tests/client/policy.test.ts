@@ -65,7 +65,7 @@ Deno.test("Feature: quic-transport, Property 8: waits double from 1 to 30 s, sho
   );
 });
 
-Deno.test("Feature: quic-transport, Property 24: five failures in a row close a path for five minutes, unless something ends it early", () => {
+Deno.test("Feature: quic-transport, Property 8: five failures in a row close a path for five minutes, unless something ends it early", () => {
   fc.assert(
     fc.property(
       fc.array(

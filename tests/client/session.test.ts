@@ -414,6 +414,25 @@ Deno.test("five failed attempts make a pause of five minutes, which an `online` 
     await world.until(() => client.manager.isConnected(), 1000);
   }));
 
+Deno.test("a message that is missing in the middle is asked for, and everything comes once and in order", () =>
+  inWorld(async (world, make) => {
+    const { client, got, events } = make();
+    await connected(world, client);
+    const chat = client.channel("chat:x");
+    const joined = chat.subscribe();
+    await world.clock.advance(50);
+    await joined;
+    world.swallow = ({ type, payload }) =>
+      type === "chat_message" && (payload.text === "2" || payload.text === "3");
+    for (const text of ["1", "2", "3", "4", "5"]) void chat.publish(text);
+    await world.clock.advance(100);
+    assert.deepEqual(got, ["1"]);
+    world.swallow = () => false;
+    await world.clock.advance(1000);
+    assert.deepEqual(got, ["1", "2", "3", "4", "5"]);
+    assert.deepEqual(events, []);
+  }));
+
 Deno.test("a history that does not reach back is told as a discontinuity, and the channel goes on", () =>
   inWorld(async (world, make) => {
     const ann = make("ann"), bob = make("bob");

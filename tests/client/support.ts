@@ -165,6 +165,8 @@ export class World {
   /** Users whose tokens are refused. */
   readonly refused = new Set<string>();
   settings = testSettings();
+  /** Messages to clients that get lost on a link that lives, as on a stream that breaks. */
+  swallow: (message: Message) => boolean = () => false;
   up = true;
   sessions!: Sessions;
   hub!: Hub;
@@ -350,6 +352,7 @@ export class MemoryLink implements ClientTransport {
 
   #fromServer(message: Message, lane: number, datagram: boolean): void {
     if (datagram && this.world.paths[this.path].dropDatagrams) return;
+    if (this.world.swallow(message)) return;
     this.#travel(`in ${datagram ? "datagram" : this.laneful ? lane : 0}`, () => {
       this.traffic.messagesIn++;
       this.traffic.bytesIn += JSON.stringify(message).length;
