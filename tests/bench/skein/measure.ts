@@ -137,22 +137,20 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
   await using server = await startSkein();
   const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
   let users = 0;
-  const clients: Dialled[] = [];
-  // What a client does anyway: a ping where it has said nothing for the heartbeat's interval.
-  let turn = 0, last = performance.now();
+  // What a client does anyway: a ping where it has said nothing for the heartbeat's interval. Who is due first is first.
+  const due: { readonly client: Dialled; at: number }[] = [];
   const ping = framed("ping", {});
   const heartbeat = setInterval(() => {
     const now = performance.now();
-    const share = Math.ceil(clients.length * (now - last) / 6_500);
-    last = now;
-    for (let i = 0; i < share && clients.length > 0; i++, turn++) {
-      if (turn >= clients.length) turn = 0;
-      void clients[turn]!.send(ping);
+    while (due.length > 0 && due[0]!.at <= now) {
+      const { client } = due.shift()!;
+      void client.send(ping);
+      due.push({ client, at: now + 6_500 });
     }
-  }, 100);
+  }, 50);
   const connect = async (): Promise<Dialled> => {
     const client = await dial(server, kind, `user-${users++}`, endpoint);
-    clients.push(client);
+    due.push({ client, at: performance.now() + 6_500 });
     return client;
   };
   try {
