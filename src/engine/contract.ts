@@ -1,5 +1,5 @@
 /**
- * What keeps and fans out messages. Adapters (`memory`, later `sqlite` and `nats`) implement `Engine` and pass
+ * What keeps and fans out messages. Adapters (`memory` and `sqlite`) implement `Engine` and pass
  * one conformance suite.
  *
  * @module

@@ -1,0 +1,366 @@
+/**
+ * The engine that keeps messages in an SQLite database in this process.
+ *
+ * Publishes are committed in groups on the main thread: a group of a hundred costs about 10 us a message there, and
+ * handing it to a worker would cost as much as is saved. A group is bounded, so that no commit holds up others for
+ * more than some milliseconds.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ProtocolError } from "../../protocol/mod.ts";
+import type {
+  Engine,
+  Follower,
+  NewRecord,
+  Page,
+  Position,
+  PresenceEntry,
+  PresenceListener,
+  Published,
+  ReadOptions,
+  Retention,
+  Signal,
+  SignalListener,
+} from "../contract.ts";
+import { PresenceTable } from "../presence.ts";
+import { ChannelCache } from "./cache.ts";
+import type { Channel } from "./channel.ts";
+import { openDatabase, type Opened, type Synchronous } from "./database.ts";
+import { DedupeTables } from "./dedupe.ts";
+import { Group } from "./group.ts";
+import { bodyOf, Store } from "./store.ts";
+
+/** Options of the SQLite engine. */
+export interface SqliteEngineOptions {
+  /** The database's file; made with its directory when there is none. */
+  readonly path: string;
+  /**
+   * What an acknowledged message survives. `normal`: the end of the process, however it ends (kill -9, a crash).
+   * `full`: the end of the machine as well (power loss, a crash of the system), at the cost of a flush to the disk with
+   * each group; with `normal` that may take the last messages, and leaves the database whole. @default "normal"
+   */
+  readonly synchronous?: Synchronous;
+  /** Bytes the database may have at most; 0: as many as there is room for. @default 0 */
+  readonly maxSize?: number;
+  /** Milliseconds a dedupe key is known, at least. @default 120000 */
+  readonly dedupeWindow?: number;
+  /**
+   * Milliseconds after which a channel that keeps nothing and that nobody follows is forgotten; never sooner than its
+   * dedupe keys. @default 604800000
+   */
+  readonly idle?: number;
+  /** Bytes of channels and their last messages in memory, about. @default 67108864 */
+  readonly cache?: number;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Told when a follower or listener throws, and when the database fails after it worked. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** Publishes committed together at most: some milliseconds' worth. */
+const GROUP = 512;
+/** Milliseconds that publishes are held back at most while more keep coming. */
+const HOLD = 2;
+/** Milliseconds a sweep takes at most, and the channels it looks at in between. */
+const SWEEP = { time: 10, channels: 50 };
+/** Bytes that are written to find out whether there is room again. */
+const PROBE = 65_536;
+
+interface Pending {
+  readonly channel: string;
+  readonly record: NewRecord;
+  readonly body: string;
+  readonly dedupeKey: string | undefined;
+  readonly retention: Retention;
+  readonly resolve: (published: Published) => void;
+  readonly reject: (error: unknown) => void;
+  /** What the transaction did. */
+  result: { readonly channel: Channel; readonly offset: number; readonly duplicate: boolean } | undefined;
+}
+
+/** Keeps messages and dedupe keys in a database, presence in memory. */
+export class SqliteEngine implements Engine {
+  readonly name = "sqlite";
+  readonly #opened: Opened;
+  readonly #db: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #store: Store;
+  readonly #dedupe: DedupeTables;
+  readonly #channels: ChannelCache;
+  readonly #followers = new Map<string, Follower>();
+  readonly #presence: PresenceTable;
+  readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commitGroup(group));
+  readonly #now: () => number;
+  readonly #idle: number;
+  readonly #failed: (error: unknown, stage: string) => void;
+  #signals: SignalListener | undefined;
+  #open = true;
+  #works = true;
+
+  /** Throws an Error that names the path and what is wrong with it. */
+  constructor(options: SqliteEngineOptions) {
+    const { path, synchronous = "normal", maxSize = 0, dedupeWindow = 120_000, cache = 64 * 1024 * 1024 } =
+      options;
+    this.#now = options.now ?? Date.now;
+    // A key may be known for two windows, and is worth nothing once its channel counts from 1 again.
+    this.#idle = Math.max(options.idle ?? 7 * 86_400_000, 2 * dedupeWindow + 1);
+    this.#failed = options.failed ?? (() => {});
+    this.#opened = openDatabase({ path, synchronous, maxSize });
+    const db = this.#db = this.#opened.db;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+    const store = this.#store = new Store(db);
+    this.#dedupe = new DedupeTables(db, dedupeWindow, this.#now());
+    this.#channels = new ChannelCache(cache, (name) => store.load(name));
+    this.#presence = new PresenceTable(this.#now());
+  }
+
+  publish(
+    channel: string,
+    record: NewRecord,
+    { dedupeKey, retention }: { dedupeKey?: string; retention: Retention },
+  ): Promise<Published> {
+    if (!this.#open) return Promise.reject(unavailable(new Error("the engine is closed")));
+    return new Promise((resolve, reject) => {
+      // Here, so that a payload that cannot be kept harms nobody else's.
+      const body = bodyOf(record);
+      this.#group.add({ channel, record, body, dedupeKey, retention, resolve, reject, result: undefined });
+    });
+  }
+
+  read(channel: string, options: ReadOptions = {}): Page {
+    return this.#reading(() => {
+      const known = this.#channels.get(channel);
+      const { from, to } = known.range(options);
+      if (to < from) return known.page([], options);
+      const atHand = known.atHand(from, to);
+      if (atHand !== undefined) return known.page(atHand, options);
+      const { records, length } = this.#store.read(known, from, to);
+      this.#channels.grew(known.adopt(records, length));
+      return known.page(records, options);
+    });
+  }
+
+  position(channel: string): Position {
+    return this.#reading(() => {
+      const { epoch, last: offset } = this.#channels.get(channel);
+      return { epoch, offset };
+    });
+  }
+
+  follow(channel: string, follower: Follower): void {
+    // It stays in memory so that the epoch a subscriber is told stays the channel's.
+    this.#reading(() => this.#channels.pin(channel));
+    this.#followers.set(channel, follower);
+  }
+
+  unfollow(channel: string): void {
+    this.#channels.unpin(channel);
+    this.#followers.delete(channel);
+  }
+
+  signal(channel: string, signal: Signal): void {
+    if (!this.#followers.has(channel)) return;
+    try {
+      this.#signals?.(channel, signal);
+    } catch (error) {
+      this.#failed(error, "signal");
+    }
+  }
+
+  onSignal(listener: SignalListener): void {
+    this.#signals = listener;
+  }
+
+  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {
+    this.#presence.enter(channel, entry, this.#now() + ttl);
+  }
+
+  presenceLeave(channel: string, sessionId: string): void {
+    this.#presence.leave(channel, sessionId);
+  }
+
+  presence(channel: string): readonly PresenceEntry[] {
+    return this.#presence.on(channel);
+  }
+
+  onPresence(listener: PresenceListener): void {
+    this.#presence.listen((channel, event, entry) => {
+      try {
+        listener(channel, event, entry);
+      } catch (error) {
+        this.#failed(error, "presence");
+      }
+    });
+  }
+
+  sweep(now: number): void {
+    this.#presence.sweep(now);
+    if (!this.#open) return;
+    // What is dropped may be the room that is missing.
+    this.#expire(now);
+    if (!this.#works) this.#probe();
+  }
+
+  healthy(): boolean {
+    return this.#open && this.#works;
+  }
+
+  /** Commits what waits, and gives the file back. */
+  close(): void {
+    if (!this.#open) return;
+    this.#group.flush();
+    this.#open = false;
+    this.#followers.clear();
+    this.#signals = undefined;
+    this.#db.close();
+    this.#opened.unlock();
+  }
+
+  // --- publishing ---
+
+  #commitGroup(group: readonly Pending[]): void {
+    const touched = new Set<Channel>();
+    try {
+      this.#transaction(() => {
+        for (const pending of group) this.#write(pending, touched);
+        for (const channel of touched) this.#store.update(channel);
+      }, touched);
+    } catch (error) {
+      const reason = unavailable(error);
+      for (const { reject } of group) reject(reason);
+      return;
+    }
+    this.#works = true;
+    for (const pending of group) this.#committed(pending);
+  }
+
+  #write(pending: Pending, touched: Set<Channel>): void {
+    const { record, dedupeKey, retention, body } = pending;
+    const channel = this.#channels.get(pending.channel);
+    if (!channel.changing) {
+      channel.begin();
+      touched.add(channel);
+      if (channel.id === 0) this.#store.create(channel);
+    }
+    if (dedupeKey !== undefined) {
+      const known = this.#dedupe.claim(channel.id, dedupeKey, channel.last + 1);
+      if (known !== undefined) {
+        pending.result = { channel, offset: known, duplicate: true };
+        return;
+      }
+    }
+    const offset = channel.advance(retention, record.timestamp);
+    if (retention.size > 0) this.#store.insert(channel, offset, record.timestamp, body);
+    pending.result = { channel, offset, duplicate: false };
+  }
+
+  #committed({ record, body, result, resolve }: Pending): void {
+    const { channel, offset, duplicate } = result!;
+    const { epoch } = channel;
+    if (!duplicate) {
+      const { type, id, from, timestamp, payload } = record;
+      const stored = { type, id, from, timestamp, payload, offset, prev: offset - 1 };
+      this.#channels.grew(channel.append(stored, body.length));
+      const follower = this.#followers.get(channel.name);
+      if (follower !== undefined) {
+        try {
+          follower(channel.name, stored, epoch);
+        } catch (error) {
+          this.#failed(error, "follower");
+        }
+      }
+    }
+    resolve({ offset, epoch, duplicate });
+  }
+
+  // --- housekeeping ---
+
+  #expire(now: number): void {
+    const start = performance.now();
+    const touched = new Set<Channel>();
+    try {
+      if (this.#dedupe.isDue(now)) this.#transaction(() => this.#dedupe.turn(now), touched);
+      for (;;) {
+        const names = this.#store.due(now, SWEEP.channels);
+        if (names.length === 0) return;
+        this.#transaction(() => this.#expireSome(names, now, touched), touched);
+        touched.clear();
+        if (performance.now() - start > SWEEP.time) return;
+      }
+    } catch {
+      // It has been told; the next sweep tries again.
+    }
+  }
+
+  #expireSome(names: readonly string[], now: number, touched: Set<Channel>): void {
+    let forgotten = false;
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      channel.begin();
+      touched.add(channel);
+      // One that is followed counts on.
+      const idle = this.#channels.isPinned(name) ? now - channel.touched + this.#idle : this.#idle;
+      if (!this.#store.expire(channel, now, idle)) continue;
+      this.#store.remove(channel);
+      this.#channels.forget(name);
+      forgotten = true;
+    }
+    if (forgotten) this.#store.renewEpoch();
+  }
+
+  /** Whether there is room again: takes as many new pages as a message of the largest size would, and gives them back. */
+  #probe(): void {
+    try {
+      this.#transaction(() => {
+        this.#db.prepare("REPLACE INTO meta VALUES('probe', zeroblob(?))").run(PROBE);
+      }, []);
+      this.#transaction(() => this.#db.exec("DELETE FROM meta WHERE name = 'probe'"), []);
+      this.#works = true;
+    } catch {
+      // Not yet.
+    }
+  }
+
+  /** Runs `work` in a transaction; when it fails nothing of it was done, to `touched` neither. */
+  #transaction(work: () => void, touched: Iterable<Channel>): void {
+    try {
+      this.#begin.run();
+      work();
+      this.#commit.run();
+    } catch (error) {
+      this.#rollBack(touched);
+      if (this.#works) this.#failed(error, "database");
+      this.#works = false;
+      throw error;
+    }
+    for (const channel of touched) channel.keep();
+  }
+
+  #rollBack(touched: Iterable<Channel>): void {
+    for (const channel of touched) channel.revert();
+    try {
+      // Some failures end the transaction by themselves.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      this.#dedupe.load();
+    } catch (error) {
+      this.#failed(error, "database");
+    }
+  }
+
+  #reading<T>(read: () => T): T {
+    if (!this.#open) throw unavailable(new Error("the engine is closed"));
+    try {
+      return read();
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+}
+
+function unavailable(cause: unknown): ProtocolError {
+  return new ProtocolError("not_available", "messages cannot be stored or read now", { cause });
+}

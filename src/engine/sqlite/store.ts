@@ -1,0 +1,184 @@
+/**
+ * Channels and messages as rows: the statements, and what is done with several of them.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { uuidv7 } from "../../protocol/mod.ts";
+import type { NewRecord, StoredRecord } from "../contract.ts";
+import { Channel, type ChannelRow } from "./channel.ts";
+import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
+
+/** Rows of a channel that may lie beyond its retention before they are deleted; the share of its size and the most. */
+const SLACK = { share: 0.25, least: 32, most: 1024 };
+/** Rows deleted at once. */
+const TRIM = 2048;
+/** Ids that are tried when the highest one is taken. */
+const TRIES = 64;
+/** How exactly ages are kept: a message may stay that share of its age longer, within these bounds in milliseconds. */
+const LATE = { share: 0.05, least: 1000, most: 60_000 };
+
+/** What is kept of a message. Throws TypeError for what is no JSON. */
+export function bodyOf({ type, id, from, payload }: NewRecord): string {
+  return JSON.stringify([type, id, from, payload]);
+}
+
+/** Channels and messages. Writing happens within transactions of the caller. */
+export class Store {
+  readonly #find: StatementSync;
+  readonly #insertChannel: StatementSync;
+  readonly #updateChannel: StatementSync;
+  readonly #deleteChannel: StatementSync;
+  readonly #due: StatementSync;
+  readonly #taken: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #read: StatementSync;
+  readonly #at: StatementSync;
+  readonly #trim: StatementSync;
+  readonly #setEpoch: StatementSync;
+  #epoch: string;
+  #lastId: number;
+
+  constructor(db: DatabaseSync) {
+    const fields = "id, epoch, last, first, floor, size, age, touched, due";
+    this.#find = db.prepare(`SELECT ${fields} FROM channel WHERE name = ?`);
+    this.#insertChannel = db.prepare(
+      "INSERT INTO channel(id, name, epoch, last, first, floor, size, age, touched, due) " +
+        "VALUES(?, ?, ?, 0, 1, 1, 0, 0, 0, 0)",
+    );
+    this.#updateChannel = db.prepare(
+      "UPDATE channel SET last = ?2, first = ?3, floor = ?4, size = ?5, age = ?6, touched = ?7, due = ?8 WHERE id = ?1",
+    );
+    this.#deleteChannel = db.prepare("DELETE FROM channel WHERE id = ?");
+    this.#due = db.prepare("SELECT name FROM channel WHERE due <= ? ORDER BY due LIMIT ?");
+    this.#taken = db.prepare("SELECT 1 FROM channel WHERE id = ?");
+    const key = (offset: string) => `(?1 << ${OFFSET_BITS} | ${offset})`;
+    this.#insert = db.prepare(`INSERT INTO message VALUES(${key("?2")}, ?3, ?4)`);
+    this.#read = db.prepare(
+      `SELECT at, body FROM message WHERE key BETWEEN ${key("?2")} AND ${key("?3")} ORDER BY key`,
+    );
+    this.#at = db.prepare(`SELECT at FROM message WHERE key = ${key("?2")}`);
+    this.#trim = db.prepare(`DELETE FROM message WHERE key >= ${key("?2")} AND key < ${key("?3")}`);
+    this.#setEpoch = db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'");
+    this.#epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()!.value);
+    this.#lastId = Number(db.prepare("SELECT coalesce(max(id), 0) AS id FROM channel").get()!.id);
+  }
+
+  /** A channel; without a row, and in the epoch that new ones begin in, when it was never published to. */
+  load(name: string): Channel {
+    const row = this.#find.get(name) as (ChannelRow & { epoch: string }) | undefined;
+    return row === undefined ? new Channel(name, this.#epoch) : new Channel(name, row.epoch, row);
+  }
+
+  /** Gives a channel a row. */
+  create(channel: Channel): void {
+    const id = this.#freeId();
+    this.#insertChannel.run(id, channel.name, channel.epoch);
+    channel.id = id;
+  }
+
+  /** Writes a message at its offset. */
+  insert(channel: Channel, offset: number, timestamp: number, body: string): void {
+    this.#insert.run(channel.id, offset, timestamp, body);
+  }
+
+  /** Writes where the channel stands, and deletes rows beyond its retention once there are enough of them. */
+  update(channel: Channel): void {
+    const { size } = channel;
+    const slack = Math.max(SLACK.least, Math.min(SLACK.most, size * SLACK.share));
+    if (channel.first - channel.floor >= (size === 0 ? 1 : slack)) this.#trimSome(channel);
+    this.#write(channel);
+  }
+
+  /** Messages from one offset to another, both included, in order of offset, and the length of their text. */
+  read(channel: Channel, from: number, to: number): { records: StoredRecord[]; length: number } {
+    if (channel.id === 0 || to < from) return { records: [], length: 0 };
+    let offset = from, length = 0;
+    const records = this.#read.all(channel.id, from, to).map((row): StoredRecord => {
+      const text = row.body as string;
+      length += text.length;
+      const [type, id, sender, payload] = JSON.parse(text);
+      const prev = offset - 1;
+      return { type, id, from: sender, timestamp: row.at as number, payload, offset: offset++, prev };
+    });
+    if (records.length !== to - from + 1) {
+      throw new Error(`${channel.name}: messages are missing in the database`);
+    }
+    return { records, length };
+  }
+
+  /** Names of channels that something may be due of, the longest due first. */
+  due(now: number, most: number): string[] {
+    return this.#due.all(now, most).map((row) => row.name as string);
+  }
+
+  /**
+   * Drops what is past its age, some of it when it is much. Returns true when the channel keeps nothing and was not
+   * published to for `idle` milliseconds: it may be removed.
+   */
+  expire(channel: Channel, now: number, idle: number): boolean {
+    const { age } = channel;
+    channel.first = this.#firstAfter(channel, now - age);
+    if (channel.floor < channel.first) this.#trimSome(channel);
+    if (channel.floor < channel.first) channel.due = now;
+    else if (channel.first > channel.last) channel.due = channel.touched + idle;
+    else {
+      const late = Math.max(LATE.least, Math.min(LATE.most, age * LATE.share));
+      channel.due = Math.max(this.#timestamp(channel, channel.first) + age, now + late);
+    }
+    if (channel.due <= now && channel.first > channel.last && channel.floor > channel.last) return true;
+    this.#write(channel);
+    return false;
+  }
+
+  /** Removes a channel that keeps nothing. */
+  remove(channel: Channel): void {
+    this.#deleteChannel.run(channel.id);
+  }
+
+  /** New channels begin in another epoch from now on: one that was removed must not look like itself. */
+  renewEpoch(): void {
+    const epoch = uuidv7();
+    this.#setEpoch.run(epoch);
+    this.#epoch = epoch;
+  }
+
+  #write({ id, last, first, floor, size, age, touched, due }: ChannelRow): void {
+    this.#updateChannel.run(id, last, first, floor, size, age, touched, due);
+  }
+
+  #trimSome(channel: Channel): void {
+    const to = Math.min(channel.first, channel.floor + TRIM);
+    this.#trim.run(channel.id, channel.floor, to);
+    channel.floor = to;
+    // The sweep deletes the rest.
+    if (to < channel.first) channel.due = Math.min(channel.due, channel.touched);
+  }
+
+  /** The first offset kept whose message is later than `cutoff`. Messages lie in order of time. */
+  #firstAfter(channel: Channel, cutoff: number): number {
+    let low = channel.first, high = channel.last + 1;
+    // Mostly the first one tells.
+    if (low >= high || this.#timestamp(channel, low) > cutoff) return low;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#timestamp(channel, middle) > cutoff) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #timestamp(channel: Channel, offset: number): number {
+    return (this.#at.get(channel.id, offset)?.at ?? 0) as number;
+  }
+
+  #freeId(): number {
+    if (this.#lastId < MAX_CHANNEL) return ++this.#lastId;
+    for (let i = 0; i < TRIES; i++) {
+      const id = 1 + Math.floor(Math.random() * MAX_CHANNEL);
+      if (this.#taken.get(id) === undefined) return id;
+    }
+    throw new Error("there are too many channels");
+  }
+}
