@@ -5,7 +5,7 @@
  */
 
 import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../auth/mod.ts";
-import { MemoryEngine } from "../engine/memory.ts";
+import type { Engine } from "../engine/contract.ts";
 import { routes } from "../handlers/mod.ts";
 import { Hub } from "../hub/mod.ts";
 import type { NamespaceLookup } from "../hub/mod.ts";
@@ -27,6 +27,7 @@ import {
   watchConfig,
 } from "./config/mod.ts";
 import { DevelopmentKeys } from "./development.ts";
+import { openEngine } from "./engine.ts";
 import { guardProcess } from "./guard.ts";
 import { HttpFront, type HttpPlace } from "./http_front.ts";
 import {
@@ -94,7 +95,7 @@ class RunningService implements Service {
   readonly #options: StartOptions;
   readonly #log: Logger;
   readonly #observer: ServiceObserver;
-  readonly #engine: MemoryEngine;
+  readonly #engine: Engine;
   readonly #hub: Hub;
   readonly #sessions: Sessions;
   readonly #developmentKeys = new DevelopmentKeys();
@@ -129,10 +130,11 @@ class RunningService implements Service {
       version: options.version ?? "0.0.0",
       thresholds: () => ({ ...this.#settings.thresholds, maxOutbox: this.#settings.maxOutbox }),
     });
-    this.#unguard = guardProcess(observer, () => observer.unhandledRejection());
     const failed = (error: unknown, stage: string) =>
       observer.log("error", "engine failure", { stage, error });
-    this.#engine = new MemoryEngine({ dedupeWindow: config.engine.dedupeWindow, failed });
+    // First what may fail.
+    this.#engine = openEngine(config, failed);
+    this.#unguard = guardProcess(observer, () => observer.unhandledRejection());
     this.#hub = new Hub({
       engine: this.#engine,
       namespace: (name) => this.#namespaces(name),

@@ -36,6 +36,7 @@ const LOCAL: ConfigInput = {
   http: { hostname: "127.0.0.1", port: 0 },
   quic: { hostname: "127.0.0.1", port: 0 },
   drain: { deadline: 0 },
+  engine: { kind: "memory" },
 };
 
 /** Starts a service on free ports with a certificate of its own; `input` is what its configuration file says. */
@@ -47,6 +48,7 @@ export async function startTestService(input: ConfigInput = {}): Promise<TestSer
     ...over,
     http: { ...LOCAL.http, ...over.http },
     quic: { ...LOCAL.quic, ...over.quic },
+    engine: { ...LOCAL.engine, ...over.engine },
     certificates: { directory, ...over.certificates },
   });
   await Deno.writeTextFile(configPath, JSON.stringify(merged(input)));

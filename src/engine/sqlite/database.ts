@@ -72,7 +72,7 @@ function lock(path: string): () => void {
   try {
     if (!file.tryLockSync(true)) {
       const owner = Deno.readTextFileSync(name).trim();
-      throw new Error(`${path}: in use by another process${owner === "" ? "" : `, ${owner}`}`);
+      throw new Error(`${path}: in use by another process${owner === "" ? "" : ` (${owner})`}`);
     }
     file.truncateSync();
     file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));

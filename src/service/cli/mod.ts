@@ -40,6 +40,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Make a certificate for development.",
     load: async () => (await import("./gen_cert.ts")).genCert,
   },
+  backup: {
+    summary: "Copy the database while the service runs.",
+    load: async () => (await import("./backup.ts")).backup,
+  },
   doctor: {
     summary: "Find out whether this machine can serve.",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -8,6 +8,7 @@ import { createAuthenticator } from "../../auth/mod.ts";
 import { type Config, developmentCertificate, developmentTokens, toAuthSettings } from "../config/mod.ts";
 import { checkCertificate, checkDevelopment } from "./certificates.ts";
 import { type Check, fail, type Finding, ok, perform, sentence } from "./check.ts";
+import { checkDatabase } from "./database.ts";
 import { checkQuicLoop, checkWebSocketLoop } from "./loops.ts";
 import { checkTcp, checkUdp } from "./ports.ts";
 import {
@@ -73,6 +74,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
   }
   if (tls !== null) looks.push(["TLS certificate", () => checkCertificate(tls, undefined, now)]);
   looks.push(["token keys", () => checkKeys(config)]);
+  looks.push(["messages", () => checkDatabase(config.engine)]);
   looks.push([
     "open files",
     async () =>

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { about, choice, duration, flag, integer } from "../setting.ts";
+import { about, choice, duration, flag, integer, size, text } from "../setting.ts";
 
 const ACCESS = ["claims", "all", "none"] as const;
 
@@ -70,14 +70,44 @@ export const namespaces = v.pipe(
 /** `engine`: what keeps messages. */
 export const engine = v.strictObject({
   kind: v.optional(
-    choice(["memory"], "What keeps messages. `memory` loses them with the process.", { restart: true }),
-    "memory",
+    choice(
+      ["sqlite", "memory"],
+      "What keeps messages. `sqlite` keeps them in a file; `memory` loses them with the process.",
+      { restart: true },
+    ),
+    "sqlite",
+  ),
+  path: v.optional(
+    text(
+      "a path",
+      "The database of `sqlite`, made with its directory when there is none. Only one process may have it open.",
+      { restart: true },
+    ),
+    "data/skein.db",
+  ),
+  synchronous: v.optional(
+    choice(
+      ["normal", "full"],
+      "What an acknowledged message survives. `normal`: the end of the process, however it ends (`kill -9`, a crash); the end of the machine (power loss) may take the last ones. `full`: that as well, at the cost of a flush to the disk with each commit.",
+      { restart: true },
+    ),
+    "normal",
+  ),
+  maxSize: v.optional(
+    size(
+      0,
+      2 ** 44,
+      "Bytes the database may have at most; then publishing is answered with `not_available` until old messages have made room. 0: as many as the disk has.",
+      { restart: true },
+    ),
+    0,
   ),
   dedupeWindow: v.optional(
     duration(
       1000,
       86_400_000,
       "How long the id of a published message is known: sent again, it has no second effect.",
+      { restart: true },
     ),
     "2m",
   ),
