@@ -96,6 +96,7 @@ export class Links implements LinkHandler {
       else this.#adopt(established);
       return !signal.aborted;
     } catch {
+      this.#connector.discovery.forget();
       return false;
     } finally {
       this.#moving = false;
