@@ -1,0 +1,45 @@
+/** The one file that pages load. */
+
+import assert from "node:assert/strict";
+import { buildSdk } from "./build.ts";
+
+/** Bytes of the file as it travels. */
+const MOST = 40 * 1024;
+
+async function gzipped(text: string): Promise<number> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return (await new Response(stream).arrayBuffer()).byteLength;
+}
+
+Deno.test("the SDK is one module of at most 40 KB gzipped, with a source map and nothing to load besides", async () => {
+  const { code, map } = await buildSdk();
+  const size = await gzipped(code);
+  assert.ok(size <= MOST, `${size} bytes`);
+  assert.match(code, /\/\/# sourceMappingURL=skein\.js\.map\s*$/);
+  const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
+  assert.ok(sources.some((source) => source.endsWith("src/client/client.ts")));
+  assert.equal(sourcesContent.length, sources.length);
+  assert.doesNotMatch(code, /^\s*import[\s{*"']/m);
+  assert.doesNotMatch(code, /from\s*["']node:/);
+  // Nothing of the server, and no second MessagePack.
+  for (const room of ["src/session/", "src/hub/", "src/service/", "src/quic/h3/", "msgpackr"]) {
+    assert.deepEqual(
+      sources.filter((source) => source.includes(room) && !source.includes("src/client/session/")),
+      [],
+      room,
+    );
+  }
+});
+
+Deno.test("the built SDK gives what its door says", async () => {
+  const { code } = await buildSdk();
+  const file = await Deno.makeTempFile({ suffix: ".js" });
+  try {
+    await Deno.writeTextFile(file, code);
+    const built = await import(`file://${file}`);
+    const door = await import("../../src/client/mod.ts");
+    assert.deepEqual(Object.keys(built).sort(), Object.keys(door).sort());
+  } finally {
+    await Deno.remove(file);
+  }
+});
