@@ -248,8 +248,9 @@ export class ClientConnection implements ConnectionSink, Client {
       reason,
       detail,
     });
-    this.push("close", { code, reason: detail ?? reason, reconnect: shouldReconnect(code) });
+    // First the state: when the outbox is full the message itself overflows it, which asks for the end again.
     this.state = "closing";
+    this.push("close", { code, reason: detail ?? reason, reconnect: shouldReconnect(code) });
     this.#end = this.connection.close(code, reason).catch((error) => {
       observer.log("warn", "connection did not end cleanly", { ...this.logFields(), error });
       this.connection.abort();

@@ -340,3 +340,15 @@ Deno.test("Feature: quic-transport, Property 13: migration failure is reported",
     { numRuns: 100 },
   );
 });
+
+Deno.test("a peer that asks and never reads its answers is ended once, with 3008", async () => {
+  const node = memoryNode({ handlers, settings: { maxOutbox: 20_000 } });
+  const peer = await authenticated(node);
+  peer.peer.stalled = true;
+  for (let i = 0; i < 500; i++) {
+    await peer.peer.send({ type: "ping", id: `p${i}`, timestamp: 0, payload: {} });
+  }
+  assert.equal((await peer.peer.closed).code, 3008);
+  assert.deepEqual(node.observer.of("error"), ["slow_consumer"]);
+  assert.equal(node.sessions.connections.size, 0);
+});
