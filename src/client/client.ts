@@ -95,11 +95,6 @@ export class SkeinClient {
     this.#own.clear();
   }
 
-  /** Closes the client at the end of an `await using` block. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   /** A channel by its name, `namespace:name`; the same object each time. Throws SkeinError `bad_argument`. */
   channel(name: string): Channel {
     const known = this.#channels.get(name);

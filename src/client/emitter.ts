@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deferred } from "./deferred.ts";
 import { SkeinError } from "./errors.ts";
 
 /** Called with what happened. */
@@ -92,7 +93,7 @@ export class Feed<T> implements AsyncIterableIterator<T> {
   fail(error: unknown): void {
     if (this.#ended) return;
     if (this.#waiting.length > 0) {
-      const { promise, reject } = Promise.withResolvers<IteratorResult<T>>();
+      const { promise, reject } = deferred<IteratorResult<T>>();
       reject(error);
       promise.catch(() => {});
       this.#waiting.shift()!(promise);

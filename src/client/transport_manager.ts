@@ -16,6 +16,7 @@ import {
 import { sleep } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import type { EnvironmentEvent } from "./environment.ts";
+import { type Deferred, deferred } from "./deferred.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -380,8 +381,8 @@ function closedError(): SkeinError {
   return new SkeinError("closed", "the client was closed");
 }
 
-function pendingConnection(): PromiseWithResolvers<void> {
-  const pending = Promise.withResolvers<void>();
+function pendingConnection(): Deferred<void> {
+  const pending = deferred<void>();
   // Not everybody waits for it.
   pending.promise.catch(() => {});
   return pending;

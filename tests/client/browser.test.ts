@@ -113,7 +113,7 @@ async function mainFlows(browser: BrowserPage, service: TestService, origin: str
   const token = await service.token("ann");
   await join(browser, origin, { options: { url: service.url, token } });
   await browser.waitFor("page.client.manager.getTransportType() === 'webtransport'");
-  await using other = await otherClient(service);
+  const other = await otherClient(service);
   await converse(browser, other, 100, () => {});
   await browser.evaluateText("page.client.close()");
 
@@ -123,14 +123,14 @@ async function mainFlows(browser: BrowserPage, service: TestService, origin: str
     const quicUrl = `https://127.0.0.1:${proxy.port}/connection/webtransport`;
     await join(browser, origin, { options: { url: service.url, token, quicUrl, quicTimeout: 1000 } });
     await browser.waitFor("page.client.manager.getTransportType() === 'websocket'");
-    await using another = await otherClient(service);
-    await converse(browser, another, 400, (i) => {
+    await converse(browser, other, 400, (i) => {
       if (i === 20) proxy.blackHole = false;
     });
     await browser.waitFor("page.moves.length > 0", 20_000);
     assert.deepEqual(await browser.evaluateText("page.moves"), ["websocket>webtransport"]);
     await browser.evaluateText("page.client.close()");
   } finally {
+    await other.close();
     await proxy.close();
   }
 }

@@ -18,6 +18,7 @@ import {
   uuidv7,
 } from "../../protocol/mod.ts";
 import { type Clock, within } from "../clock.ts";
+import { type Deferred, deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Path } from "../policy/race.ts";
 import type { ClientTransport, TransportEnd } from "../transport/contract.ts";
@@ -54,7 +55,7 @@ export class Link {
   #handler: LinkHandler | undefined;
   #announced: { code: number; reason: string; reconnect: boolean } | undefined;
   #end: LinkEnd | undefined;
-  #auth: { id: string; settled: PromiseWithResolvers<AuthResponse> } | undefined;
+  #auth: { id: string; settled: Deferred<AuthResponse> } | undefined;
   #response: AuthResponse | undefined;
 
   /** Takes over a transport that has just connected. */
@@ -90,7 +91,7 @@ export class Link {
   async authenticate(request: AuthRequest, timeout: number): Promise<AuthResponse> {
     if (this.#end !== undefined) throw errorOf(this.#end);
     const id = uuidv7();
-    const settled = Promise.withResolvers<AuthResponse>();
+    const settled = deferred<AuthResponse>();
     this.#auth = { id, settled };
     this.send("auth_request", { ...request }, 0, id);
     const late = () =>
@@ -107,7 +108,7 @@ export class Link {
     if (this.#end !== undefined) throw errorOf(this.#end);
     const id = uuidv7();
     const start = this.#clock.now();
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     this.#pongs.set(id, resolve);
     this.send("ping", {}, 0, id);
     try {
@@ -186,7 +187,7 @@ export class Link {
     else void this.close(3501, "too much before the answer was read");
   }
 
-  #answered({ resolve, reject }: PromiseWithResolvers<AuthResponse>, message: Message): void {
+  #answered({ resolve, reject }: Deferred<AuthResponse>, message: Message): void {
     try {
       if (message.type === "error") reject(SkeinError.from(parseServerPayload("error", message.payload)));
       else resolve(parseServerPayload("auth_response", message.payload));

@@ -15,6 +15,7 @@ import {
   uuidv7,
 } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
+import { deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Link } from "./link.ts";
 
@@ -67,7 +68,7 @@ export class Requests {
         new SkeinError("outbox_full", `${MAX_PENDING} questions wait`, { temporary: true }),
       );
     }
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const { promise, resolve, reject } = deferred<unknown>();
     const pending: Pending = {
       id: uuidv7(),
       type,

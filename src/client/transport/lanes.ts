@@ -8,7 +8,13 @@
 import { decodeFrame, encodeBare, type Encoded, lanePriority } from "../../protocol/mod.ts";
 import type { BidirectionalStream, Connection } from "../../quic/types.ts";
 import { FrameWriter, readFrames } from "../../streams/mod.ts";
-import { type ClientTransport, type ClientTransportKind, noTraffic, type TransportEnd } from "./contract.ts";
+import {
+  type ClientTransport,
+  type ClientTransportKind,
+  noTraffic,
+  type TransportEnd,
+  type TransportTraffic,
+} from "./contract.ts";
 
 /** Largest message taken from the server. */
 const MAX_FRAME = 1 << 24;
@@ -31,7 +37,7 @@ interface Lane {
 export abstract class LanesTransport implements ClientTransport {
   abstract readonly kind: ClientTransportKind;
   readonly laneful = true;
-  readonly traffic = noTraffic();
+  readonly traffic: TransportTraffic = noTraffic();
   onMessage: ClientTransport["onMessage"] = () => {};
   onClose: ClientTransport["onClose"] = () => {};
   onLaneLost: ClientTransport["onLaneLost"] = () => {};

@@ -14,7 +14,7 @@ import {
   type Message,
   scanFrame,
 } from "../../protocol/mod.ts";
-import { type ClientTransport, noTraffic, type TransportEnd } from "./contract.ts";
+import { type ClientTransport, noTraffic, type TransportEnd, type TransportTraffic } from "./contract.ts";
 
 /** Bytes given to the runtime at once: above it messages wait here, where priority still counts. */
 const HIGH_WATER = 131_072;
@@ -37,7 +37,7 @@ export class WebSocketTransport implements ClientTransport {
   readonly kind = "websocket";
   readonly laneful = false;
   readonly maxDatagramSize = 0;
-  readonly traffic = noTraffic();
+  readonly traffic: TransportTraffic = noTraffic();
   onMessage: ClientTransport["onMessage"] = () => {};
   onClose: ClientTransport["onClose"] = () => {};
   onLaneLost: ClientTransport["onLaneLost"] = () => {};
