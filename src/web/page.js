@@ -1,32 +1,28 @@
 // @ts-check
 /**
- * The page: a name, a conversation, who is there, and what it travels on.
+ * The page: a name, a conversation, who is there, and what it travels on. All of the connection is the SDK's.
  *
  * @module
  */
 
-import { Connection, newId } from "./connection.js";
-
-/** @typedef {import("./connection.js").Message} Message */
+// The SDK as the service serves it; `new URL`, because it is no file of this folder.
+const sdk = import(new URL("/skein.js", location.href).href);
 
 const CHANNEL = "chat:general";
-const TYPING_EVERY = 3000;
-const TYPING_SHOWN = 5000;
 /** Messages kept on the page. */
 const MOST_SHOWN = 1000;
+/** Messages read when the page has none, or some were lost to it. */
+const HISTORY = 50;
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
-/** @type {Connection | undefined} */
-let connection;
+/** @type {any} The SDK's `SkeinClient`. */
+let client;
 let me = "";
-/** @type {Map<string, number>} When each one's typing is no longer shown. */
-const typing = new Map();
 /** @type {Set<string>} */
 const online = new Set();
-let lastTyped = 0;
 
 $("name").value = query.get("name") ?? sessionStorage.getItem("name") ?? "";
 const wanted = query.get("transport") ?? sessionStorage.getItem("transport") ?? "auto";
@@ -36,12 +32,7 @@ $("enter-form").addEventListener("submit", (/** @type {Event} */ event) => {
   void enter();
 });
 $("say").addEventListener("submit", say);
-$("text").addEventListener("input", typed);
-addEventListener("online", () => connection?.wake());
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") connection?.wake();
-});
-setInterval(showTyping, 1000);
+$("text").addEventListener("input", () => client?.channel(CHANNEL).typing($("text").value !== ""));
 if (query.has("name") && $("name").value !== "") void enter();
 
 async function enter() {
@@ -52,30 +43,47 @@ async function enter() {
     let first = /** @type {string | undefined} */ (await fetchToken(me));
     sessionStorage.setItem("name", me);
     sessionStorage.setItem("transport", $("choice").value);
-    connection = new Connection({
-      info: fetchInfo,
-      token: async () => {
+    const { indexedDbOutbox, SkeinClient } = await sdk;
+    client = new SkeinClient({
+      url: location.origin,
+      getToken: async () => {
         const token = first ?? await fetchToken(me);
         first = undefined;
         return token;
       },
-      transport: $("choice").value,
-      onState: showState,
-      onMessage: receive,
-      onJoined: joined,
-      onRtt: (ms) => {
-        $("rtt").hidden = false;
-        $("rtt").textContent = `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-      },
+      enableQuic: $("choice").value !== "websocket",
+      enableWebSocket: $("choice").value !== "webtransport",
+      client: "skein-page/1",
+      // What was said and not acknowledged is sent after a reload too.
+      outbox: { storage: indexedDbOutbox(`skein ${me}`) },
     });
-    await connection.join(CHANNEL);
-    connection.start();
+    listen(client);
     $("enter").hidden = true;
     $("room").hidden = false;
     $("text").focus();
   } catch (error) {
     $("enter-error").textContent = error instanceof Error ? error.message : String(error);
   }
+}
+
+/** @param {any} client */
+function listen(client) {
+  const channel = client.channel(CHANNEL);
+  client.store.subscribe(showState);
+  client.on("connected", readPeople);
+  for (const event of ["direct", "broadcast"]) {
+    client.on(event, (/** @type {any} */ { type, id, from, text, data, timestamp }) => {
+      showMessage(id, `${from} (${type.replace("_", " ")})`, text ?? data, timestamp, undefined);
+    });
+  }
+  channel.on("message", showRecord);
+  channel.on("typing", () => showTyping(channel.typists));
+  channel.on("online", (/** @type {any} */ { userId }) => come(userId));
+  channel.on("offline", (/** @type {any} */ { userId }) => gone(userId));
+  channel.on("discontinuity", readHistory);
+  channel.subscribe().then(() => Promise.all([readHistory(), readPeople()]), (/** @type {Error} */ error) => {
+    refused(error.message);
+  });
 }
 
 /** @param {string} user */
@@ -97,111 +105,88 @@ async function fetchToken(user) {
   return body.token;
 }
 
-async function fetchInfo() {
-  const response = await fetch("/client.json", { signal: AbortSignal.timeout(10_000) });
-  if (!response.ok) throw new Error(`The service answered ${response.status}.`);
-  return await response.json();
-}
-
-/** @param {import("./connection.js").State} state */
-function showState({ phase, transport, reason, retryAt }) {
+/** @param {any} state The SDK's `ClientState`. */
+function showState({ status, transport, rtt, lastError }) {
+  const phase = { connected: "open", connecting: "connecting", reconnecting: "waiting" }[String(status)] ??
+    "closed";
   $("status").dataset.phase = phase;
-  $("transport").hidden = transport === undefined;
-  if (phase !== "open") $("rtt").hidden = true;
-  if (transport !== undefined) {
-    $("transport").textContent = transport === "webtransport" ? "WebTransport" : "WebSocket";
+  $("transport").hidden = transport === null;
+  $("rtt").hidden = phase !== "open" || rtt === null;
+  if (rtt !== null) $("rtt").textContent = `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`;
+  if (transport !== null) {
+    $("transport").textContent = transport === "websocket" ? "WebSocket" : "WebTransport";
     $("transport").dataset.transport = transport;
   }
-  const seconds = retryAt === undefined ? 0 : Math.max(1, Math.round((retryAt - Date.now()) / 1000));
   $("status-text").textContent = {
     connecting: "connecting …",
     open: `${me}, connected`,
-    waiting: `${reason}: trying again in ${seconds} s`,
-    closed: `closed: ${reason}`,
+    waiting: "the connection is gone: trying again …",
+    closed: "not connected",
   }[phase];
-  if (phase === "closed" && reason !== "stopped") {
-    $("enter").hidden = false;
-    $("room").hidden = true;
-    $("enter-error").textContent = `The service closed the connection: ${reason}.`;
-  }
+  if (phase === "closed" && lastError !== null && client !== undefined) refused(lastError.message);
 }
 
-/** @param {string} channel @param {boolean} complete */
-async function joined(channel, complete) {
-  if (connection === undefined) return;
+/** The service does not want this client. @param {string} reason */
+function refused(reason) {
+  const before = client;
+  client = undefined;
+  void before?.close();
+  $("enter").hidden = false;
+  $("room").hidden = true;
+  $("enter-error").textContent = `The service closed the connection: ${reason}.`;
+}
+
+async function readPeople() {
   try {
-    const { payload } = await connection.request("presence", { channel }, 1);
+    const users = await client.channel(CHANNEL).presence();
     online.clear();
-    for (const { userId } of payload.users) online.add(userId);
+    for (const { userId } of users) online.add(userId);
     showOnline();
-    if (complete) return;
-    const history = await connection.request("history", { channel, limit: 50, reverse: true }, 1);
-    for (const record of history.payload.messages) {
-      showMessage(record.id, record.from, record.text ?? record.data, record.timestamp, record.offset);
-    }
   } catch (error) {
-    // A connection that ended meanwhile joins again.
-    console.info("The conversation could not be read:", error);
+    // A connection that ended meanwhile asks again.
+    console.info("Who is there could not be read:", error);
   }
 }
 
-/** @param {Message} message */
-function receive({ type, id, timestamp, payload }) {
-  switch (type) {
-    case "chat_message":
-      if (payload.channel !== CHANNEL) return;
-      typing.delete(payload.from);
-      showTyping();
-      return showMessage(id, payload.from, payload.text ?? payload.data, timestamp, payload.offset);
-    case "broadcast":
-    case "direct_message":
-      return showMessage(
-        id,
-        `${payload.from} (${type.replace("_", " ")})`,
-        payload.text,
-        timestamp,
-        undefined,
-      );
-    case "typing_start":
-      if (payload.from !== me) typing.set(payload.from, Date.now() + TYPING_SHOWN);
-      return showTyping();
-    case "typing_stop":
-      typing.delete(payload.from);
-      return showTyping();
-    case "user_online":
-    case "user_offline":
-      if (payload.channel !== CHANNEL) return;
-      if (type === "user_online") online.add(payload.userId);
-      else online.delete(payload.userId);
-      return showOnline();
+async function readHistory() {
+  try {
+    const { messages } = await client.channel(CHANNEL).history({ limit: HISTORY, reverse: true });
+    for (const record of messages) showRecord(record);
+  } catch (error) {
+    console.info("The history could not be read:", error);
   }
+}
+
+/** @param {any} record */
+function showRecord({ id, from, text, data, timestamp, offset }) {
+  showMessage(id, from, text ?? data, timestamp, offset);
 }
 
 /** @param {Event} event */
 function say(event) {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (text === "" || connection === undefined) return;
+  if (text === "" || client === undefined) return;
   $("text").value = "";
-  lastTyped = 0;
+  client.channel(CHANNEL).typing(false);
   const id = newId();
   const item = showMessage(id, me, text, Date.now(), undefined);
   item.dataset.sent = "waiting";
-  connection.signal("typing_stop", { channel: CHANNEL });
-  connection.publish(CHANNEL, text, id).then((ack) => {
-    place(item, ack.offset);
+  client.manager.send("chat_message", { channel: CHANNEL, text }, id).then((/** @type {any} */ receipt) => {
+    place(item, receipt.offset);
     item.dataset.sent = "yes";
     describe(item, "received by the service");
-  }, (error) => {
+  }, (/** @type {Error} */ error) => {
     item.dataset.sent = "no";
     describe(item, `not sent: ${error.message}`);
   });
 }
 
-function typed() {
-  if ($("text").value === "" || Date.now() - lastTyped < TYPING_EVERY) return;
-  lastTyped = Date.now();
-  connection?.signal("typing_start", { channel: CHANNEL });
+/** A new message id. `crypto.randomUUID` is for secure contexts only. */
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join(
+    "",
+  );
 }
 
 /**
@@ -255,16 +240,27 @@ function describe(item, text) {
   mark.setAttribute("role", "img");
 }
 
+/** @param {string} userId */
+function come(userId) {
+  online.add(userId);
+  showOnline();
+}
+
+/** @param {string} userId */
+function gone(userId) {
+  online.delete(userId);
+  showOnline();
+}
+
 function showOnline() {
   const names = [...online].sort((a, b) => a.localeCompare(b));
   $("people-count").textContent = String(names.length);
   $("people").replaceChildren(...names.map((name) => part("li", name === me ? "me" : "", name)));
 }
 
-function showTyping() {
-  const now = Date.now();
-  for (const [name, until] of typing) if (until < now) typing.delete(name);
-  const names = [...typing.keys()].sort();
+/** @param {string[]} typists */
+function showTyping(typists) {
+  const names = typists.filter((name) => name !== me).sort();
   $("typing").textContent = names.length === 0
     ? ""
     : names.length > 3

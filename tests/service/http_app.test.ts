@@ -11,8 +11,6 @@ Deno.test("the page and its files come with their types, an entity tag and the s
     const [path, type] of [
       ["/", "text/html; charset=utf-8"],
       ["/page.js", "text/javascript; charset=utf-8"],
-      ["/connection.js", "text/javascript; charset=utf-8"],
-      ["/wire.js", "text/javascript; charset=utf-8"],
       ["/style.css", "text/css; charset=utf-8"],
       ["/admin", "text/html; charset=utf-8"],
       ["/admin.js", "text/javascript; charset=utf-8"],

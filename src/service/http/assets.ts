@@ -8,13 +8,9 @@ import adminCss from "../../web/admin.css" with { type: "text" };
 import adminHtml from "../../web/admin.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import adminJs from "../../web/admin.js" with { type: "text" };
-// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
-import connectionJs from "../../web/connection.js" with { type: "text" };
 import pageHtml from "../../web/page.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import pageJs from "../../web/page.js" with { type: "text" };
-// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
-import wireJs from "../../web/wire.js" with { type: "text" };
 import styleCss from "../../web/style.css" with { type: "text" };
 
 const HTML = "text/html; charset=utf-8";
@@ -23,16 +19,30 @@ const STYLE = "text/css; charset=utf-8";
 
 /** A file that is served as it is. */
 export interface Asset {
-  readonly body: string;
+  /** The text, or what reads it when it is first asked for; undefined: it is not there. */
+  readonly body: string | (() => Promise<string | undefined>);
   readonly type: string;
+  /** Pages of any origin may load it. @default false */
+  readonly everywhere?: boolean;
+}
+
+/** What `deno task build:client` made, which `start` and `compile` run first. */
+const BUILT = new URL("../../../dist/", import.meta.url);
+
+async function built(name: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(new URL(name, BUILT));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Files of the page, by path. */
 export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
   "/": { body: pageHtml, type: HTML },
   "/page.js": { body: pageJs, type: SCRIPT },
-  "/connection.js": { body: connectionJs, type: SCRIPT },
-  "/wire.js": { body: wireJs, type: SCRIPT },
+  "/skein.js": { body: () => built("skein.js"), type: SCRIPT, everywhere: true },
+  "/skein.js.map": { body: () => built("skein.js.map"), type: "application/json", everywhere: true },
   "/style.css": { body: styleCss, type: STYLE },
 };
 
@@ -44,29 +54,47 @@ export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
   "/style.css": PAGE_ASSETS["/style.css"]!,
 };
 
-const tags = new WeakMap<Asset, Promise<string>>();
-
-/** A strong entity tag (RFC 9110 §8.8.3): the SHA-256 of the body. */
-function entityTag(asset: Asset): Promise<string> {
-  let tag = tags.get(asset);
-  if (tag === undefined) {
-    tag = crypto.subtle.digest("SHA-256", new TextEncoder().encode(asset.body)).then((digest) =>
-      `"${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}"`
-    );
-    tags.set(asset, tag);
-  }
-  return tag;
+interface Loaded {
+  readonly body: string;
+  /** A strong entity tag (RFC 9110 §8.8.3): the SHA-256 of the body. */
+  readonly etag: string;
 }
 
-/** Answers a GET or HEAD for `asset`; 304 when the client has it. */
+const loaded = new WeakMap<Asset, Promise<Loaded | undefined>>();
+
+function load(asset: Asset): Promise<Loaded | undefined> {
+  let entry = loaded.get(asset);
+  if (entry === undefined) {
+    entry = read(asset);
+    loaded.set(asset, entry);
+    // What is not built yet may be there at the next request.
+    void entry.then((found) => found === undefined && loaded.delete(asset));
+  }
+  return entry;
+}
+
+async function read({ body }: Asset): Promise<Loaded | undefined> {
+  const text = typeof body === "string" ? body : await body();
+  if (text === undefined) return undefined;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return {
+    body: text,
+    etag: `"${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}"`,
+  };
+}
+
+/** Answers a GET or HEAD for `asset`; 304 when the client has it, 404 when it was not built. */
 export async function assetResponse(asset: Asset, request: Request): Promise<Response> {
-  const etag = await entityTag(asset);
-  const headers = { etag, "cache-control": "no-cache" };
+  const entry = await load(asset);
+  if (entry === undefined) return new Response("not built: run `deno task build:client`\n", { status: 404 });
+  const { body, etag } = entry;
+  const headers: Record<string, string> = { etag, "cache-control": "no-cache" };
+  if (asset.everywhere === true) headers["access-control-allow-origin"] = "*";
   const known = request.headers.get("if-none-match");
   if (
     known !== null && known.split(",").some((t) => t.trim().replace(/^W\//, "") === etag || t.trim() === "*")
   ) {
     return new Response(null, { status: 304, headers });
   }
-  return new Response(asset.body, { headers: { ...headers, "content-type": asset.type } });
+  return new Response(body, { headers: { ...headers, "content-type": asset.type } });
 }
