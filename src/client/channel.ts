@@ -75,7 +75,7 @@ export class Channel implements AsyncIterable<Delivered> {
   async subscribe(listener?: Listener<Delivered>, since?: Position): Promise<() => Promise<void>> {
     const off = listener === undefined ? undefined : this.#events.on("message", listener);
     try {
-      await this.#manager.subscriptions.subscribe(this.name, since);
+      await this.#manager.subscribe(this.name, since);
     } catch (error) {
       off?.();
       throw error;
@@ -92,7 +92,7 @@ export class Channel implements AsyncIterable<Delivered> {
   async unsubscribe(): Promise<void> {
     for (const feed of [...this.#feeds]) feed.end();
     try {
-      await this.#manager.subscriptions.unsubscribe(this.name);
+      await this.#manager.unsubscribe(this.name);
     } finally {
       this.#changed();
     }
@@ -135,7 +135,7 @@ export class Channel implements AsyncIterable<Delivered> {
 
   /** Where the channel stands: the last message that was delivered. */
   get position(): Position | undefined {
-    return this.#manager.subscriptions.position(this.name);
+    return this.#manager.position(this.name);
   }
 
   /** Calls `listener` at each `event`; returns what takes it off again. It does not join the channel. */

@@ -152,6 +152,6 @@ export class SkeinClient {
   }
 
   #channelsChanged(update: (change: { channels: readonly string[] }) => void): void {
-    update({ channels: this.manager.subscriptions.channels });
+    update({ channels: this.manager.channels });
   }
 }

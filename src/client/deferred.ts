@@ -20,3 +20,10 @@ export function deferred<T>(): Deferred<T> {
   });
   return { promise, resolve, reject };
 }
+
+/** Makes one whose rejection is no failure when nobody waits for it. */
+export function unwatched<T>(): Deferred<T> {
+  const made = deferred<T>();
+  made.promise.catch(() => {});
+  return made;
+}

@@ -48,6 +48,11 @@ export class SkeinError extends Error {
     this.retryAfter = options.retryAfter;
   }
 
+  /** The client was closed by the application. */
+  static closed(): SkeinError {
+    return new SkeinError("closed", "the client was closed");
+  }
+
   /** What the server said. */
   static from({ name, message, code, temporary, retryAfter }: ErrorPayload): SkeinError {
     return new SkeinError(name, message, { code, temporary, retryAfter });

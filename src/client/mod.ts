@@ -30,9 +30,9 @@ export type { ClientMetrics } from "./policy/meter.ts";
 export type { PreferenceOptions, PreferenceStorage } from "./policy/preference.ts";
 export type { ProbingOptions } from "./policy/probing.ts";
 export type { QualityOptions } from "./policy/quality.ts";
-export type { Position } from "./session/inbox.ts";
-export type { Delivered, Discontinuity, Subscriptions } from "./session/subscriptions.ts";
-export type { AnswerOf, Question } from "./session/requests.ts";
+export type { Placed, Position } from "./session/inbox.ts";
+export type { Delivered, Discontinuity } from "./session/subscriptions.ts";
+export type { AnswerOf, Answers, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";
 export type { ClientState, ClientStore } from "./store.ts";
 export type {
@@ -42,6 +42,7 @@ export type {
   TransportFactory,
   TransportTraffic,
 } from "./transport/contract.ts";
+export { LanesTransport } from "./transport/lanes.ts";
 export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
 export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
 export { type Fleeting, TransportManager } from "./transport_manager.ts";

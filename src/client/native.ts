@@ -6,10 +6,13 @@
  */
 
 import { dialQuic, NativeEndpoint } from "../quic/native.ts";
-import type { Connection } from "../quic/types.ts";
+import type { ClientEndpoint, Connection } from "../quic/types.ts";
 import type { LineFile } from "./outbox/file.ts";
 import { LanesTransport } from "./transport/lanes.ts";
 import type { QuicDialOptions } from "./transport/quic.ts";
+
+export { LanesTransport } from "./transport/lanes.ts";
+export type { LineFile, QuicDialOptions };
 
 /** Options of raw QUIC. */
 export interface NativeDialOptions extends QuicDialOptions {
@@ -28,7 +31,7 @@ export class QuicEndpoint {
   #endpoint: NativeEndpoint | undefined;
 
   /** The endpoint, bound at first use. */
-  get(): NativeEndpoint {
+  get(): ClientEndpoint {
     return this.#endpoint ??= new NativeEndpoint();
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createStore, type StoreApi } from "zustand/vanilla";
+import { createStore } from "zustand/vanilla";
 import type { ClientStatus } from "./events.ts";
 import type { SkeinError } from "./errors.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
@@ -28,7 +28,14 @@ export interface ClientState {
 }
 
 /** A store as React (`useSyncExternalStore`), Preact, Svelte or nothing can read it. */
-export type ClientStore = Pick<StoreApi<ClientState>, "getState" | "getInitialState" | "subscribe">;
+export interface ClientStore {
+  /** The state now. */
+  getState(): ClientState;
+  /** The state at the beginning. */
+  getInitialState(): ClientState;
+  /** Calls `listener` at each change; returns what stops that. */
+  subscribe(listener: (state: ClientState, before: ClientState) => void): () => void;
+}
 
 /** Makes the store of a client, and what changes it. */
 export function clientStore(): { store: ClientStore; update: (change: Partial<ClientState>) => void } {

@@ -14,9 +14,9 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import { sleep } from "./clock.ts";
+import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import type { EnvironmentEvent } from "./environment.ts";
-import { type Deferred, deferred } from "./deferred.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -26,6 +26,7 @@ import type { ClientMetrics } from "./policy/meter.ts";
 import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { type Recipients, take } from "./session/incoming.ts";
+import type { Position } from "./session/inbox.ts";
 import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
@@ -55,13 +56,12 @@ export class TransportManager {
   readonly #mover: Mover;
   readonly #reporter: Reporter;
   readonly #recipients: Recipients;
-  /** The channels of the session: joined and left here. */
-  readonly subscriptions: Subscriptions;
+  readonly #subscriptions: Subscriptions;
   #status: ClientStatus = "idle";
   #heartbeat: Heartbeat | undefined;
   #sessionId: string | undefined;
   #userId: string | undefined;
-  #connected = pendingConnection();
+  #connected = unwatched<void>();
   #unwatch: (() => void) | undefined;
   #network = "";
   /** The network changed, and nothing has come over the new one yet. */
@@ -83,7 +83,7 @@ export class TransportManager {
       changed: (pending) => this.#events.emit("pending", pending),
       failed,
     });
-    this.subscriptions = new Subscriptions(clock, this.#requests, {
+    this.#subscriptions = new Subscriptions(clock, this.#requests, {
       delivered: (message) => this.#delivered(message),
       discontinuity: (gap) => this.#events.emit("discontinuity", gap),
       ended: (channel, error) => this.#events.emit("left", { channel, error }),
@@ -92,7 +92,7 @@ export class TransportManager {
       resume: (link, token) =>
         this.#sessionId === undefined
           ? undefined
-          : { sessionId: this.#sessionId, channels: this.subscriptions.resumePoints(link, token.length) },
+          : { sessionId: this.#sessionId, channels: this.#subscriptions.resumePoints(link, token.length) },
       attached: (established, before) => this.#attached(established, before),
       detached: () => this.#detached(),
       ended: ({ code, reason }, willReconnect) => {
@@ -105,7 +105,7 @@ export class TransportManager {
       laneLost: (link, lane) => {
         this.#requests.laneLost(lane);
         this.#publisher.resend();
-        this.subscriptions.laneLost(lane, link);
+        this.#subscriptions.laneLost(lane, link);
       },
     });
     this.#mover = new Mover(resolved, {
@@ -117,7 +117,7 @@ export class TransportManager {
     this.#recipients = {
       publisher: this.#publisher,
       requests: this.#requests,
-      subscriptions: this.subscriptions,
+      subscriptions: this.#subscriptions,
       pushed: (message) => this.#events.emit("message", message),
       notice: (notice) => this.#notice(notice),
       failed,
@@ -156,6 +156,30 @@ export class TransportManager {
     return this.#publisher.pending;
   }
 
+  /** The channels the application is on. */
+  get channels(): string[] {
+    return this.#subscriptions.channels;
+  }
+
+  /**
+   * Joins a channel and stays on it, whatever happens to connections. Resolves when the server has confirmed it; rejects
+   * with its error. `since`: what comes after that place is wanted too.
+   */
+  subscribe(channel: string, since?: Position): Promise<void> {
+    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
+    return this.#subscriptions.subscribe(channel, since);
+  }
+
+  /** Leaves a channel. */
+  unsubscribe(channel: string): Promise<void> {
+    return this.#subscriptions.unsubscribe(channel);
+  }
+
+  /** Where a channel stands: the last message that was delivered; undefined when that is not known. */
+  position(channel: string): Position | undefined {
+    return this.#subscriptions.position(channel);
+  }
+
   /** Resolves when the outbox of an earlier run has been read. */
   get loaded(): Promise<void> {
     return this.#publisher.loaded;
@@ -176,7 +200,7 @@ export class TransportManager {
    * (`closed`), or when the attempts are used up.
    */
   connect(): Promise<void> {
-    if (this.#status === "closed") return Promise.reject(closedError());
+    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
     const { promise } = this.#connected;
     if (this.#status === "idle") {
       const { environment } = this.#options;
@@ -203,16 +227,16 @@ export class TransportManager {
   /** Ends the connection and the session at the server. What is not acknowledged waits for the next `connect`. */
   async disconnect(): Promise<void> {
     if (this.#status === "idle" || this.#status === "closed") return;
-    await this.#stop("idle", closedError());
+    await this.#stop("idle", SkeinError.closed());
   }
 
   /** Ends everything for good. What is not acknowledged stays in the storage, if there is one. */
   async close(): Promise<void> {
     if (this.#status === "closed") return;
-    const error = closedError();
+    const error = SkeinError.closed();
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     await this.#stop("closed", error);
-    this.subscriptions.close();
+    this.#subscriptions.close();
     this.#connector.close();
     await this.#publisher.close(error);
     this.#events.clear();
@@ -225,7 +249,7 @@ export class TransportManager {
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
   send(type: Fleeting, payload: Payload): Promise<void>;
   send(type: keyof ClientPayloads, payload: Payload, id?: string): Promise<unknown> {
-    if (this.#status === "closed") return Promise.reject(closedError());
+    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
     if (KEPT.includes(type)) return this.#publisher.publish(type as KeptType, payload, id);
     if (Object.hasOwn(ANSWERS, type)) return this.#requests.ask(type as Question, payload);
     const link = this.#links.current;
@@ -250,7 +274,7 @@ export class TransportManager {
     this.#sessionId = sessionId;
     this.#userId = userId;
     this.#tokens.accepted(response.expiresIn, this.#refresh);
-    this.subscriptions.attach(link, response);
+    this.#subscriptions.attach(link, response);
     this.#requests.attach(link);
     this.#publisher.attach(link);
     this.#mover.attach(link.path);
@@ -281,7 +305,7 @@ export class TransportManager {
     this.#mover.detach();
     this.#requests.detach();
     this.#publisher.detach();
-    this.subscriptions.detach();
+    this.#subscriptions.detach();
     if (this.#migrating !== undefined) this.#survived(false);
   }
 
@@ -294,7 +318,7 @@ export class TransportManager {
     const stopping = this.#links.stop(error);
     this.#requests.close(error);
     this.#connected.reject(error);
-    this.#connected = pendingConnection();
+    this.#connected = unwatched<void>();
     this.#setStatus(status);
     await stopping;
     if (wasConnected) {
@@ -321,12 +345,10 @@ export class TransportManager {
     try {
       take(message, this.#recipients);
     } catch (cause) {
-      this.#failed(new SkeinError("bad_payload", `a ${message.type} that cannot be read`, { cause }));
+      this.#recipients.failed(
+        new SkeinError("bad_payload", `a ${message.type} that cannot be read`, { cause }),
+      );
     }
-  }
-
-  #failed(error: SkeinError): void {
-    this.#events.emit("error", error);
   }
 
   #delivered(message: ClientEvents["delivered"]): void {
@@ -339,7 +361,7 @@ export class TransportManager {
   #notice(notice: ServerNotice): void {
     if (notice.kind === "token_expiring") {
       this.#refresh().catch((cause) =>
-        this.#failed(new SkeinError("no_token", "the token could not be renewed", { cause }))
+        this.#recipients.failed(new SkeinError("no_token", "the token could not be renewed", { cause }))
       );
     }
     const { signal } = this.#links;
@@ -375,15 +397,4 @@ export class TransportManager {
     this.#status = status;
     this.#events.emit("status", status);
   }
-}
-
-function closedError(): SkeinError {
-  return new SkeinError("closed", "the client was closed");
-}
-
-function pendingConnection(): Deferred<void> {
-  const pending = deferred<void>();
-  // Not everybody waits for it.
-  pending.promise.catch(() => {});
-  return pending;
 }

@@ -6,12 +6,17 @@
  */
 
 import {
+  type AuthResponse,
+  type ClientListResponse,
   type ClientType,
+  type HistoryResponse,
   type Message,
   parseServerPayload,
   type Payload,
-  type ServerPayloads,
+  type PresenceResponse,
   type ServerType,
+  type Subscribed,
+  type Unsubscribed,
   uuidv7,
 } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
@@ -33,20 +38,30 @@ interface Pending {
   cancel: (() => void) | undefined;
 }
 
-/** The answer each question has. */
-export const ANSWERS = {
+/** Questions, and what answers them. */
+export interface Answers {
+  subscribe: Subscribed;
+  unsubscribe: Unsubscribed;
+  history: HistoryResponse;
+  presence: PresenceResponse;
+  client_list: ClientListResponse;
+  auth_refresh: AuthResponse;
+}
+
+/** A type that has an answer. */
+export type Question = keyof Answers;
+/** The payload of a question's answer. */
+export type AnswerOf<Q extends Question> = Answers[Q];
+
+/** The type of the answer each question has. */
+export const ANSWERS: Readonly<Record<Question, ServerType>> = {
   subscribe: "subscribed",
   unsubscribe: "unsubscribed",
   history: "history_response",
   presence: "presence_response",
   client_list: "client_list_response",
   auth_refresh: "auth_response",
-} as const satisfies Partial<Record<ClientType, ServerType>>;
-
-/** A type that has an answer. */
-export type Question = keyof typeof ANSWERS;
-/** The payload of a question's answer. */
-export type AnswerOf<Q extends Question> = ServerPayloads[(typeof ANSWERS)[Q]];
+};
 
 /** Questions that are open. */
 export class Requests {
