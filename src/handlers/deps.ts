@@ -8,6 +8,7 @@ import type { MaybePromise } from "../engine/contract.ts";
 import type { Draft, Hub } from "../hub/mod.ts";
 import { type ErrorName, type Payload, ProtocolError, type Report, type Right } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
+import type { FileService } from "./files.ts";
 
 /** Where handlers leave what clients say about their own experience. */
 export interface Reports {
@@ -24,6 +25,8 @@ export interface HandlerParts {
   readonly reports?: Reports;
   /** Bytes of a message; answers are cut to fit. @default 65536 */
   readonly maxMessage?: () => number;
+  /** @default files are refused */
+  readonly files?: FileService;
 }
 
 /** Throws ProtocolError `permission_denied` unless the client's token or the configuration grants `right`. */

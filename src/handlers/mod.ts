@@ -8,6 +8,7 @@ import type { Route } from "../router/types.ts";
 import { botRoutes } from "./bots.ts";
 import { channelRoutes } from "./channels.ts";
 import type { HandlerParts } from "./deps.ts";
+import { fileRoutes } from "./files.ts";
 import { historyRoutes } from "./history.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
@@ -15,6 +16,7 @@ import { presenceRoutes } from "./presence.ts";
 import { typingRoutes } from "./typing.ts";
 
 export type { HandlerParts, Reports } from "./deps.ts";
+export { type FileService, refuseRead } from "./files.ts";
 
 /** The routes of every type a client may send once it is authenticated. */
 export function routes(parts: HandlerParts): Route[] {
@@ -26,5 +28,6 @@ export function routes(parts: HandlerParts): Route[] {
     ...historyRoutes(parts),
     ...presenceRoutes(parts),
     ...botRoutes(parts),
+    ...fileRoutes(parts),
   ];
 }

@@ -34,6 +34,24 @@ export const ERRORS = {
   message_too_large: { code: 117, temporary: false, message: "message too large" },
   wrong_lane: { code: 118, temporary: false, message: "message type does not belong on this lane" },
   unknown_bot: { code: 119, temporary: true, message: "no such bot is connected" },
+  unknown_upload: { code: 130, temporary: false, message: "no such upload" },
+  foreign_upload: { code: 131, temporary: false, message: "the upload is another user's" },
+  file_gap: { code: 132, temporary: false, message: "bytes before the chunk are missing" },
+  file_overlap: { code: 133, temporary: false, message: "the chunk overlaps what was sent before" },
+  file_beyond_end: { code: 134, temporary: false, message: "the chunk goes beyond the end of the file" },
+  file_window: { code: 135, temporary: false, message: "more bytes on their way than the window allows" },
+  file_incomplete: { code: 136, temporary: false, message: "the file is not as long as was said" },
+  file_hash_mismatch: {
+    code: 137,
+    temporary: false,
+    message: "the bytes do not have the hash that was said",
+  },
+  file_too_large: { code: 138, temporary: false, message: "file too large" },
+  file_type_refused: { code: 139, temporary: false, message: "files of this type are not taken" },
+  quota_exceeded: { code: 140, temporary: false, message: "no room left for this user's files" },
+  too_many_transfers: { code: 141, temporary: true, message: "too many transfers at once" },
+  unknown_file: { code: 142, temporary: false, message: "no such file" },
+  file_range: { code: 143, temporary: false, message: "the file has no such part" },
 } as const satisfies Record<string, ErrorRow>;
 
 /** The name of an error in the table. */

@@ -42,6 +42,13 @@ export const CLIENT_TYPES = [
   "bot_command",
   "bot_response",
   "client_report",
+  "file_upload_start",
+  "file_chunk",
+  "file_upload_complete",
+  "file_upload_cancel",
+  "file_download",
+  "file_download_cancel",
+  "file_link",
 ] as const;
 
 /** Everything a server may send. */
@@ -66,6 +73,13 @@ export const SERVER_TYPES = [
   "bot_response",
   "server_notice",
   "close",
+  "file_upload_ready",
+  "file_chunk_ack",
+  "file_uploaded",
+  "file_upload_cancelled",
+  "file_download_ready",
+  "file_data",
+  "file_link_response",
 ] as const;
 
 /** A type a client may send. */

@@ -36,6 +36,11 @@ export interface Context {
   readonly early: boolean;
   /** Sends a reply: a message with `re` set to the id of the one it answers. */
   reply(type: string, payload: Payload): void;
+  /**
+   * The handler itself holds the sender back, by acknowledgements and a window: this message does not count against
+   * the sender's rates. To be called before the handler returns.
+   */
+  selfPaced?(): void;
 }
 
 /** Handles one type of message. Throws ProtocolError to have it answered with `error`. */

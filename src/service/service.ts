@@ -28,6 +28,7 @@ import {
 } from "./config/mod.ts";
 import { DevelopmentKeys } from "./development.ts";
 import { openEngine } from "./engine.ts";
+import { ServiceFiles } from "./files.ts";
 import { guardProcess } from "./guard.ts";
 import { HttpFront, type HttpPlace } from "./http_front.ts";
 import {
@@ -97,6 +98,7 @@ class RunningService implements Service {
   readonly #observer: ServiceObserver;
   readonly #engine: Engine;
   readonly #hub: Hub;
+  readonly #files: ServiceFiles;
   readonly #sessions: Sessions;
   readonly #developmentKeys = new DevelopmentKeys();
   readonly #quicCertificate: KeptCertificate;
@@ -141,8 +143,15 @@ class RunningService implements Service {
       maxChannels: () => this.#settings.maxChannels,
       failed,
     });
+    this.#files = new ServiceFiles({
+      config: () => this.#config,
+      namespace: this.#hub.namespace,
+      verify: (token) => this.#authenticator!.verify(token),
+      failed: (error, stage) => observer.log("error", "file failure", { stage, error }),
+    });
     const router = new Router(routes({
       hub: this.#hub,
+      files: this.#files,
       maxMessage: () => this.#settings.maxMessage,
       reports: {
         rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
@@ -191,6 +200,7 @@ class RunningService implements Service {
 
   async start(): Promise<void> {
     await this.#applyAuth(this.#config);
+    await this.#files.store.resume();
     await this.#applyListeners(this.#config);
     this.#observer.start();
     this.#sweep = setInterval(() => this.#onSweep(), SWEEP);
@@ -233,6 +243,7 @@ class RunningService implements Service {
     await Promise.all([this.#quicCertificate.close(), this.#tlsCertificate.close()]);
     this.#authenticator?.close();
     this.#observer.stop();
+    await this.#files.store.close();
     await this.#engine.close();
     // One turn of the event loop, or the last packets never leave.
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -296,6 +307,7 @@ class RunningService implements Service {
       this.#sessions.sweep(now);
       this.#hub.sweep(now);
       this.#engine.sweep(now);
+      this.#files.sweep(now);
     } catch (error) {
       this.#log.error("sweep failed", { error });
     }
@@ -326,10 +338,12 @@ class RunningService implements Service {
         startedAt: this.#startedAt,
         draining: this.#sessions.draining,
         engine: this.#engine.name,
+        files: this.#files.store.status() ?? null,
         listeners: this.addresses,
         auth: this.#authenticator?.status(),
         lastReload: this.#reload ?? null,
       }),
+      files: this.#files,
       api: createServerApi(this.#hub, this.#sessions),
       // Asked for with each request: keys that are configured while running end it.
       get devToken() {

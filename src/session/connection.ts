@@ -158,11 +158,11 @@ export class ClientConnection implements ConnectionSink, Client {
     }
     if (arrival.overflow) return this.#refuse(message);
     if (this.state !== "open") return this.#beforeAuth(message, arrival);
-    const pause = Math.max(
+    const paced = this.#handle(message, arrival, started);
+    const pause = paced ? 0 : Math.max(
       this.#rate.charge(data.length, now),
       this.#userRate?.charge(data.length, now) ?? 0,
     );
-    this.#handle(message, arrival, started);
     if (pause > 0) return new Promise((resolve) => setTimeout(resolve, Math.min(pause, MAX_PAUSE)));
     if (this.#pending >= MAX_PENDING) return (this.#drained ??= Promise.withResolvers<void>()).promise;
     this.#refused = 0;
@@ -312,7 +312,8 @@ export class ClientConnection implements ConnectionSink, Client {
     return authenticate(this, message).catch((error) => this.#answer(error, message, 0));
   }
 
-  #handle(message: Message, arrival: Arrival, started: number): void {
+  /** Hands the message to its handler; true: that one holds the sender back itself. */
+  #handle(message: Message, arrival: Arrival, started: number): boolean {
     const { type, payload } = message;
     const channel = typeof payload.channel === "string" ? payload.channel : undefined;
     const lane = this.transport === "websocket" ? LANES[classOfType(type, channel)][0] : arrival.lane;
@@ -320,23 +321,23 @@ export class ClientConnection implements ConnectionSink, Client {
       if (!arrival.datagram && lane !== 0 && !laneAllows(lane, type, channel)) {
         throw new ProtocolError("wrong_lane");
       }
-      if (type === "auth_refresh") {
-        return void refresh(this, message, lane).catch((error) => this.#answer(error, message, lane));
-      }
       if (type === "auth_request") {
         throw new ProtocolError("bad_request", "already authenticated: use auth_refresh");
       }
-      const done = this.host.dispatch(new MessageContext(this, message, lane, arrival));
+      const context = new MessageContext(this, message, lane, arrival);
+      const done = type === "auth_refresh" ? refresh(this, message, lane) : this.host.dispatch(context);
       if (done === undefined) {
         if (started > 0) this.host.observer.handled(this.transport, performance.now() - started);
       } else {
         this.#pending++;
-        void this.#finish(done, message, lane, started);
+        void this.#finish(done, message, lane, context.paced ? 0 : started);
       }
+      return context.paced;
     } catch (error) {
       if (arrival.datagram) {
         this.host.observer.error(this.transport, error instanceof ProtocolError ? error.error : "internal");
       } else this.#answer(error, message, lane);
+      return false;
     }
   }
 

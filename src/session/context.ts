@@ -11,6 +11,9 @@ import type { ClientConnection } from "./connection.ts";
 
 /** The context of one message: who sent it, how it came, and how to answer. */
 export class MessageContext implements Context {
+  /** Whether the handler holds the sender back itself. */
+  paced = false;
+
   constructor(
     readonly client: ClientConnection,
     readonly message: Message,
@@ -24,6 +27,10 @@ export class MessageContext implements Context {
 
   get early(): boolean {
     return this.arrival.early;
+  }
+
+  selfPaced(): void {
+    this.paced = true;
   }
 
   reply(type: string, payload: Payload): void {

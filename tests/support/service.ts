@@ -50,6 +50,7 @@ export async function startTestService(input: ConfigInput = {}): Promise<TestSer
     quic: { ...LOCAL.quic, ...over.quic },
     engine: { ...LOCAL.engine, ...over.engine },
     certificates: { directory, ...over.certificates },
+    files: { directory: `${directory}/files`, ...over.files },
   });
   await Deno.writeTextFile(configPath, JSON.stringify(merged(input)));
   const { config, problems } = await loadConfig({ path: configPath });

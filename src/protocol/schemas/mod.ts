@@ -44,6 +44,33 @@ import {
   directMessage,
 } from "./direct.ts";
 import type { Schema } from "./fields.ts";
+import {
+  type FileChunk,
+  fileChunk,
+  type FileChunkAck,
+  fileChunkAck,
+  type FileData,
+  fileData,
+  type FileDownload,
+  fileDownload,
+  type FileDownloadCancel,
+  fileDownloadCancel,
+  type FileDownloadReady,
+  fileDownloadReady,
+  type FileLink,
+  fileLink,
+  type FileLinkResponse,
+  fileLinkResponse,
+  type FileUploaded,
+  fileUploaded,
+  type FileUploadId,
+  fileUploadId,
+  type FileUploadReady,
+  fileUploadReady,
+  type FileUploadStart,
+  fileUploadStart,
+  parseChunk,
+} from "./file.ts";
 import { type History, history, type HistoryResponse, historyResponse } from "./history.ts";
 import {
   type Close,
@@ -100,6 +127,24 @@ export type { ChatMessage, Delivery, MessageAck } from "./chat.ts";
 export type { Broadcast, DirectDelivery, DirectMessage } from "./direct.ts";
 export { bytesField, type Content, contentOf, type Schema } from "./fields.ts";
 export {
+  type FileChunk,
+  type FileChunkAck,
+  type FileData,
+  type FileDownload,
+  type FileDownloadCancel,
+  type FileDownloadReady,
+  type FileInfo,
+  type FileLink,
+  type FileLinkResponse,
+  type FileUploaded,
+  type FileUploadId,
+  type FileUploadReady,
+  type FileUploadStart,
+  MAX_FILE_CHUNK,
+  MAX_FILE_NAME_LENGTH,
+  MAX_FILE_TYPE_LENGTH,
+} from "./file.ts";
+export {
   DEFAULT_HISTORY,
   type History,
   type HistoryRecord,
@@ -147,6 +192,13 @@ export interface ClientPayloads {
   bot_command: BotCommand;
   bot_response: BotResponse;
   client_report: Report;
+  file_upload_start: FileUploadStart;
+  file_chunk: FileChunk;
+  file_upload_complete: FileUploadId;
+  file_upload_cancel: FileUploadId;
+  file_download: FileDownload;
+  file_download_cancel: FileDownloadCancel;
+  file_link: FileLink;
 }
 
 /** The payload of each type a server sends. */
@@ -171,6 +223,13 @@ export interface ServerPayloads {
   bot_response: BotResponseDelivery;
   server_notice: ServerNotice;
   close: Close;
+  file_upload_ready: FileUploadReady;
+  file_chunk_ack: FileChunkAck;
+  file_uploaded: FileUploaded;
+  file_upload_cancelled: FileUploadId;
+  file_download_ready: FileDownloadReady;
+  file_data: FileData;
+  file_link_response: FileLinkResponse;
 }
 
 /** The schema of each type a client sends. Fields they do not name are ignored. */
@@ -191,6 +250,13 @@ export const CLIENT_PAYLOADS: { readonly [T in ClientType]: Schema<ClientPayload
   bot_command: botCommand,
   bot_response: botResponse,
   client_report: report,
+  file_upload_start: fileUploadStart,
+  file_chunk: fileChunk,
+  file_upload_complete: fileUploadId,
+  file_upload_cancel: fileUploadId,
+  file_download: fileDownload,
+  file_download_cancel: fileDownloadCancel,
+  file_link: fileLink,
 };
 
 /** The schema of each type a server sends. Fields they do not name are ignored. */
@@ -215,6 +281,13 @@ export const SERVER_PAYLOADS: { readonly [T in ServerType]: Schema<ServerPayload
   bot_response: botResponseDelivery,
   server_notice: serverNotice,
   close,
+  file_upload_ready: fileUploadReady,
+  file_chunk_ack: fileChunkAck,
+  file_uploaded: fileUploaded,
+  file_upload_cancelled: fileUploadId,
+  file_download_ready: fileDownloadReady,
+  file_data: fileData,
+  file_link_response: fileLinkResponse,
 };
 
 /**
@@ -225,6 +298,7 @@ export function parsePayload<T extends ClientType>(type: T, payload: Payload): C
 export function parsePayload(type: ClientType, payload: Payload): ClientPayloads[ClientType] {
   if (type === "chat_message") return parseChat(payload);
   if (type === "ping") return parsePing(payload);
+  if (type === "file_chunk") return parseChunk(payload) ?? check(fileChunk, payload);
   return check(CLIENT_PAYLOADS[type], payload);
 }
 

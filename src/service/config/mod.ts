@@ -17,6 +17,7 @@ export {
   developmentTokens,
   namespaceLookup,
   toAuthSettings,
+  toFileLimits,
   toHttpSettings,
   toSessionSettings,
 } from "./views.ts";

@@ -103,6 +103,18 @@ function bounds({ session, quic }: Config, report: Report): void {
   }
 }
 
+function files({ files }: Config, report: Report): void {
+  if (files.userBytes < files.maxSize) {
+    report(
+      "files.userBytes",
+      `${formatSize(files.userBytes)} is less than files.maxSize (${
+        formatSize(files.maxSize)
+      }): the largest file could never be kept`,
+      "files.maxSize",
+    );
+  }
+}
+
 function listeners({ http }: Config, report: Report): void {
   const { internal } = http;
   if (internal !== null && internal.port !== 0 && internal.port === http.port) {
@@ -173,6 +185,7 @@ export function violations(config: Config, mode: string | undefined): readonly V
   certificates(config, report);
   timing(config, report);
   bounds(config, report);
+  files(config, report);
   listeners(config, report);
   keys(config, report);
   production(config, mode, report);

@@ -5,6 +5,7 @@
  */
 
 import type { AuthSettings, KeySettings } from "../../auth/mod.ts";
+import type { FileLimits } from "../../files/mod.ts";
 import type { NamespaceLookup, NamespaceSettings } from "../../hub/settings.ts";
 import type { SessionSettings } from "../../session/contract.ts";
 import type { HttpSettings } from "../http/deps.ts";
@@ -59,6 +60,11 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
     defaultChannels: auth.defaultChannels,
     defaultRights: auth.defaultRights,
   };
+}
+
+/** The limits of files. */
+export function toFileLimits({ files }: Config): FileLimits {
+  return { ...files, quota: { files: files.userFiles, bytes: files.userBytes } };
 }
 
 /** The settings of channels by namespace; what has no entry behaves as `default` says. */

@@ -13,6 +13,7 @@ import { readJson } from "./body.ts";
 import { clientDocument } from "./client_info.ts";
 import type { FetchHandler, HttpDeps, RequestInfo } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
+import { FILE_CORS, fileResponse } from "./files.ts";
 import { setSecurityHeaders } from "./headers.ts";
 import { keyOf, KeyRing } from "./keys.ts";
 import { isCrossSite, isLocalRequest, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
@@ -27,6 +28,7 @@ export function createApp(deps: HttpDeps): FetchHandler {
   const app = base(deps);
   const keys = new KeyRing();
   addPage(app, deps);
+  addFiles(app, deps);
   addHealth(app, deps);
   addOperators(app, deps, {
     figures: (c) => deps.settings().metricsPublic ? undefined : guardOperator(c, deps, keys),
@@ -115,6 +117,18 @@ function addPage(app: Hono<Env>, deps: HttpDeps): void {
     return Response.json({ token }, { headers: { "cache-control": "no-store", ...devCors(c, deps) } });
   });
   app.all("/dev/token", () => deps.devToken === undefined ? notFound() : notAllowed("POST"));
+}
+
+function addFiles(app: Hono<Env>, deps: HttpDeps): void {
+  const { files } = deps;
+  if (files === undefined) return;
+  const shared = (c: Ctx) => ({ ...cors(c, deps.settings().allowedOrigins), ...FILE_CORS });
+  app.on("OPTIONS", "/files/:id", (c) => new Response(null, { status: 204, headers: shared(c) }));
+  get(app, "/files/:id", async (c) => {
+    const answer = await fileResponse(files, c.req.raw, c.req.param("id") ?? "");
+    for (const [name, value] of Object.entries(shared(c))) answer.headers.append(name, value);
+    return answer;
+  });
 }
 
 function addHealth(app: Hono<Env>, deps: HttpDeps): void {

@@ -5,6 +5,7 @@
  */
 
 import type { Level } from "../../session/contract.ts";
+import type { FileDoor } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
 
 /** Who sent a request. `transport` is `udp` for HTTP/3. */
@@ -109,6 +110,8 @@ export interface HttpDeps {
   /** More for `/stats` and `/api/info`: the node's name, the state of the configuration, ... */
   status?(): Readonly<Record<string, unknown>>;
   readonly api: ServerApi;
+  /** @default there are no files */
+  readonly files?: FileDoor;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for claims that are not right. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
   log(level: Level, event: string, fields: Record<string, unknown>): void;

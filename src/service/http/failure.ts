@@ -17,6 +17,7 @@ const STATUS: Readonly<Partial<Record<ErrorName, number>>> = {
   unknown_type: 404,
   unknown_user: 404,
   unknown_bot: 404,
+  unknown_file: 404,
   message_too_large: 413,
   rate_limited: 429,
   not_available: 503,

@@ -25,9 +25,9 @@ const FIELDS: readonly (readonly [string, string])[] = [
   ["cross-origin-opener-policy", "same-origin"],
 ];
 
-/** Sets them on an answer of ours. */
+/** Sets them on an answer of ours, but for what the answer says itself. */
 export function setSecurityHeaders(headers: Headers): void {
-  for (const [name, value] of FIELDS) headers.set(name, value);
+  for (const [name, value] of FIELDS) if (!headers.has(name)) headers.set(name, value);
   if (!headers.has("cross-origin-resource-policy") && !headers.has("access-control-allow-origin")) {
     headers.set("cross-origin-resource-policy", "same-origin");
   }

@@ -15,6 +15,7 @@ export type {
   HttpSettings,
   RequestInfo,
 } from "./deps.ts";
+export type { FileCredentials, FileDoor } from "./files.ts";
 export { originAllowed } from "./origin.ts";
 export { type HttpOptions, type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
 export type {

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { choice, text } from "../setting.ts";
 import { auth } from "./auth.ts";
+import { files } from "./files.ts";
 import { certificates, http, quic } from "./listeners.ts";
 import { admin, api, drain, engine, log, metrics, namespaces } from "./operation.ts";
 import { session } from "./session.ts";
@@ -38,6 +39,7 @@ export const ConfigSchema = v.strictObject({
   session: v.optional(session, {}),
   namespaces: v.optional(namespaces, {}),
   engine: v.optional(engine, {}),
+  files: v.optional(files, {}),
   api: v.optional(api, {}),
   metrics: v.optional(metrics, {}),
   admin: v.optional(admin, {}),

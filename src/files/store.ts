@@ -1,0 +1,353 @@
+/**
+ * The store: uploads under way, whole files, links to them, and what is thrown away when.
+ *
+ * @module
+ */
+
+import { ProtocolError, uuidv7 } from "../protocol/mod.ts";
+import { Catalog, type KeptFile } from "./catalog.ts";
+import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } from "./contract.ts";
+import { Disk, keyOf } from "./disk.ts";
+import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
+import { Meter } from "./meter.ts";
+import { refuseUpload } from "./rules.ts";
+import { Upload } from "./upload.ts";
+
+/** What a store is made of. */
+export interface FileStoreOptions {
+  /** Made when the first file comes. One process at a time has it. */
+  readonly directory: string;
+  readonly limits: () => FileLimits;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Told of failures that nobody waits for, and of what is behind a `not_available`. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
+const IDLE = 60_000;
+/** Uploads under way of this node, and files open for reading: each holds a file descriptor. */
+const MAX_OPEN = 1024;
+/** Files that are looked at in one sweep, and references of one content that are asked for a right. */
+const SOME = 64;
+
+/** Keeps files in a directory. */
+export class FileStore {
+  readonly #disk: Disk;
+  readonly #limits: () => FileLimits;
+  readonly #now: () => number;
+  readonly #failed: (error: unknown, stage: string) => void;
+  readonly #uploads = new Map<string, Upload>();
+  readonly #byKey = new Map<string, Upload>();
+  readonly #gates = new Map<string, Promise<void>>();
+  readonly #completing = new Map<Upload, Promise<FileRecord>>();
+  readonly #meters = new Map<string, Meter>();
+  readonly #readers = new Set<FileReader>();
+  #opening: Promise<Catalog> | undefined;
+  #catalog: Catalog | undefined;
+  #tidying: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor({ directory, limits, now = Date.now, failed = () => {} }: FileStoreOptions) {
+    this.#disk = new Disk(directory);
+    this.#limits = limits;
+    this.#now = now;
+    this.#failed = failed;
+  }
+
+  /** Opens a store that is there already, so that what has expired goes. Never rejects. */
+  async resume(): Promise<void> {
+    if (await this.#disk.exists()) await this.#ready().catch(() => {});
+  }
+
+  /**
+   * Begins an upload, or goes on with one that has the same user, channel, size and hash; whoever was at it before
+   * is told `unknown_upload` from then on. `mayRead` says whether the user may read a file: only then is what the
+   * store has already not asked for again. Rejects with ProtocolError: `file_too_large`, `file_type_refused`,
+   * `quota_exceeded`, `too_many_transfers`, `not_available`.
+   */
+  async start(request: UploadRequest, mayRead: (file: FileRecord) => boolean): Promise<Upload> {
+    const catalog = await this.#ready();
+    const known = this.#known(catalog, request, mayRead) &&
+      await this.#disk.holds(request.sha256, request.size);
+    const key = keyOf(request);
+    const before = this.#byKey.get(key);
+    this.#check(catalog, request, key, before);
+    let meter = this.#meters.get(request.userId);
+    if (meter === undefined) this.#meters.set(request.userId, meter = new Meter());
+    const upload = new Upload({
+      uploadId: uuidv7(),
+      key,
+      request,
+      path: this.#disk.partial(key),
+      limits: this.#limits,
+      meter,
+      now: this.#now,
+    }, known);
+    if (!known) this.#guard("reserve", () => catalog.putPartial({ ...request, key, updatedAt: this.#now() }));
+    if (before !== undefined) this.#uploads.delete(before.uploadId);
+    this.#uploads.set(upload.uploadId, upload);
+    this.#byKey.set(key, upload);
+    await this.#turn(key, before);
+    if (known) return upload;
+    try {
+      await upload.open();
+    } catch (error) {
+      this.#forget(upload);
+      throw this.#unavailable(error, "open upload");
+    }
+    return upload;
+  }
+
+  /** An upload under way. Throws ProtocolError `unknown_upload`, or `foreign_upload` when it is another user's. */
+  upload(uploadId: string, userId: string): Upload {
+    const upload = this.#uploads.get(uploadId);
+    if (upload === undefined) throw new ProtocolError("unknown_upload");
+    if (upload.request.userId !== userId) throw new ProtocolError("foreign_upload");
+    return upload;
+  }
+
+  /** The file that this message of the user made: a message that is sent again has no second effect. */
+  async completed(userId: string, message: string): Promise<FileRecord | undefined> {
+    const file = (await this.#ready()).fileOfRequest(userId, message);
+    return file && this.#record(file);
+  }
+
+  /**
+   * Keeps an upload: whole, its hash checked, durable. `message` is the id of the user's message that asked for it.
+   * Rejects with ProtocolError: `file_incomplete`; `file_hash_mismatch`, and then nothing is kept; `not_available`,
+   * and then it may be tried again; `quota_exceeded`; `unknown_upload` when the upload ended meanwhile.
+   */
+  complete(upload: Upload, message: string): Promise<FileRecord> {
+    let completing = this.#completing.get(upload);
+    if (completing === undefined) {
+      completing = this.#complete(upload, message).finally(() => this.#completing.delete(upload));
+      this.#completing.set(upload, completing);
+    }
+    return completing;
+  }
+
+  /** Ends an upload; nothing of it is kept. */
+  async cancel(upload: Upload): Promise<void> {
+    this.#forget(upload);
+    // First its name, at once: whoever begins the same upload anew gets a file of its own.
+    const discarded = this.#discard(upload.key);
+    await upload.stop(new ProtocolError("unknown_upload"));
+    await discarded;
+  }
+
+  /** A file. Rejects with ProtocolError `unknown_file`, also when it has expired. */
+  async get(fileId: string): Promise<FileRecord> {
+    const file = (await this.#ready()).file(fileId);
+    const record = file && this.#record(file);
+    if (record === undefined || record.expiresAt <= this.#now()) throw new ProtocolError("unknown_file");
+    return record;
+  }
+
+  /** Opens a file; the reader has to be closed. Rejects with ProtocolError `unknown_file`, `not_available`. */
+  async open(file: FileRecord): Promise<FileReader> {
+    if (this.#closed || this.#readers.size >= MAX_OPEN) {
+      throw new ProtocolError("not_available", "too many files are open");
+    }
+    const opened = await this.#disk.open(file.sha256).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) throw new ProtocolError("unknown_file");
+      throw this.#unavailable(error, "open file");
+    });
+    const reader: FileReader = {
+      read: (buffer, at) => opened.read(buffer, at),
+      close: () => {
+        if (this.#readers.delete(reader)) opened.close();
+      },
+    };
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** The token of a link to a file, which holds for `lifetime` ms, rounded up to seconds. */
+  async link(fileId: string, lifetime: number): Promise<string> {
+    const expiresAt = Math.ceil((this.#now() + lifetime) / 1000);
+    return signLink(this.#linkKey(await this.#ready()), fileId, expiresAt);
+  }
+
+  /** Checks a link's token. Rejects with ProtocolError `invalid_token`, `token_expired`. */
+  async checkLink(fileId: string, token: string): Promise<void> {
+    checkLink(this.#linkKey(await this.#ready()), fileId, token, this.#now());
+  }
+
+  /** Puts idle uploads aside and removes some of what has expired. To be called once a second. */
+  sweep(now: number): void {
+    const catalog = this.#catalog;
+    if (catalog === undefined) return;
+    for (const upload of this.#uploads.values()) {
+      if (now - upload.activeAt < IDLE || upload.busy || this.#completing.has(upload)) continue;
+      this.#forget(upload);
+      void upload.stop(new ProtocolError("unknown_upload"));
+    }
+    for (const [userId, meter] of this.#meters) if (meter.idle(now)) this.#meters.delete(userId);
+    const { maxAge, partialAge } = this.#limits();
+    for (const file of catalog.filesBefore(now - maxAge, SOME)) {
+      let last = false;
+      catalog.transaction(() => last = catalog.removeFile(file));
+      if (last) this.#later(this.#disk.removeBlob(file.sha256));
+    }
+    for (const partial of catalog.partialsBefore(now - partialAge, SOME)) {
+      const active = this.#byKey.get(partial.key);
+      if (active !== undefined) {
+        catalog.putPartial({ ...partial, updatedAt: Math.max(active.activeAt, now - IDLE) });
+      } else this.#later(this.#discard(partial.key));
+    }
+  }
+
+  /** Counts; undefined while there is no store. */
+  status(): FileStatus | undefined {
+    return this.#catalog &&
+      { ...this.#catalog.counts(), uploads: this.#uploads.size, readers: this.#readers.size };
+  }
+
+  /** Ends uploads, which may be gone on with later, closes what is open, and resolves when nothing of it runs. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#opening?.catch(() => {});
+    const uploads = [...this.#uploads.values()];
+    this.#uploads.clear();
+    this.#byKey.clear();
+    await Promise.all(
+      uploads.map((upload) => upload.stop(new ProtocolError("not_available", "shutting down"))),
+    );
+    await Promise.allSettled(this.#completing.values());
+    for (const reader of [...this.#readers]) reader.close();
+    await this.#tidying;
+    this.#catalog?.close();
+    this.#catalog = undefined;
+  }
+
+  async #complete(upload: Upload, message: string): Promise<FileRecord> {
+    const catalog = await this.#ready();
+    const { request, key } = upload;
+    const hash = upload.known ? request.sha256 : await upload.finish().catch((error) => {
+      throw error instanceof ProtocolError ? error : this.#unavailable(error, "sync upload");
+    });
+    // Another session, a cancel or the end of the service may have taken it meanwhile.
+    if (this.#uploads.get(upload.uploadId) !== upload) throw new ProtocolError("unknown_upload");
+    if (hash !== request.sha256) {
+      await this.cancel(upload);
+      throw new ProtocolError("file_hash_mismatch");
+    }
+    if (upload.known) this.#check(catalog, request, key, upload);
+    const { userId, channel, name, type, size, sha256 } = request;
+    const createdAt = this.#now();
+    const file: KeptFile = { fileId: uuidv7(), userId, channel, name, type, size, sha256, createdAt };
+    this.#commit(catalog, upload, file, message);
+    this.#forget(upload);
+    await upload.stop(new ProtocolError("unknown_upload"));
+    if (!upload.known) {
+      await this.#disk.settle(sha256).catch((error) => this.#failed(error, "settle file"));
+    }
+    return this.#record(file);
+  }
+
+  #commit(catalog: Catalog, upload: Upload, file: KeptFile, message: string): void {
+    let placed = false;
+    try {
+      catalog.transaction(() => {
+        catalog.addFile(file, message);
+        if (upload.known) return;
+        catalog.removePartial(upload.key);
+        this.#disk.place(upload.key, file.sha256);
+        placed = true;
+      });
+    } catch (error) {
+      if (placed && !catalog.has(file.sha256)) this.#disk.displace(upload.key, file.sha256);
+      throw this.#unavailable(error, "commit file");
+    }
+  }
+
+  #known(catalog: Catalog, request: UploadRequest, mayRead: (file: FileRecord) => boolean): boolean {
+    const now = this.#now();
+    return catalog.filesOf(request.sha256, SOME).map((file) => this.#record(file))
+      .some((file) => file.size === request.size && file.expiresAt > now && mayRead(file));
+  }
+
+  #check(catalog: Catalog, request: UploadRequest, key: string, own: Upload | undefined): void {
+    let uploads = 0;
+    for (const other of this.#uploads.values()) {
+      if (other !== own && other.request.owner === request.owner) uploads++;
+    }
+    const reserved = catalog.partial(key)?.size ?? 0;
+    const usage = { ...catalog.usage(request.userId, key), total: catalog.total - reserved, uploads };
+    const refused = refuseUpload(request, this.#limits(), usage);
+    if (refused === "not_available") throw new ProtocolError(refused, "no room for more files");
+    if (refused !== undefined) throw new ProtocolError(refused);
+    if (this.#closed || this.#uploads.size >= MAX_OPEN) {
+      throw new ProtocolError("not_available", "too many uploads");
+    }
+  }
+
+  /** Waits until whoever was at the upload before has left it. */
+  async #turn(key: string, before: Upload | undefined): Promise<void> {
+    const earlier = this.#gates.get(key);
+    if (earlier === undefined && before === undefined) return;
+    const gate = (earlier ?? Promise.resolve()).then(() => before?.stop(new ProtocolError("unknown_upload")));
+    this.#gates.set(key, gate);
+    await gate;
+    if (this.#gates.get(key) === gate) this.#gates.delete(key);
+  }
+
+  #forget(upload: Upload): void {
+    this.#uploads.delete(upload.uploadId);
+    if (this.#byKey.get(upload.key) === upload) this.#byKey.delete(upload.key);
+  }
+
+  async #discard(key: string): Promise<void> {
+    this.#catalog?.removePartial(key);
+    await this.#disk.removePartial(key);
+  }
+
+  #record(file: KeptFile): FileRecord {
+    return { ...file, expiresAt: file.createdAt + this.#limits().maxAge };
+  }
+
+  #linkKey(catalog: Catalog): Uint8Array {
+    return catalog.secret("links", () => crypto.getRandomValues(new Uint8Array(LINK_KEY_BYTES)));
+  }
+
+  #guard(stage: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw this.#unavailable(error, stage);
+    }
+  }
+
+  #unavailable(cause: unknown, stage: string): ProtocolError {
+    this.#failed(cause, stage);
+    return new ProtocolError("not_available", "files cannot be kept now", { cause });
+  }
+
+  #later(work: Promise<void>): void {
+    this.#tidying = Promise.allSettled([
+      this.#tidying,
+      work.catch((error) => this.#failed(error, "remove file")),
+    ])
+      .then(() => {});
+  }
+
+  #ready(): Promise<Catalog> {
+    if (this.#closed) return Promise.reject(new ProtocolError("not_available", "shutting down"));
+    return this.#opening ??= this.#openCatalog().catch((error) => {
+      // The next one tries again.
+      this.#opening = undefined;
+      throw this.#unavailable(error, "open store");
+    });
+  }
+
+  async #openCatalog(): Promise<Catalog> {
+    await this.#disk.prepare();
+    const catalog = this.#catalog = new Catalog(this.#disk.catalog);
+    this.#later(this.#disk.tidy({
+      partial: (key) => this.#closed || catalog.partial(key) !== undefined,
+      blob: (sha256) => this.#closed || catalog.has(sha256),
+    }));
+    return catalog;
+  }
+}

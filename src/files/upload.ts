@@ -1,0 +1,220 @@
+/**
+ * One upload under way: chunks are taken in order, written one after the other, and hashed as they are written.
+ *
+ * @module
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import { ProtocolError } from "../protocol/mod.ts";
+import type { FileLimits, UploadRequest } from "./contract.ts";
+import type { Meter } from "./meter.ts";
+import { acknowledgeNow, refuseChunk } from "./rules.ts";
+
+/** Bytes of a partial file that are hashed between two turns of the event loop. */
+const REHASH = 262_144;
+/** Milliseconds after which what is written is acknowledged, when nothing made it due before. */
+const ACK_DELAY = 2;
+
+/** What an upload is made with. */
+export interface UploadParts {
+  readonly uploadId: string;
+  readonly key: string;
+  readonly request: UploadRequest;
+  /** Where its bytes are. */
+  readonly path: string;
+  readonly limits: () => FileLimits;
+  readonly meter: Meter;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+interface Waiting {
+  readonly data: Uint8Array;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/** A file on its way in. Made by `FileStore.start`. */
+export class Upload {
+  readonly uploadId: string;
+  readonly key: string;
+  readonly request: UploadRequest;
+  /** Told how far the file is written; set by whoever sends the acknowledgements. */
+  onWritten: (offset: number) => void = () => {};
+  /** When it was last heard of, in milliseconds since the epoch. */
+  activeAt: number;
+  readonly #parts: UploadParts;
+  #file: Deno.FsFile | undefined;
+  #hash: Hash = createHash("sha256");
+  #hashed = 0;
+  #received = 0;
+  #written = 0;
+  #acknowledged = 0;
+  #waiting: Waiting[] = [];
+  #pump: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped: ProtocolError | undefined;
+  #wake: (() => void) | undefined;
+
+  /** `open` has to be called before chunks are pushed, unless `known`: all of it is there already. */
+  constructor(parts: UploadParts, known: boolean) {
+    this.#parts = parts;
+    this.uploadId = parts.uploadId;
+    this.key = parts.key;
+    this.request = parts.request;
+    this.activeAt = parts.now();
+    this.known = known;
+    if (known) this.#received = this.#written = this.#acknowledged = parts.request.size;
+  }
+
+  /** The store has the content: there is nothing to send. */
+  readonly known: boolean;
+
+  /** Bytes taken in; the next chunk begins here. */
+  get offset(): number {
+    return this.#received;
+  }
+
+  /** Whether chunks are being written or hashed. */
+  get busy(): boolean {
+    return this.#pump !== undefined;
+  }
+
+  /** Opens its file and finds how much of it is there. Rejects with what the file system says. */
+  async open(): Promise<void> {
+    const file = await Deno.open(this.#parts.path, { read: true, write: true, create: true, mode: 0o600 });
+    try {
+      const { size } = await file.stat();
+      const there = Math.min(size, this.request.size);
+      if (size > there) await file.truncate(there);
+      await file.seek(0, Deno.SeekMode.Start);
+      this.#received = this.#written = this.#acknowledged = there;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    this.#file = file;
+    if (this.#stopped !== undefined) this.#close();
+    // What is there is hashed meanwhile; chunks wait for it, and the window bounds them.
+    else if (this.#written > 0) this.#start();
+  }
+
+  /**
+   * Takes the next chunk; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
+   * `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after its end. Rejects with
+   * `not_available` when it cannot be written; then the upload is over, and begun anew goes on from what is written.
+   */
+  push(offset: number, data: Uint8Array): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    const { size } = this.request;
+    const progress = { size, received: this.#received, written: this.#written };
+    const chunk = { offset, length: data.length };
+    const refused = refuseChunk(progress, chunk, this.#parts.limits(), this.#waiting.length);
+    if (refused !== undefined) throw new ProtocolError(refused);
+    this.activeAt = this.#parts.now();
+    this.#received += data.length;
+    const done = Promise.withResolvers<void>();
+    this.#waiting.push({ data, done });
+    this.#start();
+    return done.promise;
+  }
+
+  /**
+   * Waits until all that was taken in is written, makes it durable and returns its hash in hexadecimal. Throws
+   * ProtocolError `file_incomplete` when bytes are missing.
+   */
+  async finish(): Promise<string> {
+    this.activeAt = this.#parts.now();
+    if (this.#received !== this.request.size) throw new ProtocolError("file_incomplete");
+    while (this.#pump !== undefined) await this.#pump;
+    if (this.#stopped !== undefined) throw this.#stopped;
+    await this.#file!.sync();
+    return this.#hash.digest("hex");
+  }
+
+  /** Ends it: chunks that wait are refused with `why`. Resolves when its file is closed; what was written stays. */
+  async stop(why: ProtocolError): Promise<void> {
+    this.#stopped ??= why;
+    clearTimeout(this.#timer);
+    this.#wake?.();
+    for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
+    await this.#pump;
+    this.#close();
+  }
+
+  #close(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #start(): void {
+    if (this.#pump !== undefined || this.#file === undefined) return;
+    this.#pump = this.#run(this.#file).finally(() => {
+      this.#pump = undefined;
+      if (this.#waiting.length > 0) this.#start();
+    });
+  }
+
+  async #run(file: Deno.FsFile): Promise<void> {
+    const { limits, meter, now } = this.#parts;
+    try {
+      await this.#rehash(file);
+      for (;;) {
+        const next = this.#waiting[0];
+        if (next === undefined || this.#stopped !== undefined) return;
+        const { data, done } = next;
+        for (let at = 0; at < data.length;) at += await file.write(data.subarray(at));
+        this.#hash.update(data);
+        this.#hashed = this.#written += data.length;
+        if (this.#waiting[0] === next) this.#waiting.shift();
+        done.resolve();
+        const pause = meter.take(data.length, limits().rate, now());
+        if (pause > 0) await this.#sleep(pause);
+        this.#acknowledge();
+      }
+    } catch (cause) {
+      await this.#fail(file, cause);
+    }
+  }
+
+  async #rehash(file: Deno.FsFile): Promise<void> {
+    const buffer = new Uint8Array(Math.min(REHASH, this.#written - this.#hashed));
+    while (this.#hashed < this.#written && this.#stopped === undefined) {
+      const got = await file.read(buffer.subarray(0, Math.min(buffer.length, this.#written - this.#hashed)));
+      if (got === null) throw new Error("a partial file became shorter");
+      this.#hash.update(buffer.subarray(0, got));
+      this.#hashed += got;
+    }
+  }
+
+  /** The disk does not take it: back to what is whole, and over. */
+  async #fail(file: Deno.FsFile, cause: unknown): Promise<void> {
+    this.#stopped ??= new ProtocolError("not_available", "the file cannot be written now", { cause });
+    clearTimeout(this.#timer);
+    for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
+    await file.truncate(this.#written).catch(() => {});
+  }
+
+  #acknowledge(): void {
+    const progress = { size: this.request.size, received: this.#received, written: this.#written };
+    if (acknowledgeNow(progress, this.#acknowledged, this.#parts.limits().window)) return this.#tell();
+    this.#timer ??= setTimeout(() => this.#tell(), ACK_DELAY);
+  }
+
+  #tell(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#stopped !== undefined || this.#written === this.#acknowledged) return;
+    this.#acknowledged = this.#written;
+    this.onWritten(this.#written);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

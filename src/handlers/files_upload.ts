@@ -1,0 +1,114 @@
+/**
+ * `file_upload_start`, `file_chunk`, `file_upload_complete` and `file_upload_cancel`.
+ *
+ * @module
+ */
+
+import { chunkSize, type FileRecord, mediaType, safeName, type Upload } from "../files/mod.ts";
+import { refusePublish } from "../hub/mod.ts";
+import { Encoded, parsePayload, type Principal, uuidv7 } from "../protocol/mod.ts";
+import type { Client, Context, Route } from "../router/types.ts";
+import { type HandlerParts, refuse } from "./deps.ts";
+import { type FileParts, infoOf, refuseRead } from "./files.ts";
+
+/** Chunks of fewer bytes count against the sender's rate as any message does; larger ones are held back by the window. */
+const PACED = 16_384;
+
+/** Routes of uploads. */
+export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, parts: FileParts): Route[] {
+  const { store, limits } = parts;
+  const mayRead = (principal: Principal) => (file: FileRecord) =>
+    refuseRead(principal, file, hub.namespace) === undefined;
+  return [
+    {
+      type: "file_upload_start",
+      handler: async (context) => {
+        const { channel, name, type, size, sha256 } = parsePayload(
+          "file_upload_start",
+          context.message.payload,
+        );
+        const { client } = context;
+        const { principal } = client;
+        refuse(refusePublish(principal, channel, hub.namespace));
+        parts.needEnabled();
+        const upload = await store.start({
+          userId: principal.userId,
+          owner: client.sessionId,
+          channel,
+          name: safeName(name),
+          type: mediaType(type),
+          size,
+          sha256,
+        }, mayRead(principal));
+        const { maxChunk, window } = limits();
+        context.reply("file_upload_ready", {
+          uploadId: upload.uploadId,
+          offset: upload.offset,
+          chunkSize: chunkSize(maxChunk, maxMessage()),
+          window: Math.max(window, maxChunk),
+          ...(upload.known ? { exists: true } : {}),
+        });
+      },
+    },
+    {
+      type: "file_chunk",
+      handler: (context) => {
+        const { uploadId, offset, data } = parsePayload("file_chunk", context.message.payload);
+        const { client, lane } = context;
+        const upload = store.upload(uploadId, client.principal.userId);
+        const written = upload.push(offset, data);
+        if (data.length >= PACED) context.selfPaced?.();
+        // Acknowledgements go where the last chunk came from.
+        upload.onWritten = (offset) => acknowledge(client, lane, upload, offset);
+        return written;
+      },
+    },
+    {
+      type: "file_upload_complete",
+      handler: async (context) => {
+        const { uploadId } = parsePayload("file_upload_complete", context.message.payload);
+        const { client, message } = context;
+        const { userId } = client.principal;
+        const file = await store.completed(userId, message.id) ??
+          await complete(context, store.upload(uploadId, userId));
+        await announce(context, file);
+        context.reply("file_uploaded", { ...infoOf(file), channel: file.channel, expiresAt: file.expiresAt });
+      },
+    },
+    {
+      type: "file_upload_cancel",
+      handler: async (context) => {
+        const { uploadId } = parsePayload("file_upload_cancel", context.message.payload);
+        await store.cancel(store.upload(uploadId, context.client.principal.userId));
+        context.reply("file_upload_cancelled", { uploadId });
+      },
+    },
+  ];
+
+  // The rights may have gone since the upload began: the token can have been refreshed.
+  async function complete({ client, message }: Context, upload: Upload): Promise<FileRecord> {
+    refuse(refusePublish(client.principal, upload.request.channel, hub.namespace));
+    return await store.complete(upload, message.id);
+  }
+
+  // The message's id makes it one announcement, however often the upload is said to be complete.
+  async function announce({ message }: Context, file: FileRecord): Promise<void> {
+    const draft = {
+      type: "chat_message",
+      id: message.id,
+      from: file.userId,
+      payload: { data: { file: infoOf(file) } },
+    };
+    await hub.publish(file.channel, draft, message.id + " " + file.userId);
+  }
+}
+
+function acknowledge(client: Client, lane: number, { uploadId }: Upload, offset: number): void {
+  const message = {
+    type: "file_chunk_ack",
+    id: uuidv7(),
+    timestamp: Date.now(),
+    payload: { uploadId, offset },
+  };
+  client.send(new Encoded(message), lane);
+}

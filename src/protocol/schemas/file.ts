@@ -1,0 +1,233 @@
+/**
+ * Files: `file_upload_start` -> `file_upload_ready`, `file_chunk` -> `file_chunk_ack`, `file_upload_complete` ->
+ * `file_uploaded`; `file_download` -> `file_download_ready` and `file_data`; `file_link` -> `file_link_response`.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Payload } from "../message.ts";
+import { bytesField, channelField, flag, integer, type Schema, shape, text, token } from "./fields.ts";
+
+/** Longest name of a file, in characters. */
+export const MAX_FILE_NAME_LENGTH = 255;
+/** Longest media type, in characters. */
+export const MAX_FILE_TYPE_LENGTH = 127;
+/** Most bytes of a chunk, whatever a server allows. */
+export const MAX_FILE_CHUNK = 1024 ** 2;
+/** Longest id of an upload or file, in characters. */
+const MAX_ID = 64;
+
+/** Begins an upload, or goes on with one: the same user, channel, size and hash is the same upload. */
+export interface FileUploadStart {
+  /** The conversation the file is announced in. */
+  channel: string;
+  /** Shown to people; never a path. */
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** A media type; empty: not known. */
+  type: string;
+  /** Of the whole file, 64 hexadecimal digits. */
+  sha256: string;
+}
+
+/** The server takes chunks. */
+export interface FileUploadReady {
+  uploadId: string;
+  /** Bytes the server has: the first chunk begins here. */
+  offset: number;
+  /** Most bytes of a chunk: it fits a message in either form. */
+  chunkSize: number;
+  /** Bytes that may be on their way without an acknowledgement. */
+  window: number;
+  /** The server has the whole file and the user may read it: complete at once. */
+  exists?: boolean;
+}
+
+/** A piece of a file. */
+export interface FileChunk {
+  uploadId: string;
+  /** Where it belongs: the end of what was sent before. */
+  offset: number;
+  data: Uint8Array;
+}
+
+/** Everything before `offset` is written. */
+export interface FileChunkAck {
+  uploadId: string;
+  offset: number;
+}
+
+/** Names an upload: `file_upload_complete`, `file_upload_cancel`, `file_upload_cancelled`. */
+export interface FileUploadId {
+  uploadId: string;
+}
+
+/** What is known of a file. */
+export interface FileInfo {
+  fileId: string;
+  /** Path on the HTTP port. It needs a token. */
+  url: string;
+  name: string;
+  size: number;
+  type: string;
+  sha256: string;
+}
+
+/** The file is kept, and announced in its channel. */
+export interface FileUploaded extends FileInfo {
+  channel: string;
+  /** When it is thrown away: milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+/** Asks for a file, or a part of it, on this lane. */
+export interface FileDownload {
+  fileId: string;
+  /** @default 0 */
+  offset: number;
+  /** Bytes. @default all that follow */
+  length?: number;
+}
+
+/** `file_data` follows. */
+export interface FileDownloadReady extends FileInfo {
+  offset: number;
+  /** Bytes that follow. */
+  length: number;
+}
+
+/** A piece of a file on its way to a client; `re` is the id of its `file_download`. */
+export interface FileData {
+  fileId: string;
+  offset: number;
+  data: Uint8Array;
+  /** Nothing follows. */
+  last: boolean;
+}
+
+/** Ends a download; `download` is the id of its `file_download`. */
+export interface FileDownloadCancel {
+  download: string;
+}
+
+/** Asks for a URL that needs no token. */
+export interface FileLink {
+  fileId: string;
+}
+
+/** A URL that whoever has it may read, for a short time. */
+export interface FileLinkResponse {
+  fileId: string;
+  /** Path and query on the HTTP port. */
+  url: string;
+  /** Seconds. */
+  expiresIn: number;
+}
+
+const HEX = /^[0-9a-f]{64}$/;
+const sha256 = (): Schema<string> =>
+  v.custom<string>((h) => typeof h === "string" && HEX.test(h), "64 hexadecimal digits in lower case");
+
+const uploadId = (): Schema<string> => token(MAX_ID);
+const fileId = (): Schema<string> => token(MAX_ID);
+
+const INFO = {
+  fileId: fileId(),
+  url: text(1024),
+  name: text(MAX_FILE_NAME_LENGTH),
+  size: integer(0),
+  type: text(MAX_FILE_TYPE_LENGTH),
+  sha256: sha256(),
+} as const;
+
+/** Checks `file_upload_start`. */
+export const fileUploadStart: Schema<FileUploadStart> = shape({
+  channel: channelField(),
+  name: v.pipe(
+    v.string("a text"),
+    v.minLength(1, "a text that is not empty"),
+    v.maxLength(MAX_FILE_NAME_LENGTH, `a text of at most ${MAX_FILE_NAME_LENGTH} characters`),
+  ),
+  size: integer(0),
+  type: text(MAX_FILE_TYPE_LENGTH),
+  sha256: sha256(),
+});
+
+/** Checks `file_upload_ready`. */
+export const fileUploadReady: Schema<FileUploadReady> = shape({
+  uploadId: uploadId(),
+  offset: integer(0),
+  chunkSize: integer(1, MAX_FILE_CHUNK),
+  window: integer(1),
+  exists: v.exactOptional(flag()),
+});
+
+/** Checks `file_chunk`. `parseChunk` says the same, faster. */
+export const fileChunk: Schema<FileChunk> = shape({
+  uploadId: uploadId(),
+  offset: integer(0),
+  data: v.pipe(bytesField(MAX_FILE_CHUNK), v.check((data) => data.length > 0, "at least one byte")),
+});
+
+/** Checks `file_chunk_ack`. */
+export const fileChunkAck: Schema<FileChunkAck> = shape({ uploadId: uploadId(), offset: integer(0) });
+
+/** Checks `file_upload_complete`, `file_upload_cancel` and `file_upload_cancelled`. */
+export const fileUploadId: Schema<FileUploadId> = shape({ uploadId: uploadId() });
+
+/** Checks `file_uploaded`. */
+export const fileUploaded: Schema<FileUploaded> = shape({
+  ...INFO,
+  channel: channelField(),
+  expiresAt: integer(0),
+});
+
+/** Checks `file_download`; fills in `offset`. */
+export const fileDownload: Schema<FileDownload> = shape({
+  fileId: fileId(),
+  offset: v.optional(integer(0), 0),
+  length: v.exactOptional(integer(0)),
+});
+
+/** Checks `file_download_ready`. */
+export const fileDownloadReady: Schema<FileDownloadReady> = shape({
+  ...INFO,
+  offset: integer(0),
+  length: integer(0),
+});
+
+/** Checks `file_data`. */
+export const fileData: Schema<FileData> = shape({
+  fileId: fileId(),
+  offset: integer(0),
+  data: bytesField(MAX_FILE_CHUNK),
+  last: flag(),
+});
+
+/** Checks `file_download_cancel`. */
+export const fileDownloadCancel: Schema<FileDownloadCancel> = shape({ download: token(64) });
+
+/** Checks `file_link`. */
+export const fileLink: Schema<FileLink> = shape({ fileId: fileId() });
+
+/** Checks `file_link_response`. */
+export const fileLinkResponse: Schema<FileLinkResponse> = shape({
+  fileId: fileId(),
+  url: text(1024),
+  expiresIn: integer(0),
+});
+
+/**
+ * Checks a `file_chunk` whose `data` is bytes by hand, because it runs for every chunk; others go through the
+ * schema. Undefined: let the schema say what is wrong.
+ */
+export function parseChunk({ uploadId, offset, data }: Payload): FileChunk | undefined {
+  if (!(data instanceof Uint8Array) || data.length === 0 || data.length > MAX_FILE_CHUNK) return undefined;
+  if (!Number.isSafeInteger(offset) || (offset as number) < 0) return undefined;
+  if (typeof uploadId !== "string" || !ID.test(uploadId)) return undefined;
+  return { uploadId, offset: offset as number, data };
+}
+
+const ID = new RegExp(`^[\\x21-\\x7e]{1,${MAX_ID}}$`);

@@ -1,0 +1,62 @@
+/**
+ * Files in the service: the store, what handlers and HTTP need of it.
+ *
+ * @module
+ */
+
+import { FileStore } from "../files/mod.ts";
+import { type FileService, refuseRead } from "../handlers/mod.ts";
+import type { NamespaceLookup } from "../hub/mod.ts";
+import { type Principal, ProtocolError } from "../protocol/mod.ts";
+import { type Config, toFileLimits } from "./config/mod.ts";
+import type { FileDoor } from "./http/files.ts";
+
+/** What files need of the rest of the service. */
+export interface ServiceFilesOptions {
+  readonly config: () => Config;
+  readonly namespace: NamespaceLookup;
+  /** Checks a bearer token. */
+  readonly verify: (token: string) => Promise<Principal>;
+  readonly failed: (error: unknown, stage: string) => void;
+}
+
+/** The files of a service. */
+export class ServiceFiles implements FileService, FileDoor {
+  readonly store: FileStore;
+  readonly #options: ServiceFilesOptions;
+
+  constructor(options: ServiceFilesOptions) {
+    this.#options = options;
+    const { directory } = options.config().files;
+    this.store = new FileStore({ directory, limits: this.limits, failed: options.failed });
+  }
+
+  readonly limits = () => toFileLimits(this.#options.config());
+  readonly enabled = () => this.#options.config().files.enabled;
+  readonly linkLifetime = () => this.#options.config().files.linkLifetime;
+
+  readonly admit: FileDoor["admit"] = async (fileId, { bearer, link }) => {
+    if (!this.enabled()) throw new ProtocolError("not_available", "files are switched off");
+    if (bearer !== undefined) {
+      const principal = await this.#options.verify(bearer);
+      const file = await this.store.get(fileId);
+      const refused = refuseRead(principal, file, this.#options.namespace);
+      if (refused !== undefined) throw new ProtocolError("permission_denied");
+      return file;
+    }
+    if (link === undefined) throw new ProtocolError("unauthorized", "a token is needed");
+    await this.store.checkLink(fileId, link);
+    return await this.store.get(fileId);
+  };
+
+  readonly open: FileDoor["open"] = (file) => this.store.open(file);
+
+  /** Keeps deadlines; called once a second. */
+  sweep(now: number): void {
+    try {
+      this.store.sweep(now);
+    } catch (error) {
+      this.#options.failed(error, "sweep files");
+    }
+  }
+}
