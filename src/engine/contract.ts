@@ -20,7 +20,7 @@ export interface NewRecord {
   readonly from: string;
   /** Milliseconds since the epoch, at the server. */
   readonly timestamp: number;
-  /** What the sender said, without `channel`, `from`, `offset` and `prev`. */
+  /** What the sender said, without `channel`, `from`, `offset` and `prev`. JSON, and bytes directly in it. */
   readonly payload: Payload;
 }
 
@@ -42,6 +42,28 @@ export interface Retention {
   readonly size: number;
   /** Milliseconds a message is kept. @default 86400000 */
   readonly age: number;
+}
+
+/** Another payload for a message that is kept: its sender has edited or deleted it. */
+export interface Amendment {
+  readonly offset: number;
+  /** Made of what is kept now and of the offset of the message that says so. Pure. */
+  readonly change: (payload: Payload, by: number) => Payload;
+}
+
+/** How a message is published. */
+export interface PublishOptions {
+  /** Known to the channel within the dedupe window: nothing new is kept. */
+  readonly dedupeKey?: string;
+  readonly retention: Retention;
+  /** Takes place with the commit, unless the message is a duplicate; nothing happens when its target is not kept. */
+  readonly amend?: Amendment;
+}
+
+/** Something that is kept beside a channel, about a place in it: a user's read position, a document's snapshot. */
+export interface Bookmark extends Position {
+  /** @default none */
+  readonly data?: Uint8Array;
 }
 
 /** What became of a publish. */
@@ -104,13 +126,18 @@ export interface Engine {
    * Resolves once committed. With a `dedupeKey` that this channel saw within the dedupe window: the first one's
    * position, `duplicate: true`.
    */
-  publish(
-    channel: string,
-    record: NewRecord,
-    options: { dedupeKey?: string; retention: Retention },
-  ): MaybePromise<Published>;
+  publish(channel: string, record: NewRecord, options: PublishOptions): MaybePromise<Published>;
   read(channel: string, options?: ReadOptions): MaybePromise<Page>;
   position(channel: string): MaybePromise<Position>;
+  /** Drops the channel's messages up to `offset`, that one too. The last message of a channel stays. */
+  trim(channel: string, offset: number): MaybePromise<void>;
+  /** The bookmark of that name. It goes when the channel is forgotten. */
+  bookmark(channel: string, name: string): MaybePromise<Bookmark | undefined>;
+  /**
+   * Keeps `bookmark` when the one of that name is of another epoch or before it; resolves once committed, with the
+   * place of the one that is kept now.
+   */
+  setBookmark(channel: string, name: string, bookmark: Bookmark): MaybePromise<Position>;
   /** Calls `follower` for each message of `channel` committed from now on, whoever publishes it. One follower per channel and engine instance. */
   follow(channel: string, follower: Follower): MaybePromise<void>;
   unfollow(channel: string): void;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Payload } from "../protocol/mod.ts";
 import type { NewRecord, Page, ReadOptions, Retention, StoredRecord } from "./contract.ts";
 
 const SMALLEST_RING = 16;
@@ -73,6 +74,20 @@ export class ChannelLog {
     for (let at = from; at <= this.#last && records.length < limit; at++) records.push(this.#at(at));
     const complete = since === undefined || since + 1 >= first;
     return { epoch: this.epoch, offset: this.#last, records, complete };
+  }
+
+  /** Drops what lies up to `offset`, but not the last record. */
+  trim(offset: number): void {
+    const first = this.#last - this.#count + 1;
+    const stale = Math.min(offset, this.#last - 1) - first + 1;
+    if (stale > 0) this.#drop(stale);
+  }
+
+  /** Puts another payload into a record that is kept. */
+  amend(offset: number, change: (payload: Payload) => Payload): void {
+    if (offset > this.#last || offset <= this.#last - this.#count) return;
+    const record = this.#at(offset);
+    this.#ring[offset & this.#mask] = { ...record, payload: change(record.payload) };
   }
 
   /** Drops what is older than its age. */

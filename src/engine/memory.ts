@@ -7,6 +7,7 @@
 
 import { uuidv7 } from "../protocol/mod.ts";
 import type {
+  Bookmark,
   Engine,
   Follower,
   NewRecord,
@@ -15,8 +16,8 @@ import type {
   PresenceEntry,
   PresenceListener,
   Published,
+  PublishOptions,
   ReadOptions,
-  Retention,
   Signal,
   SignalListener,
 } from "./contract.ts";
@@ -46,6 +47,7 @@ export class MemoryEngine implements Engine {
   readonly name = "memory";
   readonly #logs = new Map<string, ChannelLog>();
   readonly #followers = new Map<string, Follower>();
+  readonly #bookmarks = new Map<string, Map<string, Bookmark>>();
   readonly #dedupe: DedupeWindow;
   readonly #presence: PresenceTable;
   readonly #now: () => number;
@@ -69,7 +71,7 @@ export class MemoryEngine implements Engine {
   publish(
     channel: string,
     record: NewRecord,
-    { dedupeKey, retention }: { dedupeKey?: string; retention: Retention },
+    { dedupeKey, retention, amend }: PublishOptions,
   ): Published {
     const log = this.#logs.get(channel) ?? this.#start(channel);
     log.touched = record.timestamp;
@@ -81,6 +83,7 @@ export class MemoryEngine implements Engine {
       this.#dedupe.set(key, log.offset + 1);
     }
     const stored = log.append(record, retention);
+    if (amend !== undefined) log.amend(amend.offset, (payload) => amend.change(payload, stored.offset));
     const follower = this.#followers.get(channel);
     if (follower !== undefined) {
       try {
@@ -105,6 +108,24 @@ export class MemoryEngine implements Engine {
   position(channel: string): Position {
     const log = this.#logs.get(channel);
     return log === undefined ? { epoch: this.#epoch, offset: 0 } : { epoch: log.epoch, offset: log.offset };
+  }
+
+  trim(channel: string, offset: number): void {
+    this.#logs.get(channel)?.trim(offset);
+  }
+
+  bookmark(channel: string, name: string): Bookmark | undefined {
+    return this.#bookmarks.get(channel)?.get(name);
+  }
+
+  setBookmark(channel: string, name: string, { epoch, offset, data }: Bookmark): Position {
+    let own = this.#bookmarks.get(channel);
+    if (own === undefined) this.#bookmarks.set(channel, own = new Map());
+    const known = own.get(name);
+    if (known !== undefined && known.epoch === epoch && known.offset >= offset) return known;
+    const bookmark = data === undefined ? { epoch, offset } : { epoch, offset, data };
+    own.set(name, bookmark);
+    return bookmark;
   }
 
   follow(channel: string, follower: Follower): void {
@@ -162,6 +183,7 @@ export class MemoryEngine implements Engine {
       if (log.size > 0) log.expire(now);
       if (log.size > 0 || now - log.touched < this.#idle || this.#followers.has(channel)) continue;
       this.#logs.delete(channel);
+      this.#bookmarks.delete(channel);
       if (log.offset > 0) forgotten = true;
     }
     // A channel that starts again counts from 1, which must not look like the old history.

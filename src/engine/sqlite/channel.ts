@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Payload } from "../../protocol/mod.ts";
 import type { Page, ReadOptions, Retention, StoredRecord } from "../contract.ts";
 
 /** Messages of a channel at hand: as many as somebody who was away for a moment has missed. */
@@ -109,6 +110,18 @@ export class Channel implements ChannelRow {
     this.#tailBytes += weight;
     if (tail.length >= 2 * TAIL || this.#tailBytes > 2 * TAIL_BYTES) this.#halve();
     return weight;
+  }
+
+  /** A committed message has another payload from now on. */
+  replace(offset: number, payload: Payload): void {
+    const start = this.#tail[0]?.offset;
+    const record = start === undefined ? undefined : this.#tail[offset - start];
+    if (record !== undefined) this.#tail[offset - start!] = { ...record, payload };
+  }
+
+  /** What lies up to `offset` is no longer part of the history, but for the last message. */
+  trim(offset: number): void {
+    this.first = Math.max(this.first, Math.min(offset, this.last - 1) + 1);
   }
 
   /** Takes what was read up to the end of the channel, when that is more than is at hand. */

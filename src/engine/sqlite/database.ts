@@ -109,6 +109,9 @@ function renewEpochs(db: DatabaseSync): void {
   if (db.prepare("SELECT 1 FROM meta WHERE name = 'backup'").get() === undefined) return;
   const epoch = uuidv7();
   db.exec("BEGIN IMMEDIATE");
+  db.prepare(
+    "UPDATE bookmark SET epoch = ? FROM channel WHERE channel.name = bookmark.channel AND channel.epoch = bookmark.epoch",
+  ).run(epoch);
   db.prepare("UPDATE channel SET epoch = ?").run(epoch);
   db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);
   db.exec("DELETE FROM meta WHERE name = 'backup'; COMMIT");

@@ -9,8 +9,8 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { ProtocolError } from "../../protocol/mod.ts";
 import type {
+  Bookmark,
   Engine,
   Follower,
   NewRecord,
@@ -19,6 +19,7 @@ import type {
   PresenceEntry,
   PresenceListener,
   Published,
+  PublishOptions,
   ReadOptions,
   Retention,
   Signal,
@@ -30,6 +31,7 @@ import type { Channel } from "./channel.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
+import { type Pending, unavailable } from "./pending.ts";
 import { bodyOf, Store } from "./store.ts";
 
 /** Options of the SQLite engine. */
@@ -59,26 +61,17 @@ export interface SqliteEngineOptions {
   readonly failed?: (error: unknown, stage: string) => void;
 }
 
-/** Publishes committed together at most: some milliseconds' worth. */
-const GROUP = 512;
+/**
+ * Publishes committed together at most. More would hardly be cheaper each (7.8 us in groups of 100, 8.6 in groups of
+ * 500), and a session holds no more than 256: a WebSocket cannot be kept from sending but by being busy.
+ */
+const GROUP = 192;
 /** Milliseconds that publishes are held back at most while more keep coming. */
 const HOLD = 2;
 /** Milliseconds a sweep takes at most, and the channels it looks at in between. */
 const SWEEP = { time: 10, channels: 50 };
 /** Bytes that are written to find out whether there is room again. */
 const PROBE = 65_536;
-
-interface Pending {
-  readonly channel: string;
-  readonly record: NewRecord;
-  readonly body: string;
-  readonly dedupeKey: string | undefined;
-  readonly retention: Retention;
-  readonly resolve: (published: Published) => void;
-  readonly reject: (error: unknown) => void;
-  /** What the transaction did. */
-  result: { readonly channel: Channel; readonly offset: number; readonly duplicate: boolean } | undefined;
-}
 
 /** Keeps messages and dedupe keys in a database, presence in memory. */
 export class SqliteEngine implements Engine {
@@ -121,13 +114,23 @@ export class SqliteEngine implements Engine {
   publish(
     channel: string,
     record: NewRecord,
-    { dedupeKey, retention }: { dedupeKey?: string; retention: Retention },
+    { dedupeKey, retention, amend }: PublishOptions,
   ): Promise<Published> {
     if (!this.#open) return Promise.reject(unavailable(new Error("the engine is closed")));
     return new Promise((resolve, reject) => {
       // Here, so that a payload that cannot be kept harms nobody else's.
       const body = bodyOf(record);
-      this.#group.add({ channel, record, body, dedupeKey, retention, resolve, reject, result: undefined });
+      this.#group.add({
+        channel,
+        record,
+        body,
+        dedupeKey,
+        retention,
+        amend,
+        resolve,
+        reject,
+        result: undefined,
+      });
     });
   }
 
@@ -147,6 +150,31 @@ export class SqliteEngine implements Engine {
   position(channel: string): Position {
     return this.#reading(() => {
       const { epoch, last: offset } = this.#channels.get(channel);
+      return { epoch, offset };
+    });
+  }
+
+  trim(channel: string, offset: number): void {
+    this.#writing(() => {
+      const known = this.#channels.get(channel);
+      if (known.id === 0) return;
+      const touched = [known];
+      this.#transaction(() => {
+        known.begin();
+        known.trim(offset);
+        this.#store.update(known);
+      }, touched);
+    });
+  }
+
+  bookmark(channel: string, name: string): Bookmark | undefined {
+    return this.#reading(() => this.#store.bookmark(channel, name));
+  }
+
+  setBookmark(channel: string, name: string, bookmark: Bookmark): Position {
+    return this.#writing(() => {
+      this.#transaction(() => this.#store.setBookmark(channel, name, bookmark), []);
+      const { epoch, offset } = this.#store.bookmark(channel, name)!;
       return { epoch, offset };
     });
   }
@@ -255,11 +283,15 @@ export class SqliteEngine implements Engine {
     }
     const offset = channel.advance(retention, record.timestamp);
     if (retention.size > 0) this.#store.insert(channel, offset, record.timestamp, body);
-    pending.result = { channel, offset, duplicate: false };
+    const amended = pending.amend === undefined
+      ? undefined
+      : this.#store.amend(channel, offset, pending.amend);
+    pending.result = { channel, offset, duplicate: false, amended };
   }
 
-  #committed({ record, body, result, resolve }: Pending): void {
-    const { channel, offset, duplicate } = result!;
+  #committed({ record, body, result, amend, resolve }: Pending): void {
+    const { channel, offset, duplicate, amended } = result!;
+    if (amended !== undefined) channel.replace(amend!.offset, amended);
     const { epoch } = channel;
     if (!duplicate) {
       const { type, id, from, timestamp, payload } = record;
@@ -351,6 +383,17 @@ export class SqliteEngine implements Engine {
     }
   }
 
+  /** Writes what is not published, after what waits to be committed. */
+  #writing<T>(write: () => T): T {
+    if (!this.#open) throw unavailable(new Error("the engine is closed"));
+    this.#group.flush();
+    try {
+      return write();
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
   #reading<T>(read: () => T): T {
     if (!this.#open) throw unavailable(new Error("the engine is closed"));
     try {
@@ -359,8 +402,4 @@ export class SqliteEngine implements Engine {
       throw unavailable(error);
     }
   }
-}
-
-function unavailable(cause: unknown): ProtocolError {
-  return new ProtocolError("not_available", "messages cannot be stored or read now", { cause });
 }

@@ -8,7 +8,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 
 /** How groups are formed. */
 export interface GroupOptions {
-  /** A group is committed when it has this many, so that no turn of the event loop gets long. */
+  /** A group is committed at once when it has this many: who adds more than can be committed has to wait. */
   readonly most: number;
   /** Milliseconds a group is held back at most while more keeps coming. */
   readonly hold: number;
@@ -26,6 +26,7 @@ export class Group<T> {
   /** How many waited at the last look, and when the first look was, in milliseconds. */
   #seen = 0;
   #since = 0;
+  #busy = false;
 
   /** `commit` must not throw. */
   constructor(options: GroupOptions, commit: (group: readonly T[]) => void) {
@@ -35,8 +36,8 @@ export class Group<T> {
 
   /** Puts one into the next group. */
   add(item: T): void {
-    this.#waiting.push(item);
-    if (this.#timer !== undefined) return;
+    if (this.#waiting.push(item) >= this.#options.most && !this.#busy) return this.flush();
+    if (this.#timer !== undefined || this.#busy) return;
     this.#seen = this.#waiting.length;
     this.#since = 0;
     this.#timer = setImmediate(this.#look);
@@ -46,32 +47,28 @@ export class Group<T> {
   flush(): void {
     if (this.#timer !== undefined) clearImmediate(this.#timer);
     this.#timer = undefined;
-    while (this.#waiting.length > 0) this.#take();
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      // What is told of a commit may add more.
+      while (this.#waiting.length > 0) this.#commit(this.#waiting.splice(0, this.#options.most));
+    } finally {
+      this.#busy = false;
+    }
   }
 
   readonly #look = (): void => {
+    this.#timer = undefined;
     const count = this.#waiting.length;
-    const { most, hold } = this.#options;
-    if (count < most && count > this.#seen) {
+    if (count > this.#seen) {
       const now = performance.now();
       if (this.#since === 0) this.#since = now;
-      if (now - this.#since < hold) {
+      if (now - this.#since < this.#options.hold) {
         this.#seen = count;
         this.#timer = setImmediate(this.#look);
         return;
       }
     }
-    this.#timer = undefined;
-    this.#take();
-    // The rest has waited long enough.
-    if (this.#waiting.length > 0 && this.#timer === undefined) this.#timer = setImmediate(this.#look);
+    this.flush();
   };
-
-  #take(): void {
-    const { most } = this.#options;
-    const group = this.#waiting.length <= most ? this.#waiting : this.#waiting.slice(0, most);
-    this.#waiting = group === this.#waiting ? [] : this.#waiting.slice(most);
-    this.#seen = this.#waiting.length;
-    this.#commit(group);
-  }
 }

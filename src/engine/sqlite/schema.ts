@@ -60,6 +60,18 @@ export const MIGRATIONS: readonly Migration[] = [
     `);
     db.prepare("INSERT INTO meta VALUES('epoch', ?), ('young', 0), ('turned', 0)").run(uuidv7());
   },
+  (db) => {
+    db.exec(`
+      CREATE TABLE bookmark(
+        channel TEXT NOT NULL,
+        name TEXT NOT NULL,
+        epoch TEXT NOT NULL,
+        offset INTEGER NOT NULL,
+        data BLOB,
+        PRIMARY KEY(channel, name)
+      ) STRICT;
+    `);
+  },
 ];
 
 /** Reads a pragma that answers with one number. */

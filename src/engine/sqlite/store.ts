@@ -5,8 +5,8 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { uuidv7 } from "../../protocol/mod.ts";
-import type { NewRecord, StoredRecord } from "../contract.ts";
+import { type Payload, uuidv7 } from "../../protocol/mod.ts";
+import type { Amendment, Bookmark, NewRecord, StoredRecord } from "../contract.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 
@@ -21,7 +21,29 @@ const LATE = { share: 0.05, least: 1000, most: 60_000 };
 
 /** What is kept of a message. Throws TypeError for what is no JSON. */
 export function bodyOf({ type, id, from, payload }: NewRecord): string {
+  for (const key in payload) {
+    if (payload[key] instanceof Uint8Array) return bodyWithBytes([type, id, from, payload]);
+  }
   return JSON.stringify([type, id, from, payload]);
+}
+
+type Body = [type: string, id: string, from: string, payload: Payload, bytes?: string[]];
+
+/** Bytes stand directly in a payload; a fifth element names them. */
+function bodyWithBytes([type, id, from, payload]: Body): string {
+  const bytes: string[] = [];
+  const text: Payload = {};
+  for (const [key, value] of Object.entries(payload)) {
+    if (value instanceof Uint8Array) bytes.push(key);
+    text[key] = value instanceof Uint8Array ? value.toBase64() : value;
+  }
+  return JSON.stringify([type, id, from, text, bytes]);
+}
+
+function parseBody(text: string): Body {
+  const body: Body = JSON.parse(text);
+  for (const key of body[4] ?? []) body[3][key] = Uint8Array.fromBase64(body[3][key] as string);
+  return body;
 }
 
 /** Channels and messages. Writing happens within transactions of the caller. */
@@ -36,6 +58,11 @@ export class Store {
   readonly #read: StatementSync;
   readonly #at: StatementSync;
   readonly #trim: StatementSync;
+  readonly #body: StatementSync;
+  readonly #amend: StatementSync;
+  readonly #bookmark: StatementSync;
+  readonly #setBookmark: StatementSync;
+  readonly #dropBookmarks: StatementSync;
   readonly #setEpoch: StatementSync;
   #epoch: string;
   #lastId: number;
@@ -60,6 +87,14 @@ export class Store {
     );
     this.#at = db.prepare(`SELECT at FROM message WHERE key = ${key("?2")}`);
     this.#trim = db.prepare(`DELETE FROM message WHERE key >= ${key("?2")} AND key < ${key("?3")}`);
+    this.#body = db.prepare(`SELECT body FROM message WHERE key = ${key("?2")}`);
+    this.#amend = db.prepare(`UPDATE message SET body = ? WHERE key = (?2 << ${OFFSET_BITS} | ?3)`);
+    this.#bookmark = db.prepare("SELECT epoch, offset, data FROM bookmark WHERE channel = ? AND name = ?");
+    this.#setBookmark = db.prepare(
+      "INSERT INTO bookmark VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch, " +
+        "offset = excluded.offset, data = excluded.data WHERE epoch <> excluded.epoch OR offset < excluded.offset",
+    );
+    this.#dropBookmarks = db.prepare("DELETE FROM bookmark WHERE channel = ?");
     this.#setEpoch = db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'");
     this.#epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()!.value);
     this.#lastId = Number(db.prepare("SELECT coalesce(max(id), 0) AS id FROM channel").get()!.id);
@@ -98,7 +133,7 @@ export class Store {
     const records = this.#read.all(channel.id, from, to).map((row): StoredRecord => {
       const text = row.body as string;
       length += text.length;
-      const [type, id, sender, payload] = JSON.parse(text);
+      const [type, id, sender, payload] = parseBody(text);
       const prev = offset - 1;
       return { type, id, from: sender, timestamp: row.at as number, payload, offset: offset++, prev };
     });
@@ -106,6 +141,30 @@ export class Store {
       throw new Error(`${channel.name}: messages are missing in the database`);
     }
     return { records, length };
+  }
+
+  /** Puts another payload into a message that is kept; it is not changed in memory before the commit. */
+  amend(channel: Channel, by: number, { offset, change }: Amendment): Payload | undefined {
+    if (channel.id === 0 || offset < channel.first || offset >= by) return undefined;
+    const row = this.#body.get(channel.id, offset);
+    if (row === undefined) return undefined;
+    const [type, id, from, before] = parseBody(row.body as string);
+    const payload = change(before, by);
+    this.#amend.run(bodyOf({ type, id, from, payload, timestamp: 0 }), channel.id, offset);
+    return payload;
+  }
+
+  /** The bookmark of a channel. */
+  bookmark(channel: string, name: string): Bookmark | undefined {
+    const row = this.#bookmark.get(channel, name);
+    if (row === undefined) return undefined;
+    const epoch = row.epoch as string, offset = row.offset as number;
+    return row.data === null ? { epoch, offset } : { epoch, offset, data: row.data as Uint8Array };
+  }
+
+  /** Keeps a bookmark unless the one there is as far or farther. */
+  setBookmark(channel: string, name: string, { epoch, offset, data }: Bookmark): void {
+    this.#setBookmark.run(channel, name, epoch, offset, data ?? null);
   }
 
   /** Names of channels that something may be due of, the longest due first. */
@@ -134,6 +193,7 @@ export class Store {
 
   /** Removes a channel that keeps nothing. */
   remove(channel: Channel): void {
+    this.#dropBookmarks.run(channel.name);
     this.#deleteChannel.run(channel.id);
   }
 

@@ -1,0 +1,37 @@
+/**
+ * A publish between the call and its commit.
+ *
+ * @module
+ */
+
+import { type Payload, ProtocolError } from "../../protocol/mod.ts";
+import type { Amendment, NewRecord, Published, Retention } from "../contract.ts";
+import type { Channel } from "./channel.ts";
+
+/** A publish that waits for its group to be committed. */
+export interface Pending {
+  readonly channel: string;
+  readonly record: NewRecord;
+  readonly body: string;
+  readonly dedupeKey: string | undefined;
+  readonly retention: Retention;
+  readonly amend: Amendment | undefined;
+  readonly resolve: (published: Published) => void;
+  readonly reject: (error: unknown) => void;
+  /** What the transaction did. */
+  result: PendingResult | undefined;
+}
+
+/** What became of a publish in its transaction. */
+export interface PendingResult {
+  readonly channel: Channel;
+  readonly offset: number;
+  readonly duplicate: boolean;
+  /** The payload that the message it amends has now. */
+  readonly amended?: Payload | undefined;
+}
+
+/** What publishers are told when the database cannot be written or read. */
+export function unavailable(cause: unknown): ProtocolError {
+  return new ProtocolError("not_available", "messages cannot be stored or read now", { cause });
+}
