@@ -202,11 +202,9 @@ export class QuicMessageConnection implements MessageConnection {
       stream.cancel();
       stream.abort();
       this.#dropLane(number, lane);
-      if (isRefusal(error)) sink.failed(error, "lane");
       // A lane that the peer broke off ends alone; without the control lane there is no connection.
-      else if (number === 0 && this.#ours === undefined) {
-        sink.failed(new CloseError("bad_request", "control lane broken", { cause: error }), "control lane");
-      }
+      if (number === 0 && !(error instanceof CloseError)) void this.#controlBroken(error);
+      else if (isRefusal(error)) sink.failed(error, "lane");
     } finally {
       clearTimeout(deadline);
       this.#streams--;
@@ -266,17 +264,19 @@ export class QuicMessageConnection implements MessageConnection {
         },
         failed: (error) => {
           this.#dropLane(number, lane);
-          if (control && this.#ours === undefined) {
-            this.#sink?.failed(
-              new CloseError("bad_request", "control lane broken", { cause: error }),
-              "control lane",
-            );
-          }
+          if (control) void this.#controlBroken(error);
         },
       }),
     };
     this.#lanes.set(number, lane);
     return lane;
+  }
+
+  /** Streams break a moment before a connection is known to have ended, and that says how: it comes first. */
+  async #controlBroken(cause: unknown): Promise<void> {
+    if (this.#ours === undefined) await within(LINGER, this.#connection.closed);
+    if (this.#ours !== undefined) return;
+    this.#sink?.failed(new CloseError("bad_request", "control lane broken", { cause }), "control lane");
   }
 
   #dropLane(number: number, lane: Lane | undefined): void {
