@@ -4,7 +4,8 @@
  * @module
  */
 
-import { inboxOf, isChannel, isUserId, type PresentUser } from "../protocol/mod.ts";
+import { inboxOf, isChannel, isUserId } from "../protocol/core.ts";
+import type { PresentUser } from "../protocol/mod.ts";
 import { Channel, contentOf, type Saying } from "./channel.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";

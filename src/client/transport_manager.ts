@@ -5,14 +5,8 @@
  * @module
  */
 
-import {
-  type ClientPayloads,
-  Encoded,
-  type Message,
-  type Payload,
-  type ServerNotice,
-  uuidv7,
-} from "../protocol/mod.ts";
+import { Encoded, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
+import type { ClientPayloads, ServerNotice } from "../protocol/mod.ts";
 import { sleep } from "./clock.ts";
 import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";

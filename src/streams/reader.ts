@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CloseError, ProtocolError, readVarint, varintLength } from "../protocol/mod.ts";
+import { CloseError, ProtocolError, readVarint, varintLength } from "../protocol/core.ts";
 
 /** Where bytes come from: the receiving half of a stream. */
 export interface ByteSource {

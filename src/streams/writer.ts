@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Encoded, type Form, varintSize, writeVarint } from "../protocol/mod.ts";
+import { type Encoded, type Form, varintSize, writeVarint } from "../protocol/core.ts";
 
 /** Where bytes go: the sending half of a stream. */
 export interface ByteSink {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isId } from "../../protocol/mod.ts";
+import { isId } from "../../protocol/core.ts";
 import type { KeptType, OutboxStorage, StoredMessage } from "./storage.ts";
 
 /** A file as the outbox needs it; `lineFile` of `native.ts` is one on Deno. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Encoded, type Message, uuidv7 } from "../../protocol/mod.ts";
+import { Encoded, type Message, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
 import { Health, type HealthAction, type HeartbeatSettings } from "../policy/health.ts";
 import type { Link } from "./link.ts";

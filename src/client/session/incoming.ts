@@ -4,7 +4,9 @@
  * @module
  */
 
-import { type Message, parseServerPayload, type Payload, type ServerNotice } from "../../protocol/mod.ts";
+import type { Message, Payload } from "../../protocol/core.ts";
+import type { ServerNotice } from "../../protocol/mod.ts";
+import { readPayload } from "./payloads.ts";
 import { SkeinError } from "../errors.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Requests } from "./requests.ts";
@@ -35,17 +37,17 @@ export function take(message: Message, to: Recipients): void {
       return;
     case "error":
       if (!to.publisher.settle(message) && !to.requests.settle(message)) {
-        to.failed(SkeinError.from(parseServerPayload("error", payload)));
+        to.failed(SkeinError.from(readPayload("error", payload)));
       }
       return;
     case "server_notice": {
-      const notice = parseServerPayload("server_notice", payload);
+      const notice = readPayload("server_notice", payload);
       if (notice.kind === "discontinuity") return to.subscriptions.stopped(notice.channel);
       return to.notice(notice);
     }
     case "unsubscribed":
       if (!to.requests.settle(message)) {
-        const { channel, reason } = parseServerPayload("unsubscribed", payload);
+        const { channel, reason } = readPayload("unsubscribed", payload);
         to.subscriptions.ended(channel, reason);
       }
       return;
@@ -55,7 +57,7 @@ export function take(message: Message, to: Recipients): void {
     case "user_offline":
     case "bot_command":
     case "bot_response":
-      return to.pushed({ ...message, payload: { ...parseServerPayload(type, payload) } });
+      return to.pushed({ ...message, payload: { ...readPayload(type, payload) } });
     default:
       // A type this version does not know is for whoever does.
       if (!to.requests.settle(message) && message.re === undefined) to.pushed(message);

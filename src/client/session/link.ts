@@ -5,18 +5,17 @@
  */
 
 import {
-  type AuthRequest,
-  type AuthResponse,
   classOfType,
   Encoded,
   LaneAllocator,
   LANES,
   type Message,
-  parseServerPayload,
   type Payload,
   shouldReconnect,
   uuidv7,
-} from "../../protocol/mod.ts";
+} from "../../protocol/core.ts";
+import type { AuthRequest, AuthResponse } from "../../protocol/mod.ts";
+import { readPayload } from "./payloads.ts";
 import { type Clock, within } from "../clock.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
@@ -172,7 +171,7 @@ export class Link {
   #receive(message: Message, datagram: boolean): void {
     if (message.type === "close") {
       try {
-        this.#announced = parseServerPayload("close", message.payload);
+        this.#announced = readPayload("close", message.payload);
       } catch {
         // The transport's own code will say.
       }
@@ -189,8 +188,8 @@ export class Link {
 
   #answered({ resolve, reject }: Deferred<AuthResponse>, message: Message): void {
     try {
-      if (message.type === "error") reject(SkeinError.from(parseServerPayload("error", message.payload)));
-      else resolve(parseServerPayload("auth_response", message.payload));
+      if (message.type === "error") reject(SkeinError.from(readPayload("error", message.payload)));
+      else resolve(readPayload("auth_response", message.payload));
     } catch (cause) {
       reject(new SkeinError("bad_payload", "the server's answer cannot be read", { cause }));
     }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CLOSES, type Message } from "../../protocol/mod.ts";
+import { CLOSES, type Message } from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Connector, ConnectWish, Established } from "./connector.ts";

@@ -4,14 +4,9 @@
  * @module
  */
 
-import {
-  Encoded,
-  type Message,
-  type MessageAck,
-  parseServerPayload,
-  type Payload,
-  uuidv7,
-} from "../../protocol/mod.ts";
+import { Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import type { MessageAck } from "../../protocol/mod.ts";
+import { readPayload } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
 import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt } from "../outbox/outbox.ts";
@@ -125,7 +120,7 @@ export class Publisher {
       return true;
     }
     if (type !== "error") return false;
-    this.#refused(entry, SkeinError.from(parseServerPayload("error", payload)));
+    this.#refused(entry, SkeinError.from(readPayload("error", payload)));
     return true;
   }
 
@@ -211,7 +206,7 @@ function readAck(payload: Payload): MessageAck {
   ) {
     return { channel, offset, epoch, duplicate };
   }
-  return parseServerPayload("message_ack", payload);
+  return readPayload("message_ack", payload);
 }
 
 /** Whether `text` takes more than `most` bytes of UTF-8. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { MAX_RTT, type Report } from "../../protocol/mod.ts";
+import type { Report } from "../../protocol/mod.ts";
+import { MAX_RTT } from "../../protocol/schemas/ping.ts";
 import type { Clock } from "../clock.ts";
 import { type ClientMetrics, Meter } from "../policy/meter.ts";
 import type { Link } from "./link.ts";

@@ -5,20 +5,16 @@
  * @module
  */
 
-import {
-  type AuthResponse,
-  type ClientListResponse,
-  type ClientType,
-  type HistoryResponse,
-  type Message,
-  parseServerPayload,
-  type Payload,
-  type PresenceResponse,
-  type ServerType,
-  type Subscribed,
-  type Unsubscribed,
-  uuidv7,
+import { type ClientType, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import type {
+  AuthResponse,
+  ClientListResponse,
+  HistoryResponse,
+  PresenceResponse,
+  Subscribed,
+  Unsubscribed,
 } from "../../protocol/mod.ts";
+import { readPayload, type ReadPayloads } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
 import { deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
@@ -31,7 +27,7 @@ interface Pending {
   readonly id: string;
   readonly type: ClientType;
   readonly payload: Payload;
-  readonly answer: ServerType;
+  readonly answer: keyof ReadPayloads;
   lane: number;
   resolve(payload: unknown): void;
   reject(error: SkeinError): void;
@@ -54,7 +50,7 @@ export type Question = keyof Answers;
 export type AnswerOf<Q extends Question> = Answers[Q];
 
 /** The type of the answer each question has. */
-export const ANSWERS: Readonly<Record<Question, ServerType>> = {
+export const ANSWERS: Readonly<Record<Question, keyof ReadPayloads>> = {
   subscribe: "subscribed",
   unsubscribe: "unsubscribed",
   history: "history_response",
@@ -124,8 +120,8 @@ export class Requests {
     if (pending === undefined) return false;
     this.#remove(pending);
     try {
-      if (type === "error") pending.reject(SkeinError.from(parseServerPayload("error", payload)));
-      else if (type === pending.answer) pending.resolve(parseServerPayload(pending.answer, payload));
+      if (type === "error") pending.reject(SkeinError.from(readPayload("error", payload)));
+      else if (type === pending.answer) pending.resolve(readPayload(pending.answer, payload));
       else pending.reject(new SkeinError("bad_request", `${pending.type} was answered with ${type}`));
     } catch (cause) {
       pending.reject(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { decodeFrame, encodeBare, type Encoded, lanePriority } from "../../protocol/mod.ts";
+import { decodeFrame, encodeBare, type Encoded, lanePriority } from "../../protocol/core.ts";
 import type { BidirectionalStream, Connection } from "../../quic/types.ts";
 import { FrameWriter, readFrames } from "../../streams/mod.ts";
 import {

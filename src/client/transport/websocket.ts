@@ -13,7 +13,7 @@ import {
   laneClass,
   type Message,
   scanFrame,
-} from "../../protocol/mod.ts";
+} from "../../protocol/core.ts";
 import { type ClientTransport, noTraffic, type TransportEnd, type TransportTraffic } from "./contract.ts";
 
 /** Bytes given to the runtime at once: above it messages wait here, where priority still counts. */
