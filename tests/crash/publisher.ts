@@ -92,7 +92,9 @@ export class Publisher {
   /** Sends messages until there are no more or the connection is gone; each learns its offset when it is acknowledged. */
   async publish(messages: Iterable<Sent>): Promise<void> {
     for (const sent of messages) {
-      if (this.#unacknowledged >= WINDOW && !this.isEnded) await new Promise<void>((resolve) => this.#room = resolve);
+      if (this.#unacknowledged >= WINDOW && !this.isEnded) {
+        await new Promise<void>((resolve) => this.#room = resolve);
+      }
       if (this.isEnded) return;
       this.#unacknowledged++;
       this.#answers.set(sent.id, ({ type, payload }) => {
