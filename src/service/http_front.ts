@@ -46,6 +46,8 @@ export class HttpFront {
       this.#place = place;
       return;
     }
+    // One that is being ended may still have the port, when a refused configuration goes back to it.
+    await Promise.all(this.#closing);
     const old = this.#server;
     this.#server = place === undefined
       ? undefined

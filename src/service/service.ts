@@ -212,6 +212,10 @@ class RunningService implements Service {
         flags,
         current: this.#config,
         onChange: (next, previous, changed) => this.#apply(next, previous, changed),
+        onUnchanged: async (current) => {
+          await this.#applyAuth(current);
+          this.#reloaded({ changed: [] });
+        },
         onProblems: (problems) => {
           const lines = problems.map((problem) => problemLine(problem));
           this.#observer.configReloaded(false);
@@ -255,11 +259,16 @@ class RunningService implements Service {
   /** Puts a configuration in force. What can fail comes first, so that a failure leaves all as it was. */
   async #apply(next: Config, previous: Config, changed: readonly string[]): Promise<void> {
     const touches = (group: string) => changed.some((key) => key === group || key.startsWith(`${group}.`));
-    if (touches("auth")) await this.#applyAuth(next);
+    // Always: a file with a key in it may have changed under the same name.
+    await this.#applyAuth(next);
     try {
       if (touches("quic") || touches("http") || touches("certificates")) await this.#applyListeners(next);
     } catch (error) {
-      if (touches("auth")) await this.#applyAuth(previous);
+      await this.#applyAuth(previous);
+      // A listener that had moved already goes back.
+      await this.#applyListeners(previous).catch((error) =>
+        this.#log.error("listeners are not where they were", { error })
+      );
       throw error;
     }
     this.#config = next;
@@ -267,12 +276,13 @@ class RunningService implements Service {
     this.#namespaces = namespaceLookup(next);
     if (touches("log")) this.#log.configure(next.log);
     const later = changed.filter(needsRestart);
+    this.#reloaded({ changed, ...(later.length === 0 ? {} : { afterRestart: later }) });
+  }
+
+  #reloaded(fields: Record<string, unknown>): void {
     this.#observer.configReloaded(true);
     this.#reload = { at: Date.now(), ok: true, problems: [] };
-    this.#log.info("configuration in force", {
-      changed,
-      ...(later.length === 0 ? {} : { afterRestart: later }),
-    });
+    this.#log.info("configuration in force", fields);
   }
 
   async #applyAuth(config: Config): Promise<void> {

@@ -24,8 +24,11 @@ export interface ConfigWatchOptions
   readonly onChange: (next: Config, previous: Config, changed: readonly string[]) => void | Promise<void>;
   /** A configuration that cannot be used, at least one problem. Called again only when the file has changed again. */
   readonly onProblems: (problems: readonly Problem[]) => void;
-  /** The file was read and is good but says the same as before. @default nothing */
-  readonly onUnchanged?: () => void;
+  /**
+   * The file was read and is good but says the same as before; the files of keys it names may say something else.
+   * When it rejects, `onProblems` is told. @default nothing
+   */
+  readonly onUnchanged?: (current: Config) => void | Promise<void>;
 }
 
 /** A configuration that is being watched. */
@@ -55,15 +58,12 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<ConfigWa
       return false;
     }
     const changed = diffConfig(current, result.config);
-    if (changed.length === 0) {
-      onUnchanged?.();
-      return true;
-    }
     try {
-      await onChange(result.config, current, changed);
+      if (changed.length === 0) await onUnchanged?.(current);
+      else await onChange(result.config, current, changed);
     } catch (error) {
       const message = `cannot be put in force: ${error instanceof Error ? error.message : String(error)}`;
-      onProblems([{ key: changed.join(", "), message, where: path }]);
+      onProblems([{ key: changed.join(", ") || "keys", message, where: path }]);
       return false;
     }
     current = result.config;

@@ -1,0 +1,84 @@
+/** What a running service does with a configuration that is read again. */
+
+import assert from "node:assert/strict";
+import { createTokenSigner } from "../../src/auth/mod.ts";
+import { startTestService } from "../support/service.ts";
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+async function healthy(port: number): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
+    return await answer.text() === "ok\n";
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("a file that is put right again is said to be right, though nothing has changed", async () => {
+  const service = await startTestService();
+  try {
+    await service.reconfigure({ nonsense: 1 } as never);
+    assert.equal((await service.stats()).lastReload.ok, false);
+    await service.reconfigure({});
+    const { lastReload, configReloads } = await service.stats();
+    assert.equal(lastReload.ok, true);
+    assert.deepEqual(configReloads, { ok: 1, failed: 1, lastOk: true });
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("a configuration of which a part cannot be had leaves every listener where it was", async () => {
+  const port = freePort();
+  const service = await startTestService({ http: { port } });
+  const taken = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  try {
+    const moved = freePort();
+    await service.reconfigure({
+      http: { port: moved },
+      quic: { port: (taken.addr as Deno.NetAddr).port },
+    });
+    assert.equal((await service.stats()).lastReload.ok, false);
+    assert.equal(service.service.addresses.http.port, port);
+    assert.equal(await healthy(port), true);
+    assert.equal(await healthy(moved), false);
+    const client = await service.connect("quic", "ann");
+    await client.close();
+  } finally {
+    taken.close();
+    await service.stop();
+  }
+});
+
+Deno.test("a secret whose file has changed under the same name counts from the next reload on", async () => {
+  const directory = await Deno.makeTempDir();
+  const secretFile = `${directory}/secret`;
+  const token = (secret: string) =>
+    createTokenSigner({ key: { alg: "HS256", secret } }).sign({ sub: "ann", expiresIn: 60_000 });
+  const [old, fresh] = ["o".repeat(32), "f".repeat(32)];
+  await Deno.writeTextFile(secretFile, old);
+  const config = { auth: { keys: [{ alg: "HS256" as const, secretFile }] } };
+  const service = await startTestService(config);
+  try {
+    const before = await service.dial("websocket");
+    await before.authenticate(await token(old));
+    await before.close();
+    await Deno.writeTextFile(secretFile, fresh);
+    assert.equal(await service.service.reload(), true);
+    const refused = await service.dial("websocket");
+    await refused.send("auth_request", { token: await token(old) });
+    assert.equal((await refused.ended()).code, 3500);
+    const after = await service.dial("websocket");
+    await after.authenticate(await token(fresh));
+    await after.close();
+  } finally {
+    await service.stop();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
