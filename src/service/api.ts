@@ -56,7 +56,9 @@ export function createServerApi(hub: Hub, sessions: Sessions): ServerApi {
       return { sessions: count };
     },
 
-    disconnect: ({ user, session }) => ({ connections: sessions.disconnect(user, session) }),
+    disconnect: ({ user, session, reason }) => ({
+      connections: sessions.disconnect(user, session, "forced", reason),
+    }),
 
     async presence({ channel }) {
       return { channel, sessions: await hub.presence(channel) };

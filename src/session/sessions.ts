@@ -146,12 +146,12 @@ export class Sessions {
     return session !== undefined && session.expiresAt === 0 ? session.connection : undefined;
   }
 
-  /** Ends the connections of a user, or one session of theirs; returns how many. */
-  disconnect(userId: string, sessionId?: string, close: CloseName = "forced"): number {
+  /** Ends the connections of a user, or one session of theirs; returns how many. `reason` is shown to the client. */
+  disconnect(userId: string, sessionId?: string, close: CloseName = "forced", reason?: string): number {
     let count = 0;
     for (const client of this.#connections) {
       if (client.userId !== userId || (sessionId !== undefined && client.sessionId !== sessionId)) continue;
-      client.end(close);
+      client.end(close, reason);
       count++;
     }
     return count;

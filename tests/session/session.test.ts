@@ -352,3 +352,11 @@ Deno.test("a peer that asks and never reads its answers is ended once, with 3008
   assert.deepEqual(node.observer.of("error"), ["slow_consumer"]);
   assert.equal(node.sessions.connections.size, 0);
 });
+
+Deno.test("a client that is disconnected is told the reason that was given", async () => {
+  const node = memoryNode();
+  const peer = await authenticated(node);
+  assert.equal(node.sessions.disconnect("ann", undefined, "forced", "moved to another team"), 1);
+  assert.equal((await peer.peer.closed).code, CLOSES.forced.code);
+  assert.equal(peer.of("close")[0]?.payload.reason, "moved to another team");
+});
