@@ -56,8 +56,8 @@ export interface PublishOptions {
   /** Known to the channel within the dedupe window: nothing new is kept. */
   readonly dedupeKey?: string;
   readonly retention: Retention;
-  /** Takes place with the commit, unless the message is a duplicate; nothing happens when its target is not kept. */
-  readonly amend?: Amendment;
+  /** Take place with the commit, unless the message is a duplicate; nothing happens to what is not kept. */
+  readonly amend?: readonly Amendment[];
 }
 
 /** Something that is kept beside a channel, about a place in it: a user's read position, a document's snapshot. */

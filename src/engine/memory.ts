@@ -83,7 +83,9 @@ export class MemoryEngine implements Engine {
       this.#dedupe.set(key, log.offset + 1);
     }
     const stored = log.append(record, retention);
-    if (amend !== undefined) log.amend(amend.offset, (payload) => amend.change(payload, stored.offset));
+    for (const { offset, change } of amend ?? []) {
+      log.amend(offset, (payload) => change(payload, stored.offset));
+    }
     const follower = this.#followers.get(channel);
     if (follower !== undefined) {
       try {

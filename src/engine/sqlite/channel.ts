@@ -62,11 +62,6 @@ export class Channel implements ChannelRow {
     return CHANNEL_BYTES + this.#tailBytes;
   }
 
-  /** Whether a transaction has begun to change it. */
-  get changing(): boolean {
-    return this.#before !== undefined;
-  }
-
   /** Remembers how it stands. */
   begin(): void {
     const { id, last, first, floor, size, age, touched, due } = this;

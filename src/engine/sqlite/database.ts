@@ -112,6 +112,11 @@ function renewEpochs(db: DatabaseSync): void {
   db.prepare(
     "UPDATE bookmark SET epoch = ? FROM channel WHERE channel.name = bookmark.channel AND channel.epoch = bookmark.epoch",
   ).run(epoch);
+  // What is kept beside a channel goes with it.
+  db.prepare(`
+    UPDATE bookmark SET epoch = ? WHERE EXISTS
+      (SELECT 1 FROM channel WHERE channel.name = bookmark.channel AND channel.epoch = bookmark.epoch)
+  `).run(epoch);
   db.prepare("UPDATE channel SET epoch = ?").run(epoch);
   db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);
   db.exec("DELETE FROM meta WHERE name = 'backup'; COMMIT");

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type {
   Bookmark,
   Engine,
@@ -21,18 +21,17 @@ import type {
   Published,
   PublishOptions,
   ReadOptions,
-  Retention,
   Signal,
   SignalListener,
 } from "../contract.ts";
 import { PresenceTable } from "../presence.ts";
 import { ChannelCache } from "./cache.ts";
-import type { Channel } from "./channel.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
 import { type Pending, unavailable } from "./pending.ts";
 import { bodyOf, Store } from "./store.ts";
+import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 
 /** Options of the SQLite engine. */
 export interface SqliteEngineOptions {
@@ -70,16 +69,13 @@ const GROUP = 192;
 const HOLD = 2;
 /** Milliseconds a sweep takes at most, and the channels it looks at in between. */
 const SWEEP = { time: 10, channels: 50 };
-/** Bytes that are written to find out whether there is room again. */
-const PROBE = 65_536;
 
 /** Keeps messages and dedupe keys in a database, presence in memory. */
 export class SqliteEngine implements Engine {
   readonly name = "sqlite";
   readonly #opened: Opened;
   readonly #db: DatabaseSync;
-  readonly #begin: StatementSync;
-  readonly #commit: StatementSync;
+  readonly #transactions: Transactions;
   readonly #store: Store;
   readonly #dedupe: DedupeTables;
   readonly #channels: ChannelCache;
@@ -91,7 +87,6 @@ export class SqliteEngine implements Engine {
   readonly #failed: (error: unknown, stage: string) => void;
   #signals: SignalListener | undefined;
   #open = true;
-  #works = true;
 
   /** Throws an Error that names the path and what is wrong with it. */
   constructor(options: SqliteEngineOptions) {
@@ -103,10 +98,13 @@ export class SqliteEngine implements Engine {
     this.#failed = options.failed ?? (() => {});
     this.#opened = openDatabase({ path, synchronous, maxSize });
     const db = this.#db = this.#opened.db;
-    this.#begin = db.prepare("BEGIN IMMEDIATE");
-    this.#commit = db.prepare("COMMIT");
     const store = this.#store = new Store(db);
-    this.#dedupe = new DedupeTables(db, dedupeWindow, this.#now());
+    const dedupe = this.#dedupe = new DedupeTables(db, dedupeWindow, this.#now());
+    this.#transactions = new Transactions(
+      db,
+      () => dedupe.load(),
+      (error) => this.#failed(error, "database"),
+    );
     this.#channels = new ChannelCache(cache, (name) => store.load(name));
     this.#presence = new PresenceTable(this.#now());
   }
@@ -114,7 +112,7 @@ export class SqliteEngine implements Engine {
   publish(
     channel: string,
     record: NewRecord,
-    { dedupeKey, retention, amend }: PublishOptions,
+    { dedupeKey, retention, amend = [] }: PublishOptions,
   ): Promise<Published> {
     if (!this.#open) return Promise.reject(unavailable(new Error("the engine is closed")));
     return new Promise((resolve, reject) => {
@@ -158,8 +156,8 @@ export class SqliteEngine implements Engine {
     this.#writing(() => {
       const known = this.#channels.get(channel);
       if (known.id === 0) return;
-      const touched = [known];
-      this.#transaction(() => {
+      const touched = new Map([[channel, known]]);
+      this.#transactions.run(() => {
         known.begin();
         known.trim(offset);
         this.#store.update(known);
@@ -173,7 +171,7 @@ export class SqliteEngine implements Engine {
 
   setBookmark(channel: string, name: string, bookmark: Bookmark): Position {
     return this.#writing(() => {
-      this.#transaction(() => this.#store.setBookmark(channel, name, bookmark), []);
+      this.#transactions.run(() => this.#store.setBookmark(channel, name, bookmark));
       const { epoch, offset } = this.#store.bookmark(channel, name)!;
       return { epoch, offset };
     });
@@ -230,11 +228,11 @@ export class SqliteEngine implements Engine {
     if (!this.#open) return;
     // What is dropped may be the room that is missing.
     this.#expire(now);
-    if (!this.#works) this.#probe();
+    if (!this.#transactions.works) this.#transactions.probe();
   }
 
   healthy(): boolean {
-    return this.#open && this.#works;
+    return this.#open && this.#transactions.works;
   }
 
   /** Commits what waits, and gives the file back. */
@@ -251,27 +249,33 @@ export class SqliteEngine implements Engine {
   // --- publishing ---
 
   #commitGroup(group: readonly Pending[]): void {
-    const touched = new Set<Channel>();
+    // By name, because the cache may let go of a channel before its group is through.
+    const touched: Touched = new Map();
     try {
-      this.#transaction(() => {
+      this.#transactions.run(() => {
         for (const pending of group) this.#write(pending, touched);
-        for (const channel of touched) this.#store.update(channel);
+        for (const channel of touched.values()) this.#store.update(channel);
       }, touched);
     } catch (error) {
+      // One that cannot be kept harms only itself.
+      if (group.length > 1 && !isDatabaseError(error)) {
+        return group.forEach((one) => this.#commitGroup([one]));
+      }
       const reason = unavailable(error);
       for (const { reject } of group) reject(reason);
       return;
     }
-    this.#works = true;
+    this.#transactions.works = true;
     for (const pending of group) this.#committed(pending);
   }
 
-  #write(pending: Pending, touched: Set<Channel>): void {
+  #write(pending: Pending, touched: Touched): void {
     const { record, dedupeKey, retention, body } = pending;
-    const channel = this.#channels.get(pending.channel);
-    if (!channel.changing) {
+    let channel = touched.get(pending.channel);
+    if (channel === undefined) {
+      channel = this.#channels.get(pending.channel);
       channel.begin();
-      touched.add(channel);
+      touched.set(channel.name, channel);
       if (channel.id === 0) this.#store.create(channel);
     }
     if (dedupeKey !== undefined) {
@@ -283,15 +287,13 @@ export class SqliteEngine implements Engine {
     }
     const offset = channel.advance(retention, record.timestamp);
     if (retention.size > 0) this.#store.insert(channel, offset, record.timestamp, body);
-    const amended = pending.amend === undefined
-      ? undefined
-      : this.#store.amend(channel, offset, pending.amend);
+    const amended = pending.amend.map((change) => this.#store.amend(channel, offset, change));
     pending.result = { channel, offset, duplicate: false, amended };
   }
 
   #committed({ record, body, result, amend, resolve }: Pending): void {
     const { channel, offset, duplicate, amended } = result!;
-    if (amended !== undefined) channel.replace(amend!.offset, amended);
+    amended?.forEach((payload, at) => payload !== undefined && channel.replace(amend[at]!.offset, payload));
     const { epoch } = channel;
     if (!duplicate) {
       const { type, id, from, timestamp, payload } = record;
@@ -313,13 +315,13 @@ export class SqliteEngine implements Engine {
 
   #expire(now: number): void {
     const start = performance.now();
-    const touched = new Set<Channel>();
+    const touched: Touched = new Map();
     try {
-      if (this.#dedupe.isDue(now)) this.#transaction(() => this.#dedupe.turn(now), touched);
+      if (this.#dedupe.isDue(now)) this.#transactions.run(() => this.#dedupe.turn(now), touched);
       for (;;) {
         const names = this.#store.due(now, SWEEP.channels);
         if (names.length === 0) return;
-        this.#transaction(() => this.#expireSome(names, now, touched), touched);
+        this.#transactions.run(() => this.#expireSome(names, now, touched), touched);
         touched.clear();
         if (performance.now() - start > SWEEP.time) return;
       }
@@ -328,12 +330,12 @@ export class SqliteEngine implements Engine {
     }
   }
 
-  #expireSome(names: readonly string[], now: number, touched: Set<Channel>): void {
+  #expireSome(names: readonly string[], now: number, touched: Touched): void {
     let forgotten = false;
     for (const name of names) {
       const channel = this.#channels.get(name);
       channel.begin();
-      touched.add(channel);
+      touched.set(name, channel);
       // One that is followed counts on.
       const idle = this.#channels.isPinned(name) ? now - channel.touched + this.#idle : this.#idle;
       if (!this.#store.expire(channel, now, idle)) continue;
@@ -344,46 +346,6 @@ export class SqliteEngine implements Engine {
     if (forgotten) this.#store.renewEpoch();
   }
 
-  /** Whether there is room again: takes as many new pages as a message of the largest size would, and gives them back. */
-  #probe(): void {
-    try {
-      this.#transaction(() => {
-        this.#db.prepare("REPLACE INTO meta VALUES('probe', zeroblob(?))").run(PROBE);
-      }, []);
-      this.#transaction(() => this.#db.exec("DELETE FROM meta WHERE name = 'probe'"), []);
-      this.#works = true;
-    } catch {
-      // Not yet.
-    }
-  }
-
-  /** Runs `work` in a transaction; when it fails nothing of it was done, to `touched` neither. */
-  #transaction(work: () => void, touched: Iterable<Channel>): void {
-    try {
-      this.#begin.run();
-      work();
-      this.#commit.run();
-    } catch (error) {
-      this.#rollBack(touched);
-      if (this.#works) this.#failed(error, "database");
-      this.#works = false;
-      throw error;
-    }
-    for (const channel of touched) channel.keep();
-  }
-
-  #rollBack(touched: Iterable<Channel>): void {
-    for (const channel of touched) channel.revert();
-    try {
-      // Some failures end the transaction by themselves.
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      this.#dedupe.load();
-    } catch (error) {
-      this.#failed(error, "database");
-    }
-  }
-
-  /** Writes what is not published, after what waits to be committed. */
   #writing<T>(write: () => T): T {
     if (!this.#open) throw unavailable(new Error("the engine is closed"));
     this.#group.flush();

@@ -15,7 +15,7 @@ export interface Pending {
   readonly body: string;
   readonly dedupeKey: string | undefined;
   readonly retention: Retention;
-  readonly amend: Amendment | undefined;
+  readonly amend: readonly Amendment[];
   readonly resolve: (published: Published) => void;
   readonly reject: (error: unknown) => void;
   /** What the transaction did. */
@@ -27,8 +27,8 @@ export interface PendingResult {
   readonly channel: Channel;
   readonly offset: number;
   readonly duplicate: boolean;
-  /** The payload that the message it amends has now. */
-  readonly amended?: Payload | undefined;
+  /** The payloads that the messages it amends have now. */
+  readonly amended?: readonly (Payload | undefined)[];
 }
 
 /** What publishers are told when the database cannot be written or read. */
