@@ -51,12 +51,12 @@ export interface Host {
   /** The name of this node, told to clients. */
   readonly node: string;
   dispatch(context: Context): void | Promise<void>;
-  /** Gives the connection its session: the one it asks to resume, when that is the user's, or a new one. */
+  /** Gives the connection its session: the one to resume, when it is the user's, or a new one. `undo`: it failed. */
   claim(
     connection: ClientConnection,
     principal: Principal,
     resume: string | undefined,
-  ): { sessionId: string; resumed: boolean };
+  ): { sessionId: string; resumed: boolean; undo(): void };
   /** The bucket of the user's rate. */
   userRate(userId: string): RateLimit;
   /** The connection has ended. */
@@ -127,9 +127,10 @@ export class ClientConnection implements ConnectionSink, Client {
     this.connection.start(this, this.outbox);
   }
 
-  /** The token was accepted. */
-  accept(principal: Principal): void {
-    if (this.#principal === undefined) this.#userRate = this.host.userRate(principal.userId);
+  /** The token was accepted; without a principal it stands for nobody any more. */
+  accept(principal?: Principal): void {
+    if (principal === undefined) this.#userRate = undefined;
+    else if (this.#principal === undefined) this.#userRate = this.host.userRate(principal.userId);
     this.#principal = principal;
     this.tokenNoticeSent = false;
   }

@@ -24,7 +24,10 @@ export async function authenticate(client: ClientConnection, message: Message): 
     if (request.batch === true) client.connection.wire.batch = true;
     const claimed = host.claim(client, principal, request.resume?.sessionId);
     client.sessionId = claimed.sessionId;
-    const attached = await host.membership.attach(client, request.resume?.channels);
+    const attached = await host.membership.attach(client, request.resume?.channels).catch((error) => {
+      claimed.undo();
+      throw error;
+    });
     if (client.state !== "authenticating") return;
     client.state = "open";
     client.connection.setLimits({

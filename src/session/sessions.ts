@@ -222,7 +222,7 @@ export class Sessions {
     client: ClientConnection,
     principal: Principal,
     resume: string | undefined,
-  ): { sessionId: string; resumed: boolean } {
+  ): ReturnType<Host["claim"]> {
     const known = resume === undefined ? undefined : this.#sessions.get(resume);
     if (known !== undefined && known.userId === principal.userId) {
       const earlier = known.connection;
@@ -233,7 +233,7 @@ export class Sessions {
         this.#options.observer.resumed(client.transport, "replaced");
         earlier.end("replaced");
       }
-      return { sessionId: known.sessionId, resumed: true };
+      return { sessionId: known.sessionId, resumed: true, undo: () => this.#unclaim(client, known, true) };
     }
     const session: Session = {
       sessionId: uuidv7(),
@@ -242,12 +242,16 @@ export class Sessions {
       expiresAt: 0,
     };
     this.#sessions.set(session.sessionId, session);
-    return { sessionId: session.sessionId, resumed: false };
+    return {
+      sessionId: session.sessionId,
+      resumed: false,
+      undo: () => this.#unclaim(client, session, false),
+    };
   }
 
   #onEnded(client: ClientConnection, info: TransportClose): void {
     if (!this.#connections.delete(client)) return;
-    const { observer, membership } = this.#options;
+    const { observer } = this.#options;
     const now = Date.now();
     this.#admission.leave(this.#hosts.get(client)!);
     if (client.userId !== undefined) this.#admission.release(client.userId);
@@ -270,9 +274,26 @@ export class Sessions {
     // Only a client that says good-bye, or one that is told not to come back, ends its session at once.
     const final = (info.by === "remote" && info.code === CLOSES.normal.code) ||
       info.code >= 3500 && info.by === "local";
-    if (final) return this.#finish(session);
-    membership.detach(client);
-    session.expiresAt = now + client.settings.resumeWindow;
+    if (final) this.#finish(session);
+    else this.#wait(session);
+  }
+
+  /** The claim came to nothing: a session that was made for it is over, one that was resumed waits on. */
+  #unclaim(client: ClientConnection, session: Session, resumed: boolean): void {
+    // One whose connection has ended meanwhile has been seen to.
+    if (client.state !== "authenticating") return;
+    if (resumed) this.#wait(session);
+    else this.#finish(session);
+    this.#admission.release(session.userId);
+    client.accept();
+    client.sessionId = "";
+  }
+
+  /** The session waits for its client to come back. */
+  #wait(session: Session): void {
+    const { connection } = session;
+    this.#options.membership.detach(connection);
+    session.expiresAt = Date.now() + connection.settings.resumeWindow;
     this.#detached.add(session);
   }
 

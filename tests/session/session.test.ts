@@ -360,3 +360,25 @@ Deno.test("a client that is disconnected is told the reason that was given", asy
   assert.equal((await peer.peer.closed).code, CLOSES.forced.code);
   assert.equal(peer.of("close")[0]?.payload.reason, "moved to another team");
 });
+
+Deno.test("a session that the hub could not seat leaves nothing, and a resumed one waits on", async () => {
+  const node = memoryNode();
+  const { attach } = node.membership;
+  const down = () => Promise.reject(new ProtocolError("not_available"));
+  const first = await authenticated(node);
+  const { sessionId } = first.of("auth_response")[0]!.payload;
+  first.peer.close(1006, "network");
+  node.membership.attach = down;
+  const peer = node.connect();
+  const resume = { sessionId, channels: {} };
+  const refused = await peer.send("auth_request", { token: "ok:ann", resume });
+  assert.equal(refused?.payload.name, "not_available");
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
+  await peer.send("auth_request", { token: "ok:bob" });
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
+  node.membership.attach = attach;
+  const answer = await peer.send("auth_request", { token: "ok:ann", resume });
+  assert.equal(answer?.payload.resumed, true);
+  peer.peer.close(1000, "bye");
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
+});
