@@ -20,6 +20,10 @@ export type Saying = string | { readonly text: string } | { readonly data: unkno
 export interface ChannelEvents {
   /** A message, once and in order. */
   message: Delivered;
+  /** The sender said a message anew: `target` is its offset, `text` or `data` what it says now. */
+  edited: Delivered;
+  /** The sender took a message back: `target` is its offset. */
+  deleted: Delivered;
   /** Somebody types, or stopped. */
   typing: { from: string; typing: boolean };
   /** The first session of a user came. */
@@ -106,6 +110,16 @@ export class Channel implements AsyncIterable<Delivered> {
     return this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying) });
   }
 
+  /** Says one's own message anew; `target` is its offset. Resolves and is sent again as `publish` is. */
+  edit(target: number, saying: Saying): Promise<Receipt> {
+    return this.#manager.send("chat_edit", { channel: this.name, target, ...contentOf(saying) });
+  }
+
+  /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
+  delete(target: number): Promise<Receipt> {
+    return this.#manager.send("chat_delete", { channel: this.name, target });
+  }
+
   /** A part of what the channel keeps. */
   history(query: HistoryQuery = {}): Promise<HistoryResponse> {
     return this.#manager.send("history", { channel: this.name, ...query });
@@ -166,6 +180,10 @@ export class Channel implements AsyncIterable<Delivered> {
   /** A message of this channel came. Called by the client. */
   deliver(message: Delivered): void {
     if (this.#typing.has(message.from)) this.#stoppedTyping(message.from);
+    if (message.type === "chat_edit") return this.#events.emit("edited", message);
+    if (message.type === "chat_delete") return this.#events.emit("deleted", message);
+    // Other types that are kept here are for whoever knows them: the client's `delivered` event has them.
+    if (message.type !== "chat_message") return;
     this.#events.emit("message", message);
     for (const feed of this.#feeds) call((item) => feed.push(item), message);
   }

@@ -15,7 +15,7 @@ import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
-import type { KeptType } from "./outbox/storage.ts";
+import { KEPT_TYPES, type KeptType } from "./outbox/storage.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
 import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
@@ -35,7 +35,7 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 /** What is sent once, without an answer that is waited for. */
 export type Fleeting = "typing_start" | "typing_stop" | "bot_command" | "bot_response" | "client_report";
 
-const KEPT: readonly string[] = ["chat_message", "direct_message", "broadcast"] satisfies KeptType[];
+const KEPT: readonly string[] = KEPT_TYPES;
 
 /** One session of one user on one device. */
 export class TransportManager {
@@ -262,7 +262,7 @@ export class TransportManager {
 
   readonly #aborted = (): void => void this.close();
 
-  #attached({ link, response, fellBack, connectTime }: Established, before: Link | undefined): void {
+  #attached({ link, response, fellBackFrom, connectTime }: Established, before: Link | undefined): void {
     const { kind } = link.transport;
     const { sessionId, userId, resumed } = response;
     this.#sessionId = sessionId;
@@ -272,7 +272,7 @@ export class TransportManager {
     this.#requests.attach(link);
     this.#publisher.attach(link);
     this.#mover.attach(link.path);
-    this.#reporter.attach(link, fellBack, connectTime);
+    this.#reporter.attach(link, fellBackFrom, connectTime);
     this.#heartbeat?.stop();
     this.#heartbeat = new Heartbeat(link, response.heartbeat, this.#options.clock, {
       dead: () => link.abandon("nothing came for too long"),

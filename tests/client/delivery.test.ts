@@ -268,6 +268,35 @@ Deno.test("typing is told to others, forgotten when nothing more is heard, and e
     assert.equal(typed.length, 0);
   }));
 
+Deno.test("edits and deletions come in their place among the messages, and leave no gap", () =>
+  inWorld(async (world, make) => {
+    const { client, got, events } = make();
+    await connected(world, client);
+    const chat = client.channel("chat:x");
+    const seen: unknown[] = [];
+    chat.on("edited", ({ target, text }) => seen.push(["edited", target, text]));
+    chat.on("deleted", ({ target }) => seen.push(["deleted", target]));
+    const joined = chat.subscribe(({ text }) => seen.push(text));
+    await world.clock.advance(50);
+    await joined;
+    const receipts = [
+      chat.publish("a"),
+      chat.edit(1, "b"),
+      chat.publish("c"),
+      chat.delete(3),
+      chat.publish("d"),
+    ];
+    await world.clock.advance(100);
+    assert.deepEqual((await Promise.all(receipts)).map(({ offset }) => offset), [1, 2, 3, 4, 5]);
+    assert.deepEqual(seen, ["a", ["edited", 1, "b"], "c", ["deleted", 3], "d"]);
+    assert.equal(chat.position?.offset, 5);
+    world.cut();
+    await world.until(() => client.manager.isConnected());
+    await world.clock.advance(2000);
+    assert.equal(got.length, 5);
+    assert.deepEqual(events, ["disconnected 0"]);
+  }));
+
 Deno.test("an async iterable joins the channel, gives its messages in order and ends with the client", () =>
   inWorld(async (world, make) => {
     const { client } = make();

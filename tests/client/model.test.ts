@@ -10,7 +10,7 @@ import type { Path } from "../../src/client/policy/race.ts";
 import { classOfChannel, laneClass } from "../../src/protocol/mod.ts";
 import { KeptOutbox, World } from "./support.ts";
 
-const CHANNELS = ["chat:a", "chat:b", "doc:1"];
+const CHANNELS = ["chat:a", "chat:b", "bot:1"];
 const USERS = ["ann", "bob"];
 
 type Step =

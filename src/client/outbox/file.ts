@@ -6,7 +6,7 @@
  */
 
 import { isId } from "../../protocol/core.ts";
-import type { KeptType, OutboxStorage, StoredMessage } from "./storage.ts";
+import { KEPT_TYPES, type OutboxStorage, type StoredMessage } from "./storage.ts";
 
 /** A file as the outbox needs it; `lineFile` of `native.ts` is one on Deno. */
 export interface LineFile {
@@ -17,8 +17,6 @@ export interface LineFile {
   /** Puts `text` in place of all of it, at once or not at all. */
   replace(text: string): Promise<void>;
 }
-
-const KEPT: readonly string[] = ["chat_message", "direct_message", "broadcast"] satisfies KeptType[];
 
 /** Keeps the outbox in `file`; it is written anew when more than `slack` lines are out of date. */
 export function fileOutbox(file: LineFile, slack = 1000): OutboxStorage {
@@ -76,6 +74,7 @@ function parse(text: string): { add?: StoredMessage; remove?: string } {
 export function isStored(value: unknown): value is StoredMessage {
   if (typeof value !== "object" || value === null) return false;
   const { id, type, timestamp, payload } = value as Record<string, unknown>;
-  return typeof id === "string" && isId(id) && typeof type === "string" && KEPT.includes(type) &&
+  return typeof id === "string" && isId(id) && typeof type === "string" &&
+    (KEPT_TYPES as readonly string[]).includes(type) &&
     Number.isFinite(timestamp) && typeof payload === "object" && payload !== null && !Array.isArray(payload);
 }

@@ -9,7 +9,22 @@ import type { Clock } from "../clock.ts";
 import { sleep } from "../clock.ts";
 
 /** Types that are kept until the server acknowledges them. */
-export type KeptType = "chat_message" | "direct_message" | "broadcast";
+export const KEPT_TYPES: readonly [
+  "chat_message",
+  "direct_message",
+  "broadcast",
+  "chat_edit",
+  "chat_delete",
+] = [
+  "chat_message",
+  "direct_message",
+  "broadcast",
+  "chat_edit",
+  "chat_delete",
+];
+
+/** A type that is kept until the server acknowledges it. */
+export type KeptType = typeof KEPT_TYPES[number];
 
 /** A message as it is kept: it is sent again with the same `id`, so it has one effect. */
 export interface StoredMessage {

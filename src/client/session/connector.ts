@@ -23,8 +23,8 @@ import type { Tokens } from "./tokens.ts";
 export interface Established {
   readonly link: Link;
   readonly response: AuthResponse;
-  /** QUIC was dialled and did not come through in time. */
-  readonly fellBack: boolean;
+  /** The QUIC that did not come through in time; undefined when none failed. */
+  readonly fellBackFrom: "webtransport" | "quic" | undefined;
   /** Milliseconds from the first dial to the answer. */
   readonly connectTime: number;
 }
@@ -156,8 +156,13 @@ export class Connector {
       (dialled.get("quic") ?? -1) >= headStart;
     if (overtaken) this.#breakers.quic.failed(clock.now());
     const fellBack = path === "websocket" && (overtaken || lost.has("quic") || broken.includes("quic"));
+    const fellBackFrom = !fellBack
+      ? undefined
+      : endpoints.quic?.protocol === "quic:"
+      ? "quic"
+      : "webtransport";
     this.#preference.set(this.#server(), network, path, clock.now());
-    return { link, response, fellBack, connectTime: clock.now() - begun };
+    return { link, response, fellBackFrom, connectTime: clock.now() - begun };
   }
 
   /** Gives up what is shared among dials. */

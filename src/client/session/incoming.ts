@@ -26,11 +26,12 @@ export interface Recipients {
 /** Reads a message and hands it on. Throws ProtocolError when its payload cannot be read. */
 export function take(message: Message, to: Recipients): void {
   const { type, payload } = message;
+  // Whatever has a place in a channel is kept there, also of types this version does not know: places must not be missed.
+  if (isKept(payload) && to.subscriptions.has(payload.channel)) {
+    const { id, timestamp } = message;
+    return to.subscriptions.deliver({ ...payload, type, id, timestamp });
+  }
   switch (type) {
-    case "chat_message":
-    case "direct_message":
-    case "broadcast":
-      return to.subscriptions.deliver(deliveredOf(message));
     case "message_ack":
       return void to.publisher.settle(message);
     case "pong":
@@ -64,23 +65,13 @@ export function take(message: Message, to: Recipients): void {
   }
 }
 
-/** A kept message as it is delivered; checked by hand, because it runs for every message. */
-function deliveredOf({ type, id, timestamp, payload }: Message): Delivered {
-  const { channel, from, offset, prev } = payload;
-  if (
-    typeof channel === "string" && typeof from === "string" && isPlace(offset) && isPlace(prev) &&
-    hasContent(payload)
-  ) {
-    return { ...payload, type, id, timestamp, channel, from, offset, prev };
-  }
-  throw new SkeinError("bad_payload", `a ${type} without channel, from, offset, prev or content`);
+/** What every kept message has; checked by hand, because it runs for every message. */
+function isKept(payload: Payload): payload is Payload & Omit<Delivered, "type" | "id" | "timestamp"> {
+  const { channel, from, offset, prev, text } = payload;
+  return isPlace(offset) && isPlace(prev) && typeof channel === "string" && typeof from === "string" &&
+    (text === undefined || typeof text === "string");
 }
 
 function isPlace(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function hasContent({ text, data, to }: Payload): boolean {
-  return (text === undefined ? data !== undefined : typeof text === "string") &&
-    (to === undefined || typeof to === "string");
 }

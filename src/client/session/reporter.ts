@@ -34,17 +34,17 @@ export class Reporter {
   }
 
   /** Another connection carries the session; the server is told how it came to be. */
-  attach(link: Link, fellBack: boolean, connectTime: number): void {
+  attach(link: Link, fellBackFrom: Report["fallbackFrom"], connectTime: number): void {
     const { kind, traffic } = link.transport;
     this.#link = link;
     this.#meter.connected(kind, traffic, connectTime);
-    if (fellBack) this.#meter.fellBack();
+    if (fellBackFrom !== undefined) this.#meter.fellBack();
     this.#reportAt = this.#clock.now() + REPORT_INTERVAL;
     const { reconnects } = this.#meter.measure(this.#clock.now());
     this.#send({
       connectTime: Math.min(connectTime, 86_400_000),
       reconnects,
-      ...(fellBack ? { fallbackFrom: "webtransport" as const } : {}),
+      ...(fellBackFrom === undefined ? {} : { fallbackFrom: fellBackFrom }),
       ...(this.#migrationFailed ? { migrationFailed: true } : {}),
     });
     this.#migrationFailed = false;

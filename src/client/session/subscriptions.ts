@@ -32,6 +32,10 @@ export interface Delivered extends Placed {
   readonly data?: unknown;
   /** The recipient, of a direct message. */
   readonly to?: string;
+  /** The offset of the message that an edit or a deletion is about. */
+  readonly target?: number;
+  /** Of a message whose content was taken away: the offset of what did it. */
+  readonly deleted?: number;
 }
 
 /** Messages of a channel between these places cannot be had any more: its history does not reach back that far. */
@@ -80,6 +84,11 @@ export class Subscriptions {
   /** Channels the application asked for. */
   get channels(): string[] {
     return [...this.#entries.values()].filter(({ wanted }) => wanted).map(({ channel }) => channel);
+  }
+
+  /** Whether the session is on a channel, or is to be. */
+  has(channel: string): boolean {
+    return this.#entries.has(channel);
   }
 
   /** Where a channel stands; undefined when that is not known. */
