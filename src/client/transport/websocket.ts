@@ -16,8 +16,11 @@ import {
 } from "../../protocol/core.ts";
 import { type ClientTransport, noTraffic, type TransportEnd, type TransportTraffic } from "./contract.ts";
 
-/** Bytes given to the runtime at once: above it messages wait here, where priority still counts. */
-const HIGH_WATER = 131_072;
+/**
+ * Bytes given to the runtime at once: above it messages wait here, where priority still counts. More than an outbox has
+ * on its way, because waiting means to poll.
+ */
+const HIGH_WATER = 262_144;
 /** Milliseconds between looks at `bufferedAmount`: a WebSocket has no drain event. */
 const DRAIN_POLL = 5;
 /** Most bytes of a batched frame. */
