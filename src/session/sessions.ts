@@ -253,7 +253,10 @@ export class Sessions {
     if (!this.#connections.delete(client)) return;
     const { observer } = this.#options;
     const now = Date.now();
-    this.#admission.leave(this.#hosts.get(client)!);
+    const host = this.#hosts.get(client)!;
+    // A WebSocket whose peer does not answer the close lives on, and counts against its address as long as it does.
+    if (client.connection.released === undefined) this.#admission.leave(host);
+    else void client.connection.released.then(() => this.#admission.leave(host));
     if (client.userId !== undefined) this.#admission.release(client.userId);
     add(this.#ended[client.transport], client.connection.traffic);
     observer.closed(client.transport, info.code, info.by, now - client.connectedAt);

@@ -77,6 +77,8 @@ export interface MessageConnection {
   /** Largest datagram, 0 where there are none. */
   readonly maxDatagramSize: number;
   readonly wire: WireOptions;
+  /** Resolves when the runtime has let go of what carried it, where that can be after its end: it holds a descriptor till then. */
+  readonly released?: Promise<void>;
   /** Starts reading; called once. What was received before is kept (bounded). */
   start(sink: ConnectionSink, outbox: OutboxSource): void;
   /** Something waits in the outbox for this lane: it leaves in a microtask, together with all that is queued by then. */

@@ -37,6 +37,7 @@ export class WebSocketMessageConnection implements MessageConnection {
   readonly maxDatagramSize = 0;
   readonly wire: WireOptions = { form: "json", batch: false };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
+  readonly released: Promise<void>;
   readonly #socket: WebSocket;
   #maxFrame: number;
   #sink: ConnectionSink | undefined;
@@ -47,7 +48,9 @@ export class WebSocketMessageConnection implements MessageConnection {
   #pausedBytes = 0;
   #ours: { code: number; reason: string } | undefined;
   #ended = false;
+  #opened: boolean;
   #whenEnded: (() => void) | undefined;
+  #release!: () => void;
 
   /** Takes over a socket that is open or about to be. `limits` hold until `setLimits`. */
   constructor(socket: WebSocket, remoteAddress: string, limits: { maxFrame: number }) {
@@ -55,6 +58,8 @@ export class WebSocketMessageConnection implements MessageConnection {
     this.remoteAddress = remoteAddress;
     this.#maxFrame = limits.maxFrame;
     socket.binaryType = "arraybuffer";
+    this.#opened = socket.readyState === WebSocket.OPEN;
+    this.released = new Promise((resolve) => this.#release = resolve);
   }
 
   get buffered(): number {
@@ -66,11 +71,18 @@ export class WebSocketMessageConnection implements MessageConnection {
     this.#outbox = outbox;
     const socket = this.#socket;
     socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = (event) =>
+    socket.onclose = (event) => {
+      this.#release();
       this.#end({ code: event.code, reason: event.reason, by: event.code === 1006 ? "error" : "remote" });
+    };
     // The error event says nothing of use, and a close event follows it.
     socket.onerror = () => {};
-    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => this.wake();
+    if (socket.readyState === WebSocket.CONNECTING) {
+      socket.onopen = () => {
+        this.#opened = true;
+        this.wake();
+      };
+    }
   }
 
   wake(): void {
@@ -128,6 +140,8 @@ export class WebSocketMessageConnection implements MessageConnection {
     this.#socket.onmessage = null;
     this.#paused = undefined;
     this.#whenEnded?.();
+    // Of one that never opened no close event is certain to come.
+    if (!this.#opened) this.#release();
     this.#sink?.closed(this.#ours === undefined ? info : { ...this.#ours, by: "local" });
   }
 
