@@ -6,6 +6,7 @@
  */
 
 // The SDK as the service serves it; `new URL`, because it is no file of this folder.
+// deno-lint-ignore rooms/imports -- loaded by the browser from the service, no file of ours
 const sdk = import(new URL("/skein.js", location.href).href);
 
 const CHANNEL = "chat:general";
