@@ -67,6 +67,8 @@ export interface SqliteEngineOptions {
 const GROUP = 192;
 /** Milliseconds that publishes are held back at most while more keep coming. */
 const HOLD = 2;
+/** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
+const ROOM = 1024 * 1024;
 /** Milliseconds a sweep takes at most, and the channels it looks at in between. */
 const SWEEP = { time: 10, channels: 50 };
 
@@ -84,6 +86,7 @@ export class SqliteEngine implements Engine {
   readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commitGroup(group));
   readonly #now: () => number;
   readonly #idle: number;
+  readonly #room: number;
   readonly #failed: (error: unknown, stage: string) => void;
   #signals: SignalListener | undefined;
   #open = true;
@@ -96,6 +99,7 @@ export class SqliteEngine implements Engine {
     // A key may be known for two windows, and is worth nothing once its channel counts from 1 again.
     this.#idle = Math.max(options.idle ?? 7 * 86_400_000, 2 * dedupeWindow + 1);
     this.#failed = options.failed ?? (() => {});
+    this.#room = maxSize > 0 ? Math.min(ROOM, Math.floor(maxSize / 8)) : ROOM;
     this.#opened = openDatabase({ path, synchronous, maxSize });
     const db = this.#db = this.#opened.db;
     const store = this.#store = new Store(db);
@@ -228,7 +232,7 @@ export class SqliteEngine implements Engine {
     if (!this.#open) return;
     // What is dropped may be the room that is missing.
     this.#expire(now);
-    if (!this.#transactions.works) this.#transactions.probe();
+    if (!this.#transactions.works) this.#transactions.probe(this.#room);
   }
 
   healthy(): boolean {

@@ -7,9 +7,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Channel } from "./channel.ts";
 
-/** Bytes that are written to find out whether there is room again. */
-const PROBE = 65_536;
-
 /** Channels that a transaction changes, by name. */
 export type Touched = Map<string, Channel>;
 
@@ -54,11 +51,11 @@ export class Transactions {
     for (const channel of touched.values()) channel.keep();
   }
 
-  /** Finds out whether there is room again: takes new pages for the largest message, and gives them back. */
-  probe(): void {
+  /** Finds out whether there is room again: takes that many bytes, and gives them back. */
+  probe(bytes: number): void {
     try {
       this.run(() => {
-        this.#db.prepare("REPLACE INTO meta VALUES('probe', zeroblob(?))").run(PROBE);
+        this.#db.prepare("REPLACE INTO meta VALUES('probe', zeroblob(?))").run(bytes);
       });
       this.run(() => this.#db.exec("DELETE FROM meta WHERE name = 'probe'"));
       this.works = true;

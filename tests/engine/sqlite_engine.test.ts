@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { ProtocolError } from "../../src/protocol/mod.ts";
+import { Group } from "../../src/engine/sqlite/group.ts";
+import { BEGIN, fill, note, withDatabases } from "./sqlite_support.ts";
+
+const KEEP = { size: 1000, age: 3_600_000 };
+
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
+
+Deno.test("what comes in one turn is one group, in order; a full group does not wait", async () => {
+  const groups: number[][] = [];
+  const group = new Group<number>({ most: 4, hold: 1000 }, (items) => groups.push([...items]));
+  for (let i = 0; i < 3; i++) group.add(i);
+  assert.deepEqual(groups, []);
+  await turn();
+  assert.deepEqual(groups, [[0, 1, 2]]);
+  for (let i = 3; i < 9; i++) group.add(i);
+  assert.deepEqual(groups.slice(1), [[3, 4, 5, 6]]);
+  group.flush();
+  assert.deepEqual(groups.slice(2), [[7, 8]]);
+});
+
+Deno.test("what a commit brings about goes into a group after it, not into the middle of it", async () => {
+  const groups: string[][] = [];
+  const group = new Group<string>({ most: 2, hold: 0 }, (items) => {
+    groups.push([...items]);
+    for (const item of items) if (item.length < 3) group.add(item + "'");
+  });
+  group.add("a");
+  group.add("b");
+  assert.deepEqual(groups, [["a", "b"], ["a'", "b'"], ["a''", "b''"]]);
+  group.add("ccc");
+  await turn();
+  assert.deepEqual(groups.at(-1), ["ccc"]);
+});
+
+Deno.test("publishes of one turn are one transaction, told in order of offset and acknowledged after they are told", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    const happened: string[] = [];
+    for (const channel of ["chat:a", "chat:b"]) {
+      engine.follow(channel, (name, { offset }) => {
+        assert.ok(engine.position(name).offset >= offset);
+        happened.push(`${name} ${offset}`);
+      });
+    }
+    const sent = Array.from({ length: 100 }, (_, i) => {
+      const channel = i % 3 === 0 ? "chat:b" : "chat:a";
+      return engine.publish(channel, note(`m${i}`, BEGIN), { retention: KEEP }).then(() =>
+        happened.push("ack")
+      );
+    });
+    assert.equal(happened.length, 0);
+    assert.deepEqual(databases.ask("SELECT count(*) AS n FROM message"), [{ n: 0 }]);
+    await Promise.all(sent);
+    assert.equal(happened.indexOf("ack"), 100);
+    assert.deepEqual(
+      happened.filter((line) => line.startsWith("chat:a")),
+      Array.from({ length: 66 }, (_, i) => `chat:a ${i + 1}`),
+    );
+  }));
+
+Deno.test("a payload that cannot be kept harms nobody else's", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    const loop: Record<string, unknown> = {};
+    loop.loop = loop;
+    const results = await Promise.allSettled([
+      engine.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
+      engine.publish("chat:a", { ...note("bad", BEGIN), payload: loop }, { retention: KEEP }),
+      engine.publish("chat:a", note("m2", BEGIN), { retention: KEEP }),
+    ]);
+    assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+    assert.deepEqual(engine.read("chat:a").records.map(({ id, offset }) => [id, offset]), [["m1", 1], [
+      "m2",
+      2,
+    ]]);
+    assert.equal(engine.healthy(), true);
+  }));
+
+Deno.test("a change of another message that throws harms nobody else's", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    await fill(engine, "chat:a", 1);
+    const change = () => {
+      throw new TypeError("broken");
+    };
+    const results = await Promise.allSettled([
+      engine.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
+      engine.publish("chat:a", note("bad", BEGIN), { retention: KEEP, amend: [{ offset: 1, change }] }),
+      engine.publish("chat:b", note("m2", BEGIN), { retention: KEEP }),
+    ]);
+    assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+    assert.equal(engine.position("chat:a").offset, 2);
+    assert.equal(engine.healthy(), true);
+  }));
+
+Deno.test("rows beyond the retention are deleted in batches, and few of them lie about", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    const rows = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
+    for (let i = 0; i < 40; i++) await fill(engine, "chat:a", 25, { size: 100 });
+    assert.equal(engine.read("chat:a", { limit: 1000 }).records.length, 100);
+    assert.ok(rows() >= 100 && rows() < 160, `${rows()} rows`);
+    // Less is kept from now on: what is much is deleted by sweeps.
+    await fill(engine, "chat:b", 6000, { size: 10_000 });
+    await fill(engine, "chat:b", 1, { size: 10 });
+    assert.deepEqual(engine.read("chat:b").records.map(({ offset }) => offset)[0], 5992);
+    engine.sweep(databases.now);
+    assert.ok(rows() < 200, `${rows()} rows`);
+  }));
+
+Deno.test("however many messages are past their age, they go, and the newest stay", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    await fill(engine, "chat:a", 9000, { size: 100_000, age: 10_000 });
+    databases.now += 8_000;
+    await fill(engine, "chat:a", 3, { size: 100_000, age: 10_000, now: databases.now });
+    databases.now += 3_000;
+    engine.sweep(databases.now);
+    const { records, complete } = engine.read("chat:a", { since: 0 });
+    assert.deepEqual(records.map(({ offset }) => offset), [9001, 9002, 9003]);
+    assert.equal(complete, false);
+    for (let i = 0; i < 10; i++) engine.sweep(databases.now);
+    assert.deepEqual(databases.ask("SELECT count(*) AS n FROM message"), [{ n: 3 }]);
+  }));
+
+Deno.test("a shorter age holds for older messages too", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    await fill(engine, "chat:a", 5, { age: 3_600_000 });
+    databases.now += 60_000;
+    await fill(engine, "chat:a", 1, { age: 10_000, now: databases.now });
+    engine.sweep(databases.now);
+    assert.deepEqual(engine.read("chat:a").records.map(({ offset }) => offset), [6]);
+  }));
+
+Deno.test("a channel that keeps nothing is forgotten after a while and starts in another epoch; one that is followed is not", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open({ idle: 60_000, dedupeWindow: 10_000 });
+    const [idle] = await fill(engine, "chat:idle", 3, { age: 5_000 });
+    await fill(engine, "chat:followed", 3, { age: 5_000 });
+    const { epoch } = engine.position("chat:followed");
+    engine.follow("chat:followed", () => {});
+    for (let i = 0; i < 70; i++) engine.sweep(databases.now += 1_000);
+    assert.deepEqual(databases.ask("SELECT name FROM channel"), [{ name: "chat:followed" }]);
+    assert.equal(engine.position("chat:idle").offset, 0);
+    assert.notEqual(engine.position("chat:idle").epoch, idle!.epoch);
+    assert.deepEqual(engine.position("chat:followed"), { epoch, offset: 3 });
+    const [next] = await fill(engine, "chat:idle", 1, { now: databases.now });
+    assert.equal(next!.offset, 1);
+    assert.notEqual(next!.epoch, idle!.epoch);
+  }));
+
+Deno.test("the epoch a subscriber was told stays the channel's, though another channel was forgotten meanwhile", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open({ idle: 60_000, dedupeWindow: 10_000 });
+    await fill(engine, "chat:idle", 1, { age: 5_000 });
+    engine.follow("chat:new", () => {});
+    const { epoch } = engine.position("chat:new");
+    for (let i = 0; i < 70; i++) engine.sweep(databases.now += 1_000);
+    assert.deepEqual(databases.ask("SELECT name FROM channel"), []);
+    assert.deepEqual(await fill(engine, "chat:new", 1, { now: databases.now }), [
+      { epoch, offset: 1, duplicate: false },
+    ]);
+  }));
+
+Deno.test("closing commits what waits, and what comes later is refused as temporary", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    const waiting = fill(engine, "chat:a", 3);
+    engine.close();
+    assert.deepEqual((await waiting).map(({ offset }) => offset), [1, 2, 3]);
+    await assert.rejects(
+      engine.publish("chat:a", note("late", BEGIN), { retention: KEEP }),
+      (error: unknown) =>
+        error instanceof ProtocolError && error.error === "not_available" && error.temporary,
+    );
+    assert.throws(() => engine.read("chat:a"), ProtocolError);
+    assert.equal(databases.open().position("chat:a").offset, 3);
+  }));

@@ -1,0 +1,88 @@
+/** A directory for databases, and what is published into them. */
+
+import { DatabaseSync } from "node:sqlite";
+import type { NewRecord, Published } from "../../src/engine/contract.ts";
+import { SqliteEngine, type SqliteEngineOptions } from "../../src/engine/sqlite/engine.ts";
+
+/** When the tests' clock begins, in milliseconds since the epoch. */
+export const BEGIN = 1_700_000_000_000;
+
+/** Engines over databases in one directory, with a clock that the test moves. */
+export class Databases {
+  readonly directory: string;
+  now = BEGIN;
+  readonly failures: { error: unknown; stage: string }[] = [];
+  readonly #engines: SqliteEngine[] = [];
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  path(name = "skein.db"): string {
+    return `${this.directory}/${name}`;
+  }
+
+  open(options: Partial<SqliteEngineOptions> = {}): SqliteEngine {
+    const engine = new SqliteEngine({
+      path: this.path(),
+      now: () => this.now,
+      failed: (error, stage) => void this.failures.push({ error, stage }),
+      ...options,
+    });
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  /** The files as `kill -9` would leave them now, under another name. */
+  async killed(name: string): Promise<string> {
+    await Deno.copyFile(this.path(), this.path(name));
+    await Deno.copyFile(this.path() + "-wal", this.path(name) + "-wal");
+    return this.path(name);
+  }
+
+  /** What another program's connection answers. */
+  ask(sql: string, name?: string): Record<string, unknown>[] {
+    const db = new DatabaseSync(this.path(name));
+    try {
+      return db.prepare(sql).all().map((row) => ({ ...row }));
+    } finally {
+      db.close();
+    }
+  }
+
+  close(): void {
+    for (const engine of this.#engines) engine.close();
+  }
+}
+
+/** Runs `body` with a directory of its own. */
+export async function withDatabases(body: (databases: Databases) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "skein-sqlite-" });
+  const databases = new Databases(directory);
+  try {
+    await body(databases);
+  } finally {
+    databases.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** A message of about `size` bytes. */
+export function note(id: string, timestamp: number, size = 10): NewRecord {
+  return { type: "chat_message", id, from: "ann", timestamp, payload: { text: id.padEnd(size, ".") } };
+}
+
+/** Publishes `count` messages at once. */
+export function fill(
+  engine: SqliteEngine,
+  channel: string,
+  count: number,
+  { size = 1000, age = 3_600_000, now = BEGIN, bytes = 10, prefix = "m" } = {},
+): Promise<Published[]> {
+  return Promise.all(
+    Array.from(
+      { length: count },
+      (_, i) => engine.publish(channel, note(`${prefix}${i}`, now, bytes), { retention: { size, age } }),
+    ),
+  );
+}
