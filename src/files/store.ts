@@ -181,6 +181,7 @@ export class FileStore {
     for (const upload of this.#uploads.values()) {
       if (now - upload.activeAt < IDLE || upload.busy || this.#completing.has(upload)) continue;
       this.#forget(upload);
+      this.#touch(catalog, upload);
       void upload.stop(new ProtocolError("unknown_upload"));
     }
     for (const [userId, meter] of this.#meters) if (meter.idle(now)) this.#meters.delete(userId);
@@ -192,9 +193,8 @@ export class FileStore {
     }
     for (const partial of catalog.partialsBefore(now - partialAge, SOME)) {
       const active = this.#byKey.get(partial.key);
-      if (active !== undefined) {
-        catalog.putPartial({ ...partial, updatedAt: Math.max(active.activeAt, now - IDLE) });
-      } else this.#later(this.#discard(partial.key));
+      if (active === undefined) this.#later(this.#discard(partial.key));
+      else this.#touch(catalog, active);
     }
   }
 
@@ -209,6 +209,8 @@ export class FileStore {
     this.#closed = true;
     await this.#opening?.catch(() => {});
     const uploads = [...this.#uploads.values()];
+    const catalog = this.#catalog;
+    if (catalog !== undefined) { for (const upload of uploads) this.#touch(catalog, upload); }
     this.#uploads.clear();
     this.#byKey.clear();
     await Promise.all(
@@ -291,6 +293,12 @@ export class FileStore {
     this.#gates.set(key, gate);
     await gate;
     if (this.#gates.get(key) === gate) this.#gates.delete(key);
+  }
+
+  /** A partial file's time begins with its last chunk. */
+  #touch(catalog: Catalog, { key, activeAt }: Upload): void {
+    const partial = catalog.partial(key);
+    if (partial !== undefined) catalog.putPartial({ ...partial, updatedAt: activeAt });
   }
 
   #forget(upload: Upload): void {

@@ -195,6 +195,7 @@ export class Upload {
   }
 
   #acknowledge(): void {
+    if (this.#stopped !== undefined) return;
     const progress = { size: this.request.size, received: this.#received, written: this.#written };
     if (acknowledgeNow(progress, this.#acknowledged, this.#parts.limits().window)) return this.#tell();
     this.#timer ??= setTimeout(() => this.#tell(), ACK_DELAY);
