@@ -4,11 +4,13 @@
  * @module
  */
 
-import type { MaybePromise } from "../engine/contract.ts";
+import type { Amendment, MaybePromise } from "../engine/contract.ts";
 import type { Draft, Hub } from "../hub/mod.ts";
 import { type ErrorName, type Payload, ProtocolError, type Report, type Right } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
+import type { DocumentLimits } from "./documents.ts";
 import type { FileService } from "./files.ts";
+import type { ReplayClock } from "./replay.ts";
 
 /** Where handlers leave what clients say about their own experience. */
 export interface Reports {
@@ -27,6 +29,10 @@ export interface HandlerParts {
   readonly maxMessage?: () => number;
   /** @default files are refused */
   readonly files?: FileService;
+  /** Asked each time it matters. @default 8 MiB of operations, 16 MiB of snapshot */
+  readonly documents?: () => DocumentLimits;
+  /** @default the runtime's */
+  readonly replayClock?: ReplayClock;
 }
 
 /** Throws ProtocolError `permission_denied` unless the client's token or the configuration grants `right`. */
@@ -42,25 +48,29 @@ export function refuse(error: ErrorName | undefined): void {
 }
 
 /** Calls `use` now when the value is there, else when it comes. */
-export function when<T>(value: MaybePromise<T>, use: (value: T) => void): void | Promise<void> {
+export function when<T>(
+  value: MaybePromise<T>,
+  use: (value: T) => void | Promise<void>,
+): void | Promise<void> {
   return value instanceof Promise ? value.then(use) : use(value);
 }
 
 /**
  * Publishes what the client says and acknowledges it once it is committed. The same message sent again has one
- * effect: it is known by its sender and its id.
+ * effect: it is known by its sender and its id. `amend` changes earlier messages with it.
  */
 export function publishAndAcknowledge(
   hub: Hub,
   context: Context,
   channel: string,
   payload: Payload,
+  amend?: readonly Amendment[],
 ): void | Promise<void> {
   const { message, client } = context;
   const from = client.principal.userId;
   const draft: Draft = { type: message.type, id: message.id, from, payload };
   // An id holds no space, so no two pairs make one key.
-  const published = hub.publish(channel, draft, message.id + " " + from);
+  const published = hub.publish(channel, draft, message.id + " " + from, amend);
   return when(published, ({ offset, epoch, duplicate }) => {
     context.reply("message_ack", { channel, offset, epoch, duplicate });
   });

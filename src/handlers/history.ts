@@ -36,5 +36,8 @@ function answer({ channel, limit }: History, page: Page, room: number): Payload 
 }
 
 function entryOf({ type, id, timestamp, from, offset, prev, payload }: StoredRecord): Payload {
-  return { type, id, timestamp, from, ...payload, offset, prev };
+  const entry: Payload = { type, id, timestamp, from, ...payload, offset, prev };
+  // Bytes stand only directly in the payload of a message, and this is a list within one.
+  if (entry.data instanceof Uint8Array) entry.data = entry.data.toBase64();
+  return entry;
 }

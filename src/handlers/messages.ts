@@ -4,8 +4,8 @@
  * @module
  */
 
-import { refusePublish } from "../hub/mod.ts";
-import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload } from "../protocol/mod.ts";
+import { isDocument, refusePublish } from "../hub/mod.ts";
+import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { type HandlerParts, needRight, publishAndAcknowledge, refuse } from "./deps.ts";
 
@@ -18,6 +18,7 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
         const { channel } = payload;
+        if (isDocument(channel)) throw new ProtocolError("not_a_document", "a document takes doc_op alone");
         refuse(refusePublish(context.client.principal, channel, hub.namespace));
         return publishAndAcknowledge(hub, context, channel, { ...contentOf(payload) });
       },

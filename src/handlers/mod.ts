@@ -8,14 +8,19 @@ import type { Route } from "../router/types.ts";
 import { botRoutes } from "./bots.ts";
 import { channelRoutes } from "./channels.ts";
 import type { HandlerParts } from "./deps.ts";
+import { documentRoutes } from "./documents.ts";
+import { editRoutes } from "./edits.ts";
 import { fileRoutes } from "./files.ts";
 import { historyRoutes } from "./history.ts";
+import { markRoutes } from "./marks.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
 import { presenceRoutes } from "./presence.ts";
+import { replayRoutes } from "./replay.ts";
 import { typingRoutes } from "./typing.ts";
 
 export type { HandlerParts, Reports } from "./deps.ts";
+export type { DocumentLimits } from "./documents.ts";
 export { type FileService, refuseRead } from "./files.ts";
 
 /** The routes of every type a client may send once it is authenticated. */
@@ -29,5 +34,9 @@ export function routes(parts: HandlerParts): Route[] {
     ...presenceRoutes(parts),
     ...botRoutes(parts),
     ...fileRoutes(parts),
+    ...editRoutes(parts),
+    ...markRoutes(parts),
+    ...replayRoutes(parts),
+    ...documentRoutes(parts),
   ];
 }

@@ -5,11 +5,15 @@
  */
 
 import type {
+  Amendment,
+  Bookmark,
   Engine,
   MaybePromise,
   Page,
+  Position,
   PresenceEntry,
   Published,
+  PublishOptions,
   ReadOptions,
   Signal,
 } from "../engine/contract.ts";
@@ -29,7 +33,9 @@ import type { Attached, ChannelState, Draft, HubOptions, Joined, Since } from ".
 import { Leases } from "./leases.ts";
 import { Seat, Seats } from "./seat.ts";
 import {
+  DOCUMENT_RETENTION,
   isBuiltIn,
+  isDocument,
   type NamespaceLookup,
   type NamespaceSettings,
   refuseSubscribe,
@@ -196,19 +202,21 @@ export class Hub {
 
   /**
    * Publishes; subscribers of all nodes get it. Resolves once committed. Throws or rejects with ProtocolError
-   * `unknown_channel`, or what the engine says.
+   * `unknown_channel`, or what the engine says. `amend` changes earlier messages of the channel with it.
    */
-  publish(channel: string, draft: Draft, dedupeKey?: string): MaybePromise<Published> {
+  publish(
+    channel: string,
+    draft: Draft,
+    dedupeKey?: string,
+    amend?: readonly Amendment[],
+  ): MaybePromise<Published> {
     const settings = this.settings(channel);
     if (settings === undefined) throw new ProtocolError("unknown_channel");
     const { type, id, from, payload } = draft;
     const record = { type, id, from, timestamp: this.#now(), payload };
-    const { retention } = settings;
-    return this.#engine.publish(
-      channel,
-      record,
-      dedupeKey === undefined ? { retention } : { retention, dedupeKey },
-    );
+    const retention = isDocument(channel) ? DOCUMENT_RETENTION : settings.retention;
+    const options: PublishOptions = dedupeKey === undefined ? { retention } : { retention, dedupeKey };
+    return this.#engine.publish(channel, record, amend === undefined ? options : { ...options, amend });
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */
@@ -220,6 +228,26 @@ export class Hub {
   /** A part of a channel's history. */
   history(channel: string, options: ReadOptions): MaybePromise<Page> {
     return this.#engine.read(channel, options);
+  }
+
+  /** The end of a channel. */
+  position(channel: string): MaybePromise<Position> {
+    return this.#engine.position(channel);
+  }
+
+  /** Drops a channel's messages up to `offset`, but never its last one. */
+  trim(channel: string, offset: number): MaybePromise<void> {
+    return this.#engine.trim(channel, offset);
+  }
+
+  /** What is kept beside a channel under a name. */
+  bookmark(channel: string, name: string): MaybePromise<Bookmark | undefined> {
+    return this.#engine.bookmark(channel, name);
+  }
+
+  /** Keeps something beside a channel, unless what is kept under that name is at the same place or a later one. */
+  setBookmark(channel: string, name: string, bookmark: Bookmark): MaybePromise<Position> {
+    return this.#engine.setBookmark(channel, name, bookmark);
   }
 
   /** Everybody on a channel, on all nodes, one entry per session. */
@@ -340,7 +368,8 @@ export class Hub {
     const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
     this.#subscriptions.get(name)?.push(
       new Encoded(message, true),
-      true,
+      // A mark that moved is told once: not as a datagram.
+      type !== "read_marks",
       (seat) => seat.sessionId === signal.sessionId,
     );
   }

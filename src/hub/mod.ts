@@ -4,6 +4,7 @@
  * @module
  */
 
+export { deliveryOf } from "./channel.ts";
 export * from "./contract.ts";
 export { Hub } from "./hub.ts";
 export * from "./settings.ts";

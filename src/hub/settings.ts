@@ -34,6 +34,12 @@ export interface NamespaceSettings {
   readonly publish: Access;
 }
 
+/**
+ * How the operations of documents are kept: until a snapshot covers them. None is dropped for its age or for their
+ * number; a hundred years and a thousand million stand for "never", because engines calculate with them.
+ */
+export const DOCUMENT_RETENTION: Retention = { size: 1_000_000_000, age: 36_525 * 86_400_000 };
+
 /** What holds where nothing is said. */
 export const DEFAULT_NAMESPACE: NamespaceSettings = {
   retention: { size: 1000, age: 86_400_000 },
@@ -50,6 +56,11 @@ export type NamespaceLookup = (namespace: string) => NamespaceSettings | undefin
 /** Whether every session is on `channel` by itself: an inbox or the broadcast channel. */
 export function isBuiltIn(channel: string): boolean {
   return channel.startsWith("user:") || channel.startsWith("broadcast:");
+}
+
+/** Whether `channel` is a document: `doc:*`. */
+export function isDocument(channel: string): boolean {
+  return channel.startsWith("doc:");
 }
 
 /** The settings of a channel. The namespaces `user` and `broadcast` are always there. */

@@ -52,6 +52,37 @@ export const ERRORS = {
   too_many_transfers: { code: 141, temporary: true, message: "too many transfers at once" },
   unknown_file: { code: 142, temporary: false, message: "no such file" },
   file_range: { code: 143, temporary: false, message: "the file has no such part" },
+  not_a_document: {
+    code: 150,
+    temporary: false,
+    message: "the channel is no document, or a document where none may be",
+  },
+  doc_out_of_order: {
+    code: 151,
+    temporary: true,
+    message: "an operation before this one has not come whole",
+  },
+  doc_full: {
+    code: 152,
+    temporary: true,
+    message: "the document takes no operations until a snapshot is made",
+  },
+  doc_snapshot_gap: {
+    code: 153,
+    temporary: false,
+    message: "parts of the snapshot before this one are missing",
+  },
+  doc_snapshot_too_large: { code: 154, temporary: false, message: "the snapshot is too large" },
+  checksum_mismatch: {
+    code: 155,
+    temporary: true,
+    message: "the bytes do not have the checksum that was said",
+  },
+  wrong_epoch: { code: 156, temporary: false, message: "the offset is of another epoch" },
+  unknown_offset: { code: 157, temporary: false, message: "nothing is at this offset" },
+  unknown_message: { code: 158, temporary: false, message: "no such message is kept" },
+  foreign_message: { code: 159, temporary: false, message: "the message is another user's" },
+  unknown_replay: { code: 160, temporary: false, message: "no such replay" },
 } as const satisfies Record<string, ErrorRow>;
 
 /** The name of an error in the table. */

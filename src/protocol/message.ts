@@ -49,6 +49,18 @@ export const CLIENT_TYPES = [
   "file_download",
   "file_download_cancel",
   "file_link",
+  "chat_edit",
+  "chat_delete",
+  "read_up_to",
+  "unread",
+  "replay",
+  "replay_stop",
+  "doc_open",
+  "doc_op",
+  "doc_nack",
+  "doc_snapshot",
+  "doc_awareness",
+  "doc_close",
 ] as const;
 
 /** Everything a server may send. */
@@ -80,6 +92,20 @@ export const SERVER_TYPES = [
   "file_download_ready",
   "file_data",
   "file_link_response",
+  "chat_edit",
+  "chat_delete",
+  "read_marks",
+  "unread_response",
+  "replay_started",
+  "replay_message",
+  "replay_ended",
+  "doc_opened",
+  "doc_op",
+  "doc_nack",
+  "doc_snapshot",
+  "doc_snapshot_ack",
+  "doc_awareness",
+  "doc_closed",
 ] as const;
 
 /** A type a client may send. */

@@ -22,6 +22,7 @@ import {
   needsRestart,
   problemLine,
   toAuthSettings,
+  toDocumentLimits,
   toHttpSettings,
   toSessionSettings,
   watchConfig,
@@ -153,6 +154,7 @@ class RunningService implements Service {
       hub: this.#hub,
       files: this.#files,
       maxMessage: () => this.#settings.maxMessage,
+      documents: () => toDocumentLimits(this.#config),
       reports: {
         rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
         report: (client, report) => client instanceof ClientConnection && takeReport(client, report),

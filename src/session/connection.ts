@@ -196,7 +196,7 @@ export class ClientConnection implements ConnectionSink, Client {
     if (this.state !== "open") return;
     // Who came and went is kept up to date by the newest message of each user: a storm of joins is no reason to end a
     // slow client.
-    if (message.message.type.startsWith("user_o")) return this.#pushEphemeral(message, lane);
+    if (/^(user_o|read_marks)/.test(message.message.type)) return this.#pushEphemeral(message, lane);
     const at = this.connection.laneOrControl(lane);
     const { channel, offset } = message.message.payload;
     if (typeof offset === "number" && typeof channel === "string") {
@@ -217,11 +217,11 @@ export class ClientConnection implements ConnectionSink, Client {
   }
 
   #pushEphemeral(message: Encoded, lane: number): void {
-    const { channel, from, userId } = message.message.payload;
+    const { channel, from, userId, session } = message.message.payload;
     const at = this.connection.laneOrControl(lane);
     // typing_stop replaces typing_start, user_offline replaces user_online: only the last one counts.
     const family = message.message.type.slice(0, message.message.type.indexOf("_"));
-    if (this.outbox.pushEphemeral(message, at, `${family} ${channel} ${from ?? userId}`)) {
+    if (this.outbox.pushEphemeral(message, at, `${family} ${channel} ${session ?? from ?? userId}`)) {
       this.connection.wake(at);
     }
   }

@@ -13,17 +13,8 @@ import type {
   Signal,
   StoredRecord,
 } from "../../src/engine/contract.ts";
-import type { Payload } from "../../src/protocol/mod.ts";
-
-/** An engine under test and what can be done to it. */
-export interface Subject {
-  readonly engine: Engine;
-  /** Another instance over the same store, for engines that span nodes. */
-  peer?(): MaybePromise<Engine>;
-  /** Ends the process as a crash would, as far as that can be had here, and opens the engine again. */
-  restart?(): MaybePromise<Engine>;
-  close(): MaybePromise<void>;
-}
+import { type Bench, fill, KEEP, record, type Subject } from "./conformance_bench.ts";
+import { keptConformance } from "./conformance_kept.ts";
 
 /** How an engine is opened. `now` is a clock the test moves; engines with a clock of their own ignore it. */
 export interface OpenOptions {
@@ -42,14 +33,6 @@ export interface Capabilities {
   readonly restart: boolean;
   /** Instances see each other through `peer`. */
   readonly peers: boolean;
-}
-
-const KEEP = { size: 100, age: 60_000 };
-
-interface Bench extends Subject {
-  /** Moves the clock and sweeps. */
-  pass(ms: number): void;
-  time(): number;
 }
 
 /** Registers the tests of an engine. */
@@ -101,75 +84,7 @@ export function conformance({ name, open, clock, restart, peers }: Capabilities)
     assert.deepEqual(bare(records[2]!), record("m2", time()));
   });
 
-  test("bytes of a payload come back as bytes, among other fields", async ({ engine, time, restart: again }) => {
-    const data = new Uint8Array([0, 1, 255, 128]);
-    const payload = { data, note: "AAH/gA==", nested: { n: 1 } };
-    await engine.publish("doc:a", { ...record("m", time()), payload }, { retention: KEEP });
-    for (const reader of restart ? [engine, await again!()] : [engine]) {
-      assert.deepEqual((await reader.read("doc:a")).records[0]!.payload, payload);
-    }
-  });
-
-  test("an amendment takes place with the commit, and a duplicate amends nothing", async (b) => {
-    const { engine, time } = b;
-    const at = await fill(b, "chat:a", 2);
-    const amend = [
-      { offset: at[0]!, change: (kept: Payload, by: number) => ({ ...kept, by }) },
-      { offset: 999, change: () => ({ never: true }) },
-    ];
-    const publish = () =>
-      engine.publish("chat:a", record("edit", time()), { retention: KEEP, dedupeKey: "k", amend });
-    const { offset } = await publish();
-    const payload = (await engine.read("chat:a")).records[0]!.payload;
-    assert.equal(payload.by, offset);
-    assert.equal((await publish()).duplicate, true);
-    for (const reader of restart ? [engine, await b.restart!()] : [engine]) {
-      const { records } = await reader.read("chat:a");
-      assert.deepEqual(records.map(({ id }) => id), ["m0", "m1", "edit"]);
-      assert.deepEqual(records[0]!.payload, payload);
-    }
-  });
-
-  test("a channel is trimmed up to an offset, but its last message stays", async (b) => {
-    const { engine } = b;
-    const at = await fill(b, "doc:a", 6);
-    await engine.trim("doc:a", at[2]!);
-    const page = await engine.read("doc:a", { since: at[1]! });
-    assert.equal(page.complete, false);
-    assert.deepEqual(page.records.map(({ id }) => id), ["m3", "m4", "m5"]);
-    assert.equal((await engine.read("doc:a", { since: at[2]! })).complete, true);
-    await engine.trim("doc:a", at[5]! + 10);
-    const last = await engine.read("doc:a");
-    assert.deepEqual(last.records.map(({ id, prev }) => [id, prev]), [["m5", at[4]]]);
-    await engine.trim("doc:a", at[0]!);
-    assert.equal((await engine.read("doc:a")).records.length, 1);
-    await engine.trim("doc:none", 5);
-    assert.equal((await engine.position("doc:none")).offset, 0);
-  });
-
-  test("a bookmark goes forward only, and begins anew in another epoch", async (b) => {
-    const { engine } = b;
-    await fill(b, "doc:a", 3);
-    const { epoch } = await engine.position("doc:a");
-    assert.equal(await engine.bookmark("doc:a", "mark"), undefined);
-    const set = (offset: number, data?: Uint8Array, of = epoch) =>
-      engine.setBookmark(
-        "doc:a",
-        "mark",
-        data === undefined ? { epoch: of, offset } : { epoch: of, offset, data },
-      );
-    const place = async (...args: Parameters<typeof set>) => (await set(...args)).offset;
-    assert.equal(await place(2, new Uint8Array([2])), 2);
-    assert.equal(await place(1, new Uint8Array([1])), 2);
-    assert.equal(await place(2, new Uint8Array([3])), 2);
-    assert.deepEqual((await engine.bookmark("doc:a", "mark"))!.data, new Uint8Array([2]));
-    assert.equal(await place(3), 3);
-    assert.equal(await engine.bookmark("doc:a", "other"), undefined);
-    for (const reader of restart ? [engine, await b.restart!()] : [engine]) {
-      assert.deepEqual(await reader.bookmark("doc:a", "mark"), { epoch, offset: 3 });
-    }
-    assert.equal(await place(1, undefined, "another"), 1);
-  });
+  keptConformance(test, restart);
 
   test("history is read forward after an offset and backward before one, at most limit messages", async (b) => {
     const at = await fill(b, "chat:a", 6);
@@ -407,25 +322,6 @@ export function conformance({ name, open, clock, restart, peers }: Capabilities)
       await peer.close();
     });
   }
-}
-
-/** Publishes `m0`, `m1`, ... and returns their offsets. */
-async function fill(b: Bench, channel: string, count: number, retention = KEEP): Promise<number[]> {
-  const offsets: number[] = [];
-  for (let i = 0; i < count; i++) {
-    offsets.push((await b.engine.publish(channel, record(`m${i}`, b.time()), { retention })).offset);
-  }
-  return offsets;
-}
-
-function record(id: string, timestamp: number): NewRecord {
-  return {
-    type: "chat_message",
-    id,
-    from: "ann",
-    timestamp,
-    payload: { text: id, data: { deep: [1, null] } },
-  };
 }
 
 function bare({ type, id, from, timestamp, payload }: StoredRecord): NewRecord {

@@ -5,6 +5,7 @@
  */
 
 import type {
+  Bookmark,
   Engine,
   Follower,
   NewRecord,
@@ -13,8 +14,8 @@ import type {
   PresenceEntry,
   PresenceListener,
   Published,
+  PublishOptions,
   ReadOptions,
-  Retention,
   Signal,
   SignalListener,
 } from "../../src/engine/contract.ts";
@@ -48,7 +49,7 @@ export class DelayedEngine implements Engine {
   publish(
     channel: string,
     record: NewRecord,
-    options: { dedupeKey?: string; retention: Retention },
+    options: PublishOptions,
   ): Promise<Published> {
     return this.#later(() => this.inner.publish(channel, record, options));
   }
@@ -59,6 +60,18 @@ export class DelayedEngine implements Engine {
 
   position(channel: string): Promise<Position> {
     return this.#later(() => this.#failOr("position", () => this.inner.position(channel)));
+  }
+
+  trim(channel: string, offset: number): Promise<void> {
+    return this.#later(() => this.inner.trim(channel, offset));
+  }
+
+  bookmark(channel: string, name: string): Promise<Bookmark | undefined> {
+    return this.#later(() => this.inner.bookmark(channel, name));
+  }
+
+  setBookmark(channel: string, name: string, bookmark: Bookmark): Promise<Position> {
+    return this.#later(() => this.inner.setBookmark(channel, name, bookmark));
   }
 
   follow(channel: string, follower: Follower): Promise<void> {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignJWT } from "jose";
-import { CLIENT_TYPES } from "../../src/protocol/mod.ts";
-import { KINDS } from "../support/client.ts";
+import { CLIENT_TYPES, crc32 } from "../../src/protocol/mod.ts";
+import { KINDS, type Received, type TestClient } from "../support/client.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
@@ -131,7 +131,7 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type", () =>
     );
   }));
 
-Deno.test("Feature: quic-transport, Property 10: streams do not block one another", () =>
+Deno.test("lanes stuck in the middle of a frame do not block the others", () =>
   withService(async (service) => {
     // However many lanes are stuck in the middle of a frame, the others go on.
     await fc.assert(
@@ -154,7 +154,7 @@ Deno.test("Feature: quic-transport, Property 10: streams do not block one anothe
     );
   }));
 
-Deno.test("Feature: quic-transport, Property 11: a closed stream leaves the others", () =>
+Deno.test("a lane that is closed leaves the others, and its channel goes on over lane 0", () =>
   withService(async (service) => {
     await fc.assert(
       fc.asyncProperty(
@@ -183,6 +183,38 @@ Deno.test("Feature: quic-transport, Property 11: a closed stream leaves the othe
       { numRuns: 100 },
     );
   }));
+
+/** What there is to say about a document. */
+async function documents(
+  client: TestClient,
+  other: TestClient,
+  channel: string,
+  text: string,
+  seen: Map<string, string>,
+): Promise<void> {
+  const ask = async (type: string, payload: Record<string, unknown>) => {
+    const answer = await client.ask(type, { channel, ...payload });
+    seen.set(type, answer.type);
+    return answer.payload;
+  };
+  const data = new TextEncoder().encode(text);
+  const op = { data: data.toBase64(), checksum: crc32(data) };
+  const { epoch } = await ask("doc_open", {});
+  await other.ask("doc_open", { channel });
+  const { offset } = await ask("doc_op", op);
+  const isOp = ({ type, payload }: Received) => type === "doc_op" && payload.channel === channel;
+  const bytesOf = ({ payload }: Received) =>
+    payload.data instanceof Uint8Array ? payload.data : Uint8Array.fromBase64(payload.data);
+  for (const each of [client, other]) assert.deepEqual(bytesOf(await each.next(isOp)), new Uint8Array(data));
+  await client.send("doc_nack", { channel, epoch, offset });
+  seen.set("doc_nack", (await client.next(isOp)).type);
+  assert.equal((await ask("doc_snapshot", { epoch, offset, part: 0, parts: 1, ...op })).kept, true);
+  await client.send("doc_awareness", { channel, data: op.data });
+  const awareness = await other.next("doc_awareness");
+  assert.deepEqual(bytesOf(awareness), new Uint8Array(data));
+  seen.set("doc_awareness", awareness.type);
+  await ask("doc_close", {});
+}
 
 Deno.test("Feature: quic-transport, Property 17: every message type on every transport", () =>
   withService(async (service) => {
@@ -246,6 +278,21 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       assert.ok(command);
       await client.send("client_report", { rtt: 12 });
       seen.set("client_report", (await ask("ping", {})).type);
+      const { epoch, offset } = (await ask("chat_edit", {
+        channel: room,
+        target: (await client.ask("chat_message", { channel: room, text: "helo" })).payload.offset,
+        text,
+      })).payload;
+      await ask("chat_delete", { channel: room, target: offset - 1 });
+      await ask("read_up_to", { channel: room, epoch, offset });
+      assert.equal((await ask("unread", { channels: [room] })).payload.channels[room].unread, 0);
+      const started = await ask("replay", { channel: room, epoch, from: 0, to: 1, speed: 1000 });
+      assert.equal((await client.next("replay_message")).payload.text, text);
+      await client.next("replay_ended");
+      const stop = await client.request("replay_stop", { channel: room, replay: started.payload.replay });
+      assert.equal(stop.payload.name, "unknown_replay");
+      seen.set("replay_stop", stop.type);
+      await documents(client, bot, room.replace("chat:", "doc:"), text, seen);
       await ask("unsubscribe", { channel: room });
       return Object.fromEntries([...seen].sort());
     };

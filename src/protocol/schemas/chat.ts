@@ -4,6 +4,7 @@
  * @module
  */
 
+import * as v from "valibot";
 import { isChannel } from "../channel.ts";
 import { ProtocolError } from "../errors.ts";
 import { isJson } from "../json.ts";
@@ -42,6 +43,10 @@ export interface Delivery extends Content {
   offset: number;
   /** The offset of the message before it in this channel; 0: it is the first one. */
   prev: number;
+  /** It comes from the history, and its sender has edited it since: the offset of the last edit, whose content it has. */
+  edited?: number;
+  /** It comes from the history, and its sender has deleted it since: `data` is null, this is the offset of the deletion. */
+  deleted?: number;
 }
 
 /** Checks `chat_message` as a client sends it. `parseChat` says the same, faster. */
@@ -64,7 +69,11 @@ export const DELIVERY = {
 } as const;
 
 /** Checks `chat_message` as a server sends it. */
-export const chatDelivery: Schema<Delivery> = saying(DELIVERY);
+export const chatDelivery: Schema<Delivery> = saying({
+  ...DELIVERY,
+  edited: v.exactOptional(offsetField()),
+  deleted: v.exactOptional(offsetField()),
+});
 
 /** Checks `chat_message` by hand, because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function parseChat(payload: Payload): ChatMessage {

@@ -11,10 +11,11 @@ import {
   epochField,
   flag,
   integer,
+  jsonField,
   offsetField,
-  saying,
   type Schema,
   shape,
+  text,
   token,
   userIdField,
 } from "./fields.ts";
@@ -37,7 +38,10 @@ export interface History {
 
 /** A kept message in an answer. */
 export interface HistoryRecord extends Content {
-  /** `chat_message`, `direct_message` or `broadcast`. */
+  /**
+   * `chat_message`, `direct_message` or `broadcast`, which have content; `chat_edit`, which has content and a `target`;
+   * `chat_delete`, which has a `target` alone; `doc_op`, whose `data` is base64 text in both forms.
+   */
   type: string;
   id: string;
   /** Milliseconds since the epoch, at the server. */
@@ -45,6 +49,12 @@ export interface HistoryRecord extends Content {
   from: string;
   offset: number;
   prev: number;
+  /** The offset of the message that an edit or a deletion is about. */
+  target?: number;
+  /** The sender has edited the message; this is the offset of the last edit, whose content it has now. */
+  edited?: number;
+  /** The sender has deleted the message; `data` is null, and this is the offset of the deletion. */
+  deleted?: number;
 }
 
 /** The answer to `history`. */
@@ -77,14 +87,28 @@ export const historyResponse: Schema<HistoryResponse> = shape({
   complete: flag(),
   more: flag(),
   messages: v.array(
-    saying({
-      type: token(64),
-      id: token(64),
-      timestamp: integer(0),
-      from: userIdField(),
-      offset: offsetField(),
-      prev: offsetField(),
-    }),
+    v.pipe(
+      shape({
+        type: token(64),
+        id: token(64),
+        timestamp: integer(0),
+        from: userIdField(),
+        text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
+        data: v.exactOptional(jsonField()),
+        offset: offsetField(),
+        prev: offsetField(),
+        target: v.exactOptional(offsetField()),
+        edited: v.exactOptional(offsetField()),
+        deleted: v.exactOptional(offsetField()),
+      }) as v.GenericSchema<unknown, HistoryRecord>,
+      v.check(
+        ({ type, text, data }) =>
+          type === "chat_delete"
+            ? text === undefined && data === undefined
+            : (text === undefined) !== (data === undefined),
+        "exactly one of text and data",
+      ),
+    ),
     "an array",
   ),
 });

@@ -43,6 +43,8 @@ import {
   type DirectMessage,
   directMessage,
 } from "./direct.ts";
+import { DOC_CLIENT, DOC_SERVER, type DocClientPayloads, type DocServerPayloads } from "./doc.ts";
+import { EDIT_CLIENT, EDIT_SERVER, type EditClientPayloads, type EditServerPayloads } from "./edit.ts";
 import type { Schema } from "./fields.ts";
 import {
   type FileChunk,
@@ -72,6 +74,7 @@ import {
   parseChunk,
 } from "./file.ts";
 import { type History, history, type HistoryResponse, historyResponse } from "./history.ts";
+import { MARK_CLIENT, MARK_SERVER, type MarkClientPayloads, type MarkServerPayloads } from "./mark.ts";
 import {
   type Close,
   close,
@@ -95,6 +98,12 @@ import {
   type UserOnline,
   userOnline,
 } from "./presence.ts";
+import {
+  REPLAY_CLIENT,
+  REPLAY_SERVER,
+  type ReplayClientPayloads,
+  type ReplayServerPayloads,
+} from "./replay.ts";
 import { type Report, report } from "./report.ts";
 import {
   type Subscribe,
@@ -125,6 +134,32 @@ export {
 } from "./bot.ts";
 export type { ChatMessage, Delivery, MessageAck } from "./chat.ts";
 export type { Broadcast, DirectDelivery, DirectMessage } from "./direct.ts";
+export {
+  type DocAwareness,
+  type DocAwarenessDelivery,
+  type DocClientPayloads,
+  type DocClose,
+  type DocNack,
+  type DocNackDelivery,
+  type DocOp,
+  type DocOpDelivery,
+  type DocOpen,
+  type DocOpened,
+  type DocPart,
+  type DocServerPayloads,
+  type DocSnapshot,
+  type DocSnapshotAck,
+  type DocSnapshotInfo,
+  MAX_DOC_PARTS,
+} from "./doc.ts";
+export type {
+  ChatDelete,
+  ChatDeleteDelivery,
+  ChatEdit,
+  ChatEditDelivery,
+  EditClientPayloads,
+  EditServerPayloads,
+} from "./edit.ts";
 export { bytesField, type Content, contentOf, type Schema } from "./fields.ts";
 export {
   type FileChunk,
@@ -151,6 +186,18 @@ export {
   type HistoryResponse,
   MAX_HISTORY,
 } from "./history.ts";
+export {
+  DEFAULT_UNREAD,
+  type MarkClientPayloads,
+  type MarkServerPayloads,
+  MAX_UNREAD,
+  MAX_UNREAD_CHANNELS,
+  type ReadMarks,
+  type ReadUpTo,
+  type Unread,
+  type UnreadCount,
+  type UnreadResponse,
+} from "./mark.ts";
 export type {
   Close,
   DiscontinuityNotice,
@@ -170,12 +217,24 @@ export type {
   UserOffline,
   UserOnline,
 } from "./presence.ts";
+export {
+  MAX_REPLAY_WAIT,
+  type Replay,
+  REPLAY_SPEED,
+  type ReplayClientPayloads,
+  type ReplayEnded,
+  type ReplayMessage,
+  type ReplayServerPayloads,
+  type ReplayStarted,
+  type ReplayStop,
+} from "./replay.ts";
 export { type Report, REPORTED_TRANSPORTS } from "./report.ts";
 export type { Subscribe, Subscribed, Unsubscribe, Unsubscribed } from "./subscribe.ts";
 export type { Typing, TypingDelivery } from "./typing.ts";
 
 /** The payload of each type a client sends, as it is once checked (defaults filled in). */
-export interface ClientPayloads {
+export interface ClientPayloads
+  extends DocClientPayloads, EditClientPayloads, MarkClientPayloads, ReplayClientPayloads {
   auth_request: AuthRequest;
   auth_refresh: AuthRefresh;
   ping: Ping;
@@ -202,7 +261,8 @@ export interface ClientPayloads {
 }
 
 /** The payload of each type a server sends. */
-export interface ServerPayloads {
+export interface ServerPayloads
+  extends DocServerPayloads, EditServerPayloads, MarkServerPayloads, ReplayServerPayloads {
   auth_response: AuthResponse;
   pong: Pong;
   error: ErrorPayload;
@@ -257,6 +317,10 @@ export const CLIENT_PAYLOADS: { readonly [T in ClientType]: Schema<ClientPayload
   file_download: fileDownload,
   file_download_cancel: fileDownloadCancel,
   file_link: fileLink,
+  ...EDIT_CLIENT,
+  ...MARK_CLIENT,
+  ...REPLAY_CLIENT,
+  ...DOC_CLIENT,
 };
 
 /** The schema of each type a server sends. Fields they do not name are ignored. */
@@ -288,6 +352,10 @@ export const SERVER_PAYLOADS: { readonly [T in ServerType]: Schema<ServerPayload
   file_download_ready: fileDownloadReady,
   file_data: fileData,
   file_link_response: fileLinkResponse,
+  ...EDIT_SERVER,
+  ...MARK_SERVER,
+  ...REPLAY_SERVER,
+  ...DOC_SERVER,
 };
 
 /**

@@ -17,6 +17,7 @@ export {
   developmentTokens,
   namespaceLookup,
   toAuthSettings,
+  toDocumentLimits,
   toFileLimits,
   toHttpSettings,
   toSessionSettings,

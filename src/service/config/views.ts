@@ -5,6 +5,7 @@
  */
 
 import type { AuthSettings, KeySettings } from "../../auth/mod.ts";
+import type { DocumentLimits } from "../../handlers/mod.ts";
 import type { FileLimits } from "../../files/mod.ts";
 import type { NamespaceLookup, NamespaceSettings } from "../../hub/settings.ts";
 import type { SessionSettings } from "../../session/contract.ts";
@@ -60,6 +61,11 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
     defaultChannels: auth.defaultChannels,
     defaultRights: auth.defaultRights,
   };
+}
+
+/** The limits of documents. */
+export function toDocumentLimits({ documents }: Config): DocumentLimits {
+  return documents;
 }
 
 /** The limits of files. */

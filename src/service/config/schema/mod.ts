@@ -9,7 +9,7 @@ import { choice, text } from "../setting.ts";
 import { auth } from "./auth.ts";
 import { files } from "./files.ts";
 import { certificates, http, quic } from "./listeners.ts";
-import { admin, api, drain, engine, log, metrics, namespaces } from "./operation.ts";
+import { admin, api, documents, drain, engine, log, metrics, namespaces } from "./operation.ts";
 import { session } from "./session.ts";
 
 export { NAMESPACE, type Namespace } from "./operation.ts";
@@ -39,6 +39,7 @@ export const ConfigSchema = v.strictObject({
   session: v.optional(session, {}),
   namespaces: v.optional(namespaces, {}),
   engine: v.optional(engine, {}),
+  documents: v.optional(documents, {}),
   files: v.optional(files, {}),
   api: v.optional(api, {}),
   metrics: v.optional(metrics, {}),

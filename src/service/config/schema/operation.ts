@@ -113,6 +113,19 @@ export const engine = v.strictObject({
   ),
 });
 
+/** `documents`: channels `doc:*`. */
+export const documents = v.strictObject({
+  maxPending: v.optional(
+    size(
+      1024,
+      2 ** 30,
+      "Bytes of operations of one document that no snapshot covers; above it operations are answered with `doc_full` until a client sends a snapshot.",
+    ),
+    "8MiB",
+  ),
+  maxSnapshot: v.optional(size(1024, 2 ** 28, "Bytes of a document's snapshot."), "16MiB"),
+});
+
 /** `api`: the server API. */
 export const api = v.strictObject({
   keys: v.optional(

@@ -1,0 +1,120 @@
+/**
+ * How many bytes of operations each document has that no snapshot covers: counted from what the engine keeps, so that
+ * it holds after a restart and with operations that came in elsewhere.
+ *
+ * @module
+ */
+
+import type { Bookmark, MaybePromise, Page, Position } from "../engine/contract.ts";
+import type { Hub } from "../hub/mod.ts";
+import { SNAPSHOT } from "./documents_snapshot.ts";
+
+/** Documents that are remembered; others are counted anew. */
+const MAX_DOCUMENTS = 10_000;
+/** Operations read at once. */
+const PAGE = 500;
+/** What an operation takes beside its data, about. */
+const AROUND = 200;
+
+interface Entry {
+  epoch: string;
+  /** Operations up to this offset are counted. */
+  counted: number;
+  bytes: number;
+  /** On their way to being committed. */
+  inFlight: number;
+  /** Set while the engine has not yet answered: later questions wait for it, so that answers keep their order. */
+  reading: Promise<unknown> | undefined;
+}
+
+/** Counts operations that wait for a snapshot. */
+export class DocumentLedger {
+  readonly #hub: Hub;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** Bytes that no snapshot covers, those on their way included. */
+  pending(channel: string): MaybePromise<number> {
+    const known = this.#entries.get(channel);
+    const entry = known ?? this.#add(channel);
+    if (entry.reading === undefined) {
+      const counted = known === undefined ? this.#begin(channel, entry) : this.#count(channel, entry);
+      if (!(counted instanceof Promise)) return entry.bytes + entry.inFlight;
+      entry.reading = counted;
+    } else entry.reading = entry.reading.then(() => this.#count(channel, entry));
+    const reading = entry.reading;
+    return reading.finally(() => {
+      if (entry.reading === reading) entry.reading = undefined;
+    }).then(() => entry.bytes + entry.inFlight);
+  }
+
+  /** Counts what is about to be committed; to be released when it is, or has failed. */
+  reserve(channel: string, bytes: number): () => void {
+    const entry = this.#entries.get(channel) ?? this.#add(channel);
+    const size = bytes + AROUND;
+    entry.inFlight += size;
+    return () => void (entry.inFlight -= size);
+  }
+
+  /** A snapshot covers everything up to this place. */
+  covered(channel: string, { epoch, offset }: Position): void {
+    const entry = this.#entries.get(channel);
+    if (entry === undefined || entry.epoch !== epoch) return void this.#entries.delete(channel);
+    entry.counted = offset;
+    entry.bytes = 0;
+  }
+
+  #add(channel: string): Entry {
+    if (this.#entries.size >= MAX_DOCUMENTS) {
+      // The one that was added first: counting it anew costs a read.
+      for (const [name, entry] of this.#entries) {
+        if (entry.inFlight > 0 || entry.reading !== undefined) continue;
+        this.#entries.delete(name);
+        break;
+      }
+    }
+    const entry: Entry = { epoch: "", counted: 0, bytes: 0, inFlight: 0, reading: undefined };
+    this.#entries.set(channel, entry);
+    return entry;
+  }
+
+  #begin(channel: string, entry: Entry): MaybePromise<void> {
+    const from = (snapshot: Bookmark | undefined) => {
+      entry.epoch = snapshot?.epoch ?? "";
+      entry.counted = snapshot?.offset ?? 0;
+      return this.#count(channel, entry);
+    };
+    const snapshot = this.#hub.bookmark(channel, SNAPSHOT);
+    return snapshot instanceof Promise ? snapshot.then(from) : from(snapshot);
+  }
+
+  #count(channel: string, entry: Entry): MaybePromise<void> {
+    for (;;) {
+      const page = this.#hub.history(channel, { since: entry.counted, limit: PAGE });
+      if (page instanceof Promise) {
+        return page.then((page) => take(entry, page) ? this.#count(channel, entry) : undefined);
+      }
+      if (!take(entry, page)) return;
+    }
+  }
+}
+
+/** Counts a page; true: there may be more. */
+function take(entry: Entry, page: Page): boolean {
+  if (page.epoch !== entry.epoch) {
+    const isNew = entry.counted === 0 && entry.bytes === 0;
+    entry.epoch = page.epoch;
+    entry.counted = 0;
+    entry.bytes = 0;
+    // What was read is of another place in this epoch.
+    if (!isNew) return true;
+  }
+  for (const { offset, payload } of page.records) {
+    entry.counted = offset;
+    entry.bytes += AROUND + (payload.data instanceof Uint8Array ? payload.data.length : 0);
+  }
+  return page.records.length === PAGE;
+}

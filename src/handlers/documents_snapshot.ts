@@ -1,0 +1,132 @@
+/**
+ * `doc_snapshot`: what a document is after all operations up to an offset, in parts. Once it is kept the operations it
+ * covers are dropped, but for the last ones: whoever was away for a while still gets only what it missed.
+ *
+ * @module
+ */
+
+import { type Hub, isDocument, refusePublish } from "../hub/mod.ts";
+import type { Position } from "../engine/contract.ts";
+import { crc32, type DocSnapshot, parsePayload, ProtocolError } from "../protocol/mod.ts";
+import type { Client, Route } from "../router/types.ts";
+import { refuse } from "./deps.ts";
+import type { DocumentLimits } from "./documents.ts";
+
+/** The name of a document's snapshot beside its channel. */
+export const SNAPSHOT = "snapshot";
+/** Milliseconds the next part may take. */
+const PATIENCE = 30_000;
+/** Bytes of all snapshots on their way to this node. */
+const MAX_ASSEMBLING = 256 * 1024 * 1024;
+
+/** What snapshots are taken with. */
+export interface SnapshotParts {
+  readonly hub: Hub;
+  readonly limits: () => DocumentLimits;
+  /** A snapshot covers everything up to this place. */
+  covered(channel: string, at: Position): void;
+}
+
+interface Assembly {
+  readonly channel: string;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly parts: number;
+  readonly chunks: Uint8Array[];
+  size: number;
+  /** When the last part came, in milliseconds. */
+  at: number;
+}
+
+/** The route of snapshots. */
+export function snapshotRoute({ hub, limits, covered }: SnapshotParts): Route {
+  // One for each connection. Those that are not finished in time make room for others.
+  const assemblies = new Map<Client, Assembly>();
+  const drop = (now: number) => {
+    for (const [client, { at }] of assemblies) if (now - at > PATIENCE) assemblies.delete(client);
+  };
+
+  /** Puts a part behind the ones before it. */
+  const take = (client: Client, message: DocSnapshot, now: number): Assembly => {
+    const { channel, epoch, offset, part, parts, data } = message;
+    let assembly = assemblies.get(client);
+    if (part === 0) {
+      assembly = { channel, epoch, offset, parts, chunks: [], size: 0, at: now };
+      assemblies.delete(client);
+      let all = data.length;
+      for (const { size } of assemblies.values()) all += size;
+      if (all > MAX_ASSEMBLING) throw new ProtocolError("not_available", "too many snapshots at once");
+      assemblies.set(client, assembly);
+    } else if (
+      assembly === undefined || assembly.channel !== channel || assembly.epoch !== epoch ||
+      assembly.offset !== offset || assembly.parts !== parts || part > assembly.chunks.length
+    ) {
+      throw new ProtocolError("doc_snapshot_gap");
+    }
+    // One that came before: its acknowledgement was lost.
+    if (part < assembly.chunks.length) return assembly;
+    if (assembly.size + data.length > limits().maxSnapshot) {
+      assemblies.delete(client);
+      throw new ProtocolError(
+        "doc_snapshot_too_large",
+        `a snapshot has at most ${limits().maxSnapshot} bytes`,
+      );
+    }
+    assembly.chunks.push(data);
+    assembly.size += data.length;
+    assembly.at = now;
+    return assembly;
+  };
+
+  return {
+    type: "doc_snapshot",
+    handler: async (context) => {
+      const message = parsePayload("doc_snapshot", context.message.payload);
+      const { channel, epoch, offset, part, parts } = message;
+      const { client } = context;
+      if (!isDocument(channel)) throw new ProtocolError("not_a_document", "documents are the channels doc:*");
+      refuse(refusePublish(client.principal, channel, hub.namespace));
+      if (crc32(message.data) !== message.checksum) throw new ProtocolError("checksum_mismatch");
+      const now = Date.now();
+      drop(now);
+      // Synchronous up to here: parts stay in order.
+      const { chunks, size } = take(client, message, now);
+      const isLast = part === parts - 1 && chunks.length === parts;
+      if (isLast) assemblies.delete(client);
+      try {
+        const end = await hub.position(channel);
+        if (end.epoch !== epoch) throw new ProtocolError("wrong_epoch");
+        if (offset === 0 || offset > end.offset) {
+          throw new ProtocolError("unknown_offset", "a snapshot is at the offset of an operation");
+        }
+        const before = await hub.bookmark(channel, SNAPSHOT);
+        if (before !== undefined && before.epoch === epoch && before.offset >= offset) {
+          assemblies.delete(client);
+          return context.reply("doc_snapshot_ack", { channel, offset, part, kept: false });
+        }
+      } catch (error) {
+        assemblies.delete(client);
+        throw error;
+      }
+      if (!isLast) return context.reply("doc_snapshot_ack", { channel, offset, part });
+      const kept = await hub.setBookmark(channel, SNAPSHOT, { epoch, offset, data: joined(chunks, size) });
+      const isKept = kept.epoch === epoch && kept.offset === offset;
+      if (isKept) {
+        covered(channel, kept);
+        const tail = hub.settings(channel)?.retention.size ?? 0;
+        if (offset > tail) await hub.trim(channel, offset - tail);
+      }
+      context.reply("doc_snapshot_ack", { channel, offset, part, kept: isKept });
+    },
+  };
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}

@@ -1,0 +1,76 @@
+/**
+ * `chat_edit` and `chat_delete`: messages of the channel about an earlier one of the same sender, kept and delivered
+ * like any other. The earlier one is changed in the history with them, so that whoever reads it later finds what
+ * counts, and nothing that was taken back.
+ *
+ * @module
+ */
+
+import type { Amendment, StoredRecord } from "../engine/contract.ts";
+import { type Hub, refusePublish } from "../hub/mod.ts";
+import { contentOf, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
+import type { Context, Route } from "../router/types.ts";
+import { type HandlerParts, publishAndAcknowledge, refuse, when } from "./deps.ts";
+
+/** Routes of edits and deletions. They may be sent again with the same id: only the first has an effect. */
+export function editRoutes({ hub }: HandlerParts): Route[] {
+  return [
+    {
+      type: "chat_edit",
+      idempotent: true,
+      handler: (context) => {
+        const { channel, target, ...said } = parsePayload("chat_edit", context.message.payload);
+        const content = contentOf(said);
+        return withOriginal(hub, context, channel, target, (original) => {
+          if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
+          const amend: Amendment[] = [
+            { offset: target, change: (kept, by) => isGone(kept) ? kept : { ...content, edited: by } },
+            ...blankEdit(original),
+          ];
+          return publishAndAcknowledge(hub, context, channel, { target, ...content }, amend);
+        });
+      },
+    },
+    {
+      type: "chat_delete",
+      idempotent: true,
+      handler: (context) => {
+        const { channel, target } = parsePayload("chat_delete", context.message.payload);
+        return withOriginal(hub, context, channel, target, (original) => {
+          const amend: Amendment[] = [
+            { offset: target, change: (kept, by) => isGone(kept) ? kept : { data: null, deleted: by } },
+            ...blankEdit(original),
+          ];
+          return publishAndAcknowledge(hub, context, channel, { target }, amend);
+        });
+      },
+    },
+  ];
+}
+
+function isGone(payload: Payload): boolean {
+  return payload.deleted !== undefined;
+}
+
+/** The edit before this one says what no longer counts. */
+function blankEdit({ payload, offset: target }: StoredRecord): Amendment[] {
+  if (typeof payload.edited !== "number") return [];
+  return [{ offset: payload.edited, change: (_kept, by) => ({ target, data: null, deleted: by }) }];
+}
+
+function withOriginal(
+  hub: Hub,
+  { client: { principal } }: Context,
+  channel: string,
+  target: number,
+  use: (original: StoredRecord) => void | Promise<void>,
+): void | Promise<void> {
+  refuse(refusePublish(principal, channel, hub.namespace));
+  return when(hub.history(channel, { since: target - 1, limit: 1 }), ({ records: [original] }) => {
+    if (original?.offset !== target || original.type !== "chat_message") {
+      throw new ProtocolError("unknown_message");
+    }
+    if (original.from !== principal.userId) throw new ProtocolError("foreign_message");
+    return use(original);
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * `read_up_to` and `unread`: how far a user has read a channel, kept beside the channel, and what came after it.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { StoredRecord } from "../engine/contract.ts";
+import { type Hub, refuseSubscribe } from "../hub/mod.ts";
+import { inboxOf, parsePayload, ProtocolError, type UnreadCount } from "../protocol/mod.ts";
+import type { Route } from "../router/types.ts";
+import { type HandlerParts, refuse } from "./deps.ts";
+
+/** Types of messages that can be unread. */
+const COUNTED: readonly string[] = ["chat_message", "direct_message", "broadcast"];
+/** Messages read from the engine at once. */
+const PAGE = 200;
+/** Channels counted before others get a turn of the event loop. */
+const TURN = 8;
+
+/** Routes of read positions. */
+export function markRoutes({ hub }: HandlerParts): Route[] {
+  return [
+    {
+      type: "read_up_to",
+      idempotent: true,
+      handler: async (context) => {
+        const { channel, epoch, offset } = parsePayload("read_up_to", context.message.payload);
+        const { principal, sessionId } = context.client;
+        refuse(refuseSubscribe(principal, channel, hub.namespace));
+        const end = await hub.position(channel);
+        if (end.epoch !== epoch) throw new ProtocolError("wrong_epoch");
+        if (offset > end.offset) {
+          throw new ProtocolError("unknown_offset", "the channel does not reach that far");
+        }
+        const name = nameOf(principal.userId);
+        const mark = offset === 0
+          ? await hub.bookmark(channel, name)
+          : await hub.setBookmark(channel, name, { epoch, offset });
+        const payload = { channel, epoch, offset: mark?.epoch === epoch ? mark.offset : 0 };
+        context.reply("read_marks", payload);
+        if (offset === 0 || payload.offset !== offset) return;
+        const draft = { type: "read_marks", id: context.message.id, from: principal.userId, payload };
+        hub.signal(inboxOf(principal.userId), draft, sessionId);
+      },
+    },
+    {
+      type: "unread",
+      idempotent: true,
+      handler: async (context) => {
+        const { channels, limit } = parsePayload("unread", context.message.payload);
+        const { principal } = context.client;
+        const counts: Record<string, UnreadCount> = {};
+        const refused: Record<string, string> = {};
+        let turn = 0;
+        for (const channel of new Set(channels)) {
+          const refusal = refuseSubscribe(principal, channel, hub.namespace);
+          if (refusal !== undefined) {
+            refused[channel] = refusal;
+            continue;
+          }
+          counts[channel] = await count(hub, channel, principal.userId, limit);
+          if (++turn % TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+        }
+        context.reply("unread_response", { channels: counts, refused });
+      },
+    },
+  ];
+}
+
+/** The name of a user's mark beside a channel. */
+function nameOf(userId: string): string {
+  return `read ${userId}`;
+}
+
+async function count(hub: Hub, channel: string, userId: string, limit: number): Promise<UnreadCount> {
+  const kept = await hub.bookmark(channel, nameOf(userId));
+  const { epoch } = await hub.position(channel);
+  const mark = kept?.epoch === epoch ? kept.offset : 0;
+  let unread = 0, since = mark, more = false;
+  for (;;) {
+    const page = await hub.history(channel, { since, limit: PAGE });
+    if (!page.complete) more = true;
+    for (const record of page.records) {
+      if (!isUnread(record, userId)) continue;
+      if (unread === limit) return { epoch, mark, unread, more: true };
+      unread++;
+    }
+    if (page.records.length < PAGE) return { epoch, mark, unread, more };
+    since = page.records.at(-1)!.offset;
+  }
+}
+
+function isUnread({ type, from, payload }: StoredRecord, userId: string): boolean {
+  return COUNTED.includes(type) && from !== userId && payload.deleted === undefined;
+}

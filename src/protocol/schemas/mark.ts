@@ -1,0 +1,118 @@
+/**
+ * `read_up_to` -> `read_marks`, `unread` -> `unread_response`: how far a user has read a channel.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import {
+  channelField,
+  epochField,
+  flag,
+  integer,
+  offsetField,
+  perChannel,
+  type Schema,
+  shape,
+} from "./fields.ts";
+
+/** Channels of one `unread`. */
+export const MAX_UNREAD_CHANNELS = 100;
+/** Messages that are counted at most. */
+export const MAX_UNREAD = 1000;
+/** Messages that are counted when `limit` is absent. */
+export const DEFAULT_UNREAD = 100;
+
+/** The user has read everything up to `offset`. */
+export interface ReadUpTo {
+  channel: string;
+  /** The channel's epoch the offset is of. */
+  epoch: string;
+  offset: number;
+}
+
+/** Where the user's mark stands; also told to the user's other sessions when it moves. */
+export interface ReadMarks {
+  channel: string;
+  epoch: string;
+  /** Never less than before in the same epoch. */
+  offset: number;
+}
+
+/** Asks how much of some channels the user has not read. */
+export interface Unread {
+  channels: string[];
+  /** Counts no further. @default 100 */
+  limit: number;
+}
+
+/** What is unread of one channel. */
+export interface UnreadCount {
+  epoch: string;
+  /** The user's mark; 0: nothing was read. */
+  mark: number;
+  /** Messages of others after the mark, those that were deleted left out; no more than `limit`. */
+  unread: number;
+  /** There are more than that, or some that are no longer kept. */
+  more: boolean;
+}
+
+/** The answer to `unread`. */
+export interface UnreadResponse {
+  channels: Record<string, UnreadCount>;
+  /** Channels that cannot be counted, and the error's name. */
+  refused: Record<string, string>;
+}
+
+/** Checks `read_up_to`. */
+export const readUpTo: Schema<ReadUpTo> = shape({
+  channel: channelField(),
+  epoch: epochField(),
+  offset: offsetField(),
+});
+
+/** Checks `read_marks`. */
+export const readMarks: Schema<ReadMarks> = shape({
+  channel: channelField(),
+  epoch: epochField(),
+  offset: offsetField(),
+});
+
+/** Checks `unread`; fills in `limit`. */
+export const unread: Schema<Unread> = shape({
+  channels: v.pipe(
+    v.array(channelField() as v.GenericSchema<string, string>, "an array of channels"),
+    v.maxLength(MAX_UNREAD_CHANNELS, `at most ${MAX_UNREAD_CHANNELS} channels`),
+  ),
+  limit: v.optional(integer(1, MAX_UNREAD), DEFAULT_UNREAD),
+});
+
+/** Checks `unread_response`. */
+export const unreadResponse: Schema<UnreadResponse> = shape({
+  channels: perChannel(shape({ epoch: epochField(), mark: offsetField(), unread: integer(0), more: flag() })),
+  refused: perChannel(v.string("an error name") as Schema<string>),
+});
+
+/** The payloads of this family that a client sends. */
+export interface MarkClientPayloads {
+  read_up_to: ReadUpTo;
+  unread: Unread;
+}
+
+/** The payloads of this family that a server sends. */
+export interface MarkServerPayloads {
+  read_marks: ReadMarks;
+  unread_response: UnreadResponse;
+}
+
+/** The schemas of what a client sends. */
+export const MARK_CLIENT: { readonly [T in keyof MarkClientPayloads]: Schema<MarkClientPayloads[T]> } = {
+  read_up_to: readUpTo,
+  unread,
+};
+
+/** The schemas of what a server sends. */
+export const MARK_SERVER: { readonly [T in keyof MarkServerPayloads]: Schema<MarkServerPayloads[T]> } = {
+  read_marks: readMarks,
+  unread_response: unreadResponse,
+};

@@ -1,0 +1,156 @@
+/**
+ * `replay` -> `replay_started`, `replay_message`..., `replay_ended`: messages between two offsets again, in the time
+ * they took or faster. `replay_stop` ends one early.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import {
+  bytesField,
+  channelField,
+  epochField,
+  integer,
+  jsonField,
+  number,
+  offsetField,
+  type Schema,
+  shape,
+  text,
+  token,
+  userIdField,
+} from "./fields.ts";
+
+/** Slowest and fastest replay. */
+export const REPLAY_SPEED = { min: 0.1, max: 1000 } as const;
+/** Longest wait between two messages of a replay, in milliseconds. */
+export const MAX_REPLAY_WAIT = 10_000;
+
+/** Asks for messages again. */
+export interface Replay {
+  channel: string;
+  /** The channel's epoch the offsets are of. */
+  epoch: string;
+  /** Messages after this offset, */
+  from: number;
+  /** up to this one. */
+  to: number;
+  /** How many times faster than they were sent. @default 1 */
+  speed: number;
+}
+
+/** The answer to `replay`. */
+export interface ReplayStarted {
+  channel: string;
+  /** Names the replay. */
+  replay: string;
+  from: number;
+  /** Not more than the channel's end. */
+  to: number;
+}
+
+/** A message again; the envelope's `id` and `timestamp` are the message's own. */
+export interface ReplayMessage {
+  channel: string;
+  replay: string;
+  /** The message's type: `chat_message`, `doc_op`, ... */
+  kind: string;
+  from: string;
+  offset: number;
+  prev: number;
+  text?: string;
+  /** JSON, or the bytes of an operation. */
+  data?: unknown;
+  /** Of an edit or a deletion. */
+  target?: number;
+  checksum?: number;
+}
+
+/** The replay is over. */
+export interface ReplayEnded {
+  channel: string;
+  replay: string;
+  /** The last message that was sent; `from` when none was. */
+  offset: number;
+  /** `unrecoverable_position`: messages in between are no longer kept. `not_available`: it could not go on. */
+  reason: "done" | "stopped" | "unrecoverable_position" | "not_available";
+}
+
+/** Ends a replay early; answered by `replay_ended`. */
+export interface ReplayStop {
+  channel: string;
+  replay: string;
+}
+
+/** Checks `replay`; fills in `speed`. */
+export const replay: Schema<Replay> = v.pipe(
+  shape({
+    channel: channelField(),
+    epoch: epochField(),
+    from: offsetField(),
+    to: offsetField(),
+    speed: v.optional(number(REPLAY_SPEED.min, REPLAY_SPEED.max), 1),
+  }),
+  v.check(({ from, to }) => from < to, "from is less than to"),
+);
+
+/** Checks `replay_started`. */
+export const replayStarted: Schema<ReplayStarted> = shape({
+  channel: channelField(),
+  replay: token(64),
+  from: offsetField(),
+  to: offsetField(),
+});
+
+/** Checks `replay_message`. */
+export const replayMessage: Schema<ReplayMessage> = shape({
+  channel: channelField(),
+  replay: token(64),
+  kind: token(64),
+  from: userIdField(),
+  offset: offsetField(),
+  prev: offsetField(),
+  text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
+  data: v.exactOptional(v.union([jsonField(), bytesField()]) as Schema<unknown>),
+  target: v.exactOptional(integer(1)),
+  checksum: v.exactOptional(integer(0, 0xffffffff)),
+});
+
+/** Checks `replay_ended`. */
+export const replayEnded: Schema<ReplayEnded> = shape({
+  channel: channelField(),
+  replay: token(64),
+  offset: offsetField(),
+  reason: v.picklist(["done", "stopped", "unrecoverable_position", "not_available"], "a reason"),
+});
+
+/** Checks `replay_stop`. */
+export const replayStop: Schema<ReplayStop> = shape({ channel: channelField(), replay: token(64) });
+
+/** The payloads of this family that a client sends. */
+export interface ReplayClientPayloads {
+  replay: Replay;
+  replay_stop: ReplayStop;
+}
+
+/** The payloads of this family that a server sends. */
+export interface ReplayServerPayloads {
+  replay_started: ReplayStarted;
+  replay_message: ReplayMessage;
+  replay_ended: ReplayEnded;
+}
+
+/** The schemas of what a client sends. */
+export const REPLAY_CLIENT: { readonly [T in keyof ReplayClientPayloads]: Schema<ReplayClientPayloads[T]> } =
+  {
+    replay,
+    replay_stop: replayStop,
+  };
+
+/** The schemas of what a server sends. */
+export const REPLAY_SERVER: { readonly [T in keyof ReplayServerPayloads]: Schema<ReplayServerPayloads[T]> } =
+  {
+    replay_started: replayStarted,
+    replay_message: replayMessage,
+    replay_ended: replayEnded,
+  };
