@@ -6,6 +6,7 @@
 
 import * as bare from "./bare/measure.ts";
 import type { Scenario } from "./scenario.ts";
+import * as durable from "./skein/durable.ts";
 import * as skein from "./skein/measure.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
@@ -76,5 +77,61 @@ export const SCENARIOS: readonly Scenario[] = [
     target: { value: 300 },
     bare: bare.start,
     skein: skein.start,
+  },
+  // From here on the bare side is the memory engine, doing the same.
+  ...KINDS.flatMap((kind): Scenario[] => [
+    {
+      name: `durable publish pipelined 1 KB ${kind}`,
+      unit: "/s",
+      better: "higher",
+      target: { ratio: 0.5, value: 30_000 },
+      bare: () => skein.pipelined(kind),
+      skein: () => durable.durablePipelined(kind),
+    },
+    {
+      name: `durable publish longer than in memory ${kind}`,
+      unit: "us",
+      better: "lower",
+      target: { value: 2_000 },
+      skein: () => durable.durableDelay(kind),
+    },
+  ]),
+  {
+    name: "durable history of 100 messages",
+    unit: "us",
+    better: "lower",
+    target: { value: 1_000 },
+    bare: () => durable.history("memory"),
+    skein: () => durable.history("sqlite"),
+  },
+  {
+    name: "durable resume of 10000 at the hub",
+    unit: "/s",
+    better: "higher",
+    target: { value: 5_000 },
+    bare: () => durable.resumeAtHub("memory"),
+    skein: () => durable.resumeAtHub("sqlite"),
+  },
+  {
+    name: "durable resume of 10000 websocket",
+    unit: "/s",
+    better: "higher",
+    target: { value: 5_000 },
+    bare: () => durable.resume("memory"),
+    skein: () => durable.resume("sqlite"),
+  },
+  {
+    name: "durable start with 100000 channels",
+    unit: "ms",
+    better: "lower",
+    target: { value: 2_000 },
+    skein: async () => ({ value: (await durable.startWith()).time }),
+  },
+  {
+    name: "durable memory with 100000 channels",
+    unit: "KB",
+    better: "lower",
+    target: { value: 300_000 },
+    skein: async () => ({ value: (await durable.startWith()).memory }),
   },
 ];

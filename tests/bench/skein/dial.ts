@@ -5,7 +5,15 @@
  */
 
 import { createTokenSigner } from "../../../src/auth/mod.ts";
-import { Encoded, type Message, readVarint, uuidv7, varintLength } from "../../../src/protocol/mod.ts";
+import {
+  Encoded,
+  type Message,
+  readVarint,
+  uuidv7,
+  varintLength,
+  varintSize,
+  writeVarint,
+} from "../../../src/protocol/mod.ts";
 import type { Child } from "../child.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -24,6 +32,8 @@ export interface Dialled {
   send(bytes: Bytes): void | Promise<void>;
   /** Called with every frame or text that comes, valid only during the call. */
   onFrame: (frame: Uint8Array | string) => void;
+  /** Opens a lane of the lowest priority and returns what sends on it; on WebSocket it sends as ever. */
+  openLane(lane: number): Promise<Dialled["send"]>;
 }
 
 /** A message with its length, ready to be sent. */
@@ -87,6 +97,16 @@ async function dialQuic(server: Child, endpoint?: Deno.QuicEndpoint): Promise<Di
     connection,
     send: (bytes) => writer.write(bytes),
     onFrame: () => {},
+    async openLane(lane) {
+      const stream = await connection.createBidirectionalStream({ sendOrder: -1 });
+      const writer = (stream.writable as WritableStream<Bytes>).getWriter();
+      writer.closed.catch(() => {});
+      const number = new Uint8Array(varintSize(lane));
+      writeVarint(number, 0, lane);
+      await writer.write(number);
+      void read(stream.readable.getReader({ mode: "byob" }), (frame) => client.onFrame(frame));
+      return (bytes) => writer.write(bytes);
+    },
   };
   void read(stream.readable.getReader({ mode: "byob" }), (frame) => client.onFrame(frame));
   return client;
@@ -118,7 +138,8 @@ async function read(reader: ReadableStreamBYOBReader, onFrame: (frame: Uint8Arra
   }
 }
 
-function frames(bytes: Uint8Array, onFrame: (frame: Uint8Array) => void): number {
+/** Calls `onFrame` with each whole frame; returns where the rest begins. */
+export function frames(bytes: Uint8Array, onFrame: (frame: Uint8Array) => void): number {
   let at = 0;
   for (;;) {
     const length = readVarint(bytes, at);
@@ -143,6 +164,12 @@ async function dialSocket(server: Child): Promise<Dialled> {
       while (socket.bufferedAmount > 262144) await new Promise((resolve) => setImmediate(resolve));
     },
     onFrame: () => {},
+    openLane: () =>
+      Promise.resolve(async (bytes: Bytes) => {
+        // Little in the socket's own buffer: a message that comes meanwhile waits behind it.
+        while (socket.bufferedAmount > 65536) await new Promise((resolve) => setTimeout(resolve, 1));
+        socket.send(bytes);
+      }),
   };
   socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
     if (typeof data === "string") client.onFrame(data);
