@@ -121,7 +121,7 @@ function sendNext(
   message: () => Encoded,
   owner: ChannelOwner,
 ): Promise<void> | undefined {
-  const room = member.client.ready?.();
+  const room = member.client.ready?.(member.lane);
   if (room !== undefined) return room;
   member.cursor = offset;
   try {

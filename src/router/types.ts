@@ -19,10 +19,10 @@ export interface Client {
   /** Sends as a datagram where there are any, else on `lane`. For what may be lost. */
   sendEphemeral(message: Encoded, lane: number): void;
   /**
-   * Undefined while there is room for a replay of history; else a promise that resolves when there is again, or when
-   * the connection has ended. Without it replays are not paced.
+   * Undefined while there is room for a replay of history, on `lane` when it is given; else a promise that resolves when
+   * there is again, or when the connection has ended. Without it replays are not paced.
    */
-  ready?(): Promise<void> | undefined;
+  ready?(lane?: number): Promise<void> | undefined;
 }
 
 /** One message and how to answer it. */

@@ -212,8 +212,9 @@ export class ClientConnection implements ConnectionSink, Client {
   }
 
   /** Room for a replay of history: see `Client.ready`. */
-  ready(): Promise<void> | undefined {
-    return this.state === "open" ? this.outbox.whenRoom() : undefined;
+  ready(lane?: number): Promise<void> | undefined {
+    const at = lane === undefined ? lane : this.connection.laneOrControl(lane);
+    return this.state === "open" ? this.outbox.whenRoom(at) : undefined;
   }
 
   #pushEphemeral(message: Encoded, lane: number): void {
@@ -293,8 +294,7 @@ export class ClientConnection implements ConnectionSink, Client {
 
   #undecodable(error: unknown, arrival: Arrival): void {
     this.host.observer.error(this.transport, error instanceof ProtocolError ? error.error : "internal");
-    // A datagram is nobody's promise: what cannot be read is gone.
-    if (arrival.datagram) return;
+    if (arrival.datagram) return; // Nobody's promise: what cannot be read is gone.
     if (++this.#malformed >= MAX_MALFORMED) return this.end("bad_request", "too many malformed messages");
     this.#sendError(
       error instanceof ProtocolError ? error : new ProtocolError("bad_request"),

@@ -35,6 +35,8 @@ interface LaneQueue {
 const EPHEMERAL_SHARE = 0.5;
 /** Bytes above the bound that replies and notices may still use. */
 const RESERVE = 1.25;
+/** Messages a lane may have waiting while others hold most of the outbox: enough to go on with. */
+const LANE_SHARE = 4;
 
 /** The outbox of one connection. */
 export class Outbox implements OutboxSource {
@@ -42,12 +44,13 @@ export class Outbox implements OutboxSource {
   /** By descending priority. */
   #order: LaneQueue[] = [];
   readonly #ephemeral = new Map<string, Item>();
+  /** What waits for room, by lane. */
+  readonly #rooms = new Map<number | undefined, PromiseWithResolvers<void>>();
   readonly #events: OutboxEvents;
   #max: number;
   #bytes = 0;
   #count = 0;
   #form: () => Form;
-  #room: PromiseWithResolvers<void> | undefined;
 
   /** Holds at most about `max` bytes. */
   constructor(max: number, form: () => Form, events: OutboxEvents) {
@@ -66,10 +69,20 @@ export class Outbox implements OutboxSource {
     return this.#count;
   }
 
-  /** Undefined while it is less than half full; else resolves once three quarters are free, or when it is cleared. */
-  whenRoom(): Promise<void> | undefined {
+  /**
+   * Undefined while it is less than half full; else resolves once three quarters are free, or when it is cleared. What
+   * can be dropped names its `lane`: there is room as long as hardly anything waits on that one, so that a lane the
+   * peer does not read does not hold up the others.
+   */
+  whenRoom(lane?: number): Promise<void> | undefined {
     if (this.#bytes <= this.#max / 2) return undefined;
-    return (this.#room ??= Promise.withResolvers<void>()).promise;
+    if (lane !== undefined) {
+      const queue = this.#lanes.get(lane);
+      if (queue === undefined || queue.items.length - queue.head <= LANE_SHARE) return undefined;
+    }
+    let room = this.#rooms.get(lane);
+    if (room === undefined) this.#rooms.set(lane, room = Promise.withResolvers<void>());
+    return room.promise;
   }
 
   /** A reply or notice: never dropped. */
@@ -112,7 +125,7 @@ export class Outbox implements OutboxSource {
     if (item !== undefined) {
       this.#bytes -= item.size;
       this.#count--;
-      if (this.#room !== undefined && this.#bytes <= this.#max / 4) this.#roomAgain();
+      if (this.#rooms.size > 0 && this.#bytes <= this.#max / 4) this.#roomAgain();
     }
     return item;
   }
@@ -121,6 +134,7 @@ export class Outbox implements OutboxSource {
     if (lane === 0) return;
     const queue = this.#lanes.get(lane);
     if (queue !== undefined) {
+      this.#letGo(lane);
       this.#lanes.delete(lane);
       this.#order = this.#order.filter((other) => other !== queue);
       if (queue.head < queue.items.length) {
@@ -146,8 +160,12 @@ export class Outbox implements OutboxSource {
   }
 
   #roomAgain(): void {
-    this.#room?.resolve();
-    this.#room = undefined;
+    for (const lane of this.#rooms.keys()) this.#letGo(lane);
+  }
+
+  #letGo(lane: number | undefined): void {
+    this.#rooms.get(lane)?.resolve();
+    this.#rooms.delete(lane);
   }
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
@@ -175,6 +193,7 @@ export class Outbox implements OutboxSource {
     if (queue.head === queue.items.length) {
       queue.items = [];
       queue.head = 0;
+      this.#letGo(queue.lane);
     } else if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
       queue.items = queue.items.slice(queue.head);
       queue.head = 0;
@@ -241,6 +260,7 @@ export class Outbox implements OutboxSource {
       }
       queue.items = kept;
       queue.head = 0;
+      if (kept.length === 0) this.#letGo(queue.lane);
     }
     return dropped;
   }

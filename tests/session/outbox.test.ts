@@ -118,3 +118,26 @@ Deno.test("the bytes and messages counted are those that wait, whatever happens"
     { numRuns: 200 },
   );
 });
+
+Deno.test("a lane that is not read leaves room on the others, and none on itself", async () => {
+  const { box } = outbox(10_000);
+  const delivery = (channel: string) =>
+    encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
+  while (box.bytes < 6000) box.pushDelivery(delivery("chat:stuck"), 1, "chat:stuck");
+  const stuck = box.whenRoom(1);
+  assert.ok(stuck instanceof Promise);
+  assert.ok(box.whenRoom() instanceof Promise, "what is never dropped waits for the whole");
+  let freed = false;
+  void stuck.then(() => freed = true);
+  for (let sent = 0; sent < 20; sent++) {
+    while (box.whenRoom(2) === undefined) box.pushDelivery(delivery("chat:read"), 2, "chat:read");
+    const room = box.whenRoom(2);
+    assert.ok(drain(box, 2).length > 0);
+    await room;
+  }
+  await Promise.resolve();
+  assert.equal(freed, false);
+  drain(box, 1);
+  await stuck;
+  assert.equal(box.whenRoom(1), undefined);
+});
