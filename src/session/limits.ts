@@ -34,11 +34,24 @@ export class RateLimit {
   }
 }
 
+/** An address and the settings its bucket was made for: others come with another configuration. */
+interface Address {
+  connections: number;
+  bucket: TokenBucket;
+  settings: SessionSettings["perIp"];
+}
+
+interface User {
+  sessions: number;
+  limit: RateLimit;
+  settings: RateSettings;
+}
+
 /** Addresses that connect and users that send, on this node. Bounded by the connections there are, and by sweeping. */
 export class Admission {
   readonly #settings: () => SessionSettings;
-  readonly #addresses = new Map<string, { connections: number; bucket: TokenBucket }>();
-  readonly #users = new Map<string, { sessions: number; limit: RateLimit }>();
+  readonly #addresses = new Map<string, Address>();
+  readonly #users = new Map<string, User>();
   #connections = 0;
 
   constructor(settings: () => SessionSettings) {
@@ -76,9 +89,10 @@ export class Admission {
 
   /** The bucket of a user, shared by the user's connections; give it back with `release`. */
   user(userId: string, now: number): RateLimit {
+    const settings = this.#settings().rates.user;
     let user = this.#users.get(userId);
-    if (user === undefined) {
-      user = { sessions: 0, limit: new RateLimit(this.#settings().rates.user, now) };
+    if (user?.settings !== settings) {
+      user = { sessions: user?.sessions ?? 0, limit: new RateLimit(settings, now), settings };
       this.#users.set(userId, user);
     }
     user.sessions++;
@@ -91,11 +105,12 @@ export class Admission {
     if (user !== undefined) user.sessions--;
   }
 
-  #address(host: string, now: number): { connections: number; bucket: TokenBucket } {
+  #address(host: string, now: number): Address {
+    const settings = this.#settings().perIp;
     let address = this.#addresses.get(host);
-    if (address === undefined) {
-      const { rate, burst } = this.#settings().perIp;
-      address = { connections: 0, bucket: new TokenBucket({ perSecond: rate, burst }, now) };
+    if (address?.settings !== settings) {
+      const bucket = new TokenBucket({ perSecond: settings.rate, burst: settings.burst }, now);
+      address = { connections: address?.connections ?? 0, bucket, settings };
       this.#addresses.set(host, address);
     }
     return address;

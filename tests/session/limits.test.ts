@@ -56,3 +56,22 @@ Deno.test("the host of an address is the address without its port, IPv6 by its /
   assert.equal(hostOf("2001:db8:1:2:9:9:9:9:80"), "2001:db8:1:2::/64");
   assert.equal(hostOf("[::1]:80"), "0:0:0:0::/64");
 });
+
+Deno.test("another configuration's rates hold at once, also for an address and a user that are connected", () => {
+  let settings = testSettings({ perIp: { connections: 10, rate: 100, burst: 100 } });
+  const admission = new Admission(() => settings);
+  assert.equal(admission.knock("a", 0), undefined);
+  assert.equal(admission.enter("a", 0), undefined);
+  assert.equal(admission.user("ann", 0).charge(1, 0), 0);
+  const slow = { messagesPerSecond: 1, messageBurst: 1, bytesPerSecond: 0, byteBurst: 0 };
+  settings = testSettings({
+    perIp: { connections: 1, rate: 1, burst: 1 },
+    rates: { connection: slow, user: slow },
+  });
+  assert.equal(admission.knock("a", 0), undefined);
+  assert.equal(admission.knock("a", 0), "rate_limited");
+  assert.equal(admission.enter("a", 0), "connection_limit", "the connection it has is still counted");
+  const limit = admission.user("ann", 0);
+  assert.equal(limit.charge(1, 0), 0);
+  assert.ok(limit.charge(1, 0) > 0);
+});
