@@ -7,7 +7,7 @@ import { makePlace, startServer } from "./server.ts";
 const ROUNDS = Number(Deno.env.get("SKEIN_CRASH_ROUNDS") ?? 20);
 /** Milliseconds of publishing before the service is killed: some moment between these. */
 const LIFE = { least: 10, most: 350 };
-const CHANNELS = ["chat:a", "chat:b", "doc:c"];
+const CHANNELS = ["chat:a", "chat:b", "chat:c"];
 /** Acknowledged messages that are sent again in each round. */
 const AGAIN = 20;
 

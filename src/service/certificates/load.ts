@@ -25,10 +25,9 @@ export async function loadCertificate(
   location: CertificateLocation,
   now: number = Date.now(),
 ): Promise<Certificate> {
-  const [cert, key] = await Promise.all([
-    material(location.cert, "certificate"),
-    material(location.key, "key"),
-  ]);
+  // One after the other: a read that is under way when the other has failed would outlive the answer.
+  const cert = await material(location.cert, "certificate");
+  const key = await material(location.key, "key");
   return parseCertificate(cert, key, {
     certName: isInline(location.cert) ? "the certificate" : location.cert,
     keyName: isInline(location.key) ? "the key" : location.key,
