@@ -143,6 +143,7 @@ export class ClientConnection implements ConnectionSink, Client {
     this.lastReceivedAt = now;
     const started = ++this.#counter % SAMPLE === 0 ? performance.now() : 0;
     if (this.state !== "open") {
+      if (arrival.datagram) return;
       this.#preAuthBytes += data.length;
       if (this.#preAuthBytes > this.settings.preAuth.maxBytes) {
         return this.end(
@@ -158,7 +159,7 @@ export class ClientConnection implements ConnectionSink, Client {
       return this.#undecodable(error, arrival);
     }
     if (arrival.overflow) return this.#refuse(message);
-    if (this.state !== "open") return this.#beforeAuth(message, arrival);
+    if (this.state !== "open") return this.#beforeAuth(message);
     const paced = this.#handle(message, arrival, started);
     const pause = paced ? 0 : Math.max(
       this.#rate.charge(data.length, now),
@@ -304,8 +305,7 @@ export class ClientConnection implements ConnectionSink, Client {
     );
   }
 
-  #beforeAuth(message: Message, arrival: Arrival): void | Promise<void> {
-    if (arrival.datagram) return;
+  #beforeAuth(message: Message): void | Promise<void> {
     if (message.type === "ping") return this.push("pong", {}, 0, message.id);
     if (message.type !== "auth_request" || this.state !== "new") {
       return this.#sendError(new ProtocolError("unauthorized"), message.id, 0);

@@ -382,3 +382,18 @@ Deno.test("a session that the hub could not seat leaves nothing, and a resumed o
   peer.peer.close(1000, "bye");
   assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
 });
+
+Deno.test("datagrams before authentication are ignored, however many there are", async () => {
+  const node = memoryNode({ handlers });
+  const peer = node.connect();
+  for (let i = 0; i < 20; i++) {
+    await peer.peer.sendDatagram({
+      type: "ping",
+      id: `d${i}`,
+      timestamp: 0,
+      payload: { fill: "x".repeat(1000) },
+    });
+  }
+  assert.deepEqual(peer.messages, []);
+  assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
+});
