@@ -68,6 +68,26 @@ export class Channel implements ChannelRow {
     this.#before = { id, last, first, floor, size, age, touched, due };
   }
 
+  /**
+   * Whether its row has to be written: not when nothing but messages came, because the last message's row tells as
+   * much, and a row written for each would be a page written for each.
+   */
+  get rowIsStale(): boolean {
+    const before = this.#before;
+    if (before === undefined || before.id === 0 || this.size === 0) return true;
+    const { floor, size, age, due } = before;
+    return this.floor !== floor || this.size !== size || this.age !== age || this.due !== due ||
+      this.first !== Math.max(before.first, this.last - size + 1);
+  }
+
+  /** Takes in that the row was not written since: this is the last message's row. */
+  catchUp(last: number, at: number): void {
+    if (last <= this.last) return;
+    this.last = last;
+    this.first = Math.max(this.first, last - this.size + 1);
+    this.touched = Math.max(this.touched, at);
+  }
+
   /** The changes are committed. */
   keep(): void {
     this.#before = undefined;

@@ -33,7 +33,7 @@ export class DedupeTables {
     this.#window = window;
     const generation = (table: string): Generation => ({
       insert: db.prepare(`INSERT OR IGNORE INTO ${table} VALUES(?, ?, ?)`),
-      find: db.prepare(`SELECT offset FROM ${table} WHERE channel = ? AND key = ?`),
+      find: db.prepare(`SELECT offset FROM ${table} WHERE key = ? AND channel = ?`),
       any: db.prepare(`SELECT 1 FROM ${table} LIMIT 1`),
       clear: db.prepare(`DELETE FROM ${table}`),
     });
@@ -56,11 +56,11 @@ export class DedupeTables {
   claim(channel: number, key: string, offset: number): number | undefined {
     const young = this.#generations[this.#young];
     if (!this.#oldIsEmpty) {
-      const known = this.#old.find.get(channel, key);
+      const known = this.#old.find.get(key, channel);
       if (known !== undefined) return known.offset as number;
     }
-    if (young.insert.run(channel, key, offset).changes !== 0) return undefined;
-    return young.find.get(channel, key)!.offset as number;
+    if (young.insert.run(key, channel, offset).changes !== 0) return undefined;
+    return young.find.get(key, channel)!.offset as number;
   }
 
   /** Whether `turn` has something to do. */

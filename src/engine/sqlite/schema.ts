@@ -2,7 +2,8 @@
  * The tables of the database and how an older one becomes a newer one.
  *
  * A message's key is its channel's id and its offset in one integer, so that a channel's messages lie side by side
- * in order of offset, and need no index beside the table.
+ * in order of offset, and need no index beside the table. Dedupe keys begin with the sender's id of the message: when
+ * that begins with the time (UUIDv7), new ones lie side by side too, whatever their channel.
  *
  * @module
  */
@@ -33,8 +34,8 @@ export const MIGRATIONS: readonly Migration[] = [
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         epoch TEXT NOT NULL,
-        last INTEGER NOT NULL,    -- offset of the last message
-        first INTEGER NOT NULL,   -- offset of the first one kept, last + 1 when none is
+        last INTEGER NOT NULL,    -- offset of the last message, unless message has a later one
+        first INTEGER NOT NULL,   -- offset of the first one kept, last + 1 when none is; at least last - size + 1
         floor INTEGER NOT NULL,   -- no row of message lies below it
         size INTEGER NOT NULL,    -- retention of the last publish
         age INTEGER NOT NULL,
@@ -50,12 +51,12 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT;
 
       CREATE TABLE dedupe0(
-        channel INTEGER NOT NULL, key TEXT NOT NULL, offset INTEGER NOT NULL,
-        PRIMARY KEY(channel, key)
+        key TEXT NOT NULL, channel INTEGER NOT NULL, offset INTEGER NOT NULL,
+        PRIMARY KEY(key, channel)
       ) STRICT, WITHOUT ROWID;
       CREATE TABLE dedupe1(
-        channel INTEGER NOT NULL, key TEXT NOT NULL, offset INTEGER NOT NULL,
-        PRIMARY KEY(channel, key)
+        key TEXT NOT NULL, channel INTEGER NOT NULL, offset INTEGER NOT NULL,
+        PRIMARY KEY(key, channel)
       ) STRICT, WITHOUT ROWID;
     `);
     db.prepare("INSERT INTO meta VALUES('epoch', ?), ('young', 0), ('turned', 0)").run(uuidv7());

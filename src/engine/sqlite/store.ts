@@ -56,6 +56,7 @@ export class Store {
   readonly #taken: StatementSync;
   readonly #insert: StatementSync;
   readonly #read: StatementSync;
+  readonly #last: StatementSync;
   readonly #at: StatementSync;
   readonly #trim: StatementSync;
   readonly #body: StatementSync;
@@ -85,6 +86,10 @@ export class Store {
     this.#read = db.prepare(
       `SELECT at, body FROM message WHERE key BETWEEN ${key("?2")} AND ${key("?3")} ORDER BY key`,
     );
+    this.#last = db.prepare(
+      `SELECT key & ${2 ** OFFSET_BITS - 1} AS offset, at FROM message ` +
+        `WHERE key BETWEEN ${key("?2")} AND ${key("?3")} ORDER BY key DESC LIMIT 1`,
+    );
     this.#at = db.prepare(`SELECT at FROM message WHERE key = ${key("?2")}`);
     this.#trim = db.prepare(`DELETE FROM message WHERE key >= ${key("?2")} AND key < ${key("?3")}`);
     this.#body = db.prepare(`SELECT body FROM message WHERE key = ${key("?2")}`);
@@ -103,7 +108,11 @@ export class Store {
   /** A channel; without a row, and in the epoch that new ones begin in, when it was never published to. */
   load(name: string): Channel {
     const row = this.#find.get(name) as (ChannelRow & { epoch: string }) | undefined;
-    return row === undefined ? new Channel(name, this.#epoch) : new Channel(name, row.epoch, row);
+    if (row === undefined) return new Channel(name, this.#epoch);
+    const channel = new Channel(name, row.epoch, row);
+    const last = this.#last.get(row.id, 0, 2 ** OFFSET_BITS - 1);
+    if (last !== undefined) channel.catchUp(last.offset as number, last.at as number);
+    return channel;
   }
 
   /** Gives a channel a row. */
@@ -118,12 +127,12 @@ export class Store {
     this.#insert.run(channel.id, offset, timestamp, body);
   }
 
-  /** Writes where the channel stands, and deletes rows beyond its retention once there are enough of them. */
+  /** Writes where the channel stands if that is to be told from its row, and deletes rows beyond its retention once there are enough of them. */
   update(channel: Channel): void {
     const { size } = channel;
     const slack = Math.max(SLACK.least, Math.min(SLACK.most, size * SLACK.share));
     if (channel.first - channel.floor >= (size === 0 ? 1 : slack)) this.#trimSome(channel);
-    this.#write(channel);
+    if (channel.rowIsStale) this.#write(channel);
   }
 
   /** Messages from one offset to another, both included, in order of offset, and the length of their text. */
