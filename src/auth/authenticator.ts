@@ -35,6 +35,8 @@ export interface TokenAuthenticator {
   verify(token: string): Promise<Principal>;
   /** Fetches remote keys that are due, so that no token has to wait for them; `status` tells how it went. Never rejects. */
   prepare(): Promise<void>;
+  /** Whether the key that signed this principal's token still counts; true of principals it did not give out. */
+  trusts(principal: Principal): boolean;
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
@@ -64,6 +66,8 @@ export function createAuthenticator(settings: AuthSettings, deps: AuthDeps = {})
 class Tokens implements TokenAuthenticator {
   readonly #deps: JwksDeps;
   #state: State;
+  /** Which key signed the token of a principal that was given out. */
+  readonly #signers = new WeakMap<Principal, string>();
   #hits = 0;
   #checks = 0;
 
@@ -84,6 +88,11 @@ class Tokens implements TokenAuthenticator {
       throw new ProtocolError("invalid_token", "the token is not valid yet");
     }
     return entry.claims.principal;
+  }
+
+  trusts(principal: Principal): boolean {
+    const keyId = this.#signers.get(principal);
+    return keyId === undefined || this.#state.keys.has(keyId);
   }
 
   async prepare(): Promise<void> {
@@ -137,8 +146,9 @@ class Tokens implements TokenAuthenticator {
   async #check(state: State, token: string, digest: string): Promise<CacheEntry> {
     const header = readHeader(token);
     this.#checks++;
-    const { payload, generation } = await state.keys.verify(token, header);
+    const { payload, generation, keyId } = await state.keys.verify(token, header);
     const entry: CacheEntry = { claims: accept(payload, state.settings), generation };
+    this.#signers.set(entry.claims.principal, keyId);
     state.cache.set(digest, entry);
     return entry;
   }

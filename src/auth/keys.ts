@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { compactVerify, importSPKI } from "jose";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { RemoteKeys, VerifyingKey } from "./jwks.ts";
@@ -14,6 +15,8 @@ import type { TokenHeader } from "./token.ts";
 const MAX_TRIES = 8;
 
 interface LocalKey {
+  /** Tells keys apart without saying anything of them. */
+  readonly id: string;
   readonly algorithm: KeySettings["alg"];
   readonly kid: string | undefined;
   readonly key: Promise<CryptoKey>;
@@ -24,6 +27,8 @@ export interface VerifiedPayload {
   readonly payload: Uint8Array;
   /** The generation of the remote set one of whose keys signed it; `undefined` for a configured key. */
   readonly generation: number | undefined;
+  /** Which key signed it: what `KeyRing.has` knows. */
+  readonly keyId: string;
 }
 
 /** All keys of one configuration. */
@@ -38,8 +43,17 @@ export class KeyRing {
       const imported = importKey(key);
       // Reported where it is used; it must not end the process before that.
       imported.catch(() => {});
-      return { algorithm: key.alg, kid: key.kid, key: imported };
+      return { id: idOf(key), algorithm: key.alg, kid: key.kid, key: imported };
     });
+  }
+
+  /** Whether the key of this id still counts. The keys of a remote set count together, by its address. */
+  has(keyId: string): boolean {
+    return keyId === this.#remoteId || this.#local.some(({ id }) => id === keyId);
+  }
+
+  get #remoteId(): string | undefined {
+    return this.remote && `jwks ${this.remote.settings.url}`;
   }
 
   /**
@@ -51,9 +65,9 @@ export class KeyRing {
     const local = this.#local.filter((key) =>
       key.algorithm === header.algorithm && fits(key.kid, header.kid)
     );
-    for (const { key } of local) {
+    for (const { id, key } of local) {
       const payload = await tryKey(token, header, key);
-      if (payload) return { payload, generation: undefined };
+      if (payload) return { payload, generation: undefined, keyId: id };
     }
     let tried = local.length;
     const { remote } = this;
@@ -63,7 +77,7 @@ export class KeyRing {
       const { generation } = remote;
       for (const { key } of found.slice(0, MAX_TRIES)) {
         const payload = await tryKey(token, header, key);
-        if (payload) return { payload, generation };
+        if (payload) return { payload, generation, keyId: this.#remoteId! };
       }
       tried += found.length;
     }
@@ -72,6 +86,11 @@ export class KeyRing {
       tried > 0 ? "the token's signature does not hold" : "no key for this token",
     );
   }
+}
+
+function idOf(key: KeySettings): string {
+  const material = key.alg === "HS256" ? key.secret : key.publicKey;
+  return createHash("sha256").update(`${key.alg} ${key.kid ?? ""} ${material}`).digest("base64url");
 }
 
 function fits(own: string | undefined, asked: string | undefined): boolean {

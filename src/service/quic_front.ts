@@ -75,7 +75,7 @@ export class QuicFront {
    * go on; other changes hold for new connections. Throws when an address cannot be bound: then the old listener
    * goes on. No listener without a certificate.
    */
-  apply(settings: QuicFrontSettings, certificate?: KeyPair): void {
+  apply(settings: QuicFrontSettings, certificate: KeyPair | undefined): void {
     const current = this.#current;
     if (!settings.enabled || certificate === undefined) return this.#switchOff();
     if (current !== undefined && addressOf(current.settings) === addressOf(settings)) {

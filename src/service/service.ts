@@ -162,7 +162,10 @@ class RunningService implements Service {
     }));
     this.#sessions = new Sessions({
       settings: () => this.#settings,
-      authenticator: { verify: (token) => this.#authenticator!.verify(token) },
+      authenticator: {
+        verify: (token) => this.#authenticator!.verify(token),
+        trusts: (principal) => this.#authenticator!.trusts(principal),
+      },
       membership: this.#hub,
       observer,
       node: config.node ?? hostname(),
@@ -216,6 +219,7 @@ class RunningService implements Service {
         onChange: (next, previous, changed) => this.#apply(next, previous, changed),
         onUnchanged: async (current) => {
           await this.#applyAuth(current);
+          this.#revoke();
           this.#reloaded({ changed: [] });
         },
         onProblems: (problems) => {
@@ -277,8 +281,15 @@ class RunningService implements Service {
     this.#settings = toSessionSettings(next);
     this.#namespaces = namespaceLookup(next);
     if (touches("log")) this.#log.configure(next.log);
+    this.#revoke();
     const later = changed.filter(needsRestart);
     this.#reloaded({ changed, ...(later.length === 0 ? {} : { afterRestart: later }) });
+  }
+
+  /** Keys that were taken away take their tokens with them, at once. */
+  #revoke(): void {
+    const ended = this.#sessions.revoke();
+    if (ended > 0) this.#log.warn("connections ended: the keys of their tokens are gone", { ended });
   }
 
   #reloaded(fields: Record<string, unknown>): void {
@@ -300,13 +311,16 @@ class RunningService implements Service {
     this.#authSettings = settings;
   }
 
+  // QUIC first: whoever reaches HTTP is told of it by /client.json.
   async #applyListeners(config: Config): Promise<void> {
     const { http, quic } = config;
     const tls = http.tls === null ? undefined : await this.#tlsCertificate.apply(http.tls);
+    this.#quic.apply(
+      quic,
+      quic.enabled ? await this.#quicCertificate.apply(quicCertificate(config)) : undefined,
+    );
     await this.#http.apply(this.#httpPlace(config, tls));
     await this.#internal.apply(http.internal === null ? undefined : { ...http.internal, tls: undefined });
-    if (!quic.enabled) return this.#quic.apply(quic);
-    this.#quic.apply(quic, await this.#quicCertificate.apply(quicCertificate(config)));
   }
 
   #httpPlace({ http }: Config, tls: KeyPair | undefined): HttpPlace {

@@ -26,7 +26,9 @@ import {
 import type { Client, Context } from "../router/types.ts";
 import type { Arrival, ConnectionSink, MessageConnection, TransportClose } from "../transport/contract.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
+import { PauseGate } from "./gate.ts";
 import { authenticate, refresh } from "./handshake.ts";
+import type { Host } from "./host.ts";
 import { MessageContext } from "./context.ts";
 import { RateLimit } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
@@ -38,30 +40,11 @@ const MAX_REFUSED = 100;
 /** Handlers at work at once on one connection before reading pauses. */
 const MAX_PENDING = 256;
 /** Longest pause for a rate, in milliseconds: the next message is charged anew. */
-const MAX_PAUSE = 2000;
+const MAX_PAUSE = 30_000;
+/** What a refused client is told to wait, in milliseconds. */
+const RETRY_AFTER = 2000;
 /** One message in so many has its handling timed. */
 const SAMPLE = 16;
-
-/** What connections share. */
-export interface Host {
-  readonly settings: SessionSettings;
-  readonly authenticator: Authenticator;
-  readonly membership: Membership;
-  readonly observer: Observer;
-  /** The name of this node, told to clients. */
-  readonly node: string;
-  dispatch(context: Context): void | Promise<void>;
-  /** Gives the connection its session: the one to resume, when it is the user's, or a new one. `undo`: it failed. */
-  claim(
-    connection: ClientConnection,
-    principal: Principal,
-    resume: string | undefined,
-  ): { sessionId: string; resumed: boolean; undo(): void };
-  /** The bucket of the user's rate. */
-  userRate(userId: string): RateLimit;
-  /** The connection has ended. */
-  ended(connection: ClientConnection, info: TransportClose): void;
-}
 
 /** Where a connection stands. */
 export type ConnectionState = "new" | "authenticating" | "open" | "closing" | "closed";
@@ -79,6 +62,8 @@ export class ClientConnection implements ConnectionSink, Client {
   #principal: Principal | undefined;
   /** Milliseconds since the epoch. */
   lastReceivedAt: number = this.connectedAt;
+  /** Nothing is read while it holds: the client is above its rate. */
+  readonly pause: PauseGate = new PauseGate();
   /** Milliseconds, as the client measured it; -1 when it has not told. */
   rtt = -1;
   /** When its address last changed, in milliseconds since the epoch; 0 when it never did. */
@@ -161,11 +146,11 @@ export class ClientConnection implements ConnectionSink, Client {
     if (arrival.overflow) return this.#refuse(message);
     if (this.state !== "open") return this.#beforeAuth(message);
     const paced = this.#handle(message, arrival, started);
-    const pause = paced ? 0 : Math.max(
+    const debt = paced ? 0 : Math.max(
       this.#rate.charge(data.length, now),
       this.#userRate?.charge(data.length, now) ?? 0,
     );
-    if (pause > 0) return new Promise((resolve) => setTimeout(resolve, Math.min(pause, MAX_PAUSE)));
+    if (debt > 0) return this.pause.wait(Math.min(debt, MAX_PAUSE), now);
     if (this.#pending >= MAX_PENDING) return (this.#drained ??= Promise.withResolvers<void>()).promise;
     this.#refused = 0;
   }
@@ -188,6 +173,7 @@ export class ClientConnection implements ConnectionSink, Client {
     this.state = "closed";
     this.outbox.clear();
     this.#drained?.resolve();
+    this.pause.end();
     this.host.ended(this, info);
   }
 
@@ -366,7 +352,7 @@ export class ClientConnection implements ConnectionSink, Client {
   #refuse(message: Message): void {
     this.host.observer.dropped(this.transport, "refused", 1);
     if (++this.#refused > MAX_REFUSED) return this.end("rate_limited");
-    this.#sendError(new ProtocolError("rate_limited"), message.id, 0, true, MAX_PAUSE);
+    this.#sendError(new ProtocolError("rate_limited"), message.id, 0, true, RETRY_AFTER);
   }
 
   #sendError(

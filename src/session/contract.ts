@@ -15,6 +15,8 @@ export interface Authenticator {
    * now. The error's text never holds the token.
    */
   verify(token: string): Promise<Principal>;
+  /** Whether the key that signed this principal's token still counts. @default always */
+  trusts?(principal: Principal): boolean;
 }
 
 /** Where a client says it stands on a channel. */

@@ -8,9 +8,10 @@
 import { type CloseName, CLOSES, type Principal, uuidv7 } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { MessageConnection, Traffic, TransportClose, TransportKind } from "../transport/contract.ts";
-import { ClientConnection, type Host } from "./connection.ts";
+import { ClientConnection } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
 import { takeReport } from "./report.ts";
+import type { Host } from "./host.ts";
 import { Admission, hostOf, type RateLimit } from "./limits.ts";
 
 /** What the sessions of a node are made of. */
@@ -157,6 +158,18 @@ export class Sessions {
     return count;
   }
 
+  /** Ends the connections whose token was signed with a key that no longer counts; returns how many. */
+  revoke(): number {
+    const { authenticator } = this.#options;
+    let count = 0;
+    for (const client of this.#connections) {
+      if (client.userId === undefined || authenticator.trusts?.(client.principal) !== false) continue;
+      client.end("invalid_token", "the key of the token was withdrawn");
+      count++;
+    }
+    return count;
+  }
+
   /** Ends all connections of a transport: it has been switched off. */
   disconnectTransport(kinds: readonly TransportKind[], close: CloseName = "transport_disabled"): number {
     let count = 0;
@@ -209,7 +222,9 @@ export class Sessions {
       return;
     }
     if (state !== "open") return;
-    if (now - client.lastReceivedAt >= settings.heartbeat.timeout) return client.end("no_pong");
+    if (now - Math.max(client.lastReceivedAt, client.pause.until) >= settings.heartbeat.timeout) {
+      return client.end("no_pong");
+    }
     const left = client.principal.expiresAt - now;
     if (left <= 0) return client.end("token_expired");
     if (left <= settings.tokenNotice && !client.tokenNoticeSent) {
@@ -298,6 +313,9 @@ export class Sessions {
     this.#options.membership.detach(connection);
     session.expiresAt = Date.now() + connection.settings.resumeWindow;
     this.#detached.add(session);
+    // Those that wait may not outnumber the connections there could be: the one that has waited longest goes.
+    if (this.#detached.size <= connection.settings.maxConnections) return;
+    for (const oldest of this.#detached) return this.#finish(oldest);
   }
 
   #finish(session: Session): void {

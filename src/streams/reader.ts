@@ -41,7 +41,7 @@ export interface ReadFramesOptions {
 }
 
 /**
- * Reads frames until the stream ends, and resolves then. Rejects with what the source rejects with, with a
+ * Reads frames until the stream ends, and resolves then; also when it ends before it has said anything. Rejects with what the source rejects with, with a
  * CloseError when the bytes are not frames (an empty frame, one above the limit), with a ProtocolError when the
  * stream ends within a frame (Deno has no RESET_STREAM: giving a stream up looks just so), and with what
  * `handler` throws.
@@ -60,7 +60,7 @@ export async function readFrames(
     const room = store.byteLength - end;
     const view = await source.read(new Uint8Array(store, end, room));
     if (view === null) {
-      if (end > start || headerDue) throw new ProtocolError("bad_request", "a stream ended within a frame");
+      if (end > start) throw new ProtocolError("bad_request", "a stream ended within a frame");
       return;
     }
     const got = view.byteLength;

@@ -194,6 +194,10 @@ export class QuicMessageConnection implements MessageConnection {
         await (lane as Lane).writer.idle();
         this.#dropLane(number, lane);
         await stream.end();
+      } else {
+        // It never said which lane it is.
+        stream.cancel();
+        stream.abort();
       }
       if (number === 0 && this.#ours === undefined) {
         sink.failed(new CloseError("normal", "control lane ended"), "control lane");

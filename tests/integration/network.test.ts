@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { createTokenSigner } from "../../src/auth/mod.ts";
 import { KINDS, type Received } from "../support/client.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
@@ -229,6 +230,55 @@ Deno.test("QUIC switched off and on, and moved away and back, is served on the s
     }
   }, { quic: { port: first } });
 });
+
+Deno.test("a key that is taken away ends the connections of its tokens at once, on every transport, and no others", async () => {
+  const [old, next] = [
+    "the old secret, of thirty-two bytes or more",
+    "the new secret, of thirty-two bytes or more",
+  ];
+  const keys = (...secrets: string[]) => ({
+    auth: { keys: secrets.map((secret) => ({ alg: "HS256" as const, secret })) },
+  });
+  const token = (secret: string) => createTokenSigner({ key: { alg: "HS256", secret } }).sign({ sub: "ann" });
+  await withService(async (service) => {
+    const clients = await Promise.all(KINDS.flatMap((kind) =>
+      [old, next].map(async (secret) => {
+        const client = await service.dial(kind);
+        await client.authenticate(await token(secret));
+        return { client, secret };
+      })
+    ));
+    await service.reconfigure({ ...OPEN, ...keys(next) });
+    for (const { client, secret } of clients) {
+      if (secret === old) assert.equal((await client.next("close")).payload.code, 3500);
+      else assert.equal((await client.ask("ping", {})).type, "pong");
+      await client.close();
+    }
+  }, keys(old, next));
+});
+
+Deno.test("many lanes are no way around a rate", () =>
+  withService(async (service) => {
+    const lanes = 20, seconds = 2;
+    await using client = await service.connect("quic", "ann");
+    for (let lane = 1; lane <= lanes; lane++) await client.openLane(lane);
+    // Each lane sends on as fast as it is read.
+    for (let lane = 1; lane <= lanes; lane++) {
+      for (let i = 0; i < 20; i++) await client.send("history", { channel: "chat:a" }, { lane });
+    }
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const answers = client.messages.filter(({ type }) => type === "history_response").length;
+    // The burst, what the rate lets pass meanwhile, one that each lane had begun, and some room for a slow clock.
+    assert.ok(answers <= 10 + 10 * (seconds + 2) + lanes, `${answers} answers`);
+  }, {
+    session: {
+      ...OPEN.session,
+      rates: {
+        connection: { messagesPerSecond: 10, messageBurst: 10, bytesPerSecond: 0, byteBurst: 0 },
+        user: { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 },
+      },
+    },
+  }));
 
 Deno.test("a new HTTP port is taken at once", () =>
   withService(async (service) => {

@@ -397,3 +397,14 @@ Deno.test("datagrams before authentication are ignored, however many there are",
   assert.deepEqual(peer.messages, []);
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
 });
+
+Deno.test("a session that waits makes room when more wait than there may be connections", async () => {
+  const node = memoryNode({ settings: { maxConnections: 3 } });
+  for (let i = 0; i < 5; i++) {
+    const peer = await authenticated(node, `ok:user-${i}`);
+    peer.peer.close(1006);
+    await settle();
+  }
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 3 });
+  assert.equal(node.membership.calls.filter((call) => call.startsWith("leave")).length, 2);
+});
