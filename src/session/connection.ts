@@ -23,9 +23,9 @@ import {
   shouldReconnect,
   uuidv7,
 } from "../protocol/mod.ts";
-import type { Client, Context } from "../router/types.ts";
+import type { Client } from "../router/types.ts";
 import type { Arrival, ConnectionSink, MessageConnection, TransportClose } from "../transport/contract.ts";
-import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
+import type { SessionSettings } from "./contract.ts";
 import { PauseGate } from "./gate.ts";
 import { authenticate, refresh } from "./handshake.ts";
 import type { Host } from "./host.ts";
