@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { SignJWT } from "jose";
 import { CLIENT_TYPES, crc32 } from "../../src/protocol/mod.ts";
 import { KINDS, type Received, type TestClient } from "../support/client.ts";
+import { downloadFile, startUpload, uploadFile } from "../files/support.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
@@ -216,6 +217,34 @@ async function documents(
   await ask("doc_close", {});
 }
 
+/** A file goes up, is announced, comes down; another one is given up. */
+async function files(
+  client: TestClient,
+  room: string,
+  form: "json" | "msgpack",
+  text: string,
+  seen: Map<string, string>,
+): Promise<void> {
+  const bytes = new TextEncoder().encode(`${text} ${crypto.randomUUID()}`);
+  const { uploaded } = await uploadFile(client, { bytes, channel: room, form });
+  seen.set("file_upload_start", "file_upload_ready");
+  seen.set("file_chunk", (await client.next("file_chunk_ack")).type);
+  seen.set("file_upload_complete", "file_uploaded");
+  await client.next((message) =>
+    message.type === "chat_message" && message.payload.data?.file?.fileId === uploaded!.fileId
+  );
+  seen.set("file_link", (await client.ask("file_link", { fileId: uploaded!.fileId })).type);
+  assert.deepEqual(await downloadFile(client, uploaded!.fileId), bytes);
+  seen.set("file_download", "file_download_ready");
+  await client.send("file_download_cancel", { download: crypto.randomUUID() });
+  seen.set("file_download_cancel", (await client.ask("ping", {})).type);
+  const { payload } = await startUpload(client, { bytes: new Uint8Array([...bytes, 1]), channel: room });
+  seen.set(
+    "file_upload_cancel",
+    (await client.ask("file_upload_cancel", { uploadId: payload.uploadId })).type,
+  );
+}
+
 Deno.test("Feature: quic-transport, Property 17: every message type on every transport", () =>
   withService(async (service) => {
     // The same conversation has the same answers and deliveries on every transport and in both forms.
@@ -292,6 +321,7 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       const stop = await client.request("replay_stop", { channel: room, replay: started.payload.replay });
       assert.equal(stop.payload.name, "unknown_replay");
       seen.set("replay_stop", stop.type);
+      await files(client, room, form, text, seen);
       await documents(client, bot, room.replace("chat:", "doc:"), text, seen);
       await ask("unsubscribe", { channel: room });
       return Object.fromEntries([...seen].sort());
