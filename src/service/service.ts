@@ -135,7 +135,6 @@ class RunningService implements Service {
     });
     const failed = (error: unknown, stage: string) =>
       observer.log("error", "engine failure", { stage, error });
-    // First what may fail.
     this.#engine = openEngine(config, failed);
     this.#unguard = guardProcess(observer, () => observer.unhandledRejection());
     this.#hub = new Hub({

@@ -41,6 +41,12 @@ export async function makePlace(over: ConfigInput = {}): Promise<Place> {
   return { directory, port, token: await signer.sign({ sub: "ann" }) };
 }
 
+/** What this process has, but for settings of a service. */
+function environment(): Record<string, string> {
+  const names = Object.entries(Deno.env.toObject());
+  return Object.fromEntries(names.filter(([name]) => !name.startsWith("SKEIN_") && name !== "PORT"));
+}
+
 /** A life of the service. */
 export interface Life extends AsyncDisposable {
   /** Ends it as `kill -9` does, and waits until it is gone. */
@@ -63,7 +69,8 @@ export async function startServer(place: Place): Promise<Life> {
       "skein.jsonc",
     ],
     cwd: place.directory,
-    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    clearEnv: true,
+    env: { ...environment(), NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
