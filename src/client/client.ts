@@ -7,12 +7,15 @@
 import { inboxOf, isChannel, isUserId } from "../protocol/core.ts";
 import type { PresentUser } from "../protocol/mod.ts";
 import { Channel, contentOf, type Saying } from "./channel.ts";
+import { Document } from "./documents/document.ts";
+import type { DocumentOptions } from "./documents/events.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents } from "./events.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
+import type { Keeper } from "./session/keepers.ts";
 import type { Delivered } from "./session/subscriptions.ts";
 import { type ClientStore, clientStore } from "./store.ts";
 import { TransportManager } from "./transport_manager.ts";
@@ -42,6 +45,7 @@ export class SkeinClient {
   readonly store: ClientStore;
   readonly #clock: Clock;
   readonly #channels = new Map<string, Channel>();
+  readonly #documents = new Map<string, Document>();
   readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast">>();
 
   /** Throws SkeinError `bad_argument` when an option makes no sense. */
@@ -93,6 +97,7 @@ export class SkeinClient {
   async close(): Promise<void> {
     await this.manager.close();
     for (const channel of this.#channels.values()) channel.close();
+    for (const document of [...this.#documents.values()]) document.close();
     this.#own.clear();
   }
 
@@ -109,6 +114,22 @@ export class SkeinClient {
     const channel = new Channel(name, this.manager, this.#clock, this.#changed);
     this.#channels.set(name, channel);
     return channel;
+  }
+
+  /**
+   * A document by its name, `doc:name`: opened at once, and again after each change of connection, until it is closed.
+   * The same object each time; the options are those of the first call. Throws SkeinError `bad_argument`.
+   */
+  document(name: string, options: DocumentOptions = {}): Document {
+    const known = this.#documents.get(name);
+    if (known !== undefined) return known;
+    if (!isChannel(name) || !name.startsWith("doc:")) {
+      throw new SkeinError("bad_argument", "a document is doc:name, at most 255 printable ASCII characters");
+    }
+    const port = (keeper: Keeper) => this.manager.keep(name, keeper);
+    const document = new Document(name, port, this.#clock, options, () => this.#documents.delete(name));
+    this.#documents.set(name, document);
+    return document;
   }
 
   /** Sends to all devices of a user; resolves when the server has committed it. */

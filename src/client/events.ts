@@ -14,6 +14,15 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 /** Where a session stands: `idle` before `connect` and after `disconnect`, `closed` for good. */
 export type ClientStatus = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
 
+/** What is sent once, without an answer that is waited for. */
+export type Fleeting =
+  | "typing_start"
+  | "typing_stop"
+  | "bot_command"
+  | "bot_response"
+  | "client_report"
+  | "file_chunk";
+
 /** Events of a client, and what their listeners are given. */
 export interface ClientEvents {
   /** The session is on a connection; again after each reconnection and each move. */

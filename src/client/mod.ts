@@ -16,10 +16,13 @@
 export { Channel, type ChannelEvents, type HistoryQuery, type Saying } from "./channel.ts";
 export { SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
 export { type Clock, type Random, systemClock } from "./clock.ts";
+export { Document } from "./documents/document.ts";
+export type { DocumentEvents, DocumentOptions, Operation } from "./documents/events.ts";
+export type { Cipher, SealedKind } from "./documents/encryption.ts";
 export type { Listener } from "./emitter.ts";
 export type { Environment, EnvironmentEvent } from "./environment.ts";
 export { type ClientErrorName, SkeinError } from "./errors.ts";
-export type { ClientEvents, ClientStatus } from "./events.ts";
+export type { ClientEvents, ClientStatus, Fleeting } from "./events.ts";
 export type { ClientOptions, ClientParts } from "./options.ts";
 export { fileOutbox, type LineFile } from "./outbox/file.ts";
 export { indexedDbOutbox } from "./outbox/indexeddb.ts";
@@ -31,6 +34,7 @@ export type { PreferenceOptions, PreferenceStorage } from "./policy/preference.t
 export type { ProbingOptions } from "./policy/probing.ts";
 export type { QualityOptions } from "./policy/quality.ts";
 export type { Placed, Position } from "./session/inbox.ts";
+export type { Keeper, KeeperPort } from "./session/keepers.ts";
 export type { Delivered, Discontinuity } from "./session/subscriptions.ts";
 export type { AnswerOf, Answers, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";
@@ -45,4 +49,4 @@ export type {
 export { LanesTransport } from "./transport/lanes.ts";
 export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
 export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
-export { type Fleeting, TransportManager } from "./transport_manager.ts";
+export { TransportManager } from "./transport_manager.ts";

@@ -12,7 +12,7 @@ import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import type { EnvironmentEvent } from "./environment.ts";
 import { SkeinError } from "./errors.ts";
-import type { ClientEvents, ClientStatus } from "./events.ts";
+import type { ClientEvents, ClientStatus, Fleeting } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import { KEPT_TYPES, type KeptType } from "./outbox/storage.ts";
@@ -21,6 +21,7 @@ import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { type Recipients, take } from "./session/incoming.ts";
 import type { Position } from "./session/inbox.ts";
+import { type Keeper, type KeeperPort, Keepers } from "./session/keepers.ts";
 import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
@@ -31,9 +32,6 @@ import { type AnswerOf, ANSWERS, type Question, Requests } from "./session/reque
 import { Subscriptions } from "./session/subscriptions.ts";
 import { Tokens } from "./session/tokens.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
-
-/** What is sent once, without an answer that is waited for. */
-export type Fleeting = "typing_start" | "typing_stop" | "bot_command" | "bot_response" | "client_report";
 
 const KEPT: readonly string[] = KEPT_TYPES;
 
@@ -51,6 +49,7 @@ export class TransportManager {
   readonly #reporter: Reporter;
   readonly #recipients: Recipients;
   readonly #subscriptions: Subscriptions;
+  readonly #keepers: Keepers;
   #status: ClientStatus = "idle";
   #heartbeat: Heartbeat | undefined;
   #sessionId: string | undefined;
@@ -74,9 +73,11 @@ export class TransportManager {
     this.#publisher = new Publisher(clock, outbox, {
       acknowledged: (receipt) => this.#events.emit("acknowledged", receipt),
       rejected: (id, error) => this.#events.emit("rejected", { id, error }),
+      refused: (channel, error) => this.#keepers.refused(channel, error),
       changed: (pending) => this.#events.emit("pending", pending),
       failed,
     });
+    this.#keepers = new Keepers((type, payload, id) => this.send(type, payload, id));
     this.#subscriptions = new Subscriptions(clock, this.#requests, {
       delivered: (message) => this.#delivered(message),
       discontinuity: (gap) => this.#events.emit("discontinuity", gap),
@@ -100,6 +101,7 @@ export class TransportManager {
         this.#requests.laneLost(lane);
         this.#publisher.resend();
         this.#subscriptions.laneLost(lane, link);
+        this.#keepers.laneLost();
       },
     });
     this.#mover = new Mover(resolved, {
@@ -112,6 +114,7 @@ export class TransportManager {
       publisher: this.#publisher,
       requests: this.#requests,
       subscriptions: this.#subscriptions,
+      keepers: this.#keepers,
       pushed: (message) => this.#events.emit("message", message),
       notice: (notice) => this.#notice(notice),
       failed,
@@ -258,6 +261,9 @@ export class TransportManager {
     return Promise.resolve();
   }
 
+  /** `keeper` looks after a channel by itself. Throws `bad_argument` when somebody does already. */
+  keep = (channel: string, keeper: Keeper): KeeperPort => this.#keepers.keep(channel, keeper);
+
   // --- the connection ---
 
   readonly #aborted = (): void => void this.close();
@@ -269,8 +275,7 @@ export class TransportManager {
     this.#userId = userId;
     this.#tokens.accepted(response.expiresIn, this.#refresh);
     this.#subscriptions.attach(link, response);
-    this.#requests.attach(link);
-    this.#publisher.attach(link);
+    for (const each of [this.#requests, this.#publisher, this.#keepers]) each.attach(link);
     this.#mover.attach(link.path);
     this.#reporter.attach(link, fellBackFrom, connectTime);
     this.#heartbeat?.stop();
@@ -297,8 +302,7 @@ export class TransportManager {
     this.#heartbeat = undefined;
     this.#reporter.detach();
     this.#mover.detach();
-    this.#requests.detach();
-    this.#publisher.detach();
+    for (const each of [this.#requests, this.#publisher, this.#keepers]) each.detach();
     this.#subscriptions.detach();
     if (this.#migrating !== undefined) this.#survived(false);
   }

@@ -8,23 +8,24 @@ import type { Payload } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { sleep } from "../clock.ts";
 
-/** Types that are kept until the server acknowledges them. */
-export const KEPT_TYPES: readonly [
-  "chat_message",
-  "direct_message",
-  "broadcast",
-  "chat_edit",
-  "chat_delete",
-] = [
-  "chat_message",
-  "direct_message",
-  "broadcast",
-  "chat_edit",
-  "chat_delete",
-];
-
 /** A type that is kept until the server acknowledges it. */
-export type KeptType = typeof KEPT_TYPES[number];
+export type KeptType =
+  | "chat_message"
+  | "direct_message"
+  | "broadcast"
+  | "chat_edit"
+  | "chat_delete"
+  | "doc_op";
+
+/** All of them. */
+export const KEPT_TYPES: readonly KeptType[] = [
+  "chat_message",
+  "direct_message",
+  "broadcast",
+  "chat_edit",
+  "chat_delete",
+  "doc_op",
+];
 
 /** A message as it is kept: it is sent again with the same `id`, so it has one effect. */
 export interface StoredMessage {

@@ -8,6 +8,7 @@ import type { Message, Payload } from "../../protocol/core.ts";
 import type { ServerNotice } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
 import { SkeinError } from "../errors.ts";
+import type { Keepers } from "./keepers.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Requests } from "./requests.ts";
 import type { Delivered, Subscriptions } from "./subscriptions.ts";
@@ -17,6 +18,7 @@ export interface Recipients {
   readonly publisher: Publisher;
   readonly requests: Requests;
   readonly subscriptions: Subscriptions;
+  readonly keepers: Keepers;
   /** Pushes that are not kept: presence, typing, bots. */
   pushed(message: Message): void;
   notice(notice: ServerNotice): void;
@@ -31,6 +33,9 @@ export function take(message: Message, to: Recipients): void {
     const { id, timestamp } = message;
     return to.subscriptions.deliver({ ...payload, type, id, timestamp });
   }
+  // A nack is a refusal of what was published.
+  if (type === "doc_nack" && to.publisher.settle(message)) return;
+  if (to.keepers.take(message)) return;
   switch (type) {
     case "message_ack":
       return void to.publisher.settle(message);

@@ -23,6 +23,8 @@ export interface PublisherEvents {
   acknowledged(receipt: Receipt): void;
   /** A message will never be sent: refused by the server, too large, or dropped for newer ones. */
   rejected(id: string, error: SkeinError): void;
+  /** The server asks to send a message of this channel again later. */
+  refused(channel: unknown, error: SkeinError): void;
   /** The number of messages that wait has changed. */
   changed(pending: number): void;
   failed(error: SkeinError): void;
@@ -119,6 +121,10 @@ export class Publisher {
       this.#flush();
       return true;
     }
+    if (type === "doc_nack") {
+      this.#refused(entry, new SkeinError("checksum_mismatch", "it came corrupted", { temporary: true }));
+      return true;
+    }
     if (type !== "error") return false;
     this.#refused(entry, SkeinError.from(readPayload("error", payload)));
     return true;
@@ -150,6 +156,7 @@ export class Publisher {
       this.#reject(entry.id, error);
       return this.#flush();
     }
+    this.#events.refused(entry.payload.channel, error);
     // All of it waits and goes again in order: a later message must not overtake the refused one.
     const wait = error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1));
     this.#again(wait);

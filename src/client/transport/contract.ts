@@ -49,6 +49,8 @@ export interface ClientTransport {
   sendDatagram(message: Encoded): boolean;
   /** Opens a lane that is only received on. */
   openLane(lane: number): void;
+  /** Ends a lane once what is queued on it is sent; it is opened again by what is sent next. */
+  closeLane?(lane: number): void;
   /** Sends what is queued (for at most a second), then ends the connection. Never rejects. */
   close(code?: number, reason?: string): Promise<void>;
 }

@@ -81,6 +81,15 @@ export abstract class LanesTransport implements ClientTransport {
     if (!this.#ended && this.#ours === undefined) this.#lane(lane);
   }
 
+  closeLane(number: number): void {
+    const lane = this.#lanes.get(number);
+    if (number === 0 || lane?.stream === undefined) return;
+    // Whoever sends next opens another one; what the server still sends on this one is read.
+    this.#lanes.delete(number);
+    const { stream, writer } = lane;
+    writer!.idle().then(() => stream.end()).catch(() => stream.abort());
+  }
+
   sendDatagram(message: Encoded): boolean {
     const connection = this.#connection;
     if (connection === undefined || this.#ended || this.#datagramsInFlight >= MAX_DATAGRAMS_IN_FLIGHT) {

@@ -1,0 +1,156 @@
+/**
+ * Channels that somebody looks after alone, beside the ordinary subscriptions: documents. What the server says about
+ * such a channel goes to its keeper, and the keeper says what it wants over the connection of now.
+ *
+ * @module
+ */
+
+import { Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import { SkeinError } from "../errors.ts";
+import type { Receipt } from "../outbox/outbox.ts";
+import type { KeptType } from "../outbox/storage.ts";
+import type { Link } from "./link.ts";
+import { readPayload } from "./payloads.ts";
+
+/** Questions that are remembered, to know whose an error is. */
+const MAX_ASKED = 1024;
+
+/** Looks after a channel. */
+export interface Keeper {
+  /** The session is on a connection, or a lane of it was lost: what was not answered is to be asked again. */
+  attached(): void;
+  /** The session is on no connection. */
+  detached(): void;
+  /** A message about the channel, in the order of its lane. */
+  message(message: Message): void;
+  /** A question to the server was refused; `re` is its id. */
+  failed(re: string, error: SkeinError): void;
+  /** The server asks to send a published message again later. */
+  refused(error: SkeinError): void;
+}
+
+/** What a keeper does over the session. */
+export interface KeeperPort {
+  /** Whether there is a connection. */
+  readonly connected: boolean;
+  /** Bytes of a message, as the server said last. */
+  readonly maxMessage: number;
+  /** Publishes through the outbox; resolves when the server has committed it. */
+  publish(type: KeptType, payload: Payload, id: string): Promise<Receipt>;
+  /** Sends once, on the channel's lane; its id, or undefined without a connection. */
+  send(type: string, payload: Payload): string | undefined;
+  /** Sends once, as a datagram where that can be. */
+  sendEphemeral(type: string, payload: Payload): void;
+  /** Ends the channel's lane: it is opened again by what is sent next. */
+  closeLane(): void;
+  /** Ends the keeping. */
+  release(): void;
+}
+
+type Publish = (type: KeptType, payload: Payload, id: string) => Promise<Receipt>;
+
+/** The keepers of a session. */
+export class Keepers {
+  readonly #publish: Publish;
+  readonly #keepers = new Map<string, Keeper>();
+  readonly #asked = new Map<string, string>();
+  #link: Link | undefined;
+  #maxMessage = 65_536;
+
+  constructor(publish: Publish) {
+    this.#publish = publish;
+  }
+
+  /** `keeper` looks after `channel` from now on. Throws `bad_argument` when somebody does already. */
+  keep(channel: string, keeper: Keeper): KeeperPort {
+    if (this.#keepers.has(channel)) throw new SkeinError("bad_argument", `${channel} is open already`);
+    this.#keepers.set(channel, keeper);
+    const linkOf = () => this.#link;
+    const maxMessage = () => this.#maxMessage;
+    return {
+      get connected() {
+        return linkOf() !== undefined;
+      },
+      get maxMessage() {
+        return maxMessage();
+      },
+      publish: this.#publish,
+      send: (type, payload) => this.#send(channel, type, payload),
+      sendEphemeral: (type, payload) => {
+        const link = this.#link;
+        if (link === undefined) return;
+        const message = new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload });
+        if (!link.transport.sendDatagram(message)) link.sendEncoded(message, link.laneOf(type, channel));
+      },
+      closeLane: () => this.#link?.transport.closeLane?.(this.#link.laneOf("doc_op", channel)),
+      release: () => {
+        if (this.#keepers.get(channel) !== keeper) return;
+        this.#keepers.delete(channel);
+        this.#link?.releaseLane("doc_op", channel);
+      },
+    };
+  }
+
+  /** Another connection carries the session. */
+  attach(link: Link): void {
+    this.#link = link;
+    this.#maxMessage = link.response.limits.maxMessage;
+    this.#again();
+  }
+
+  /** No connection. */
+  detach(): void {
+    this.#link = undefined;
+    this.#asked.clear();
+    for (const keeper of [...this.#keepers.values()]) keeper.detached();
+  }
+
+  /** A lane is gone, and answers and deliveries with it, perhaps. */
+  laneLost(): void {
+    if (this.#link !== undefined) this.#again();
+  }
+
+  /** The server asks to send a published message again later. */
+  refused(channel: unknown, error: SkeinError): void {
+    this.#keepers.get(channel as string)?.refused(error);
+  }
+
+  /** Hands a message to its channel's keeper; false: it has none. */
+  take(message: Message): boolean {
+    const { type, re, payload } = message;
+    if (re !== undefined) {
+      const channel = this.#asked.get(re);
+      if (channel !== undefined) {
+        this.#asked.delete(re);
+        const keeper = this.#keepers.get(channel);
+        if (type === "error") keeper?.failed(re, SkeinError.from(readPayload("error", payload)));
+        else keeper?.message(message);
+        return true;
+      }
+      return false;
+    }
+    const keeper = this.#keepers.get(payload.channel as string);
+    keeper?.message(message);
+    return keeper !== undefined;
+  }
+
+  #again(): void {
+    this.#asked.clear();
+    for (const keeper of [...this.#keepers.values()]) keeper.attached();
+  }
+
+  #send(channel: string, type: string, payload: Payload): string | undefined {
+    const link = this.#link;
+    if (link === undefined) return undefined;
+    const id = uuidv7();
+    if (this.#asked.size >= MAX_ASKED) {
+      for (const oldest of this.#asked.keys()) {
+        this.#asked.delete(oldest);
+        break;
+      }
+    }
+    this.#asked.set(id, channel);
+    link.send(type, payload, link.laneOf(type, channel), id);
+    return id;
+  }
+}

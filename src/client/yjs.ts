@@ -1,0 +1,19 @@
+/**
+ * Yjs documents over Skein: a provider for `npm:yjs` and `y-protocols`, apart from the SDK so that only those pages
+ * carry Yjs that use it.
+ *
+ * ```ts
+ * import * as Y from "yjs";
+ * import { SkeinYjsProvider } from "@skein/skein/client/yjs";
+ *
+ * const doc = new Y.Doc();
+ * const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);
+ * await provider.ready;
+ * doc.getText("text").insert(0, "hello");
+ * ```
+ *
+ * @module
+ */
+
+export { SkeinYjsProvider, type YjsProviderEvents, type YjsProviderOptions } from "./yjs/provider.ts";
+export { DocumentKey } from "./documents/encryption.ts";

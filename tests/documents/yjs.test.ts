@@ -1,0 +1,175 @@
+/** Yjs over Skein: the provider. */
+
+import assert from "node:assert/strict";
+import * as Y from "yjs";
+import { Known } from "../../src/client/yjs/known.ts";
+import { World } from "../client/support.ts";
+import { Device, DOC, serverText } from "./yjs_support.ts";
+
+async function inWorld(run: (world: World, device: typeof make) => Promise<void>): Promise<void> {
+  const world = new World();
+  const devices: Device[] = [];
+  const device: typeof make = (user, options) => {
+    const one = new Device(world, user, options);
+    devices.push(one);
+    return one;
+  };
+  try {
+    await run(world, device);
+  } finally {
+    for (const each of devices) await each.close();
+  }
+  assert.equal(world.clock.pending, 0, "timers are left");
+}
+
+declare function make(user: string, options?: ConstructorParameters<typeof Device>[2]): Device;
+
+Deno.test("changes reach everybody, and a newcomer has all of them", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann"), bob = device("bob");
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    ann.edit(0, "hello", 0);
+    bob.edit(0, "oh, ", 0);
+    await world.until(() => ann.text.length === 9 && ann.text === bob.text);
+    const cem = device("cem");
+    await world.until(() => cem.provider.synced);
+    assert.equal(cem.text, ann.text);
+    await cem.provider.ready;
+  }));
+
+Deno.test("changes of one turn go as one operation", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann");
+    await world.until(() => ann.provider.synced);
+    for (const [at, letter] of [..."hello"].entries()) ann.edit(at, letter, 0);
+    await world.until(() => world.engine.position(DOC).offset > 0);
+    await world.clock.advance(500);
+    assert.equal(world.engine.position(DOC).offset, 1);
+    assert.equal(serverText(world), "hello");
+  }));
+
+Deno.test("what a document held before it was connected is sent, deletions too", () =>
+  inWorld(async (world, device) => {
+    const doc = new Y.Doc();
+    doc.getText("t").insert(0, "kept locally");
+    doc.getText("t").delete(0, 5);
+    device("ann", { doc });
+    await world.until(() => world.engine.position(DOC).offset > 0);
+    assert.equal(serverText(world), "locally");
+    const bob = device("bob");
+    await world.until(() => bob.text === "locally");
+  }));
+
+Deno.test("a client that was away gets only what it missed", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann"), bob = device("bob");
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    for (let i = 0; i < 30; i++) {
+      ann.edit(0, "x", 0);
+      await world.clock.advance(50);
+    }
+    await world.until(() => bob.text.length === 30);
+    const got: number[] = [];
+    bob.provider.document.on("operation", ({ offset }) => got.push(offset));
+    const resets: unknown[] = [];
+    bob.provider.document.on("reset", () => resets.push(1));
+    world.cut();
+    ann.edit(0, "y", 0);
+    await world.until(() => bob.text.length === 31);
+    assert.deepEqual([got, resets], [[31], []]);
+  }));
+
+Deno.test("offline changes of several clients merge, and a service that lost everything gets all of it back", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann"), bob = device("bob");
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    ann.edit(0, "base ", 0);
+    await world.until(() => bob.text === "base ");
+    world.kill();
+    ann.edit(99, "ann ", 0);
+    bob.edit(99, "bob ", 0);
+    await world.clock.advance(3000);
+    assert.equal(ann.provider.synced, false);
+    Object.assign(world, { engine: new World().engine });
+    world.start();
+    await world.until(() => ann.text === bob.text && ann.text.length === 13);
+    await world.until(() => serverText(world) === ann.text);
+    const cem = device("cem");
+    await world.until(() => cem.text === ann.text);
+  }));
+
+Deno.test("snapshots are made by one client after so many operations, and newcomers begin with them", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann", { compactAfter: 10 }), bob = device("bob", { compactAfter: 10 });
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    for (let i = 0; i < 35; i++) {
+      (i % 2 === 0 ? ann : bob).edit(i, `${i}`, 0);
+      await world.clock.advance(60);
+    }
+    await world.until(() => ann.text === bob.text);
+    assert.equal(ann.compacted + bob.compacted, 3);
+    assert.equal(world.engine.bookmark(DOC, "snapshot")!.offset, 30);
+    const cem = device("cem");
+    let came = 0;
+    cem.provider.document.on("operation", () => came++);
+    await world.until(() => cem.provider.synced);
+    assert.deepEqual([cem.text, came], [ann.text, 5]);
+  }));
+
+Deno.test("a paste that is larger than a message arrives whole", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann"), bob = device("bob");
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    const large = "lorem ipsum ".repeat(20_000);
+    ann.edit(0, large, 0);
+    await world.until(() => bob.text === large);
+    const compacting = ann.provider.compact();
+    await world.clock.advance(1000);
+    assert.equal(await compacting, true);
+    const cem = device("cem");
+    await world.until(() => cem.text === large);
+  }));
+
+Deno.test("who is there is known to all, also to newcomers, and those who leave are gone", () =>
+  inWorld(async (world, device) => {
+    const [ann, bob] = ["ann", "bob"].map((user) => {
+      const made = new Device(world, user, { awareness: undefined as never });
+      return made;
+    }) as [Device, Device];
+    try {
+      ann.provider.awareness!.setLocalStateField("name", "ann");
+      await world.until(() => ann.provider.synced && bob.provider.synced);
+      bob.provider.awareness!.setLocalStateField("name", "bob");
+      const names = (device: Device) =>
+        [...device.provider.awareness!.getStates().values()].map(({ name }) => name).filter(Boolean).sort();
+      for (const each of [ann, bob]) await world.until(() => names(each).join() === "ann,bob");
+      ann.provider.destroy();
+      await world.until(() => names(bob).join() === "bob");
+      world.kill();
+      await world.until(() => !bob.provider.synced);
+    } finally {
+      await ann.close();
+      await bob.close();
+    }
+    void device;
+  }));
+
+Deno.test("what is missing at the server is counted from updates alone", () => {
+  const doc = new Y.Doc(), known = new Known();
+  const updates: Uint8Array[] = [];
+  doc.on("update", (update) => updates.push(update));
+  for (const letter of "abc") doc.getText("t").insert(0, letter);
+  assert.ok(known.missing(doc) !== undefined);
+  known.add(updates[0]!);
+  // The second one is missing before it.
+  known.add(updates[2]!);
+  const rest = known.missing(doc)!;
+  known.add(rest);
+  assert.equal(known.missing(doc), undefined);
+  const other = new Y.Doc();
+  Y.applyUpdate(other, updates[0]!);
+  Y.applyUpdate(other, rest);
+  assert.equal(other.getText("t").toString(), "cba");
+  known.clear();
+  assert.ok(known.missing(doc) !== undefined);
+});
