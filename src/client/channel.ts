@@ -12,6 +12,7 @@ import type { Receipt } from "./outbox/outbox.ts";
 import type { Position } from "./session/inbox.ts";
 import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
 import type { TransportManager } from "./transport_manager.ts";
+import { Upload, type UploadOptions } from "./upload.ts";
 
 /** What is said: a text, or `{text}`, or `{data}` with any JSON value. */
 export type Saying = string | { readonly text: string } | { readonly data: unknown };
@@ -118,6 +119,14 @@ export class Channel implements AsyncIterable<Delivered> {
   /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
   delete(target: number): Promise<Receipt> {
     return this.#manager.send("chat_delete", { channel: this.name, target });
+  }
+
+  /**
+   * Uploads a file and announces it in the channel as a message with `data: {file}`. It goes on after every interruption;
+   * `done` resolves when the service has it whole. The file is read into memory once, for its hash.
+   */
+  upload(file: Blob, options: UploadOptions = {}): Upload {
+    return new Upload(this.#manager, this.name, file, options);
   }
 
   /** A part of what the channel keeps. */

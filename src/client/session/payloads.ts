@@ -16,6 +16,16 @@ import {
 } from "../../protocol/schemas/bot.ts";
 import { type MessageAck, messageAck } from "../../protocol/schemas/chat.ts";
 import type { Schema } from "../../protocol/schemas/fields.ts";
+import {
+  type FileLinkResponse,
+  fileLinkResponse,
+  type FileUploaded,
+  fileUploaded,
+  type FileUploadId,
+  fileUploadId,
+  type FileUploadReady,
+  fileUploadReady,
+} from "../../protocol/schemas/file.ts";
 import { type HistoryResponse, historyResponse } from "../../protocol/schemas/history.ts";
 import {
   type Close,
@@ -61,6 +71,10 @@ export interface ReadPayloads {
   user_offline: UserOffline;
   bot_command: BotCommandDelivery;
   bot_response: BotResponseDelivery;
+  file_upload_ready: FileUploadReady;
+  file_uploaded: FileUploaded;
+  file_upload_cancelled: FileUploadId;
+  file_link_response: FileLinkResponse;
 }
 
 const SCHEMAS: { readonly [T in keyof ReadPayloads]: Schema<ReadPayloads[T]> } = {
@@ -80,6 +94,10 @@ const SCHEMAS: { readonly [T in keyof ReadPayloads]: Schema<ReadPayloads[T]> } =
   user_offline: userOffline,
   bot_command: botCommandDelivery,
   bot_response: botResponseDelivery,
+  file_upload_ready: fileUploadReady,
+  file_uploaded: fileUploaded,
+  file_upload_cancelled: fileUploadId,
+  file_link_response: fileLinkResponse,
 };
 
 /** Checks what a server sent. Throws ProtocolError `bad_payload`. */

@@ -9,6 +9,10 @@ import { type ClientType, type Message, type Payload, uuidv7 } from "../../proto
 import type {
   AuthResponse,
   ClientListResponse,
+  FileLinkResponse,
+  FileUploaded,
+  FileUploadId,
+  FileUploadReady,
   HistoryResponse,
   PresenceResponse,
   Subscribed,
@@ -42,6 +46,10 @@ export interface Answers {
   presence: PresenceResponse;
   client_list: ClientListResponse;
   auth_refresh: AuthResponse;
+  file_upload_start: FileUploadReady;
+  file_upload_complete: FileUploaded;
+  file_upload_cancel: FileUploadId;
+  file_link: FileLinkResponse;
 }
 
 /** A type that has an answer. */
@@ -57,6 +65,10 @@ export const ANSWERS: Readonly<Record<Question, keyof ReadPayloads>> = {
   presence: "presence_response",
   client_list: "client_list_response",
   auth_refresh: "auth_response",
+  file_upload_start: "file_upload_ready",
+  file_upload_complete: "file_uploaded",
+  file_upload_cancel: "file_upload_cancelled",
+  file_link: "file_link_response",
 };
 
 /** Questions that are open. */

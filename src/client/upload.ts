@@ -1,0 +1,214 @@
+/**
+ * A file on its way to the service: in pieces, acknowledged, going on after every interruption where the service has
+ * got to.
+ *
+ * @module
+ */
+
+import { type FileUploaded } from "../protocol/schemas/file.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { SkeinError } from "./errors.ts";
+import type { TransportManager } from "./transport_manager.ts";
+
+/** Options of an upload. */
+export interface UploadOptions {
+  /** What others see. @default the name of a `File`, else "file" */
+  readonly name?: string;
+  /** A media type. @default the type of the `Blob` */
+  readonly type?: string;
+  /** Called as the service acknowledges. */
+  readonly onProgress?: (progress: UploadProgress) => void;
+  /** Cancels the upload. */
+  readonly signal?: AbortSignal;
+}
+
+/** How far an upload is. */
+export interface UploadProgress {
+  /** Bytes the service has written. */
+  readonly acknowledged: number;
+  readonly size: number;
+  readonly state: "hashing" | "sending" | "paused" | "done" | "failed";
+}
+
+/** Bytes on their way over a WebSocket, where a message of the user would wait behind them. */
+const WEBSOCKET_WINDOW = 262_144;
+/** Interruptions in a row, without a byte more at the service, before the upload fails. */
+const MAX_TRIES = 10;
+/** Milliseconds before it goes on after one that was no change of connection. */
+const RETRY = 1000;
+/** Errors after which it begins anew where the service has got to. */
+const RESUMABLE: readonly string[] = [
+  "connection_lost",
+  "timeout",
+  "unknown_upload",
+  "file_gap",
+  "file_overlap",
+  "file_window",
+  "file_incomplete",
+];
+
+/** An upload. Made by `Channel.upload`. */
+export class Upload {
+  /** Resolves when the file is kept and announced in the channel; rejects with SkeinError. */
+  readonly done: Promise<FileUploaded>;
+  readonly #manager: TransportManager;
+  readonly #blob: Blob;
+  readonly #payload: { channel: string; name: string; type: string; size: number; sha256: string };
+  readonly #options: UploadOptions;
+  readonly #off: (() => void)[] = [];
+  #acked = 0;
+  #state: UploadProgress["state"] = "hashing";
+  #uploadId: string | undefined;
+  #paused: Deferred<void> | undefined;
+  /** Resolved when more may be sent, rejected when the attempt has to begin anew. */
+  #news: Deferred<void> | undefined;
+  #trouble: SkeinError | undefined;
+  #cancelled: SkeinError | undefined;
+
+  constructor(manager: TransportManager, channel: string, blob: Blob, options: UploadOptions) {
+    this.#manager = manager;
+    this.#blob = blob;
+    this.#options = options;
+    const { name = (blob as Partial<File>).name ?? "file", type = blob.type } = options;
+    this.#payload = { channel, name, type, size: blob.size, sha256: "" };
+    this.done = this.#run();
+    // Whoever does not wait for it looks at `progress`.
+    this.done.catch(() => {});
+    const cancel = (): void => void this.cancel();
+    if (options.signal?.aborted) cancel();
+    else {
+      options.signal?.addEventListener("abort", cancel, { once: true });
+      this.#off.push(() => options.signal?.removeEventListener("abort", cancel));
+    }
+  }
+
+  /** How far it is. */
+  get progress(): UploadProgress {
+    const state = this.#paused !== undefined && this.#state === "sending" ? "paused" : this.#state;
+    return { acknowledged: this.#acked, size: this.#blob.size, state };
+  }
+
+  /** Sends no more until `resume`. The service keeps what it has for a day, by default. */
+  pause(): void {
+    this.#paused ??= deferred<void>();
+    this.#tell();
+  }
+
+  /** Goes on. */
+  resume(): void {
+    this.#paused?.resolve();
+    this.#paused = undefined;
+    this.#tell();
+  }
+
+  /** Gives it up: `done` rejects with `closed`, and the service throws away what it has. */
+  async cancel(): Promise<void> {
+    if (this.#cancelled !== undefined || this.#state === "done" || this.#state === "failed") return;
+    this.#cancelled = new SkeinError("closed", "the upload was cancelled");
+    this.resume();
+    this.#begin(this.#cancelled);
+    const uploadId = this.#uploadId;
+    if (uploadId === undefined || !this.#manager.isConnected()) return;
+    // What it has is thrown away in time anyway.
+    await this.#manager.send("file_upload_cancel", { uploadId }).catch(() => {});
+  }
+
+  async #run(): Promise<FileUploaded> {
+    try {
+      this.#payload.sha256 = await sha256(this.#blob);
+      this.#watch();
+      this.#state = "sending";
+      for (let tries = 0, before = -1;;) {
+        try {
+          const uploaded = await this.#attempt();
+          if (uploaded === "paused") continue;
+          this.#state = "done";
+          this.#acked = this.#blob.size;
+          this.#tell();
+          return uploaded;
+        } catch (error) {
+          if (this.#cancelled !== undefined) throw this.#cancelled;
+          if (!(error instanceof SkeinError) || !(error.temporary || RESUMABLE.includes(error.error))) {
+            throw error;
+          }
+          tries = this.#acked > before ? 1 : tries + 1;
+          before = this.#acked;
+          if (tries >= MAX_TRIES) throw error;
+          if (error.error !== "connection_lost") await new Promise((resolve) => setTimeout(resolve, RETRY));
+        }
+      }
+    } catch (error) {
+      this.#state = "failed";
+      this.#tell();
+      throw error;
+    } finally {
+      for (const off of this.#off) off();
+    }
+  }
+
+  async #attempt(): Promise<FileUploaded | "paused"> {
+    await this.#paused?.promise;
+    if (this.#cancelled !== undefined) throw this.#cancelled;
+    const ready = await this.#manager.send("file_upload_start", this.#payload);
+    const { uploadId, chunkSize } = ready;
+    const window = this.#manager.getTransportType() === "websocket"
+      ? Math.max(chunkSize, Math.min(ready.window, WEBSOCKET_WINDOW))
+      : ready.window;
+    this.#uploadId = uploadId;
+    this.#trouble = undefined;
+    this.#acked = ready.offset;
+    this.#tell();
+    for (let sent = ready.offset; sent < this.#blob.size;) {
+      if (this.#paused !== undefined) {
+        await this.#paused.promise;
+        // It begins anew: an upload that was silent for long has no id any more.
+        return "paused";
+      }
+      while (sent - this.#acked + chunkSize > window) await this.#wait();
+      if (this.#trouble !== undefined) throw this.#trouble;
+      const data = new Uint8Array(await this.#blob.slice(sent, sent + chunkSize).arrayBuffer());
+      await this.#manager.send("file_chunk", { uploadId, offset: sent, data });
+      sent += data.length;
+    }
+    return await this.#manager.send("file_upload_complete", { uploadId });
+  }
+
+  #wait(): Promise<void> {
+    if (this.#trouble !== undefined) return Promise.reject(this.#trouble);
+    return (this.#news ??= deferred<void>()).promise;
+  }
+
+  #watch(): void {
+    const manager = this.#manager;
+    this.#off.push(
+      manager.on("message", ({ type, payload }) => {
+        if (type !== "file_chunk_ack" || payload.uploadId !== this.#uploadId) return;
+        const { offset } = payload;
+        if (typeof offset !== "number" || offset <= this.#acked || offset > this.#blob.size) return;
+        this.#acked = offset;
+        this.#news?.resolve();
+        this.#news = undefined;
+        this.#tell();
+      }),
+      // Another connection, of whatever kind: what was on its way may be lost.
+      manager.on("connected", () => this.#begin(new SkeinError("connection_lost", "another connection"))),
+      manager.on("error", (error) => RESUMABLE.includes(error.error) && this.#begin(error)),
+    );
+  }
+
+  #begin(error: SkeinError): void {
+    this.#trouble = error;
+    this.#news?.reject(error);
+    this.#news = undefined;
+  }
+
+  #tell(): void {
+    this.#options.onProgress?.(this.progress);
+  }
+}
+
+/** SHA-256 in hexadecimal. WebCrypto takes the whole at once, so the file is in memory for that time. */
+async function sha256(blob: Blob): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

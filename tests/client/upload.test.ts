@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { SkeinClient, type UploadProgress } from "../../src/client/mod.ts";
+import { sampleBytes } from "../files/support.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+
+type Options = Partial<ConstructorParameters<typeof SkeinClient>[0]>;
+
+async function withClient(
+  run: (sender: SkeinClient, service: TestService) => Promise<void>,
+  options: Options = {},
+  input = {},
+): Promise<void> {
+  const service = await startTestService(input);
+  const sender = new SkeinClient({
+    url: service.url,
+    getToken: () => service.token("ann"),
+    headStart: 300,
+    ...options,
+  });
+  try {
+    await run(sender, service);
+  } finally {
+    await sender.close();
+    await service.stop();
+  }
+}
+
+async function download(service: TestService, path: string): Promise<Uint8Array> {
+  const answer = await fetch(`${service.url}${path}`, {
+    headers: { authorization: `Bearer ${await service.token("ann")}` },
+  });
+  assert.equal(answer.status, 200);
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+for (const enableQuic of [true, false]) {
+  Deno.test(`a file goes up over ${enableQuic ? "WebTransport" : "WebSocket"}, is announced and comes down as it was`, () =>
+    withClient(async (sender, service) => {
+      const channel = sender.channel("chat:files");
+      const announced = Promise.withResolvers<unknown>();
+      await channel.subscribe(({ data }) => announced.resolve(data));
+      const bytes = sampleBytes(3_000_000);
+      const seen: UploadProgress[] = [];
+      const upload = channel.upload(new Blob([bytes], { type: "image/png" }), {
+        name: "holiday.png",
+        onProgress: (progress) => seen.push(progress),
+      });
+      const file = await upload.done;
+      assert.equal(file.size, bytes.length);
+      assert.equal(((await announced.promise) as { file: { fileId: string } }).file.fileId, file.fileId);
+      assert.deepEqual(await download(service, file.url), bytes);
+      assert.equal(seen.at(-1)?.state, "done");
+      const steps = seen.map(({ acknowledged }) => acknowledged);
+      assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
+    }, { enableQuic }));
+}
+
+Deno.test("an upload goes on where it was when the session moves from QUIC to WebSocket and back", () =>
+  withClient(async (sender, service) => {
+    const channel = sender.channel("chat:files");
+    await channel.subscribe();
+    const bytes = sampleBytes(8_000_000, 2);
+    let moved = 0;
+    const upload = channel.upload(new Blob([bytes]), {
+      onProgress: ({ acknowledged }) => {
+        if (moved++ === 0 && acknowledged < bytes.length) {
+          void service.reconfigure({ quic: { enabled: false } });
+        }
+        if (moved === 12) void service.reconfigure({});
+      },
+    });
+    const file = await upload.done;
+    assert.deepEqual(await download(service, file.url), bytes);
+    assert.ok(moved > 12);
+  }, { probing: { first: 100, max: 200 } }));
+
+Deno.test("a paused upload waits and goes on, a cancelled one leaves nothing", () =>
+  withClient(async (sender, service) => {
+    const channel = sender.channel("chat:files");
+    await channel.subscribe();
+    const bytes = sampleBytes(4_000_000, 3);
+    const paused = Promise.withResolvers<void>();
+    let once = false;
+    const upload = channel.upload(new Blob([bytes]), {
+      onProgress: ({ acknowledged, state }) => {
+        if (state === "sending" && acknowledged > 0 && !once) {
+          once = true;
+          upload.pause();
+          paused.resolve();
+        }
+      },
+    });
+    await paused.promise;
+    assert.equal(upload.progress.state, "paused");
+    const early = await Promise.race([
+      upload.done,
+      new Promise((resolve) => setTimeout(resolve, 100, "waits")),
+    ]);
+    assert.equal(early, "waits");
+    const other = channel.upload(new Blob([sampleBytes(4_000_000, 4)]));
+    await other.cancel();
+    await assert.rejects(other.done, { error: "closed" });
+    upload.resume();
+    const file = await upload.done;
+    assert.deepEqual(await download(service, file.url), bytes);
+  }));
+
+Deno.test("a file that is refused says why", () =>
+  withClient(
+    async (sender, service) => {
+      const upload = sender.channel("chat:files").upload(new Blob([sampleBytes(2000)]));
+      await assert.rejects(upload.done, { error: "file_too_large" });
+      assert.equal(upload.progress.state, "failed");
+    },
+    {},
+    { files: { maxSize: 1000 } },
+  ));
