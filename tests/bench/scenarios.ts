@@ -5,6 +5,7 @@
  */
 
 import * as bare from "./bare/measure.ts";
+import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
 import type { Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
 import * as skein from "./skein/measure.ts";
@@ -134,4 +135,5 @@ export const SCENARIOS: readonly Scenario[] = [
     target: { value: 300_000 },
     skein: async () => ({ value: (await durable.startWith()).memory }),
   },
+  ...CLIENT_SCENARIOS,
 ];
