@@ -107,7 +107,7 @@ Deno.test("a paused upload waits and goes on, a cancelled one leaves nothing", (
 
 Deno.test("a file that is refused says why", () =>
   withClient(
-    async (sender, service) => {
+    async (sender) => {
       const upload = sender.channel("chat:files").upload(new Blob([sampleBytes(2000)]));
       await assert.rejects(upload.done, { error: "file_too_large" });
       assert.equal(upload.progress.state, "failed");

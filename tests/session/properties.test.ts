@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Context } from "../../src/router/types.ts";
+import { memoryNode, settle, type TestPeer } from "./support.ts";
+
+const handlers = { ping: (context: Context) => context.reply("pong", {}) };
+
+async function authenticated(
+  node: ReturnType<typeof memoryNode>,
+  token = "ok:ann",
+  extra = {},
+): Promise<TestPeer> {
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token, ...extra });
+  assert.equal(answer?.type, "auth_response", JSON.stringify(answer));
+  return peer;
+}
+
+Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive", async () => {
+  // Any order of authenticating, speaking, being silent and time passing leaves a connection in the state a model says.
+  const step = fc.oneof(
+    fc.record({ op: fc.constant("auth" as const), ms: fc.constant(0) }),
+    fc.record({ op: fc.constant("speak" as const), ms: fc.constant(0) }),
+    fc.record({ op: fc.constant("wait" as const), ms: fc.integer({ min: 100, max: 12_000 }) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const node = memoryNode({ handlers });
+      const peer = node.connect();
+      const connection = [...node.sessions.connections][0]!;
+      const born = connection.connectedAt;
+      let clock = born, heard = born, authed = false, expected: number | undefined;
+      for (const { op, ms } of steps) {
+        if (expected !== undefined) break;
+        if (op === "wait") {
+          clock += ms;
+          node.sessions.sweep(clock);
+          if (!authed && clock - born >= 10_000) expected = 3506;
+          else if (authed && clock - heard >= 10_000) expected = 3012;
+          continue;
+        }
+        await peer.send(
+          op === "auth" && !authed ? "auth_request" : "ping",
+          op === "auth" && !authed ? { token: "ok:ann" } : {},
+        );
+        if (op === "auth") authed = true;
+        heard = connection.lastReceivedAt = clock;
+      }
+      if (expected === undefined) {
+        assert.equal(connection.state, authed ? "open" : "new");
+      } else {
+        assert.equal((await peer.peer.closed).code, expected);
+        assert.equal(connection.state, "closed");
+      }
+      await node.sessions.close();
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("Feature: quic-transport, Property 5: clean-up on error", async () => {
+  // Whatever bytes a client sends, when its connection has ended nothing of it is left, and another one is untouched.
+  await fc.assert(
+    fc.asyncProperty(
+      fc.boolean(),
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 15 }),
+      fc.constantFrom(1000, 1006),
+      async (auth, frames, code) => {
+        const node = memoryNode({ handlers });
+        const bystander = await authenticated(node, "ok:bob");
+        const peer = node.connect();
+        if (auth) await peer.send("auth_request", { token: "ok:ann" });
+        for (const frame of frames) await peer.peer.sendRaw(frame);
+        await settle();
+        peer.peer.close(code);
+        await peer.peer.closed;
+        await settle();
+        assert.equal(node.sessions.connections.size, 1);
+        node.sessions.sweep(Date.now());
+        [...node.sessions.connections][0]!.lastReceivedAt = Date.now() + 200_000;
+        node.sessions.sweep(Date.now() + 200_000);
+        assert.deepEqual(node.sessions.counts, { attached: 1, detached: 0 });
+        assert.equal((await bystander.send("ping"))?.type, "pong");
+        const { sessionId } = peer.of("auth_response")[0]?.payload ?? {};
+        if (sessionId !== undefined) {
+          assert.equal(
+            node.membership.calls.filter((call) => call === `leave ${sessionId}`).length,
+            1,
+          );
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("Feature: quic-transport, Property 13: migration failure is reported", async () => {
+  // A connection that moves and then falls silent is reported as a failed migration; one that moves and lives, or
+  // falls silent without having moved, is not.
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(3),
+      fc.boolean(),
+      fc.constantFrom("timeout", "no_pong"),
+      async (moves, dies, how) => {
+        const node = memoryNode({ handlers });
+        const peer = await authenticated(node);
+        const connection = [...node.sessions.connections][0]!;
+        for (let i = 0; i < moves; i++) connection.migrated(`192.0.2.1:${i}`, `192.0.2.1:${i + 1}`);
+        assert.equal(node.observer.of("migrated").length, moves);
+        assert.equal(
+          node.observer.events.filter(({ event }) => event === "connection migrated").length,
+          moves,
+        );
+        if (!dies) peer.peer.close(1000);
+        else if (how === "timeout") connection.closed({ code: 0, reason: "", by: "timeout" });
+        else node.sessions.sweep(Date.now() + 10_001);
+        await settle();
+        const expected = dies && moves > 0 ? 1 : 0;
+        assert.equal(
+          node.observer.events.filter(({ event }) => event === "migration failed").length,
+          expected,
+        );
+        assert.deepEqual(node.observer.of("report"), expected === 1 ? [{ migrationFailed: true }] : []);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
