@@ -131,10 +131,10 @@ export class Document implements AsyncIterable<Operation>, Keeper {
 
   /**
    * Tells the others what the user does; resolves when it is on its way. It is not kept and may be lost; without a
-   * connection nobody is told.
+   * connection nobody is told. `last`: the document is closed next.
    */
-  awareness(data: Uint8Array): Promise<void> {
-    return this.#telling.ended ? Promise.resolve() : this.#sender.awareness(data);
+  awareness(data: Uint8Array, last = false): Promise<void> {
+    return this.#telling.ended ? Promise.resolve() : this.#sender.awareness(data, last);
   }
 
   /** Its operations from now on, once and in order. */

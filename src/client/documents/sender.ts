@@ -68,9 +68,12 @@ export class Sender {
   }
 
   /** Tells the others what the user does; resolves when it is on its way. */
-  async awareness(data: Uint8Array): Promise<void> {
+  async awareness(data: Uint8Array, last: boolean): Promise<void> {
     const sealed = this.#key === undefined ? data : await this.#seal("awareness", data);
-    this.#port().sendEphemeral("doc_awareness", { channel: this.#channel, data: toBase64(sealed) });
+    const payload = { channel: this.#channel, data: toBase64(sealed) };
+    // The last word goes on the lane: as a datagram it might come after the end.
+    if (last) this.#port().send("doc_awareness", payload);
+    else this.#port().sendEphemeral("doc_awareness", payload);
   }
 
   /** Whether an operation of that id was sent here; it is forgotten with the answer. */

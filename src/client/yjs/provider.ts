@@ -122,7 +122,7 @@ export class SkeinYjsProvider {
       if (awareness.getLocalState() !== null) {
         // Others need not wait until it lapses.
         removeAwarenessStates(awareness, [this.doc.clientID], this);
-        told = this.#tell([this.doc.clientID], STATES);
+        told = this.#tell([this.doc.clientID], STATES, true);
       }
       if (this.#ownAwareness) awareness.destroy();
     }
@@ -230,7 +230,7 @@ export class SkeinYjsProvider {
     }
   };
 
-  #tell(clients: number[], kind: number): Promise<void> {
+  #tell(clients: number[], kind: number, last = false): Promise<void> {
     const { awareness } = this;
     if (awareness === null || this.#ended || !this.document.synced) return Promise.resolve();
     const known = clients.filter((client) => awareness.meta.has(client));
@@ -239,7 +239,7 @@ export class SkeinYjsProvider {
     message[0] = kind;
     message.set(update, 1);
     // It may be lost: nobody waits for it.
-    return this.document.awareness(message).catch(() => {});
+    return this.document.awareness(message, last).catch(() => {});
   }
 
   #told(data: Uint8Array): void {
