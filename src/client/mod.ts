@@ -49,4 +49,5 @@ export type {
 export { LanesTransport } from "./transport/lanes.ts";
 export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
 export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
+export { Upload, type UploadOptions, type UploadProgress } from "./upload.ts";
 export { TransportManager } from "./transport_manager.ts";
