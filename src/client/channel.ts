@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { HistoryResponse, PresentUser } from "../protocol/mod.ts";
+import type { HistoryResponse, Payload, PresentUser, ReadMarks, ReplayStarted } from "../protocol/mod.ts";
 import { type Clock } from "./clock.ts";
 import { call, Emitter, Feed, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { Position } from "./session/inbox.ts";
+import type { AnswerOf } from "./session/requests.ts";
 import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
 import type { TransportManager } from "./transport_manager.ts";
 import { Upload, type UploadOptions } from "./upload.ts";
@@ -35,6 +36,8 @@ export interface ChannelEvents {
   discontinuity: Discontinuity;
   /** The server took the session off the channel. */
   left: SkeinError;
+  /** Another device of the user has read up to there. */
+  read: ReadMarks;
 }
 
 /** Which part of a channel's history is asked for. */
@@ -134,6 +137,22 @@ export class Channel implements AsyncIterable<Delivered> {
     return this.#manager.send("history", { channel: this.name, ...query });
   }
 
+  /**
+   * The user has read everything up to `offset`: kept at the server for all devices, and never less than before.
+   * Resolves with where the mark is. Rejects with `bad_argument` when the session has not been on the channel.
+   */
+  readUpTo(offset: number): Promise<ReadMarks> {
+    return this.#ask("read_up_to", { offset });
+  }
+
+  /**
+   * Has the messages after `from` up to `to` sent again, as fast as they were or `speed` times faster. They come as the
+   * client's `message` events of type `replay_message` with the answer's `replay`, and at last `replay_ended`.
+   */
+  replay(range: { from: number; to: number; speed?: number }): Promise<ReplayStarted> {
+    return this.#ask("replay", range);
+  }
+
   /** Who is on the channel. */
   async presence(): Promise<PresentUser[]> {
     return (await this.#manager.send("presence", { channel: this.name })).users;
@@ -205,6 +224,7 @@ export class Channel implements AsyncIterable<Delivered> {
     } else if (type === "user_offline" && userId !== undefined) this.#events.emit("offline", { userId });
     else if (type === "typing_stop" && from !== undefined) this.#stoppedTyping(from);
     else if (type === "typing_start" && from !== undefined) this.#startedTyping(from);
+    else if (type === "read_marks") this.#events.emit("read", payload as unknown as ReadMarks);
   }
 
   /** Messages of this channel were lost. Called by the client. */
@@ -224,6 +244,12 @@ export class Channel implements AsyncIterable<Delivered> {
     for (const cancel of this.#typing.values()) cancel();
     this.#typing.clear();
     this.#events.clear();
+  }
+
+  #ask<Q extends "read_up_to" | "replay">(type: Q, payload: Payload): Promise<AnswerOf<Q>> {
+    const epoch = this.position?.epoch;
+    if (epoch === undefined) return Promise.reject(new SkeinError("bad_argument", `not on ${this.name}`));
+    return this.#manager.send(type, { channel: this.name, epoch, ...payload });
   }
 
   #startedTyping(from: string): void {

@@ -5,7 +5,7 @@
  */
 
 import { inboxOf, isChannel, isUserId } from "../protocol/core.ts";
-import type { PresentUser } from "../protocol/mod.ts";
+import type { PresentUser, UnreadResponse } from "../protocol/mod.ts";
 import { Channel, contentOf, type Saying } from "./channel.ts";
 import { Document } from "./documents/document.ts";
 import type { DocumentOptions } from "./documents/events.ts";
@@ -72,7 +72,7 @@ export class SkeinClient {
     });
     manager.on("message", ({ type, payload }) => {
       // Kept messages come as `delivered`.
-      if (typeof payload.offset !== "number") {
+      if (typeof payload.prev !== "number") {
         this.#channels.get(String(payload.channel))?.push(type, payload);
       }
     });
@@ -145,6 +145,11 @@ export class SkeinClient {
   /** Sends to everybody; needs the right. Resolves when the server has committed it. */
   broadcast(saying: Saying): Promise<Receipt> {
     return this.manager.send("broadcast", contentOf(saying));
+  }
+
+  /** How much of some channels the user has not read; counts up to `limit` of each, 100 when it is absent. */
+  unread(channels: readonly string[], limit?: number): Promise<UnreadResponse> {
+    return this.manager.send("unread", limit === undefined ? { channels } : { channels, limit });
   }
 
   /** Who is connected; needs the right. */

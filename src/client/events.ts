@@ -21,6 +21,7 @@ export type Fleeting =
   | "bot_command"
   | "bot_response"
   | "client_report"
+  | "replay_stop"
   | "file_chunk";
 
 /** Events of a client, and what their listeners are given. */

@@ -72,8 +72,10 @@ export function take(message: Message, to: Recipients): void {
 
 /** What every kept message has; checked by hand, because it runs for every message. */
 function isKept(payload: Payload): payload is Payload & Omit<Delivered, "type" | "id" | "timestamp"> {
-  const { channel, from, offset, prev, text } = payload;
-  return isPlace(offset) && isPlace(prev) && typeof channel === "string" && typeof from === "string" &&
+  const { channel, from, offset, prev, text, replay } = payload;
+  // What is replayed has its place no more.
+  return replay === undefined && isPlace(offset) && isPlace(prev) && typeof channel === "string" &&
+    typeof from === "string" &&
     (text === undefined || typeof text === "string");
 }
 

@@ -51,6 +51,7 @@ import {
   type Unsubscribed,
   unsubscribed,
 } from "../../protocol/schemas/subscribe.ts";
+import type { ReadMarks, ReplayStarted, UnreadResponse } from "../../protocol/mod.ts";
 import { type TypingDelivery, typingDelivery } from "../../protocol/schemas/typing.ts";
 
 /** The payloads the SDK reads, by type. */
@@ -75,9 +76,13 @@ export interface ReadPayloads {
   file_uploaded: FileUploaded;
   file_upload_cancelled: FileUploadId;
   file_link_response: FileLinkResponse;
+  read_marks: ReadMarks;
+  unread_response: UnreadResponse;
+  replay_started: ReplayStarted;
 }
 
-const SCHEMAS: { readonly [T in keyof ReadPayloads]: Schema<ReadPayloads[T]> } = {
+// What is only handed on to the application, who asked for it, is not checked here.
+const SCHEMAS: { readonly [T in keyof ReadPayloads]?: Schema<ReadPayloads[T]> } = {
   auth_response: authResponse,
   error: errorPayload,
   close,
@@ -102,7 +107,8 @@ const SCHEMAS: { readonly [T in keyof ReadPayloads]: Schema<ReadPayloads[T]> } =
 
 /** Checks what a server sent. Throws ProtocolError `bad_payload`. */
 export function readPayload<T extends keyof ReadPayloads>(type: T, payload: Payload): ReadPayloads[T] {
-  const schema = SCHEMAS[type] as Schema<ReadPayloads[T]>;
+  const schema = SCHEMAS[type] as Schema<ReadPayloads[T]> | undefined;
+  if (schema === undefined) return payload as unknown as ReadPayloads[T];
   const result = v.safeParse(schema, payload, { abortEarly: true, abortPipeEarly: true });
   if (result.success) return result.output;
   throw new ProtocolError("bad_payload", `${type}: ${result.issues[0].message}`);

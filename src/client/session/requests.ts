@@ -15,7 +15,10 @@ import type {
   FileUploadReady,
   HistoryResponse,
   PresenceResponse,
+  ReadMarks,
+  ReplayStarted,
   Subscribed,
+  UnreadResponse,
   Unsubscribed,
 } from "../../protocol/mod.ts";
 import { readPayload, type ReadPayloads } from "./payloads.ts";
@@ -50,6 +53,9 @@ export interface Answers {
   file_upload_complete: FileUploaded;
   file_upload_cancel: FileUploadId;
   file_link: FileLinkResponse;
+  read_up_to: ReadMarks;
+  unread: UnreadResponse;
+  replay: ReplayStarted;
 }
 
 /** A type that has an answer. */
@@ -69,6 +75,9 @@ export const ANSWERS: Readonly<Record<Question, keyof ReadPayloads>> = {
   file_upload_complete: "file_uploaded",
   file_upload_cancel: "file_upload_cancelled",
   file_link: "file_link_response",
+  read_up_to: "read_marks",
+  unread: "unread_response",
+  replay: "replay_started",
 };
 
 /** Questions that are open. */
