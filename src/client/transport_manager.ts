@@ -88,6 +88,7 @@ export class TransportManager {
         this.#sessionId === undefined
           ? undefined
           : { sessionId: this.#sessionId, channels: this.#subscriptions.resumePoints(link, token.length) },
+      early: (link) => this.#publisher.early(link, (channel) => this.#subscriptions.awaits(channel)),
       attached: (established, before) => this.#attached(established, before),
       detached: () => this.#detached(),
       ended: ({ code, reason }, willReconnect) => {

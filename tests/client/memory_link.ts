@@ -33,6 +33,7 @@ export class MemoryLink implements ClientTransport {
   #peer: MemoryPeer | undefined;
   #ended = false;
   readonly #roads = new Map<string, Road>();
+  readonly #reading = new Map<number, Promise<void>>();
 
   constructor(readonly world: World, readonly path: Path, readonly owner: string) {
     this.kind = path === "quic" ? "webtransport" : "websocket";
@@ -79,7 +80,10 @@ export class MemoryLink implements ClientTransport {
     this.traffic.bytesOut += message.size("json");
     // What goes over a wire is a copy.
     const copy: Message = JSON.parse(message.text());
-    this.#travel(`out ${this.laneful ? lane : 0}`, () => void this.#peer!.send(copy, lane));
+    this.#travel(
+      `out ${this.laneful ? lane : 0}`,
+      () => this.#read(lane, () => this.#peer!.send(copy, lane)),
+    );
   }
 
   sendDatagram(message: Encoded): boolean {
@@ -94,7 +98,7 @@ export class MemoryLink implements ClientTransport {
     if (!this.#ended && this.#peer !== undefined) {
       const peer = this.#peer;
       // The good-bye travels behind what was sent.
-      this.#travel("out 0", () => peer.close(code, reason));
+      this.#travel("out 0", () => this.#read(0, () => peer.close(code, reason)));
       this.#end({ code, reason, by: "local" }, false);
     }
     return Promise.resolve();
@@ -105,6 +109,18 @@ export class MemoryLink implements ClientTransport {
     if (this.#ended) return;
     this.#end({ code: 0, reason: "cut", by: "error" });
     this.#peer!.close(0, "cut");
+  }
+
+  /** The server reads a lane's next message when it is done with the one before, or says so. */
+  #read(lane: number, next: () => void | Promise<void>): void {
+    const road = this.laneful ? lane : 0;
+    const before = this.#reading.get(road);
+    const reading = before === undefined ? next() : before.then(next);
+    if (reading === undefined) return;
+    const done: Promise<void> = reading.then(() => {
+      if (this.#reading.get(road) === done) this.#reading.delete(road);
+    });
+    this.#reading.set(road, done);
   }
 
   #fromServer(message: Message, lane: number, datagram: boolean): void {

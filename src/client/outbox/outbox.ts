@@ -141,6 +141,17 @@ export class Outbox {
     return undefined;
   }
 
+  /** Offers what waits, in order, until one is not wanted; those that are wanted are marked as sent. */
+  offer(isWanted: (entry: OutboxEntry) => boolean): void {
+    for (let at = this.#head; at < this.#queue.length; at++) {
+      const entry = this.#queue[at]!;
+      if (entry.sent || this.#entries.get(entry.id) !== entry) continue;
+      if (!isWanted(entry)) return;
+      entry.sent = true;
+      this.#inFlight += entry.size;
+    }
+  }
+
   /** Everything is to be sent again, in order: another connection, or the server asked for it. */
   rewind(): void {
     this.#queue = [...this.#entries.values()];

@@ -37,6 +37,8 @@ export interface ConnectWish {
   readonly audition?: (link: Link) => Promise<void>;
   /** What is resumed, asked for when a link is about to authenticate. */
   readonly resume: (link: Link, token: string) => AuthRequest["resume"];
+  /** Told that a link has asked for authentication: what is sent now is read once that is granted. */
+  readonly early?: (link: Link) => void;
   readonly signal: AbortSignal;
 }
 
@@ -110,7 +112,7 @@ export class Connector {
    * Connects and authenticates. Rejects with what is final (SkeinError `closed` that is not temporary, `no_token`), with
    * RaceLost, or with the signal's reason. RaceLost without errors: every path is left alone for now.
    */
-  async connect({ only, audition, resume, signal }: ConnectWish): Promise<Established> {
+  async connect({ only, audition, resume, early, signal }: ConnectWish): Promise<Established> {
     const { clock, environment, headStart, authTimeout, client } = this.#options;
     const begun = clock.now();
     const [endpoints, token] = await Promise.all([this.discovery.find(signal), this.#tokens.get()]);
@@ -140,7 +142,9 @@ export class Connector {
         await audition?.(link);
         const resumed = resume(link, token);
         const request = { token, client, batch: true, ...(resumed === undefined ? {} : { resume: resumed }) };
-        return await link.authenticate(request, authTimeout);
+        const answer = link.authenticate(request, authTimeout);
+        early?.(link);
+        return await answer;
       },
       discard: (link) => void link.discard(),
       isFinal: (error) => error instanceof SkeinError && error.error === "closed",

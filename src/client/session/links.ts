@@ -20,6 +20,8 @@ const REPLACED_LINGER = 2000;
 export interface LinksHost {
   /** What a link that is about to authenticate resumes. */
   resume: ConnectWish["resume"];
+  /** A link has asked for authentication while no other carries the session. */
+  early(link: Link): void;
   /** Another link carries the session; `before` does no more. Called before anything it brings is handed on. */
   attached(established: Established, before: Link | undefined): void;
   /** No link carries the session. */
@@ -161,7 +163,11 @@ export class Links implements LinkHandler {
   /** Milliseconds until the next attempt; undefined: there is none. */
   async #attempt(signal: AbortSignal): Promise<number | undefined> {
     try {
-      const established = await this.#connector.connect({ resume: this.#host.resume, signal });
+      const established = await this.#connector.connect({
+        resume: this.#host.resume,
+        early: (link) => this.#host.early(link),
+        signal,
+      });
       if (signal.aborted) {
         void established.link.discard();
         return undefined;

@@ -17,6 +17,12 @@ import type { Link } from "./link.ts";
 const MAX_REFUSALS = 20;
 /** Wait after a first refusal, in milliseconds; doubled with each, up to 30 s. */
 const REFUSED_WAIT = 500;
+/** Types that may go out behind `auth_request`: acted on once, however often they come. */
+const EARLY_TYPES: readonly string[] = ["chat_message", "direct_message", "broadcast"];
+/** Bytes of one such message: the least that a server takes before it knows who speaks. */
+const EARLY_BYTES = 512;
+/** Such messages on one connection. */
+const MAX_EARLY = 8;
 
 /** What a publisher tells. */
 export interface PublisherEvents {
@@ -41,6 +47,8 @@ export class Publisher {
   #isLoaded: boolean;
   #link: Link | undefined;
   #resume: (() => void) | undefined;
+  /** Ids of what went out on a link behind `auth_request`, on the control lane; `open`: what is not settled of it. */
+  #early: { readonly link: Link; readonly sent: Set<string>; readonly open: Set<string> } | undefined;
 
   constructor(clock: Clock, options: OutboxOptions & { storage?: OutboxStorage }, events: PublisherEvents) {
     this.#clock = clock;
@@ -91,15 +99,39 @@ export class Publisher {
     }
   }
 
+  /**
+   * A connection has just said `auth_request`: the first messages follow on the same lane without waiting for the
+   * answer, which saves a round trip. Not those of a channel that is `awaited`: it is joined first, to hear them.
+   */
+  early(link: Link, isAwaited: (channel: unknown) => boolean): void {
+    if (this.#link !== undefined || !this.#isLoaded) return;
+    const sent = new Set<string>();
+    const open = new Set<string>();
+    this.#early = { link, sent, open };
+    this.#outbox.rewind();
+    this.#outbox.offer(({ id, type, timestamp, payload }) => {
+      if (sent.size === MAX_EARLY || !EARLY_TYPES.includes(type) || isAwaited(payload.channel)) return false;
+      const message = new Encoded({ type, id, timestamp, payload });
+      if (isLonger(message.text(), EARLY_BYTES)) return false;
+      sent.add(id);
+      open.add(id);
+      link.sendEncoded(message, 0);
+      return true;
+    });
+  }
+
   /** Another connection carries the session: everything that is not acknowledged is sent on it, in order. */
   attach(link: Link): void {
     this.#link = link;
+    if (this.#early?.link === link) return this.#flush();
+    this.#early = undefined;
     this.#again(0);
   }
 
   /** No connection: what is published waits. */
   detach(): void {
     this.#link = undefined;
+    this.#early = undefined;
     this.#resume?.();
     this.#resume = undefined;
   }
@@ -126,7 +158,13 @@ export class Publisher {
       return true;
     }
     if (type !== "error") return false;
-    this.#refused(entry, SkeinError.from(readPayload("error", payload)));
+    const error = SkeinError.from(readPayload("error", payload));
+    if (error.error === "unauthorized" && this.#early?.sent.has(entry.id)) {
+      // A server that does not wait with what follows `auth_request`: now it is granted. Said once for all of it.
+      if (this.#early.open.size > 0) this.#again(0);
+      return true;
+    }
+    this.#refused(entry, error);
     return true;
   }
 
@@ -169,6 +207,7 @@ export class Publisher {
   }
 
   #gone(id: string): void {
+    this.#early?.open.delete(id);
     this.#writer?.remove(id);
     this.#events.changed(this.#outbox.size);
   }
@@ -176,6 +215,7 @@ export class Publisher {
   #again(wait: number): void {
     this.#resume?.();
     this.#resume = undefined;
+    this.#early?.open.clear();
     this.#outbox.rewind();
     if (wait === 0) return this.#flush();
     this.#resume = this.#clock.after(wait, () => {
@@ -188,6 +228,8 @@ export class Publisher {
     const link = this.#link;
     // Older messages go first: nothing leaves before those of the earlier run are known.
     if (link === undefined || this.#resume !== undefined || !this.#isLoaded) return;
+    // What follows has lanes of its own, and would overtake what is on its way on the control lane.
+    if (this.#early !== undefined && this.#early.open.size > 0) return;
     const { maxMessage } = link.response.limits;
     for (let entry = this.#outbox.take(); entry !== undefined; entry = this.#outbox.take()) {
       const { id, type, timestamp, payload } = entry;

@@ -91,6 +91,12 @@ export class Subscriptions {
     return this.#entries.has(channel);
   }
 
+  /** Whether the session is to be on a channel and nothing is known of its place: no resume brings it back. */
+  awaits(channel: unknown): boolean {
+    const entry = this.#entries.get(channel as string);
+    return entry !== undefined && entry.inbox.position === undefined;
+  }
+
   /** Where a channel stands; undefined when that is not known. */
   position(channel: string): Position | undefined {
     return this.#entries.get(channel)?.inbox.position;

@@ -1,0 +1,123 @@
+/** The first messages go out right behind the token: once, in order, and whatever a server makes of it. */
+
+import assert from "node:assert/strict";
+import type { Link } from "../../src/client/session/link.ts";
+import { Publisher } from "../../src/client/session/publisher.ts";
+import type { Encoded } from "../../src/protocol/mod.ts";
+import { connected, inWorld } from "./in_world.ts";
+import { FakeClock } from "./support.ts";
+
+Deno.test("what waits is acknowledged a round trip after the connection stands, not two", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.latency = 50;
+    const { client } = make();
+    const connecting = client.connect();
+    const receipts = ["a", "b"].map((text) => client.channel("chat:x").publish(text));
+    // A round trip for the handshake, one for the token and the messages.
+    await world.clock.advance(200);
+    await connecting;
+    assert.deepEqual((await Promise.all(receipts)).map(({ offset }) => offset), [1, 2]);
+    assert.equal(client.manager.pending, 0);
+  }));
+
+Deno.test("a message to a channel that is joined at the same time waits until it can be heard", () =>
+  inWorld(async (world, make) => {
+    const { client, got } = make();
+    void client.channel("chat:x").subscribe();
+    void client.channel("chat:x").publish("heard");
+    await connected(world, client);
+    await world.until(() => got.length === 1);
+  }));
+
+Deno.test("a session that comes back resumes its channels and speaks in the same breath, in order", () =>
+  inWorld(async (world, make) => {
+    const { client, got } = make();
+    await connected(world, client);
+    const joined = client.channel("chat:x").subscribe();
+    await world.clock.advance(100);
+    await joined;
+    world.cut();
+    const texts = Array.from({ length: 30 }, (_, i) => `message ${i}`);
+    const receipts = texts.map((text) => client.channel("chat:x").publish(text));
+    await world.until(() => got.length >= texts.length);
+    await world.clock.advance(1000);
+    assert.deepEqual(got, texts);
+    assert.equal(new Set((await Promise.all(receipts)).map(({ offset }) => offset)).size, texts.length);
+    const [link] = world.links;
+    const said = link!.sentOn.filter(({ type }) => type === "chat_message");
+    assert.equal(said.length, texts.length, "each is sent once");
+    assert.deepEqual(new Set(said.map(({ lane }) => lane)), new Set([0, 1]));
+  }));
+
+/** A publisher, and links that keep what is sent on them. */
+function publishing() {
+  const rejected: string[] = [];
+  const publisher = new Publisher(new FakeClock(), {}, {
+    acknowledged: () => {},
+    rejected: (id) => rejected.push(id),
+    refused: () => {},
+    changed: () => {},
+    failed: () => {},
+  });
+  const link = () => {
+    const sent: string[] = [];
+    const fake = {
+      response: { limits: { maxMessage: 65_536 } },
+      laneOf: () => 1,
+      sendEncoded: ({ message }: Encoded, lane: number) => sent.push(`${message.payload.text}/${lane}`),
+    };
+    return { sent, link: fake as unknown as Link };
+  };
+  const publish = (text: string, id = text) =>
+    void publisher.publish("chat_message", { channel: "chat:x", text }, id).catch(() => {});
+  const answer = (re: string, type: string, payload: Record<string, unknown>) =>
+    publisher.settle({ type, id: `answer to ${re}`, timestamp: 0, re, payload });
+  const acknowledge = (re: string) =>
+    answer(re, "message_ack", { channel: "chat:x", offset: 1, epoch: "e", duplicate: false });
+  return { publisher, link, publish, answer, acknowledge, rejected };
+}
+
+Deno.test("what follows waits for what is on its way on the control lane", () => {
+  const { publisher, link, publish, acknowledge } = publishing();
+  publish("a");
+  publish("b");
+  const first = link();
+  publisher.early(first.link, () => false);
+  assert.deepEqual(first.sent, ["a/0", "b/0"]);
+  publish("c");
+  publisher.attach(first.link);
+  acknowledge("a");
+  assert.deepEqual(first.sent, ["a/0", "b/0"]);
+  acknowledge("b");
+  assert.deepEqual(first.sent, ["a/0", "b/0", "c/1"]);
+});
+
+Deno.test("a server that refuses what comes before its answer gets it again, in order, once", () => {
+  const { publisher, link, publish, answer, acknowledge, rejected } = publishing();
+  for (const text of ["a", "b", "c"]) publish(text);
+  const first = link();
+  publisher.early(first.link, () => false);
+  publisher.attach(first.link);
+  const refusal = { code: 101, name: "unauthorized", message: "not yet", temporary: false };
+  for (const id of ["a", "b", "c"]) assert.ok(answer(id, "error", refusal));
+  assert.deepEqual(first.sent, ["a/0", "b/0", "c/0", "a/1", "b/1", "c/1"]);
+  for (const id of ["a", "b", "c"]) acknowledge(id);
+  assert.deepEqual(rejected, []);
+  assert.equal(publisher.pending, 0);
+});
+
+Deno.test("when another link wins, everything is said on it from the beginning", () => {
+  const { publisher, link, publish } = publishing();
+  publish("a");
+  publish("long ".repeat(200), "b");
+  publish("c");
+  const lost = link(), won = link();
+  publisher.early(lost.link, () => false);
+  assert.deepEqual(
+    lost.sent,
+    ["a/0"],
+    "what a server may not take before it knows who speaks waits, and all behind it",
+  );
+  publisher.attach(won.link);
+  assert.deepEqual(won.sent.map((text) => text.slice(-3)), ["a/1", " /1", "c/1"]);
+});
