@@ -182,6 +182,11 @@ class QuicListener implements Listener {
       // Unknown while the ClientHello is not whole: Chromium's, with its post-quantum key share, takes two packets.
       if (!conn.protocol) await shaken;
       const raw = conn.protocol !== "h3";
+      const http3 = raw || settings.webtransport === "deno"
+        ? undefined
+        : this.#http3(conn, remote, settings, live);
+      // Settings tell nothing that is secret; whatever the peer says is read after the handshake.
+      http3?.greet();
       if (!raw || !settings.zeroRtt) await shaken;
       stage = raw ? "quic" : "http3";
       if (raw) {
@@ -198,7 +203,8 @@ class QuicListener implements Listener {
       } else {
         counted = false;
         this.#pending--;
-        await this.#serve(conn, remote, settings, live);
+        if (http3 !== undefined) await http3.run();
+        else await this.#serveNative(conn, settings, live);
       }
     } catch (error) {
       this.#report(error, remote, stage);
@@ -211,15 +217,14 @@ class QuicListener implements Listener {
     }
   }
 
-  async #serve(conn: Deno.QuicConn, remote: Address, settings: Settings, live: Live): Promise<void> {
-    const onError = (error: unknown, stage: string): void => this.#report(error, remote, stage);
-    if (settings.webtransport === "deno") {
-      const session = await takeNativeSession(conn, settings.headerTimeout);
-      live.close = (code, reason) => session.close(code, reason);
-      this.#connections.push(session);
-      await session.closed;
-      return;
-    }
+  async #serveNative(conn: Deno.QuicConn, settings: Settings, live: Live): Promise<void> {
+    const session = await takeNativeSession(conn, settings.headerTimeout);
+    live.close = (code, reason) => session.close(code, reason);
+    this.#connections.push(session);
+    await session.closed;
+  }
+
+  #http3(conn: Deno.QuicConn, remote: Address, settings: Settings, live: Live): Http3Connection {
     const connection = new Http3Connection(conn, {
       headerTimeout: settings.headerTimeout,
       maxStreams: settings.maxBidirectionalStreams + settings.maxUnidirectionalStreams,
@@ -233,10 +238,10 @@ class QuicListener implements Listener {
         });
       },
       onSession: (session) => this.#connections.push(session),
-      onError,
+      onError: (error, stage) => this.#report(error, remote, stage),
     });
     live.close = (code, reason) => connection.close(code, reason);
-    await connection.run();
+    return connection;
   }
 
   #handshake(conn: Deno.QuicConn, timeout: number): Promise<void> {

@@ -58,17 +58,25 @@ export class Http3Connection implements SessionCarrier {
   #requests = 0;
   #reaper: ReturnType<typeof setTimeout> | undefined;
   #over = false;
+  #greeted = false;
 
   constructor(conn: Deno.QuicConn, options: Http3Options) {
     this.conn = conn;
     this.#options = options;
   }
 
+  /** Says our settings. Before `run` they leave with the handshake, and a client that waits for them asks sooner. */
+  greet(): void {
+    if (this.#greeted) return;
+    this.#greeted = true;
+    void this.#openControl();
+  }
+
   /** Serves until the connection has ended. Never rejects. */
   async run(): Promise<void> {
     const { conn } = this;
     this.#reapLater();
-    void this.#openControl();
+    this.greet();
     void this.#acceptUnidirectional();
     void this.#acceptBidirectional();
     let info: CloseInfo;
