@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Published } from "../engine/contract.ts";
-import type { Hub } from "../hub/mod.ts";
+import type { Published, StoredRecord } from "../engine/contract.ts";
+import { type Hub, isDocument } from "../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
   Encoded,
@@ -71,7 +71,7 @@ export function createServerApi(hub: Hub, sessions: Sessions): ServerApi {
         epoch: page.epoch,
         offset: page.offset,
         complete: page.complete,
-        messages: page.records,
+        messages: page.records.map(shown),
       };
     },
 
@@ -92,6 +92,7 @@ async function publish(
 ): Promise<Published> {
   const content: Payload = text !== undefined ? { text } : { data };
   const namespace = namespaceOf(channel);
+  if (isDocument(channel)) throw new ProtocolError("not_a_document", "a document takes doc_op alone");
   const type = namespace === "user"
     ? "direct_message"
     : namespace === "broadcast"
@@ -100,6 +101,14 @@ async function publish(
   if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
   const payload = type === "direct_message" ? { to: channel.slice(inboxOf("").length), ...content } : content;
   return await hub.publish(channel, { type, id, from, payload }, `api ${from} ${id}`);
+}
+
+/** A kept message in an answer: bytes, which documents have, as base64. */
+function shown(record: StoredRecord): StoredRecord {
+  const { data } = record.payload;
+  return data instanceof Uint8Array
+    ? { ...record, payload: { ...record.payload, data: data.toBase64() } }
+    : record;
 }
 
 function answer(channel: string, { offset, epoch, duplicate }: Published) {

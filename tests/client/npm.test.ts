@@ -5,6 +5,9 @@ import { packForNpm } from "../../src/client/build/npm.ts";
 
 const MAIN = `
 import { SkeinClient, SkeinError, type Delivered } from "@skein/client";
+import { DocumentKey } from "@skein/client/encryption";
+import { SkeinYjsProvider } from "@skein/client/yjs";
+import * as Y from "yjs";
 async function main(): Promise<void> {
   const client = new SkeinClient({ url: "https://chat.example", getToken: () => "t" });
   const chat = client.channel("chat:general");
@@ -12,6 +15,9 @@ async function main(): Promise<void> {
   const { offset }: { offset: number } = await chat.publish("hello");
   client.on("transportchange", ({ from, to }) => console.log(from.toUpperCase(), to));
   client.store.subscribe(({ status }) => status satisfies string);
+  const key = await DocumentKey.generate();
+  const provider = new SkeinYjsProvider(client.document("doc:plan", { key }), new Y.Doc());
+  provider.on("synced", (synced) => synced satisfies boolean);
   // @ts-expect-error the types say what there is
   client.on("no such event", () => {});
   for await (const { text } of chat) if (text === undefined) throw new SkeinError("closed", String(offset));
@@ -50,7 +56,7 @@ Deno.test("the npm package type-checks, builds with Vite and runs in Node, in a 
       JSON.stringify({
         private: true,
         type: "module",
-        dependencies: { "@skein/client": `file:${tarball}` },
+        dependencies: { "@skein/client": `file:${tarball}`, yjs: "^13.6.0" },
         devDependencies: { typescript: "^5.8.0", vite: "^6.3.0" },
       }),
     );

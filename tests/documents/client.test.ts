@@ -1,15 +1,9 @@
 /** Documents of the SDK, over a network in memory with the real hub, handlers and engine at its other end. */
 
 import assert from "node:assert/strict";
-import {
-  Document,
-  type DocumentOptions,
-  type KeeperPort,
-  SkeinClient,
-  SkeinError,
-} from "../../src/client/mod.ts";
+import { type Document, type DocumentOptions, SkeinClient, type SkeinError } from "../../src/client/mod.ts";
 import { DocumentKey } from "../../src/client/documents/encryption.ts";
-import { FakeClock, KeptOutbox, settle, World } from "../client/support.ts";
+import { KeptOutbox, World } from "../client/support.ts";
 import { bytes, textOf } from "./support.ts";
 
 const DOC = "doc:plan";
@@ -195,6 +189,18 @@ Deno.test("an operation that comes corrupted is asked for again, and order is ke
     assert.equal(spoiled >= 2, true);
   }));
 
+Deno.test("what else is kept in the channel has its place, and holds nothing up", () =>
+  inWorld(async (world, open) => {
+    const ann = open("ann");
+    await world.until(() => ann.copy.document.synced);
+    void ann.copy.document.send(bytes("a"));
+    await world.until(() => ann.copy.texts.length === 1);
+    world.hub.publish(DOC, { type: "chat_message", id: "m1", from: "eve", payload: { text: "a file" } });
+    void ann.copy.document.send(bytes("b"));
+    await world.until(() => ann.copy.texts.length === 2);
+    assert.equal(ann.copy.document.position!.offset, 3);
+  }));
+
 Deno.test("deliveries that get lost on a live connection are noticed and asked for", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
@@ -276,42 +282,6 @@ Deno.test("only channels doc:* are documents", () =>
     assert.equal(client.document(DOC), client.document(DOC));
     return Promise.resolve();
   }));
-
-Deno.test("a document that is refused for now is asked for again, one that is refused for good is closed", async () => {
-  const clock = new FakeClock();
-  const sent: string[] = [];
-  let released = 0, closings = 0;
-  const port: KeeperPort = {
-    connected: true,
-    maxMessage: 65_536,
-    publish: () => Promise.reject(SkeinError.closed()),
-    send: (type) => `${type} ${sent.push(type)}`,
-    sendEphemeral() {},
-    closeLane() {},
-    release: () => void released++,
-  };
-  const document = new Document(DOC, () => port, clock, {}, () => closings++);
-  const reasons: unknown[] = [];
-  document.on("closed", (reason) => reasons.push(reason));
-  await settle();
-  assert.deepEqual(sent, ["doc_open"]);
-  document.failed(
-    "doc_open 1",
-    new SkeinError("not_available", "later", { temporary: true, retryAfter: 700 }),
-  );
-  await clock.advance(600);
-  assert.equal(sent.length, 1);
-  await clock.advance(200);
-  assert.equal(sent.length, 2);
-  const refusal = new SkeinError("permission_denied", "no");
-  document.failed("doc_open 2", refusal);
-  assert.deepEqual(reasons, [refusal]);
-  assert.deepEqual([released, closings, clock.pending], [1, 1, 0]);
-  await assert.rejects(document.ready, refusal);
-  document.attached();
-  document.close();
-  assert.equal(sent.length, 2);
-});
 
 Deno.test("after a while without operations the document's lane is closed, and opened again when there are some", () =>
   inWorld(async (world, open) => {

@@ -8,8 +8,13 @@
 // deno-lint-ignore-file rooms/portable rooms/imports -- makes the package and is no part of it
 
 const ROOT = decodeURIComponent(new URL("../../../", import.meta.url).pathname);
-const DOORS = { ".": "./src/client/mod.ts", "./native": "./src/client/native.ts" };
-const DEPENDENCIES = ["valibot", "idb", "zustand"];
+const DOORS = {
+  ".": "./src/client/mod.ts",
+  "./native": "./src/client/native.ts",
+  "./yjs": "./src/client/yjs.ts",
+  "./encryption": "./src/client/documents/encryption.ts",
+};
+const DEPENDENCIES = ["valibot", "idb", "zustand", "yjs", "y-protocols/awareness"];
 
 interface Project {
   readonly version: string;

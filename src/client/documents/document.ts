@@ -73,7 +73,8 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     this.#clock = clock;
     this.#idle = idle;
     this.#closing = closing;
-    this.#sender = new Sender(name, () => this.#port, clock, key);
+    // Opened again, the server takes the operations after it.
+    this.#sender = new Sender(name, () => this.#port, clock, key, () => this.#isOpen && this.#open());
     this.#telling = new Telling(name, key, (error) => this.#failed(error));
     if (since !== undefined) {
       this.#inbox.place(since, false);
@@ -207,6 +208,9 @@ export class Document implements AsyncIterable<Operation>, Keeper {
           return this.#open();
         }
         return this.#end(new SkeinError("not_subscribed", `the server took the session off ${this.name}`));
+      default:
+        // Something else that is kept in the channel has its place among the operations.
+        if (isPlace(payload.prev)) this.#operation(message);
     }
   }
 
@@ -270,7 +274,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     const op = placedOf(message);
     if (op === undefined) return this.#unreadable("doc_op");
     const { position } = this.#inbox;
-    if (crc32(op.data) !== op.checksum) {
+    if (op.isOperation && crc32(op.data) !== op.checksum) {
       // It is sent again, and the next ones wait for it.
       if (position === undefined || op.offset <= position.offset) return;
       this.#port.send("doc_nack", { channel: this.name, epoch: position.epoch, offset: op.offset });
@@ -285,6 +289,11 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   #apply(op: PlacedOp, epoch: string): void {
     this.#active();
     const { offset, prev, from, part } = op;
+    if (!op.isOperation) {
+      return this.#telling.tell(undefined, () => {
+        this.#applied = { epoch, offset };
+      });
+    }
     if (part === undefined) {
       return this.#telling.tell(["operation", op.data], (data) => {
         this.#applied = { epoch, offset };

@@ -21,8 +21,10 @@ export interface Opened {
   readonly parts: number;
 }
 
-/** A `doc_op` as it is delivered. */
+/** A `doc_op` as it is delivered, or something else that is kept in the channel. */
 export interface PlacedOp extends Placed {
+  /** It is a `doc_op`; of anything else only the place counts. */
+  readonly isOperation: boolean;
   readonly id: string;
   readonly timestamp: number;
   readonly from: string;
@@ -39,13 +41,15 @@ export function openedOf({ epoch, offset, start, recovered, snapshot }: Payload)
   return { epoch, offset, start, recovered: recovered === true, parts };
 }
 
-/** Reads a delivered `doc_op`; undefined: it is none. */
-export function placedOf({ id, timestamp, payload }: Message): PlacedOp | undefined {
-  const { from, offset, prev, checksum, part } = payload;
-  const data = bytesOf(payload.data);
+/** Reads what is kept in the channel of a document; undefined: it cannot be read. */
+export function placedOf({ type, id, timestamp, payload }: Message): PlacedOp | undefined {
+  const { from, offset, prev, checksum } = payload;
+  const isOperation = type === "doc_op";
+  const data = isOperation ? bytesOf(payload.data) : new Uint8Array();
+  const part = isOperation ? payload.part : undefined;
   if (typeof from !== "string" || !isPlace(offset) || !isPlace(prev) || data === undefined) return undefined;
   if (part !== undefined && !isPart(part)) return undefined;
-  return { id, timestamp, from, offset, prev, data, checksum, part };
+  return { isOperation, id, timestamp, from, offset, prev, data, checksum, part };
 }
 
 /** Whether `value` may be an offset or a count. */

@@ -34,9 +34,18 @@ export class Sender {
   readonly #key: Cipher | undefined;
   readonly #asked = new Map<string, Asked>();
   readonly #own = new Set<string>();
+  readonly #givenUp: () => void;
   #sealing: Promise<unknown> = Promise.resolve();
 
-  constructor(channel: string, port: () => KeeperPort, clock: Clock, key: Cipher | undefined) {
+  /** `givenUp` is called when an operation that the server waits for will not come. */
+  constructor(
+    channel: string,
+    port: () => KeeperPort,
+    clock: Clock,
+    key: Cipher | undefined,
+    givenUp: () => void,
+  ) {
+    this.#givenUp = givenUp;
     this.#channel = channel;
     this.#port = port;
     this.#clock = clock;
@@ -113,7 +122,10 @@ export class Sender {
     if (part === undefined || part.index === part.count - 1) this.#own.add(id);
     const payload = { channel: this.#channel, ...bodyOf(piece), ...(part === undefined ? {} : { part }) };
     const receipt = this.#port().publish("doc_op", payload, id);
-    receipt.catch(() => this.#own.delete(id));
+    receipt.catch((error) => {
+      this.#own.delete(id);
+      if (error instanceof SkeinError && error.temporary) this.#givenUp();
+    });
     return receipt;
   }
 

@@ -1,0 +1,123 @@
+/** A document and the session it is in, which the tests play. */
+
+import assert from "node:assert/strict";
+import { Document, type KeeperPort, type Receipt, SkeinError } from "../../src/client/mod.ts";
+import type { Payload } from "../../src/protocol/mod.ts";
+import { FakeClock, settle } from "../client/support.ts";
+import { bytes } from "./support.ts";
+
+const DOC = "doc:plan";
+
+/** A document whose session is this. */
+class Session {
+  readonly clock = new FakeClock();
+  readonly sent: string[] = [];
+  readonly reasons: unknown[] = [];
+  readonly published: PromiseWithResolvers<Receipt>[] = [];
+  released = 0;
+  closings = 0;
+  readonly document: Document;
+
+  constructor() {
+    const port: KeeperPort = {
+      connected: true,
+      maxMessage: 65_536,
+      publish: () => {
+        const receipt = Promise.withResolvers<Receipt>();
+        this.published.push(receipt);
+        return receipt.promise;
+      },
+      send: (type) => `${type} ${this.sent.push(type)}`,
+      sendEphemeral() {},
+      closeLane() {},
+      release: () => void this.released++,
+    };
+    this.document = new Document(DOC, () => port, this.clock, {}, () => this.closings++);
+    this.document.on("closed", (reason) => this.reasons.push(reason));
+  }
+
+  say(type: string, payload: Payload): void {
+    this.document.message({ type, id: "s", timestamp: 0, payload: { channel: DOC, ...payload } });
+  }
+
+  /** How often it was opened since this was asked last. */
+  opened(): number {
+    return this.sent.splice(0).filter((type) => type === "doc_open").length;
+  }
+}
+
+Deno.test("a document that is refused for now is asked for again, one that is refused for good is closed", async () => {
+  const session = new Session(), { clock, document, sent } = session;
+  await settle();
+  assert.deepEqual(sent, ["doc_open"]);
+  const later = new SkeinError("not_available", "later", { temporary: true, retryAfter: 700 });
+  document.failed("doc_open 1", later);
+  await clock.advance(600);
+  assert.equal(sent.length, 1);
+  await clock.advance(200);
+  assert.equal(sent.length, 2);
+  const refusal = new SkeinError("permission_denied", "no");
+  document.failed("doc_open 2", refusal);
+  assert.deepEqual(session.reasons, [refusal]);
+  assert.deepEqual([session.released, session.closings, clock.pending], [1, 1, 0]);
+  await assert.rejects(document.ready, refusal);
+  document.attached();
+  document.close();
+  assert.equal(sent.length, 2);
+});
+
+Deno.test("deliveries that stopped, a subscription that ended, an answer that does not come: it is opened again", async () => {
+  const session = new Session(), { clock } = session;
+  await settle();
+  assert.equal(session.opened(), 1);
+  await clock.advance(2100);
+  assert.equal(session.opened(), 1, "no answer came");
+  session.say("doc_opened", { epoch: "e", offset: 0, start: 0, recovered: false });
+  await clock.advance(60_000);
+  assert.equal(session.opened(), 0);
+  session.say("server_notice", { kind: "discontinuity", dropped: 3, reason: "slow_consumer" });
+  assert.equal(session.opened(), 1);
+  session.say("unsubscribed", { reason: "unrecoverable_position" });
+  assert.equal(session.opened(), 1);
+  session.say("unsubscribed", {});
+  assert.equal((session.reasons[0] as SkeinError).error, "not_subscribed");
+});
+
+Deno.test("an operation that is given up for a passing reason does not hold up those after it", async () => {
+  const session = new Session(), { document, published } = session;
+  await settle();
+  session.say("doc_opened", { epoch: "e", offset: 0, start: 0, recovered: false });
+  session.opened();
+  const sending = ["a", "b"].map((text) => document.send(bytes(text)).catch((error) => error.error));
+  published[0]!.reject(new SkeinError("permission_denied", "no"));
+  await settle();
+  assert.equal(session.opened(), 0, "the server waits for nothing");
+  published[1]!.reject(new SkeinError("doc_full", "full", { temporary: true }));
+  await settle();
+  assert.equal(session.opened(), 1);
+  assert.deepEqual(await Promise.all(sending), ["permission_denied", "doc_full"]);
+  document.close();
+});
+
+Deno.test("a snapshot that is refused or lost with its connection is told to whoever made it", async () => {
+  const session = new Session(), { document } = session;
+  await settle();
+  session.say("doc_opened", { epoch: "e", offset: 2, start: 2, recovered: false });
+  assert.deepEqual(document.position, { epoch: "e", offset: 2 });
+  const refused = document.snapshot(bytes("x"));
+  await settle();
+  document.failed(
+    `doc_snapshot ${session.sent.length}`,
+    new SkeinError("doc_snapshot_too_large", "too large"),
+  );
+  await assert.rejects(refused, { error: "doc_snapshot_too_large" });
+  const lost = document.snapshot(bytes("x"));
+  await settle();
+  document.detached();
+  await assert.rejects(lost, { error: "connection_lost" });
+  const late = document.snapshot(bytes("x"));
+  late.catch(() => {});
+  await session.clock.advance(11_000);
+  await assert.rejects(late, { error: "timeout" });
+  document.close();
+});
