@@ -60,8 +60,10 @@ export interface FileLimits {
   readonly maxAge: number;
   /** How long a part of a file waits for the rest. @default 1 day */
   readonly partialAge: number;
-  /** Bytes a second of one user's uploads; 0: no limit. @default 33554432 */
+  /** Bytes a second of one user's uploads; 0: no limit. @default 0 */
   readonly rate: number;
+  /** Bytes a second of all uploads together while they have to give way; 0: they do not. @default 33554432 */
+  readonly busyRate: number;
 }
 
 /** An open file, until `close`. */

@@ -22,10 +22,14 @@ export interface FileStoreOptions {
   readonly now?: () => number;
   /** Told of failures that nobody waits for, and of what is behind a `not_available`. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
+  /** Whether there is now something that uploads are to give way to. @default never */
+  readonly busy?: () => boolean;
 }
 
 /** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
 const IDLE = 60_000;
+/** Milliseconds that uploads together may save up by being slow. */
+const BURST = 20;
 /** Uploads under way of this node, and files open for reading: each holds a file descriptor. */
 const MAX_OPEN = 1024;
 /** Files that are looked at in one sweep, and references of one content that are asked for a right. */
@@ -37,18 +41,22 @@ export class FileStore {
   readonly #limits: () => FileLimits;
   readonly #now: () => number;
   readonly #failed: (error: unknown, stage: string) => void;
+  readonly #busy: () => boolean;
   readonly #uploads = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
   readonly #gates = new Map<string, Promise<void>>();
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
   readonly #meters = new Map<string, Meter>();
+  readonly #all = new Meter(BURST);
   readonly #readers = new Set<FileReader>();
   #opening: Promise<Catalog> | undefined;
   #catalog: Catalog | undefined;
   #tidying: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor({ directory, limits, now = Date.now, failed = () => {} }: FileStoreOptions) {
+  constructor(options: FileStoreOptions) {
+    const { directory, limits, now = Date.now, failed = () => {}, busy = () => false } = options;
+    this.#busy = busy;
     this.#disk = new Disk(directory);
     this.#limits = limits;
     this.#now = now;
@@ -73,15 +81,15 @@ export class FileStore {
     const key = keyOf(request);
     const before = this.#byKey.get(key);
     this.#check(catalog, request, key, before);
-    let meter = this.#meters.get(request.userId);
-    if (meter === undefined) this.#meters.set(request.userId, meter = new Meter());
+    const meter = this.#meters.get(request.userId) ?? new Meter();
+    this.#meters.set(request.userId, meter);
     const upload = new Upload({
       uploadId: uuidv7(),
       key,
       request,
       path: this.#disk.partial(key),
       limits: this.#limits,
-      meter,
+      pace: (bytes) => this.#pace(bytes, meter),
       now: this.#now,
     }, known);
     if (!known) this.#guard("reserve", () => catalog.putPartial({ ...request, key, updatedAt: this.#now() }));
@@ -299,6 +307,12 @@ export class FileStore {
   #touch(catalog: Catalog, { key, activeAt }: Upload): void {
     const partial = catalog.partial(key);
     if (partial !== undefined) catalog.putPartial({ ...partial, updatedAt: activeAt });
+  }
+
+  #pace(bytes: number, own: Meter): number {
+    const now = this.#now();
+    const { rate, busyRate } = this.#limits();
+    return Math.max(own.take(bytes, rate, now), this.#busy() ? this.#all.take(bytes, busyRate, now) : 0);
   }
 
   #forget(upload: Upload): void {

@@ -7,11 +7,12 @@
 import { createHash, type Hash } from "node:crypto";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileLimits, UploadRequest } from "./contract.ts";
-import type { Meter } from "./meter.ts";
 import { acknowledgeNow, refuseChunk } from "./rules.ts";
 
 /** Bytes of a partial file that are hashed between two turns of the event loop. */
 const REHASH = 262_144;
+/** Most bytes put together for one write: each costs a turn to the runtime's threads and back. */
+const GATHER = 262_144;
 /** Milliseconds after which what is written is acknowledged, when nothing made it due before. */
 const ACK_DELAY = 2;
 
@@ -23,7 +24,8 @@ export interface UploadParts {
   /** Where its bytes are. */
   readonly path: string;
   readonly limits: () => FileLimits;
-  readonly meter: Meter;
+  /** How many ms to wait after so many bytes were written. */
+  readonly pace: (bytes: number) => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -155,25 +157,35 @@ export class Upload {
   }
 
   async #run(file: Deno.FsFile): Promise<void> {
-    const { limits, meter, now } = this.#parts;
+    const { pace } = this.#parts;
     try {
       await this.#rehash(file);
-      for (;;) {
-        const next = this.#waiting[0];
-        if (next === undefined || this.#stopped !== undefined) return;
-        const { data, done } = next;
-        for (let at = 0; at < data.length;) at += await file.write(data.subarray(at));
-        this.#hash.update(data);
-        this.#hashed = this.#written += data.length;
-        if (this.#waiting[0] === next) this.#waiting.shift();
-        done.resolve();
-        const pause = meter.take(data.length, limits().rate, now());
+      while (this.#waiting.length > 0 && this.#stopped === undefined) {
+        const batch = this.#gather();
+        const bytes = joined(batch);
+        const writing = writeAll(file, bytes);
+        // Hashed while it is written.
+        for (const { data } of batch) this.#hash.update(data);
+        await writing;
+        this.#hashed = this.#written += bytes.length;
+        if (this.#waiting[0] === batch[0]) this.#waiting.splice(0, batch.length);
+        for (const { done } of batch) done.resolve();
+        const pause = pace(bytes.length);
         if (pause > 0) await this.#sleep(pause);
         this.#acknowledge();
       }
     } catch (cause) {
       await this.#fail(file, cause);
     }
+  }
+
+  /** The chunks of the next write: they stay among those that wait until they are written. */
+  #gather(): Waiting[] {
+    let count = 1, length = this.#waiting[0]!.data.length;
+    while (count < this.#waiting.length && length + this.#waiting[count]!.data.length <= GATHER) {
+      length += this.#waiting[count++]!.data.length;
+    }
+    return this.#waiting.slice(0, count);
   }
 
   async #rehash(file: Deno.FsFile): Promise<void> {
@@ -218,4 +230,19 @@ export class Upload {
       };
     });
   }
+}
+
+function joined(batch: readonly Waiting[]): Uint8Array {
+  if (batch.length === 1) return batch[0]!.data;
+  const bytes = new Uint8Array(batch.reduce((sum, { data }) => sum + data.length, 0));
+  let at = 0;
+  for (const { data } of batch) {
+    bytes.set(data, at);
+    at += data.length;
+  }
+  return bytes;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }

@@ -8,8 +8,12 @@ import { FileStore } from "../files/mod.ts";
 import { type FileService, refuseRead } from "../handlers/mod.ts";
 import type { NamespaceLookup } from "../hub/mod.ts";
 import { type Principal, ProtocolError } from "../protocol/mod.ts";
+import type { Middleware } from "../router/types.ts";
 import { type Config, toFileLimits } from "./config/mod.ts";
 import type { FileDoor } from "./http/files.ts";
+
+/** Milliseconds after a message in which uploads give way to the next. */
+const ATTENTIVE = 500;
 
 /** What files need of the rest of the service. */
 export interface ServiceFilesOptions {
@@ -24,12 +28,24 @@ export interface ServiceFilesOptions {
 export class ServiceFiles implements FileService, FileDoor {
   readonly store: FileStore;
   readonly #options: ServiceFilesOptions;
+  #heardAt = 0;
 
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
     const { directory } = options.config().files;
-    this.store = new FileStore({ directory, limits: this.limits, failed: options.failed });
+    this.store = new FileStore({
+      directory,
+      limits: this.limits,
+      failed: options.failed,
+      busy: () => Date.now() - this.#heardAt < ATTENTIVE,
+    });
   }
+
+  /** Hears that somebody talks: for a while uploads give way. */
+  readonly listen: Middleware = ({ message: { type } }, next) => {
+    if (!type.startsWith("file_") && type !== "ping") this.#heardAt = Date.now();
+    return next();
+  };
 
   readonly limits = () => toFileLimits(this.#options.config());
   readonly enabled = () => this.#options.config().files.enabled;

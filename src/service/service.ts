@@ -158,7 +158,7 @@ class RunningService implements Service {
         rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
         report: (client, report) => client instanceof ClientConnection && takeReport(client, report),
       },
-    }));
+    }), [this.#files.listen]);
     this.#sessions = new Sessions({
       settings: () => this.#settings,
       authenticator: {

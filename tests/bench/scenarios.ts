@@ -8,6 +8,7 @@ import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
 import type { Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
+import * as files from "./skein/files.ts";
 import * as skein from "./skein/measure.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
@@ -42,6 +43,23 @@ export const SCENARIOS: readonly Scenario[] = [
     target: { ratio: 0.6 },
     bare: () => bare.throughput(kind),
     skein: () => skein.throughput(kind),
+  })),
+  ...KINDS.map((kind): Scenario => ({
+    name: `file upload ${kind}`,
+    unit: "MB/s",
+    better: "higher",
+    target: { ratio: 0.5 },
+    bare: () => bare.throughput(kind),
+    skein: () => files.uploading(kind),
+  })),
+  // Here the other side is Skein without the upload.
+  ...KINDS.map((kind): Scenario => ({
+    name: `file upload beside chat, p99 of publish ${kind}`,
+    unit: "us",
+    better: "lower",
+    target: { ratio: 3 },
+    bare: () => files.chatting(kind, 0),
+    skein: () => files.chatting(kind, 1),
   })),
   ...KINDS.flatMap((kind) =>
     [100, 1_000].map((subscribers): Scenario => ({

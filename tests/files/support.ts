@@ -21,6 +21,7 @@ export const LIMITS: FileLimits = {
   maxAge: 86_400_000,
   partialAge: 3_600_000,
   rate: 0,
+  busyRate: 0,
 };
 
 /** SHA-256 in hexadecimal. */

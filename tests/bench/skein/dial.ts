@@ -167,7 +167,7 @@ async function dialSocket(server: Child): Promise<Dialled> {
     openLane: () =>
       Promise.resolve(async (bytes: Bytes) => {
         // Little in the socket's own buffer: a message that comes meanwhile waits behind it.
-        while (socket.bufferedAmount > 65536) await new Promise((resolve) => setTimeout(resolve, 1));
+        while (socket.bufferedAmount > 131072) await new Promise((resolve) => setImmediate(resolve));
         socket.send(bytes);
       }),
   };

@@ -83,6 +83,14 @@ export const files = v.strictObject({
   ),
   rate: v.optional(
     size(0, TIB, "Bytes a second of one user's uploads. 0 switches this limit off."),
+    0,
+  ),
+  busyRate: v.optional(
+    size(
+      0,
+      TIB,
+      "Bytes a second of all uploads of this node together while somebody sends messages: files give way to them. 0 switches this off.",
+    ),
     "32MiB",
   ),
 });
