@@ -7,8 +7,7 @@
 import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../auth/mod.ts";
 import type { Engine } from "../engine/contract.ts";
 import { routes } from "../handlers/mod.ts";
-import { Hub } from "../hub/mod.ts";
-import type { NamespaceLookup } from "../hub/mod.ts";
+import { Hub, type NamespaceLookup } from "../hub/mod.ts";
 import { Router } from "../router/mod.ts";
 import { ClientConnection, Sessions, type SessionSettings, takeReport } from "../session/mod.ts";
 import { createServerApi } from "./api.ts";
@@ -149,7 +148,7 @@ class RunningService implements Service {
       verify: (token) => this.#authenticator!.verify(token),
       failed: (error, stage) => observer.log("error", "file failure", { stage, error }),
     });
-    const router = new Router(routes({
+    const handlers = routes({
       hub: this.#hub,
       files: this.#files,
       maxMessage: () => this.#settings.maxMessage,
@@ -158,7 +157,8 @@ class RunningService implements Service {
         rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
         report: (client, report) => client instanceof ClientConnection && takeReport(client, report),
       },
-    }), [this.#files.listen]);
+    });
+    const router = new Router(handlers, [this.#files.listen]);
     this.#sessions = new Sessions({
       settings: () => this.#settings,
       authenticator: {
