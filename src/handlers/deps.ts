@@ -9,7 +9,7 @@ import type { Draft, Hub } from "../hub/mod.ts";
 import { type ErrorName, type Payload, ProtocolError, type Report, type Right } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
 import type { DocumentLimits } from "./documents.ts";
-import type { FileService } from "./files.ts";
+import type { FileService } from "./files_parts.ts";
 import type { ReplayClock } from "./replay.ts";
 
 /** Where handlers leave what clients say about their own experience. */

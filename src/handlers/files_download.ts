@@ -8,7 +8,7 @@ import { chunkSize, type FileReader, type FileRecord } from "../files/mod.ts";
 import { Encoded, parsePayload, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
 import { type HandlerParts, refuse } from "./deps.ts";
-import { type FileParts, infoOf, refuseRead } from "./files.ts";
+import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 
 /** One download under way. */
 interface Download {

@@ -16,7 +16,7 @@ import {
 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
 import { type HandlerParts, refuse } from "./deps.ts";
-import { type FileParts, infoOf, refuseRead } from "./files.ts";
+import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 
 /** Chunks of fewer bytes count against the sender's rate as any message does; larger ones are held back by the window. */
 const PACED = 16_384;

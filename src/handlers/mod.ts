@@ -21,7 +21,7 @@ import { typingRoutes } from "./typing.ts";
 
 export type { HandlerParts, Reports } from "./deps.ts";
 export type { DocumentLimits } from "./documents.ts";
-export { type FileService, refuseRead } from "./files.ts";
+export { type FileService, refuseRead } from "./files_parts.ts";
 
 /** The routes of every type a client may send once it is authenticated. */
 export function routes(parts: HandlerParts): Route[] {
