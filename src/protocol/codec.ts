@@ -6,24 +6,20 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { isJson, MAX_PAYLOAD_DEPTH } from "./json.ts";
-import type { Form, Message, Payload } from "./message.ts";
+import { checkEnvelope, type Decoded, decodeJsonFrame, JsonEncoded, stringify } from "./json_codec.ts";
+import type { Form, Message } from "./message.ts";
 import { unpackMessage } from "./msgpack.ts";
 import { pack, packFramed, utf8, utf8Framed } from "./pack.ts";
-import { decodeUtf8 } from "./utf8.ts";
 
-const encoder = new TextEncoder();
-
-/** Longest `type` and longest `id`, in characters. */
-export const MAX_NAME_LENGTH = 64;
-
-/** A decoded frame and the form it was in. */
-export interface Decoded {
-  /** Checked as `checkEnvelope` says. */
-  readonly message: Message;
-  /** What the first byte said. */
-  readonly form: Form;
-}
+export {
+  checkEnvelope,
+  type Decoded,
+  decodeText,
+  isId,
+  isType,
+  JsonEncoded,
+  MAX_NAME_LENGTH,
+} from "./json_codec.ts";
 
 /**
  * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message, and nothing else.
@@ -31,168 +27,24 @@ export interface Decoded {
  */
 export function decodeFrame(frame: Uint8Array): Decoded {
   const first = frame[0];
-  if (first === 0x7b) {
-    const text = decodeUtf8(frame);
-    if (text === undefined) throw new ProtocolError("bad_request", "not UTF-8");
-    return { message: decodeText(text), form: "json" };
-  }
+  if (first === 0x7b) return decodeJsonFrame(frame);
   if (first !== undefined && ((first & 0xf0) === 0x80 || first === 0xde || first === 0xdf)) {
     return { message: checkEnvelope(unpackMessage(frame)), form: "msgpack" };
   }
   throw new ProtocolError("bad_request", "a frame is a JSON object or a MessagePack map");
 }
 
-/** Decodes a JSON text. Throws ProtocolError `bad_request`, and nothing else. */
-export function decodeText(text: string): Message {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // The cause is left out: its message repeats a part of the text.
-    throw new ProtocolError("bad_request", "not JSON");
-  }
-  const message = checkEnvelope(value);
-  if (!isJson(message.payload, MAX_PAYLOAD_DEPTH + 1)) {
-    throw new ProtocolError(
-      "bad_request",
-      `payload: at most ${MAX_PAYLOAD_DEPTH} levels, finite numbers, no key __proto__`,
-    );
-  }
-  return message;
-}
-
-/**
- * The envelope check, by hand because it runs for every message: a `type` in snake_case, an `id` of 1 to
- * 64 printable characters, a finite `timestamp`, an object `payload`. Unknown fields are left out of the
- * result. Throws ProtocolError `bad_request`.
- */
-export function checkEnvelope(value: unknown): Message {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ProtocolError("bad_request", "a message is an object");
-  }
-  const { type, id, timestamp, payload, re } = value as Record<string, unknown>;
-  if (typeof id !== "string" || !isId(id)) {
-    throw new ProtocolError("bad_request", "id: 1 to 64 printable ASCII characters without spaces");
-  }
-  if (typeof type !== "string" || !isType(type)) {
-    throw new ProtocolError("bad_request", "type: snake_case, at most 64 characters");
-  }
-  if (typeof timestamp !== "number" || timestamp - timestamp !== 0) {
-    throw new ProtocolError("bad_request", "timestamp: a number of milliseconds");
-  }
-  if (
-    typeof payload !== "object" || payload === null || Array.isArray(payload) || payload instanceof Uint8Array
-  ) {
-    throw new ProtocolError("bad_request", "payload: an object");
-  }
-  if (re === undefined) return { type, id, timestamp, payload: payload as Payload };
-  if (typeof re !== "string" || !isId(re)) {
-    throw new ProtocolError("bad_request", "re: the id of a message");
-  }
-  return { type, id, timestamp, re, payload: payload as Payload };
-}
-
-/** Whether `id` is 1 to 64 printable ASCII characters without spaces. */
-export function isId(id: string): boolean {
-  const length = id.length;
-  if (length === 0 || length > MAX_NAME_LENGTH) return false;
-  for (let i = 0; i < length; i++) {
-    const code = id.charCodeAt(i);
-    if (code < 0x21 || code > 0x7e) return false;
-  }
-  return true;
-}
-
-/** Whether `type` is 1 to 64 characters `a-z`, `0-9` and `_`, beginning with a letter. */
-export function isType(type: string): boolean {
-  const length = type.length;
-  if (length === 0 || length > MAX_NAME_LENGTH) return false;
-  for (let i = 0; i < length; i++) {
-    const code = type.charCodeAt(i);
-    if (code >= 0x61 && code <= 0x7a) continue;
-    if (i === 0 || (code !== 0x5f && (code < 0x30 || code > 0x39))) return false;
-  }
-  return true;
-}
-
-/**
- * A message on its way out. Encodes each form at most once, however many connections it goes to: make one,
- * hand it to all.
- */
-export class Encoded {
-  /** What is sent; not to be changed once it was encoded. */
-  readonly message: Message;
-  readonly #shared: boolean;
-  #text: string | undefined;
-  #json: Uint8Array | undefined;
+/** A message on its way out, in either form; see `JsonEncoded`. */
+export class Encoded extends JsonEncoded {
   #msgpack: Uint8Array | undefined;
 
-  /** `shared`: it goes to several connections, so its framed bytes are worth keeping. */
-  constructor(message: Message<Payload>, shared = false) {
-    this.message = message;
-    this.#shared = shared;
-  }
-
-  /** The JSON text. */
-  text(): string {
-    return this.#text ??= stringify(this.message);
-  }
-
-  /** The message with its length prefix, ready for a stream. */
-  framed(form: Form): Uint8Array {
+  override framed(form: Form): Uint8Array {
     if (form === "msgpack") return this.#msgpack ??= packFramed(this.message);
-    return this.#json ??= utf8Framed(this.text());
-  }
-
-  /** About how many bytes it takes on the wire; exact for ASCII JSON and for MessagePack. */
-  size(form: Form): number {
-    return form === "json" && this.#json === undefined ? this.text().length + 2 : this.framed(form).length;
-  }
-
-  /** At most how many bytes `writeTo` needs. */
-  room(form: Form): number {
-    return this.#shared || form === "msgpack" ? this.framed(form).length : this.text().length * 3 + 4;
-  }
-
-  /** Writes the framed message at `at`; returns the place after it. The caller sees to the room. */
-  writeTo(target: Uint8Array, at: number, form: Form): number {
-    if (this.#shared || form === "msgpack" || this.#json !== undefined) {
-      const framed = this.framed(form);
-      target.set(framed, at);
-      return at + framed.length;
-    }
-    const text = this.text();
-    // A varint need not be minimal (RFC 9000 §16), so its place can be kept before the length is known.
-    const prefix = text.length * 3 < 0x4000 ? 2 : 4;
-    const { written } = encoder.encodeInto(text, target.subarray(at + prefix));
-    if (prefix === 2) {
-      target[at] = 0x40 | (written >> 8);
-      target[at + 1] = written & 0xff;
-    } else {
-      target[at] = 0x80 | (written >>> 24);
-      target[at + 1] = (written >>> 16) & 0xff;
-      target[at + 2] = (written >>> 8) & 0xff;
-      target[at + 3] = written & 0xff;
-    }
-    return at + prefix + written;
+    return this.json ??= utf8Framed(this.text());
   }
 }
 
 /** Encodes a message without a length prefix: what goes into a datagram. */
 export function encodeBare(message: Message, form: Form): Uint8Array {
   return form === "msgpack" ? pack(message) : utf8(stringify(message));
-}
-
-// Binary fields stand at the top of a payload, by rule. A replacer makes JSON.stringify several times slower,
-// so it is used only where there are bytes.
-function stringify(message: Message): string {
-  const payload = message.payload;
-  for (const key in payload) {
-    if (payload[key] instanceof Uint8Array) return JSON.stringify(message, bytesToBase64);
-  }
-  return JSON.stringify(message);
-}
-
-function bytesToBase64(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? value.toBase64() : value;
 }

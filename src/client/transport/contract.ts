@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoded, Message } from "../../protocol/mod.ts";
+import type { Encoded, Message } from "../../protocol/core.ts";
 
 /** What carries a connection. */
 export type ClientTransportKind = "webtransport" | "quic" | "websocket";

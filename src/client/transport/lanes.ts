@@ -95,7 +95,7 @@ export abstract class LanesTransport implements ClientTransport {
     if (connection === undefined || this.#ended || this.#datagramsInFlight >= MAX_DATAGRAMS_IN_FLIGHT) {
       return false;
     }
-    const bytes = encodeBare(message.message, "json");
+    const bytes = encodeBare(message.message);
     if (bytes.length > connection.maxDatagramSize) return false;
     this.#datagramsInFlight++;
     connection.sendDatagram(bytes).then(() => {
