@@ -1,20 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Context } from "../../src/router/types.ts";
-import { memoryNode, settle, type TestPeer } from "./support.ts";
-
-const handlers = { ping: (context: Context) => context.reply("pong", {}) };
-
-async function authenticated(
-  node: ReturnType<typeof memoryNode>,
-  token = "ok:ann",
-  extra = {},
-): Promise<TestPeer> {
-  const peer = node.connect();
-  const answer = await peer.send("auth_request", { token, ...extra });
-  assert.equal(answer?.type, "auth_response", JSON.stringify(answer));
-  return peer;
-}
+import { authenticated, handlers, memoryNode, settle } from "./support.ts";
 
 Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive", async () => {
   // Any order of authenticating, speaking, being silent and time passing leaves a connection in the state a model says.

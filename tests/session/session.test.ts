@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
 import { CLOSES, Encoded, ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
-import type { Client, Context } from "../../src/router/types.ts";
-import { memoryNode, settle, type TestPeer } from "./support.ts";
-
-const handlers = { ping: (context: Context) => context.reply("pong", {}) };
-
-async function authenticated(
-  node: ReturnType<typeof memoryNode>,
-  token = "ok:ann",
-  extra = {},
-): Promise<TestPeer> {
-  const peer = node.connect();
-  const answer = await peer.send("auth_request", { token, ...extra });
-  assert.equal(answer?.type, "auth_response", JSON.stringify(answer));
-  return peer;
-}
+import type { Client } from "../../src/router/types.ts";
+import { authenticated, handlers, memoryNode, settle, type TestPeer } from "./support.ts";
 
 Deno.test("an accepted token opens a session, whose answer says all a client needs", async () => {
   const node = memoryNode();

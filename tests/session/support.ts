@@ -10,6 +10,7 @@ import {
 } from "../../src/protocol/mod.ts";
 import type { ClientReport, Membership, Observer, SessionSettings } from "../../src/session/contract.ts";
 import { Sessions } from "../../src/session/mod.ts";
+import type { Context } from "../../src/router/types.ts";
 import { type Handler, type Route, Router } from "../../src/router/mod.ts";
 import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";
 
@@ -163,4 +164,19 @@ function connect(sessions: Sessions): TestPeer {
 /** Lets microtasks and immediate timers run. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Handlers of a node that answers pings. */
+export const handlers = { ping: (context: Context) => context.reply("pong", {}) };
+
+/** A client whose token was accepted; `extra` goes into its `auth_request`. */
+export async function authenticated(
+  node: ReturnType<typeof memoryNode>,
+  token = "ok:ann",
+  extra = {},
+): Promise<TestPeer> {
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token, ...extra });
+  if (answer?.type !== "auth_response") throw new Error(`not accepted: ${JSON.stringify(answer)}`);
+  return peer;
 }
