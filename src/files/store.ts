@@ -89,6 +89,7 @@ export class FileStore {
       request,
       path: this.#disk.partial(key),
       limits: this.#limits,
+      busy: this.#busy,
       pace: (bytes) => this.#pace(bytes, meter),
       now: this.#now,
     }, known);

@@ -24,6 +24,8 @@ export interface UploadParts {
   /** Where its bytes are. */
   readonly path: string;
   readonly limits: () => FileLimits;
+  /** Whether it has to give way: then it goes in small steps. */
+  readonly busy: () => boolean;
   /** How many ms to wait after so many bytes were written. */
   readonly pace: (bytes: number) => number;
   /** Milliseconds since the epoch. */
@@ -181,6 +183,7 @@ export class Upload {
 
   /** The chunks of the next write: they stay among those that wait until they are written. */
   #gather(): Waiting[] {
+    if (this.#parts.busy()) return this.#waiting.slice(0, 1);
     let count = 1, length = this.#waiting[0]!.data.length;
     while (count < this.#waiting.length && length + this.#waiting[count]!.data.length <= GATHER) {
       length += this.#waiting[count++]!.data.length;

@@ -352,3 +352,32 @@ Deno.test("above the rate acknowledgements come later, and an end of the store d
     await closed;
     assert.equal(acknowledged, 0);
   }));
+
+Deno.test("uploads together have a rate while there is something to give way to, and only then", () =>
+  withStore(async (_, directory) => {
+    const bytes = sampleBytes(50_000);
+    const acknowledged = async (busy: boolean) => {
+      const limits = () => ({ ...LIMITS, busyRate: 1000 });
+      const store = new FileStore({ directory, limits, now: () => 1000, busy: () => busy });
+      try {
+        let told = 0;
+        for (const userId of ["ann", "bob"]) {
+          const upload = await store.start(requestOf(bytes, { userId }), OWN_ONLY);
+          const whole = Promise.withResolvers<void>();
+          upload.onWritten = (offset) => {
+            told += offset;
+            whole.resolve();
+          };
+          await upload.push(0, bytes.slice());
+          // Fifty seconds' worth: an acknowledgement that is held back does not come while anybody waits for it.
+          await (busy ? turn(10) : whole.promise);
+          await store.cancel(upload);
+        }
+        return told;
+      } finally {
+        await store.close();
+      }
+    };
+    assert.equal(await acknowledged(true), 0);
+    assert.equal(await acknowledged(false), 100_000);
+  }));
