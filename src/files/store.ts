@@ -92,6 +92,7 @@ export class FileStore {
       busy: this.#busy,
       pace: (bytes) => this.#pace(bytes, meter),
       now: this.#now,
+      failed: (error) => this.#failed(error, "write upload"),
     }, known);
     if (!known) this.#guard("reserve", () => catalog.putPartial({ ...request, key, updatedAt: this.#now() }));
     if (before !== undefined) this.#uploads.delete(before.uploadId);

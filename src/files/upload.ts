@@ -30,6 +30,8 @@ export interface UploadParts {
   readonly pace: (bytes: number) => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Told why the disk did not take it. */
+  readonly failed: (error: unknown) => void;
 }
 
 interface Waiting {
@@ -205,6 +207,7 @@ export class Upload {
   async #fail(file: Deno.FsFile, cause: unknown): Promise<void> {
     this.#stopped ??= new ProtocolError("not_available", "the file cannot be written now", { cause });
     clearTimeout(this.#timer);
+    this.#parts.failed(cause);
     for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
     await file.truncate(this.#written).catch(() => {});
   }
