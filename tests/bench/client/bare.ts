@@ -1,5 +1,6 @@
 /**
- * The client's scenarios with nothing but the runtime's own transports.
+ * The client's scenarios with nothing but the runtime's own transports: connections at a server that only echoes, and
+ * the service's messages as a hand-written client reads and writes them.
  *
  * @module
  */
@@ -7,7 +8,9 @@
 import process from "node:process";
 import { type Child, startChild } from "../child.ts";
 import { type Measure, median } from "../scenario.ts";
-import { bursts, countFrames, DELIVERY, framed, MESSAGES, TEXT } from "./traffic.ts";
+import { frames, framed, tokenOf } from "../skein/dial.ts";
+import { startSkein } from "../skein/measure.ts";
+import { bursts, CHANNEL, MESSAGES, TEXT } from "./traffic.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -20,101 +23,14 @@ export interface Ports {
   readonly httpPort: number;
 }
 
-/** An open connection that carries texts. */
-export interface BareClient {
-  onText: (text: string) => void;
-  send(text: string): void;
-  close(): void;
-}
-
 /** A network with a round trip of `rtt` ms before a server. */
 export function startPath(server: Child, rtt: number): Promise<Child> {
   return startChild(["-A", "tests/bench/client/path.ts", JSON.stringify({ ...server.hello, rtt })]);
 }
 
-/** The bare server. */
-export function startServer(): Promise<Child> {
-  return startChild(["-A", "tests/bench/client/server.ts"]);
-}
-
-/** Connects in a mode of the server. */
-export async function connect(
-  kind: Kind,
-  { quicPort, httpPort }: Ports,
-  hash: string,
-  mode: string,
-  endpoint?: Deno.QuicEndpoint,
-): Promise<BareClient> {
-  if (kind === "websocket") return await connectSocket(`ws://127.0.0.1:${httpPort}/${mode}`);
-  const serverCertificateHashes = [{ algorithm: "sha-256", value: Uint8Array.fromBase64(hash) }];
-  if (kind === "webtransport") {
-    const session = new WebTransport(`https://127.0.0.1:${quicPort}/${mode}`, { serverCertificateHashes });
-    session.closed.catch(() => {});
-    await session.ready;
-    const stream = await session.createBidirectionalStream();
-    return over(stream.readable, stream.writable, () => session.close());
-  }
-  const options: Deno.ConnectQuicOptions<boolean> & { serverCertificateHashes: WebTransportHash[] } = {
-    hostname: "127.0.0.1",
-    port: quicPort,
-    alpnProtocols: [mode],
-    maxIdleTimeout: 120_000,
-    serverCertificateHashes,
-    zeroRtt: endpoint !== undefined,
-    ...(endpoint === undefined ? {} : { endpoint }),
-  };
-  const connection = await Deno.connectQuic(options);
-  connection.closed.catch(() => {});
-  const { readable, writable } = await connection.createBidirectionalStream();
-  return over(
-    readable as ReadableStream<Bytes>,
-    writable,
-    () => connection.close({ closeCode: 0, reason: "" }),
-  );
-}
-
-async function connectSocket(url: string): Promise<BareClient> {
-  const socket = new WebSocket(url);
-  await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
-    socket.onerror = () => reject(new Error("the WebSocket did not open"));
-  });
-  const client: BareClient = {
-    onText: () => {},
-    send: (text) => socket.send(text),
-    close: () => socket.close(),
-  };
-  socket.onmessage = ({ data }) => client.onText(data);
-  return client;
-}
-
-function over(readable: ReadableStream<Bytes>, writable: WritableStream, close: () => void): BareClient {
-  const writer = (writable as WritableStream<Bytes>).getWriter();
-  writer.closed.catch(() => {});
-  const client: BareClient = {
-    onText: () => {},
-    send: (text) => void writer.write(framed(text)).catch(() => {}),
-    close,
-  };
-  void read(readable, client).catch(() => {});
-  return client;
-}
-
-async function read(readable: ReadableStream<Bytes>, client: BareClient): Promise<void> {
-  const decoder = new TextDecoder();
-  const take = countFrames((frame) => client.onText(decoder.decode(frame)));
-  const reader = readable.getReader({ mode: "byob" });
-  for (let buffer: Bytes = new Uint8Array(16_384);;) {
-    const { value, done } = await reader.read(buffer);
-    if (done) return;
-    take(value);
-    buffer = new Uint8Array(value.buffer);
-  }
-}
-
-/** Resolves with the next text; asked for before what brings it is sent. */
-function nextText(client: BareClient): Promise<string> {
-  return new Promise((resolve) => client.onText = resolve);
+/** Somebody who publishes at the service. */
+export function startPublisher(server: Child): Promise<Child> {
+  return startChild(["-A", "tests/bench/client/publisher.ts", JSON.stringify(server.hello)]);
 }
 
 /** Times `once`, one after the other, after a warm-up; milliseconds. */
@@ -125,17 +41,122 @@ export async function measureOnes(once: () => Promise<number>, times: number): P
   return { value: median(samples) };
 }
 
+/** Processor time of this process for each message in microseconds, over all of them, after a warm-up. */
+export async function processorPer(messages: number, run: (count: number) => Promise<void>): Promise<Measure> {
+  await run(messages / 5);
+  const before = process.cpuUsage();
+  await run(messages);
+  const { user, system } = process.cpuUsage(before);
+  return { value: (user + system) / messages };
+}
+
+// --- connections ---
+
+/** An open connection; a WebSocket gives texts, a stream gives chunks. */
+interface BareClient {
+  onData: (data: string | Bytes) => void;
+  send(bytes: Bytes): void;
+  close(): void;
+}
+
+function startServer(): Promise<Child> {
+  return startChild(["-A", "tests/bench/client/server.ts"]);
+}
+
+/** Connects: `name` is the ALPN or the path. With an `endpoint` of its own raw QUIC has early data. */
+async function connect(
+  kind: Kind,
+  { quicPort, httpPort }: Ports,
+  hash: string,
+  name: string,
+  endpoint?: Deno.QuicEndpoint,
+): Promise<BareClient> {
+  if (kind === "websocket") return await connectSocket(`ws://127.0.0.1:${httpPort}/${name}`);
+  const serverCertificateHashes = [{ algorithm: "sha-256", value: Uint8Array.fromBase64(hash) }];
+  if (kind === "webtransport") {
+    const session = new WebTransport(`https://127.0.0.1:${quicPort}/${name}`, { serverCertificateHashes });
+    session.closed.catch(() => {});
+    await session.ready;
+    const { readable, writable } = await session.createBidirectionalStream();
+    return over(readable, writable, () => session.close());
+  }
+  const options: Deno.ConnectQuicOptions<boolean> & { serverCertificateHashes: WebTransportHash[] } = {
+    hostname: "127.0.0.1",
+    port: quicPort,
+    alpnProtocols: [name],
+    maxIdleTimeout: 120_000,
+    serverCertificateHashes,
+    zeroRtt: endpoint !== undefined,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+  const connection = await Deno.connectQuic(options);
+  connection.closed.catch(() => {});
+  const { readable, writable } = await connection.createBidirectionalStream();
+  const close = (): void => connection.close({ closeCode: 0, reason: "" });
+  return over(readable as ReadableStream<Bytes>, writable, close);
+}
+
+async function connectSocket(url: string): Promise<BareClient> {
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error("the WebSocket did not open"));
+  });
+  const client: BareClient = {
+    onData: () => {},
+    send: (bytes) => socket.send(bytes),
+    close: () => socket.close(),
+  };
+  socket.onmessage = ({ data }) => client.onData(data);
+  return client;
+}
+
+function over(readable: ReadableStream<Bytes>, writable: WritableStream, close: () => void): BareClient {
+  const writer = (writable as WritableStream<Bytes>).getWriter();
+  writer.closed.catch(() => {});
+  const client: BareClient = {
+    onData: () => {},
+    send: (bytes) => void writer.write(bytes).catch(() => {}),
+    close,
+  };
+  void read(readable, client).catch(() => {});
+  return client;
+}
+
+async function read(readable: ReadableStream<Bytes>, client: BareClient): Promise<void> {
+  const reader = readable.getReader({ mode: "byob" });
+  for (let buffer: Bytes = new Uint8Array(16_384);;) {
+    const { value, done } = await reader.read(buffer);
+    if (done) return;
+    client.onData(value);
+    buffer = new Uint8Array(value.buffer);
+  }
+}
+
+// --- the first message ---
+
+const HELLO = new TextEncoder().encode(TEXT);
+
+async function echoed(
+  kind: Kind,
+  ports: Ports,
+  hash: string,
+  endpoint?: Deno.QuicEndpoint,
+): Promise<{ took: number; client: BareClient }> {
+  const begun = performance.now();
+  const client = await connect(kind, ports, hash, "echo", endpoint);
+  const answer = new Promise((resolve) => client.onData = resolve);
+  client.send(HELLO.slice());
+  await answer;
+  return { took: performance.now() - begun, client };
+}
+
 /** From dialling to the first message echoed, milliseconds. */
 export async function firstMessage(kind: Kind, rtt: number): Promise<Measure> {
   await using server = await startServer();
   await using path = rtt > 0 ? await startPath(server, rtt) : undefined;
   return await measureOnes(async () => {
-    const begun = performance.now();
-    const client = await connect(kind, (path ?? server).hello as Ports, server.hello.hash, "echo");
-    const answer = nextText(client);
-    client.send(TEXT);
-    await answer;
-    const took = performance.now() - begun;
+    const { took, client } = await echoed(kind, (path ?? server).hello as Ports, server.hello.hash);
     client.close();
     return took;
   }, rtt > 0 ? 7 : 20);
@@ -147,12 +168,7 @@ export async function firstMessageEarly(rtt: number): Promise<Measure> {
   await using path = await startPath(server, rtt);
   const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
   return await measureOnes(async () => {
-    const begun = performance.now();
-    const client = await connect("quic", path.hello as Ports, server.hello.hash, "echo", endpoint);
-    const answer = nextText(client);
-    client.send(TEXT);
-    await answer;
-    const took = performance.now() - begun;
+    const { took, client } = await echoed("quic", path.hello as Ports, server.hello.hash, endpoint);
     // The ticket comes behind the handshake.
     await new Promise((resolve) => setTimeout(resolve, 2 * rtt));
     client.close();
@@ -160,60 +176,43 @@ export async function firstMessageEarly(rtt: number): Promise<Measure> {
   }, 7);
 }
 
-/** Silence when a client closes one transport and dials the other: until the first echo there, milliseconds. */
-export function silence(to: Kind, rtt: number): Promise<Measure> {
-  return firstMessage(to, rtt);
+// --- the service's messages ---
+
+/** Connects to the service, authenticates and joins the channel; gives each message that comes, parsed. */
+async function join(
+  kind: Kind,
+  server: Child,
+): Promise<{ client: BareClient; hear: (onMessage: (message: { type: string }) => void) => void }> {
+  const name = { quic: "skein/1", webtransport: "connection/webtransport", websocket: "connection/websocket" };
+  const client = await connect(kind, server.hello as Ports, server.hello.hash, name[kind]);
+  const hear = (onMessage: (message: { type: string }) => void): void => {
+    client.onData = kind === "websocket"
+      ? (data) => onMessage(JSON.parse(data as string))
+      : framesOf((text) => onMessage(JSON.parse(text)));
+  };
+  const next = (): Promise<{ type: string }> => new Promise((resolve) => hear(resolve));
+  const answer = next();
+  if (kind !== "websocket") client.send(Uint8Array.of(0));
+  client.send(said(kind, "auth_request", { token: await tokenOf("ann") }));
+  const { type } = await answer;
+  if (type !== "auth_response") throw new Error(type);
+  return { client, hear };
 }
 
-/** Processor time of this process for each message in microseconds, over all of them, after a warm-up. */
-export async function processorPer(
-  messages: number,
-  run: (count: number) => Promise<void>,
-): Promise<Measure> {
-  await run(messages / 5);
-  const before = process.cpuUsage();
-  await run(messages);
-  const { user, system } = process.cpuUsage(before);
-  return { value: (user + system) / messages };
-}
-
-/** Receives messages that come in bursts, and reads their JSON. */
-export async function receiving(kind: Kind): Promise<Measure> {
-  await using server = await startServer();
-  const client = await connect(kind, server.hello as Ports, server.hello.hash, "push");
-  // A stream that says nothing is not there.
-  client.send("hello");
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  return await processorPer(MESSAGES, async (count) => {
-    let left = count, offsets = 0;
-    const all = new Promise<void>((resolve) =>
-      client.onText = (text) => {
-        offsets += JSON.parse(text).payload.offset;
-        if (--left === 0) resolve();
-      }
-    );
-    await server.ask({ messages: count, text: DELIVERY });
-    await all;
-    if (offsets !== 10_000 * count) throw new Error("what came is not what was sent");
-  });
-}
-
-/** Sends JSON messages in bursts, and reads the answer to each. */
-export async function publishing(kind: Kind): Promise<Measure> {
-  await using server = await startServer();
-  const client = await connect(kind, server.hello as Ports, server.hello.hash, "ack");
-  const payload = { channel: "chat:bench", text: TEXT };
-  return await processorPer(MESSAGES, async (count) => {
-    let left = count;
-    const all = new Promise<void>((resolve) =>
-      client.onText = (text) => {
-        if (JSON.parse(text).type === "message_ack" && --left === 0) resolve();
-      }
-    );
-    await bursts(count, () =>
-      client.send(
-        JSON.stringify({ type: "chat_message", id: crypto.randomUUID(), timestamp: Date.now(), payload }),
-      ));
-    await all;
-  });
+/** Texts of the frames in the chunks of one stream. */
+function framesOf(onText: (text: string) => void): (chunk: string | Bytes) => void {
+  const decoder = new TextDecoder();
+  let rest: Bytes = new Uint8Array();
+  return (data) => {
+    let bytes = data as Bytes;
+    if (rest.length > 0) {
+      const whole = new Uint8Array(rest.length + bytes.length);
+      whole.set(rest);
+      whole.set(bytes, rest.length);
+      bytes = whole;
+    }
+    const at = frames(bytes, (frame) => onText(decoder.decode(frame)));
+    // The chunk's memory is read into again.
+    rest = bytes.slice(at);
+  };
 }

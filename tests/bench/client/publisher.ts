@@ -1,6 +1,6 @@
 /**
- * Somebody else who publishes, in a process of its own. The argument is the service's first line; a line
- * `{messages}` publishes so many in bursts, `{every}` one every so many milliseconds until the next line.
+ * Somebody else who publishes, in a process of its own. The argument is the service's first line; a line `{messages}`
+ * publishes so many in bursts, `{every}` one every so many milliseconds until the next line.
  *
  * @module
  */
@@ -8,10 +8,10 @@
 import type { Child } from "../child.ts";
 import { TextLineStream } from "../lines.ts";
 import { dial, framed } from "../skein/dial.ts";
-import { bursts, TEXT } from "./traffic.ts";
+import { bursts, CHANNEL, TEXT } from "./traffic.ts";
 
 const client = await dial({ hello: JSON.parse(Deno.args[0]!) } as Child, "websocket", "bob");
-const publish = (text: string) => void client.send(framed("chat_message", { channel: "chat:bench", text }));
+const publish = (text: string) => void client.send(framed("chat_message", { channel: CHANNEL, text }));
 console.log("{}");
 let timer: ReturnType<typeof setInterval> | undefined;
 let said = 0;

@@ -7,11 +7,11 @@
 import { type ClientOptions, SkeinClient } from "../../../src/client/mod.ts";
 import { NativeQuicTransport, QuicEndpoint } from "../../../src/client/native.ts";
 import type { Environment, EnvironmentEvent } from "../../../src/client/environment.ts";
-import { type Child, startChild } from "../child.ts";
+import type { Child } from "../child.ts";
 import type { Measure } from "../scenario.ts";
 import { tokenOf } from "../skein/dial.ts";
 import { startSkein } from "../skein/measure.ts";
-import { type Kind, measureOnes, type Ports, processorPer, startPath } from "./bare.ts";
+import { type Kind, measureOnes, type Ports, processorPer, startPath, startPublisher } from "./bare.ts";
 import { bursts, MESSAGES, TEXT } from "./traffic.ts";
 
 const CHANNEL = "chat:bench";
@@ -118,11 +118,7 @@ export async function resume(rtt: number): Promise<Measure> {
 export async function silence(to: "webtransport" | "websocket", rtt: number): Promise<Measure> {
   await using server = await startSkein();
   await using path = await startPath(server, rtt);
-  await using other = await startChild([
-    "-A",
-    "tests/bench/client/publisher.ts",
-    JSON.stringify(server.hello),
-  ]);
+  await using other = await startPublisher(server, "service");
   const token = await tokenOf("ann");
   return await measureOnes(() => oneMove(to, rtt, server, path, other, token), 3);
 }
@@ -207,11 +203,7 @@ class Surroundings implements Environment {
 /** Receives messages that another client publishes in bursts: processor time of this process for each. */
 export async function receiving(kind: Kind): Promise<Measure> {
   await using server = await startSkein();
-  await using other = await startChild([
-    "-A",
-    "tests/bench/client/publisher.ts",
-    JSON.stringify(server.hello),
-  ]);
+  await using other = await startPublisher(server, "service");
   const client = await join(kind, server);
   let left = 0;
   let finish = () => {};
