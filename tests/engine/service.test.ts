@@ -65,7 +65,7 @@ Deno.test("a database without room answers publishers not_available and /readyz 
   withDatabases(async (databases) => {
     const service = await startTestService({
       engine: { kind: "sqlite", path: databases.path(), maxSize: "1MiB" },
-      namespaces: { default: { historySize: 100_000, historyAge: "12s" } },
+      namespaces: { default: { historySize: 100_000, historyAge: "6s" } },
     });
     try {
       await using ann = await service.connect("websocket", "ann");
