@@ -8,7 +8,7 @@
 import process from "node:process";
 import { type Child, startChild } from "../child.ts";
 import { type Measure, median } from "../scenario.ts";
-import { frames, framed, tokenOf } from "../skein/dial.ts";
+import { frames, tokenOf } from "../skein/dial.ts";
 import { startSkein } from "../skein/measure.ts";
 import { bursts, CHANNEL, MESSAGES, TEXT } from "./traffic.ts";
 
@@ -42,7 +42,10 @@ export async function measureOnes(once: () => Promise<number>, times: number): P
 }
 
 /** Processor time of this process for each message in microseconds, over all of them, after a warm-up. */
-export async function processorPer(messages: number, run: (count: number) => Promise<void>): Promise<Measure> {
+export async function processorPer(
+  messages: number,
+  run: (count: number) => Promise<void>,
+): Promise<Measure> {
   await run(messages / 5);
   const before = process.cpuUsage();
   await run(messages);
@@ -55,7 +58,7 @@ export async function processorPer(messages: number, run: (count: number) => Pro
 /** An open connection; a WebSocket gives texts, a stream gives chunks. */
 interface BareClient {
   onData: (data: string | Bytes) => void;
-  send(bytes: Bytes): void;
+  send(data: string | Bytes): void;
   close(): void;
 }
 
@@ -104,7 +107,7 @@ async function connectSocket(url: string): Promise<BareClient> {
   });
   const client: BareClient = {
     onData: () => {},
-    send: (bytes) => socket.send(bytes),
+    send: (data) => socket.send(data),
     close: () => socket.close(),
   };
   socket.onmessage = ({ data }) => client.onData(data);
@@ -116,7 +119,7 @@ function over(readable: ReadableStream<Bytes>, writable: WritableStream, close: 
   writer.closed.catch(() => {});
   const client: BareClient = {
     onData: () => {},
-    send: (bytes) => void writer.write(bytes).catch(() => {}),
+    send: (data) => void writer.write(data as Bytes).catch(() => {}),
     close,
   };
   void read(readable, client).catch(() => {});
@@ -183,7 +186,11 @@ async function join(
   kind: Kind,
   server: Child,
 ): Promise<{ client: BareClient; hear: (onMessage: (message: { type: string }) => void) => void }> {
-  const name = { quic: "skein/1", webtransport: "connection/webtransport", websocket: "connection/websocket" };
+  const name = {
+    quic: "skein/1",
+    webtransport: "connection/webtransport",
+    websocket: "connection/websocket",
+  };
   const client = await connect(kind, server.hello as Ports, server.hello.hash, name[kind]);
   const hear = (onMessage: (message: { type: string }) => void): void => {
     client.onData = kind === "websocket"
@@ -215,4 +222,53 @@ function framesOf(onText: (text: string) => void): (chunk: string | Bytes) => vo
     // The chunk's memory is read into again.
     rest = bytes.slice(at);
   };
+}
+
+const encoder = new TextEncoder();
+
+/** A message as `kind` carries it: JSON in a text, or with two bytes of length before it. */
+function said(kind: Kind, type: string, payload: Record<string, unknown>): string | Bytes {
+  const text = JSON.stringify({ type, id: crypto.randomUUID(), timestamp: Date.now(), payload });
+  if (kind === "websocket") return text;
+  const bytes = new Uint8Array(2 + text.length);
+  encoder.encodeInto(text, bytes.subarray(2));
+  bytes[0] = 0x40 | text.length >> 8;
+  bytes[1] = text.length & 255;
+  return bytes;
+}
+
+/** Receives messages that another client publishes in bursts: processor time of this process for each. */
+export async function receiving(kind: Kind): Promise<Measure> {
+  await using server = await startSkein();
+  await using other = await startPublisher(server);
+  const { client, hear } = await join(kind, server);
+  const joined = new Promise((resolve) => hear(resolve));
+  client.send(said(kind, "subscribe", { channel: CHANNEL }));
+  await joined;
+  return await processorPer(MESSAGES, async (count) => {
+    let left = count;
+    const all = new Promise<void>((resolve) =>
+      hear(({ type }) => {
+        if (type === "chat_message" && --left === 0) resolve();
+      })
+    );
+    await other.ask({ messages: count });
+    await all;
+  });
+}
+
+/** Publishes in bursts, each acknowledged: processor time of this process for each. */
+export async function publishing(kind: Kind): Promise<Measure> {
+  await using server = await startSkein();
+  const { client, hear } = await join(kind, server);
+  return await processorPer(MESSAGES, async (count) => {
+    let left = count;
+    const all = new Promise<void>((resolve) =>
+      hear(({ type }) => {
+        if (type === "message_ack" && --left === 0) resolve();
+      })
+    );
+    await bursts(count, () => client.send(said(kind, "chat_message", { channel: CHANNEL, text: TEXT })));
+    await all;
+  });
 }

@@ -12,9 +12,8 @@ import type { Measure } from "../scenario.ts";
 import { tokenOf } from "../skein/dial.ts";
 import { startSkein } from "../skein/measure.ts";
 import { type Kind, measureOnes, type Ports, processorPer, startPath, startPublisher } from "./bare.ts";
-import { bursts, MESSAGES, TEXT } from "./traffic.ts";
+import { bursts, CHANNEL, MESSAGES, TEXT } from "./traffic.ts";
 
-const CHANNEL = "chat:bench";
 /** Milliseconds QUIC is dialled alone: the SDK's own default. */
 const HEAD_START = 500;
 
@@ -118,7 +117,7 @@ export async function resume(rtt: number): Promise<Measure> {
 export async function silence(to: "webtransport" | "websocket", rtt: number): Promise<Measure> {
   await using server = await startSkein();
   await using path = await startPath(server, rtt);
-  await using other = await startPublisher(server, "service");
+  await using other = await startPublisher(server);
   const token = await tokenOf("ann");
   return await measureOnes(() => oneMove(to, rtt, server, path, other, token), 3);
 }
@@ -203,7 +202,7 @@ class Surroundings implements Environment {
 /** Receives messages that another client publishes in bursts: processor time of this process for each. */
 export async function receiving(kind: Kind): Promise<Measure> {
   await using server = await startSkein();
-  await using other = await startPublisher(server, "service");
+  await using other = await startPublisher(server);
   const client = await join(kind, server);
   let left = 0;
   let finish = () => {};
