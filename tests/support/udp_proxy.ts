@@ -46,7 +46,7 @@ export class UdpProxy {
   drop: number;
   /** While true nothing passes. */
   blackHole = false;
-  readonly #target: Deno.NetAddr;
+  #target: Deno.NetAddr;
   readonly #capture: number;
   readonly #front: Deno.DatagramConn;
   readonly #flows = new Map<string, Flow>();
@@ -64,6 +64,11 @@ export class UdpProxy {
     this.#capture = options.capture ?? 0;
     this.#front = bind();
     this.#loops.push(this.#fromClients());
+  }
+
+  /** From now on everything goes to another server on the same host. */
+  retarget(port: number): void {
+    this.#target = { ...this.#target, port };
   }
 
   /** Where clients send to, on 127.0.0.1. */

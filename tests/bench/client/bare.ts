@@ -203,6 +203,7 @@ async function join(
   client.send(said(kind, "auth_request", { token: await tokenOf("ann") }));
   const { type } = await answer;
   if (type !== "auth_response") throw new Error(type);
+  setInterval(() => client.send(said(kind, "ping", {})), 4_000);
   return { client, hear };
 }
 
