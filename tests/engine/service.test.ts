@@ -81,7 +81,7 @@ Deno.test("a database without room answers publishers not_available and /readyz 
       namespaces: { default: { historySize: 100_000, historyAge: "1h" } },
     });
     const publish = async (client: TestClient) => {
-      const id = await client.send("chat_message", { channel: "chat:a", text: "x".repeat(8_000) });
+      const id = await client.send("chat_message", { channel: "chat:a", text: "x".repeat(30_000) });
       return await client.next(({ re }) => re === id);
     };
     try {
