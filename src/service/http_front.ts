@@ -51,7 +51,12 @@ export class HttpFront {
     const old = this.#server;
     this.#server = place === undefined
       ? undefined
-      : startHttp({ ...place, handler: this.#handler, onError: this.#failed });
+      : startHttp({
+        ...place,
+        takeOver: place.port === before?.port,
+        handler: this.#handler,
+        onError: this.#failed,
+      });
     this.#place = place;
     if (old !== undefined) this.#retire(old);
   }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createTokenSigner } from "../../src/auth/mod.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import { startTestService } from "../support/service.ts";
 
 function freePort(): number {
@@ -80,5 +81,28 @@ Deno.test("a secret whose file has changed under the same name counts from the n
   } finally {
     await service.stop();
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("TLS is switched on and off at the port it has", async () => {
+  const port = freePort();
+  const tls = await makeCertificate();
+  const service = await startTestService({ http: { port } });
+  using client = Deno.createHttpClient({ caCerts: [tls.cert], poolMaxIdlePerHost: 0 });
+  const secure = async () =>
+    await (await fetch(`https://127.0.0.1:${port}/healthz`, { client } as RequestInit)).text();
+  try {
+    const before = await service.connect("websocket", "ann");
+    await service.reconfigure({ http: { port, tls: { cert: tls.cert, key: tls.key } } });
+    assert.deepEqual((await before.ended()).code, 1001, "clients come back, with TLS");
+    assert.equal(await secure(), "ok\n");
+    assert.equal(await healthy(port), false, "no plain HTTP any more");
+    await service.reconfigure({ http: { port, tls: { cert: tls.cert, key: "no key" } } });
+    assert.equal(await secure(), "ok\n", "what cannot be had changes nothing");
+    await service.reconfigure({ http: { port } });
+    assert.equal(await healthy(port), true);
+    await assert.rejects(secure());
+  } finally {
+    await service.stop();
   }
 });

@@ -19,6 +19,8 @@ export interface HttpOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly tls?: TlsMaterial | undefined;
+  /** Another listener of this process has the port and is about to give it up. @default false */
+  readonly takeOver?: boolean;
   readonly handler: FetchHandler;
   /** Told once, when connections are taken. */
   readonly onListen?: (address: { readonly hostname: string; readonly port: number }) => void;
@@ -55,7 +57,7 @@ class DenoHttpServer implements HttpServer {
   constructor(options: HttpOptions) {
     this.#options = options;
     // With reusePort a port that another process has would be shared in silence: ask for it alone first.
-    if (options.tls !== undefined && options.port !== 0) {
+    if (options.takeOver !== true && options.port !== 0) {
       Deno.listen({ hostname: options.hostname, port: options.port }).close();
     }
     this.#current = this.#serve(options.port, options.tls);
@@ -82,6 +84,7 @@ class DenoHttpServer implements HttpServer {
     const common = {
       hostname,
       port,
+      reusePort: true,
       signal: abort.signal,
       onListen: () => {},
       onError: (error: unknown) => {
@@ -91,7 +94,7 @@ class DenoHttpServer implements HttpServer {
     };
     const server = tls === undefined
       ? Deno.serve(common, handler)
-      : Deno.serve({ ...common, reusePort: true, cert: tls.cert, key: tls.key }, handler);
+      : Deno.serve({ ...common, cert: tls.cert, key: tls.key }, handler);
     return Object.assign(server, { abort });
   }
 }
