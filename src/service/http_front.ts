@@ -33,7 +33,7 @@ export class HttpFront {
 
   /**
    * Makes the listener fit `place`; undefined ends it. A new place is taken before the old one is given up, whose
-   * sockets are closed with 1001: clients come back and resume. Throws when the new place cannot be had; then
+   * sockets are closed with 1001: clients come back and resume. Rejects when the new place cannot be had; then
    * the old one goes on.
    */
   async apply(place: HttpPlace | undefined): Promise<void> {
@@ -49,16 +49,18 @@ export class HttpFront {
     // One that is being ended may still have the port, when a refused configuration goes back to it.
     await Promise.all(this.#closing);
     const old = this.#server;
-    this.#server = place === undefined
-      ? undefined
-      : startHttp({
-        ...place,
-        takeOver: place.port === before?.port,
-        handler: this.#handler,
-        onError: this.#failed,
-      });
+    const takeOver = place !== undefined && place.port === before?.port;
+    this.#server = place === undefined ? undefined : startHttp({
+      ...place,
+      takeOver,
+      handler: this.#handler,
+      onError: this.#failed,
+    });
     this.#place = place;
-    if (old !== undefined) this.#retire(old);
+    if (old === undefined) return;
+    const retired = this.#retire(old);
+    // As long as both have the port either may be asked: it is over when only the new one answers.
+    if (takeOver) await retired;
   }
 
   /** Ends it; requests in progress have `grace` milliseconds. */
@@ -70,10 +72,10 @@ export class HttpFront {
     await Promise.all(this.#closing);
   }
 
-  #retire(server: HttpServer): void {
+  #retire(server: HttpServer): Promise<void> {
     const done = server.close(1000).catch(this.#failed);
     this.#closing.push(done);
-    void done.then(() => this.#closing = this.#closing.filter((other) => other !== done));
+    return done.then(() => void (this.#closing = this.#closing.filter((other) => other !== done)));
   }
 }
 

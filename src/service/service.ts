@@ -235,6 +235,7 @@ class RunningService implements Service {
   }
 
   reload(): Promise<boolean> {
+    if (this.#watch === undefined) this.#log.warn("nothing to reload: there is no configuration file");
     return this.#watch?.reload() ?? Promise.resolve(false);
   }
 
@@ -339,7 +340,6 @@ class RunningService implements Service {
   }
 
   #httpDeps(): HttpDeps {
-    const log = this.#log;
     // deno-lint-ignore no-this-alias
     const service = this;
     return {
@@ -375,7 +375,7 @@ class RunningService implements Service {
         if (!developmentTokens(service.#config)) return undefined;
         return (request: DevTokenRequest) => service.#developmentKeys.token(request, service.#authSettings!);
       },
-      log: (level, event, fields) => log.log(level, event, fields),
+      log: (level, event, fields) => this.#log.log(level, event, fields),
     };
   }
 }

@@ -91,9 +91,13 @@ function config(more: Record<string, unknown> = {}): string {
   return JSON.stringify({ http: { port: 0 }, quic: { port: 0 }, log: { format: "json" }, ...more });
 }
 
-function serve(dir: string, env: Record<string, string> = {}): Child {
+function serve(
+  dir: string,
+  env: Record<string, string> = {},
+  args = ["--config", `${dir}/skein.jsonc`],
+): Child {
   const deno = ["run", "--no-prompt", "--quiet", "-A", "--config", `${ROOT}deno.json`];
-  return new Child([...deno, MAIN, "--config", `${dir}/skein.jsonc`], dir, env);
+  return new Child([...deno, MAIN, ...args], dir, env);
 }
 
 Deno.test("the service starts with a file, says where it serves, and ends with 0 on SIGTERM", () =>
@@ -134,6 +138,16 @@ Deno.test("SIGHUP reads the file at once: a bad one is reported and the service 
     const response = await fetch(`${page}healthz`);
     assert.equal(response.status, 200);
     await response.body?.cancel();
+    child.signal("SIGTERM");
+    assert.equal(await child.end(), 0);
+  }));
+
+Deno.test("SIGHUP without a file to read says that there is none, and the service goes on", () =>
+  inDirectory(async (dir) => {
+    await using child = serve(dir, {}, ["--http.port", "0", "--quic.port", "0", "--log.format", "json"]);
+    await child.line('"event":"serving"');
+    child.signal("SIGHUP");
+    assert((await child.line("no configuration file")).includes('"level":"warn"'));
     child.signal("SIGTERM");
     assert.equal(await child.end(), 0);
   }));
