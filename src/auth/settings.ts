@@ -7,6 +7,7 @@
 import { createPublicKey } from "node:crypto";
 import { type Right, RIGHTS } from "../protocol/mod.ts";
 import { patternProblem } from "./claims.ts";
+import { jwksUrlProblem } from "./jwks_url.ts";
 
 /** Signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). `Ed25519` (RFC 9864) in a token's header means `EdDSA`. */
 export const ALGORITHMS = ["HS256", "RS256", "ES256", "EdDSA"] as const;
@@ -38,6 +39,7 @@ export type KeySettings =
 
 /** A JSON Web Key Set behind a URL (RFC 7517 §5). Times in milliseconds. */
 export interface JwksSettings {
+  /** `https:`, or `http:` of this machine. */
   readonly url: string;
   /** Which algorithms its keys may be used for; never HS256. @default ["RS256", "ES256", "EdDSA"] */
   readonly algorithms?: readonly PublicAlgorithm[] | undefined;
@@ -60,7 +62,7 @@ export interface AuthSettings {
   readonly issuer?: string | readonly string[] | undefined;
   /** Accepted `aud`; unset or empty: not checked. */
   readonly audience?: string | readonly string[] | undefined;
-  /** How far clocks may differ, in milliseconds. @default 5000 */
+  /** How far clocks may differ where `exp` and `nbf` are checked, in milliseconds. @default 5000 */
   readonly clockTolerance?: number | undefined;
   /** Whether a token without `exp` is refused. @default true */
   readonly requireExpiry?: boolean | undefined;
@@ -154,10 +156,8 @@ export function authProblems(settings: AuthSettings): string[] {
 
 function jwksProblems(jwks: JwksSettings): string[] {
   const problems: string[] = [];
-  const url = URL.canParse(jwks.url) ? new URL(jwks.url) : undefined;
-  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    problems.push("jwks.url: an https or http URL");
-  }
+  const problem = jwksUrlProblem(jwks.url);
+  if (problem) problems.push(`jwks.url: ${problem}`);
   for (const alg of jwks.algorithms ?? []) {
     // A shared secret in a set that anybody can read would let anybody sign.
     if (!ALGORITHMS.includes(alg) || (alg as string) === "HS256") {

@@ -81,6 +81,7 @@ Deno.test("times are numbers of seconds", () => {
   for (const exp of ["1800000000", -1, 1e300, null, {}, true]) problem({ exp }, /^exp:/m);
   for (const nbf of ["0", -1, 1e300, null]) problem({ nbf }, /^nbf:/m);
   assert.equal(principal({ exp: 1_800_000_000.5 }).expiresAt, 1_800_000_000_500);
+  for (const iat of [0, 8e12, "yesterday"]) principal({ iat });
 });
 
 Deno.test("patterns are bounded in number, length and stars", () => {

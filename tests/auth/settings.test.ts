@@ -68,6 +68,24 @@ Deno.test("a private key, or no key at all, is refused where a public key belong
   assert.match(problems({ keys: [{ alg: "none", secret: SECRET }] }), /alg/);
 });
 
+Deno.test("keys come over TLS, or from this machine", () => {
+  const from = (url: string) => authProblems({ keys: [], jwks: { url } }).join();
+  for (const host of ["localhost", "localhost:8080", "127.0.0.1", "127.9.8.7:1", "[::1]:443", "LOCALHOST"]) {
+    assert.equal(from(`http://${host}/keys`), "", host);
+  }
+  assert.equal(from("https://keys.example/"), "");
+  for (
+    const host of [
+      "keys.example",
+      "10.0.0.1",
+      "localhost.example",
+      "127.0.0.1.example",
+      "127.0.0.1@a.example",
+    ]
+  ) assert.match(from(`http://${host}/keys`), /^jwks\.url: plain http/, host);
+  for (const url of ["ftp://localhost/", "file:///etc/keys", "keys"]) assert.match(from(url), /an https URL/);
+});
+
 Deno.test("values out of range are named, all of them", () => {
   const settings = {
     keys: Array(17).fill(HS),

@@ -233,12 +233,15 @@ Deno.test("production refuses to start without keys and certificates", async () 
     text:
       `{ "env": "production", "quic": { "enabled": false }, "auth": { "jwks": { "url": "https://a.example/k" } } }`,
   });
-  assert.match(
-    (await lines(
-      `{ "env": "production", "quic": { "enabled": false }, "auth": { "jwks": { "url": "http://a.example/k" } } }`,
-    )).join(),
-    /^auth\.jwks\.url: plain http/,
-  );
+});
+
+Deno.test("keys are fetched over TLS or from this machine, in every mode", async () => {
+  for (const env of ["development", "production"]) {
+    const text = (url: string) =>
+      `{ "env": "${env}", "quic": { "enabled": false }, "auth": { "jwks": { "url": "${url}" } } }`;
+    await good({ text: text("http://localhost:8080/k") });
+    assert.match((await lines(text("http://a.example/k"))).join(), /^auth\.jwks\.url: plain http/);
+  }
 });
 
 Deno.test("SKEIN_ENV=production cannot be undone by a flag or a file", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { jwksUrlProblem } from "../../auth/jwks_url.ts";
 import type { Config } from "./schema/mod.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
@@ -125,7 +126,7 @@ function listeners({ http }: Config, report: Report): void {
 /** RFC 7518 §3.2: an HMAC key is at least as long as the hash. */
 const SECRET_BYTES = 32;
 
-function keys({ auth, env }: Config, report: Report): void {
+function keys({ auth }: Config, report: Report): void {
   auth.keys.forEach((key, index) => {
     const at = `auth.keys.${index}`;
     if (key.alg === "HS256") {
@@ -142,17 +143,8 @@ function keys({ auth, env }: Config, report: Report): void {
       }
     }
   });
-  if (auth.jwks !== null && env === "production") {
-    const { protocol, hostname } = new URL(auth.jwks.url);
-    const local = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-    if (protocol === "http:" && !local) {
-      report(
-        "auth.jwks.url",
-        "plain http to another machine is not allowed in production; must be https",
-        "env",
-      );
-    }
-  }
+  const problem = auth.jwks === null ? undefined : jwksUrlProblem(auth.jwks.url);
+  if (problem !== undefined) report("auth.jwks.url", problem);
 }
 
 function production(config: Config, mode: string | undefined, report: Report): void {

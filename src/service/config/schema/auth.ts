@@ -56,7 +56,7 @@ export const auth = v.strictObject({
     v.nullable(v.strictObject({
       url: url(
         ["https", "http"],
-        "Where the key set (JWKS) is fetched. Plain `http` only to this machine, outside development mode.",
+        "Where the key set (JWKS) is fetched. Plain `http` only to this machine: `localhost`, `127.0.0.0/8`, `[::1]`.",
       ),
       cacheTime: v.optional(
         duration(
@@ -102,7 +102,11 @@ export const auth = v.strictObject({
     [],
   ),
   clockTolerance: v.optional(
-    duration(0, 300_000, "How far clocks may disagree when `exp`, `nbf` and `iat` are checked."),
+    duration(
+      0,
+      300_000,
+      "How far clocks may disagree when `exp` and `nbf` are checked. `iat` is not checked.",
+    ),
     "5s",
   ),
   requireExpiry: v.optional(flag("Refuse tokens without an `exp` claim."), true),
