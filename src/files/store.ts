@@ -10,8 +10,10 @@ import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } fr
 import { Disk, keyOf } from "./disk.ts";
 import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
 import { Meter } from "./meter.ts";
+import { PartialFile, type PartialWriter } from "./partial_file.ts";
 import { refuseUpload } from "./rules.ts";
 import { Upload } from "./upload.ts";
+import { WriterThread } from "./writer_thread.ts";
 
 /** What a store is made of. */
 export interface FileStoreOptions {
@@ -24,12 +26,16 @@ export interface FileStoreOptions {
   readonly failed?: (error: unknown, stage: string) => void;
   /** Whether there is now something that uploads are to give way to. @default never */
   readonly busy?: () => boolean;
+  /** Files of this size on are written by a thread of their own. @default 1048576 */
+  readonly threadFrom?: number;
 }
 
 /** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
 const IDLE = 60_000;
 /** Milliseconds that uploads together may save up by being slow. */
 const BURST = 20;
+/** Bytes from which on a file is worth another thread. */
+const THREAD_FROM = 1024 ** 2;
 /** Uploads under way of this node, and files open for reading: each holds a file descriptor. */
 const MAX_OPEN = 1024;
 /** Files that are looked at in one sweep, and references of one content that are asked for a right. */
@@ -42,6 +48,8 @@ export class FileStore {
   readonly #now: () => number;
   readonly #failed: (error: unknown, stage: string) => void;
   readonly #busy: () => boolean;
+  readonly #threadFrom: number;
+  readonly #thread: WriterThread;
   readonly #uploads = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
   readonly #gates = new Map<string, Promise<void>>();
@@ -57,6 +65,8 @@ export class FileStore {
   constructor(options: FileStoreOptions) {
     const { directory, limits, now = Date.now, failed = () => {}, busy = () => false } = options;
     this.#busy = busy;
+    this.#threadFrom = options.threadFrom ?? THREAD_FROM;
+    this.#thread = new WriterThread((error) => failed(error, "file thread"));
     this.#disk = new Disk(directory);
     this.#limits = limits;
     this.#now = now;
@@ -87,7 +97,7 @@ export class FileStore {
       uploadId: uuidv7(),
       key,
       request,
-      path: this.#disk.partial(key),
+      open: () => this.#openPartial(this.#disk.partial(key), request.size),
       limits: this.#limits,
       busy: this.#busy,
       pace: (bytes) => this.#pace(bytes, meter),
@@ -194,6 +204,7 @@ export class FileStore {
       this.#touch(catalog, upload);
       void upload.stop(new ProtocolError("unknown_upload"));
     }
+    this.#thread.sweep(now);
     for (const [userId, meter] of this.#meters) if (meter.idle(now)) this.#meters.delete(userId);
     const { maxAge, partialAge } = this.#limits();
     for (const file of catalog.filesBefore(now - maxAge, SOME)) {
@@ -229,6 +240,7 @@ export class FileStore {
     await Promise.allSettled(this.#completing.values());
     for (const reader of [...this.#readers]) reader.close();
     await this.#tidying;
+    this.#thread.close();
     this.#catalog?.close();
     this.#catalog = undefined;
   }
@@ -293,6 +305,11 @@ export class FileStore {
     if (this.#closed || this.#uploads.size >= MAX_OPEN) {
       throw new ProtocolError("not_available", "too many uploads");
     }
+  }
+
+  #openPartial(path: string, size: number): Promise<PartialWriter> {
+    const file = { path, size };
+    return size < this.#threadFrom ? PartialFile.open(file) : this.#thread.open(file);
   }
 
   /** Waits until whoever was at the upload before has left it. */

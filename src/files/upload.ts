@@ -4,14 +4,12 @@
  * @module
  */
 
-import { createHash, type Hash } from "node:crypto";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileLimits, UploadRequest } from "./contract.ts";
+import type { PartialWriter } from "./partial_file.ts";
 import { acknowledgeNow, refuseChunk } from "./rules.ts";
 
-/** Bytes of a partial file that are hashed between two turns of the event loop. */
-const REHASH = 262_144;
-/** Most bytes put together for one write: each costs a turn to the runtime's threads and back. */
+/** Most bytes put together for one write: each costs a turn to another thread and back. */
 const GATHER = 262_144;
 /** Milliseconds after which what is written is acknowledged, when nothing made it due before. */
 const ACK_DELAY = 2;
@@ -21,8 +19,8 @@ export interface UploadParts {
   readonly uploadId: string;
   readonly key: string;
   readonly request: UploadRequest;
-  /** Where its bytes are. */
-  readonly path: string;
+  /** Opens the file of its bytes. */
+  readonly open: () => Promise<PartialWriter>;
   readonly limits: () => FileLimits;
   /** Whether it has to give way: then it goes in small steps. */
   readonly busy: () => boolean;
@@ -36,6 +34,7 @@ export interface UploadParts {
 
 interface Waiting {
   readonly data: Uint8Array;
+  readonly length: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -49,9 +48,7 @@ export class Upload {
   /** When it was last heard of, in milliseconds since the epoch. */
   activeAt: number;
   readonly #parts: UploadParts;
-  #file: Deno.FsFile | undefined;
-  #hash: Hash = createHash("sha256");
-  #hashed = 0;
+  #file: PartialWriter | undefined;
   #received = 0;
   #written = 0;
   #acknowledged = 0;
@@ -87,25 +84,16 @@ export class Upload {
 
   /** Opens its file and finds how much of it is there. Rejects with what the file system says. */
   async open(): Promise<void> {
-    const file = await Deno.open(this.#parts.path, { read: true, write: true, create: true, mode: 0o600 });
-    try {
-      const { size } = await file.stat();
-      const there = Math.min(size, this.request.size);
-      if (size > there) await file.truncate(there);
-      await file.seek(0, Deno.SeekMode.Start);
-      this.#received = this.#written = this.#acknowledged = there;
-    } catch (error) {
-      file.close();
-      throw error;
-    }
+    const file = await this.#parts.open();
+    this.#received = this.#written = this.#acknowledged = file.there;
     this.#file = file;
-    if (this.#stopped !== undefined) this.#close();
+    if (this.#stopped !== undefined) await this.#close();
     // What is there is hashed meanwhile; chunks wait for it, and the window bounds them.
     else if (this.#written > 0) this.#start();
   }
 
   /**
-   * Takes the next chunk; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
+   * Takes the next chunk, whose memory is given away; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
    * `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after its end. Rejects with
    * `not_available` when it cannot be written; then the upload is over, and begun anew goes on from what is written.
    */
@@ -119,7 +107,7 @@ export class Upload {
     this.activeAt = this.#parts.now();
     this.#received += data.length;
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ data, done });
+    this.#waiting.push({ data, length: data.length, done });
     this.#start();
     return done.promise;
   }
@@ -133,8 +121,7 @@ export class Upload {
     if (this.#received !== this.request.size) throw new ProtocolError("file_incomplete");
     while (this.#pump !== undefined) await this.#pump;
     if (this.#stopped !== undefined) throw this.#stopped;
-    await this.#file!.sync();
-    return this.#hash.digest("hex");
+    return await this.#file!.finish();
   }
 
   /** Ends it: chunks that wait are refused with `why`. Resolves when its file is closed; what was written stays. */
@@ -143,13 +130,14 @@ export class Upload {
     clearTimeout(this.#timer);
     this.#wake?.();
     for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
+    await this.#close();
     await this.#pump;
-    this.#close();
   }
 
-  #close(): void {
-    this.#file?.close();
+  async #close(): Promise<void> {
+    const file = this.#file;
     this.#file = undefined;
+    await file?.close();
   }
 
   #start(): void {
@@ -160,62 +148,52 @@ export class Upload {
     });
   }
 
-  async #run(file: Deno.FsFile): Promise<void> {
-    const { pace } = this.#parts;
+  async #run(file: PartialWriter): Promise<void> {
+    const { busy, pace } = this.#parts;
     try {
-      await this.#rehash(file);
+      if (this.#waiting.length === 0) await file.append([]);
       while (this.#waiting.length > 0 && this.#stopped === undefined) {
         const batch = this.#gather();
-        const bytes = joined(batch);
-        const writing = writeAll(file, bytes);
-        // Hashed while it is written.
-        for (const { data } of batch) this.#hash.update(data);
-        await writing;
-        this.#hashed = this.#written += bytes.length;
+        const bytes = batch.reduce((sum, { length }) => sum + length, 0);
+        await file.append(batch.map(({ data }) => data));
+        this.#written += bytes;
         if (this.#waiting[0] === batch[0]) this.#waiting.splice(0, batch.length);
         for (const { done } of batch) done.resolve();
-        const pause = pace(bytes.length);
+        const pause = pace(bytes);
         if (pause > 0) await this.#sleep(pause);
-        this.#acknowledge();
+        this.#acknowledge(busy());
       }
     } catch (cause) {
-      await this.#fail(file, cause);
+      this.#fail(cause);
     }
   }
 
   /** The chunks of the next write: they stay among those that wait until they are written. */
   #gather(): Waiting[] {
     if (this.#parts.busy()) return this.#waiting.slice(0, 1);
-    let count = 1, length = this.#waiting[0]!.data.length;
-    while (count < this.#waiting.length && length + this.#waiting[count]!.data.length <= GATHER) {
-      length += this.#waiting[count++]!.data.length;
+    let count = 1, length = this.#waiting[0]!.length;
+    while (count < this.#waiting.length && length + this.#waiting[count]!.length <= GATHER) {
+      length += this.#waiting[count++]!.length;
     }
     return this.#waiting.slice(0, count);
   }
 
-  async #rehash(file: Deno.FsFile): Promise<void> {
-    const buffer = new Uint8Array(Math.min(REHASH, this.#written - this.#hashed));
-    while (this.#hashed < this.#written && this.#stopped === undefined) {
-      const got = await file.read(buffer.subarray(0, Math.min(buffer.length, this.#written - this.#hashed)));
-      if (got === null) throw new Error("a partial file became shorter");
-      this.#hash.update(buffer.subarray(0, got));
-      this.#hashed += got;
-    }
-  }
-
-  /** The disk does not take it: back to what is whole, and over. */
-  async #fail(file: Deno.FsFile, cause: unknown): Promise<void> {
-    this.#stopped ??= new ProtocolError("not_available", "the file cannot be written now", { cause });
+  /** The disk does not take it: over, and begun anew it goes on from what is whole. */
+  #fail(cause: unknown): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = new ProtocolError("not_available", "the file cannot be written now", { cause });
     clearTimeout(this.#timer);
     this.#parts.failed(cause);
     for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
-    await file.truncate(this.#written).catch(() => {});
   }
 
-  #acknowledge(): void {
+  // In small steps: what is sent upon it comes spread, and not in a heap that others wait behind.
+  #acknowledge(atOnce: boolean): void {
     if (this.#stopped !== undefined) return;
     const progress = { size: this.request.size, received: this.#received, written: this.#written };
-    if (acknowledgeNow(progress, this.#acknowledged, this.#parts.limits().window)) return this.#tell();
+    if (atOnce || acknowledgeNow(progress, this.#acknowledged, this.#parts.limits().window)) {
+      return this.#tell();
+    }
     this.#timer ??= setTimeout(() => this.#tell(), ACK_DELAY);
   }
 
@@ -236,19 +214,4 @@ export class Upload {
       };
     });
   }
-}
-
-function joined(batch: readonly Waiting[]): Uint8Array {
-  if (batch.length === 1) return batch[0]!.data;
-  const bytes = new Uint8Array(batch.reduce((sum, { data }) => sum + data.length, 0));
-  let at = 0;
-  for (const { data } of batch) {
-    bytes.set(data, at);
-    at += data.length;
-  }
-  return bytes;
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
