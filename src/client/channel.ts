@@ -8,12 +8,12 @@ import type { HistoryResponse, Payload, PresentUser, ReadMarks, ReplayStarted } 
 import { type Clock } from "./clock.ts";
 import { call, Emitter, Feed, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
+import { Upload, type UploadOptions } from "./files/upload.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { Position } from "./session/inbox.ts";
 import type { AnswerOf } from "./session/requests.ts";
 import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
 import type { TransportManager } from "./transport_manager.ts";
-import { Upload, type UploadOptions } from "./upload.ts";
 
 /** What is said: a text, or `{text}`, or `{data}` with any JSON value. */
 export type Saying = string | { readonly text: string } | { readonly data: unknown };
@@ -126,7 +126,7 @@ export class Channel implements AsyncIterable<Delivered> {
 
   /**
    * Uploads a file and announces it in the channel as a message with `data: {file}`. It goes on after every interruption;
-   * `done` resolves when the service has it whole. The file is read into memory once, for its hash.
+   * `done` resolves when the service has it whole. The file is read twice, in slices: for its hash, and to be sent.
    */
   upload(file: Blob, options: UploadOptions = {}): Upload {
     return new Upload(this.#manager, this.name, file, options);

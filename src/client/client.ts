@@ -13,6 +13,8 @@ import { type Clock, systemClock } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents } from "./events.ts";
+import { Download, type DownloadOptions } from "./files/download.ts";
+import { Turns } from "./files/turns.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { Keeper } from "./session/keepers.ts";
@@ -34,6 +36,9 @@ export interface SkeinClientOptions extends ClientOptions {
   autoConnect?: boolean;
 }
 
+/** Ranges of downloads on their way at once: fewer than a service allows by default. */
+const DOWNLOADS = 3;
+
 // Listeners keep their type outside; inside any event's name stands for all of them.
 const OWN: readonly (keyof SkeinEvents)[] = ["direct", "broadcast"];
 
@@ -44,6 +49,8 @@ export class SkeinClient {
   /** The state, to show it. */
   readonly store: ClientStore;
   readonly #clock: Clock;
+  readonly #base: URL | undefined;
+  readonly #downloads = new Turns(DOWNLOADS);
   readonly #channels = new Map<string, Channel>();
   readonly #documents = new Map<string, Document>();
   readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast">>();
@@ -53,6 +60,7 @@ export class SkeinClient {
     const { autoConnect = true, ...rest } = options;
     const manager = this.manager = new TransportManager(rest);
     this.#clock = options.parts?.clock ?? systemClock;
+    this.#base = httpOf(options.url ?? options.websocketUrl);
     const { store, update } = clientStore();
     this.store = store;
     manager.on("status", (status) => update({ status, transport: manager.getTransportType() }));
@@ -147,6 +155,24 @@ export class SkeinClient {
     return this.manager.send("broadcast", contentOf(saying));
   }
 
+  /**
+   * Downloads a file, or a part of it. It begins at once and goes on after every interruption; what its reader does not
+   * take is not asked for. Throws SkeinError `bad_argument`.
+   */
+  download(fileId: string, options: DownloadOptions = {}): Download {
+    return new Download(this.manager, this.#clock, this.#downloads, fileId, options);
+  }
+
+  /**
+   * An address where whoever has it can read a file without a token, for `expiresIn` seconds. Rejects with the server's
+   * error, and with `bad_argument` when neither the option `url` nor `websocketUrl` says where the service speaks HTTP.
+   */
+  async fileLink(fileId: string): Promise<{ url: string; expiresIn: number }> {
+    if (this.#base === undefined) throw new SkeinError("bad_argument", "url: needed for addresses of files");
+    const { url, expiresIn } = await this.manager.send("file_link", { fileId });
+    return { url: new URL(url, this.#base).href, expiresIn };
+  }
+
   /** How much of some channels the user has not read; counts up to `limit` of each, 100 when it is absent. */
   unread(channels: readonly string[], limit?: number): Promise<UnreadResponse> {
     return this.manager.send("unread", limit === undefined ? { channels } : { channels, limit });
@@ -181,4 +207,11 @@ export class SkeinClient {
   #channelsChanged(update: (change: { channels: readonly string[] }) => void): void {
     update({ channels: this.manager.channels });
   }
+}
+
+/** The HTTP side of an address that the options have been checked for. */
+function httpOf(address: string | URL | undefined): URL | undefined {
+  if (address === undefined) return undefined;
+  const page = (globalThis as { location?: { href?: string } }).location?.href;
+  return new URL(new URL(address, page).href.replace(/^ws/, "http"));
 }

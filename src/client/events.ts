@@ -22,7 +22,8 @@ export type Fleeting =
   | "bot_response"
   | "client_report"
   | "replay_stop"
-  | "file_chunk";
+  | "file_chunk"
+  | "file_download_cancel";
 
 /** Events of a client, and what their listeners are given. */
 export interface ClientEvents {

@@ -23,6 +23,8 @@ export type { Listener } from "./emitter.ts";
 export type { Environment, EnvironmentEvent } from "./environment.ts";
 export { type ClientErrorName, SkeinError } from "./errors.ts";
 export type { ClientEvents, ClientStatus, Fleeting } from "./events.ts";
+export { Download, type DownloadOptions, type DownloadProgress } from "./files/download.ts";
+export { Upload, type UploadOptions, type UploadProgress } from "./files/upload.ts";
 export type { ClientOptions, ClientParts } from "./options.ts";
 export { fileOutbox, type LineFile } from "./outbox/file.ts";
 export { indexedDbOutbox } from "./outbox/indexeddb.ts";
@@ -36,7 +38,7 @@ export type { QualityOptions } from "./policy/quality.ts";
 export type { Placed, Position } from "./session/inbox.ts";
 export type { Keeper, KeeperPort } from "./session/keepers.ts";
 export type { Delivered, Discontinuity } from "./session/subscriptions.ts";
-export type { AnswerOf, Answers, Question } from "./session/requests.ts";
+export type { AnswerOf, Answers, Following, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";
 export type { ClientState, ClientStore } from "./store.ts";
 export type {
@@ -49,5 +51,4 @@ export type {
 export { LanesTransport } from "./transport/lanes.ts";
 export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
 export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
-export { Upload, type UploadOptions, type UploadProgress } from "./upload.ts";
 export { TransportManager } from "./transport_manager.ts";

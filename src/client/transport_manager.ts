@@ -28,7 +28,7 @@ import { Mover } from "./session/mover.ts";
 import { Publisher } from "./session/publisher.ts";
 import { Redial } from "./session/redial.ts";
 import { Reporter } from "./session/reporter.ts";
-import { type AnswerOf, ANSWERS, type Question, Requests } from "./session/requests.ts";
+import { type AnswerOf, ANSWERS, type Following, type Question, Requests } from "./session/requests.ts";
 import { Subscriptions } from "./session/subscriptions.ts";
 import { Tokens } from "./session/tokens.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
@@ -254,13 +254,15 @@ export class TransportManager {
     if (link === undefined) {
       return Promise.reject(new SkeinError("connection_lost", "not connected", { temporary: true }));
     }
-    const channel = typeof payload.channel === "string" ? payload.channel : undefined;
     const message = new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload });
     if (!type.startsWith("typing_") || !link.transport.sendDatagram(message)) {
-      link.sendEncoded(message, link.laneOf(type, channel));
+      link.sendEncoded(message, link.laneOf(type, payload.channel));
     }
     return Promise.resolve();
   }
+
+  /** Asks what several messages answer; see `Requests.follow`. */
+  follow = (question: Following): Promise<void> => this.#requests.follow(question);
 
   /** `keeper` looks after a channel by itself. Throws `bad_argument` when somebody does already. */
   keep = (channel: string, keeper: Keeper): KeeperPort => this.#keepers.keep(channel, keeper);
@@ -303,8 +305,7 @@ export class TransportManager {
     this.#heartbeat = undefined;
     this.#reporter.detach();
     this.#mover.detach();
-    for (const each of [this.#requests, this.#publisher, this.#keepers]) each.detach();
-    this.#subscriptions.detach();
+    for (const each of [this.#requests, this.#publisher, this.#keepers, this.#subscriptions]) each.detach();
     if (this.#migrating !== undefined) this.#survived(false);
   }
 

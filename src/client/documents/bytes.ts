@@ -17,10 +17,13 @@ export function toBase64(bytes: Uint8Array): string {
 }
 
 /** Bytes of a field: base64 text, or bytes already. Undefined when it is neither. */
-export function bytesOf(field: unknown): Uint8Array | undefined {
-  if (field instanceof Uint8Array) return field;
+export function bytesOf(field: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (field instanceof Uint8Array) return field as Uint8Array<ArrayBuffer>;
   if (typeof field !== "string") return undefined;
   try {
+    // Much faster, in browsers since 2025.
+    const { fromBase64 } = Uint8Array as Partial<Pick<typeof Uint8Array, "fromBase64">>;
+    if (fromBase64 !== undefined) return fromBase64.call(Uint8Array, field);
     const text = atob(field);
     const bytes = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);

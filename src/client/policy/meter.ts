@@ -6,6 +6,9 @@
 
 import type { ClientTransportKind, TransportTraffic } from "../transport/contract.ts";
 
+/** Longest round trip that servers are told of, in milliseconds. */
+export const MAX_RTT = 600_000;
+
 /** Measurements of a client; figures that are not known yet are null. */
 export interface ClientMetrics {
   /** What carries the session now. */

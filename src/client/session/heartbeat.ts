@@ -7,6 +7,7 @@
 import { Encoded, type Message, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
 import { Health, type HealthAction, type HeartbeatSettings } from "../policy/health.ts";
+import { MAX_RTT } from "../policy/meter.ts";
 import type { Link } from "./link.ts";
 
 /** Milliseconds after which a datagram counts as lost. */
@@ -113,7 +114,7 @@ export class Heartbeat {
     }
     this.#link.send(
       "ping",
-      this.#rtt === undefined ? {} : { rtt: Math.min(600_000, Math.max(0, this.#rtt)) },
+      this.#rtt === undefined ? {} : { rtt: Math.min(MAX_RTT, Math.max(0, this.#rtt)) },
       0,
       id,
     );

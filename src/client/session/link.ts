@@ -127,10 +127,11 @@ export class Link {
   }
 
   /** The lane of a message: a stream of its own where there are streams, else a class of priority. */
-  laneOf(type: string, channel?: string): number {
-    const cls = classOfType(type, channel);
+  laneOf(type: string, channel?: unknown): number {
+    const name = typeof channel === "string" ? channel : undefined;
+    const cls = classOfType(type, name);
     if (!this.transport.laneful) return LANES[cls][0];
-    const lane = this.#lanes.laneOf(cls, channel ?? type);
+    const lane = this.#lanes.laneOf(cls, name ?? type);
     return this.#lostLanes.has(lane) ? 0 : lane;
   }
 

@@ -5,9 +5,8 @@
  */
 
 import type { Report } from "../../protocol/mod.ts";
-import { MAX_RTT } from "../../protocol/schemas/ping.ts";
 import type { Clock } from "../clock.ts";
-import { type ClientMetrics, Meter } from "../policy/meter.ts";
+import { type ClientMetrics, MAX_RTT, Meter } from "../policy/meter.ts";
 import type { Link } from "./link.ts";
 
 /** Milliseconds between reports to the server. */

@@ -1,6 +1,7 @@
 /**
  * Questions to the server: each is answered once, whichever connection the answer comes on. Only messages that may be
- * acted on twice are asked this way, so a question without an answer is asked again on the next connection.
+ * acted on twice are asked this way, so a question without an answer is asked again on the next connection. What is
+ * answered by several messages is not: whoever asked knows what is missing.
  *
  * @module
  */
@@ -30,12 +31,23 @@ import type { Link } from "./link.ts";
 /** Questions that wait at most. */
 const MAX_PENDING = 1024;
 
-interface Pending {
+/** A question that is answered by several messages. */
+export interface Following {
+  /** Of its message. */
   readonly id: string;
   readonly type: ClientType;
   readonly payload: Payload;
-  readonly answer: keyof ReadPayloads;
-  lane: number;
+  /** Called with each of them; true: nothing follows. What it throws ends it. */
+  readonly take: (message: Message) => boolean;
+  /** Ends it with its reason: what still comes is passed over. */
+  readonly signal: AbortSignal;
+}
+
+interface Pending extends Omit<Following, "take" | "signal"> {
+  /** The answer's type, or what takes several. */
+  readonly answer: keyof ReadPayloads | Following["take"];
+  /** Undefined while it has not been sent. */
+  lane: number | undefined;
   resolve(payload: unknown): void;
   reject(error: SkeinError): void;
   cancel: (() => void) | undefined;
@@ -95,58 +107,67 @@ export class Requests {
 
   /** Asks. Without a connection it waits for one. Rejects with the server's error, `timeout` or `closed`. */
   ask<Q extends Question>(type: Q, payload: Payload): Promise<AnswerOf<Q>> {
-    if (this.#pending.size >= MAX_PENDING) {
-      return Promise.reject(
-        new SkeinError("outbox_full", `${MAX_PENDING} questions wait`, { temporary: true }),
-      );
-    }
-    const { promise, resolve, reject } = deferred<unknown>();
-    const pending: Pending = {
-      id: uuidv7(),
-      type,
-      payload,
-      answer: ANSWERS[type],
-      lane: 0,
-      resolve,
-      reject,
-      cancel: undefined,
+    return this.#ask(uuidv7(), type, payload, ANSWERS[type]) as Promise<AnswerOf<Q>>;
+  }
+
+  /**
+   * Asks for what several messages answer; resolves after the last. Without a connection it waits for one. Rejects with
+   * what `take` throws, the server's error, `timeout` when nothing comes for too long, `closed`, `connection_lost` when
+   * the rest may not come any more, and the signal's reason.
+   */
+  async follow({ id, type, payload, take, signal }: Following): Promise<void> {
+    signal.throwIfAborted();
+    const dropped = (): void => {
+      const pending = this.#pending.get(id);
+      if (pending !== undefined) this.#reject(pending, signal.reason);
     };
-    this.#pending.set(pending.id, pending);
-    if (this.#link !== undefined) this.#send(pending, this.#link);
-    return promise as Promise<AnswerOf<Q>>;
+    signal.addEventListener("abort", dropped);
+    try {
+      await this.#ask(id, type, payload, take);
+    } finally {
+      signal.removeEventListener("abort", dropped);
+    }
   }
 
   /** Another connection carries the session: everything open is asked on it. */
   attach(link: Link): void {
     this.#link = link;
-    for (const pending of this.#pending.values()) this.#send(pending, link);
+    for (const pending of [...this.#pending.values()]) this.#again(pending, link);
   }
 
   /** No connection: what is open waits. */
   detach(): void {
     this.#link = undefined;
-    for (const pending of this.#pending.values()) pending.cancel?.();
+    for (const pending of [...this.#pending.values()]) {
+      pending.cancel?.();
+      this.#again(pending, undefined);
+    }
   }
 
   /** A lane is gone: what was asked on it is asked again. */
   laneLost(lane: number): void {
-    for (const pending of this.#pending.values()) {
-      if (pending.lane === lane && this.#link !== undefined) this.#send(pending, this.#link);
-    }
+    const link = this.#link;
+    for (const pending of [...this.#pending.values()]) if (pending.lane === lane) this.#again(pending, link);
   }
 
   /** Takes an answer; false when it answers nothing here. */
-  settle({ re, type, payload }: Message): boolean {
+  settle(message: Message): boolean {
+    const { re, type, payload } = message;
     const pending = re === undefined ? undefined : this.#pending.get(re);
     if (pending === undefined) return false;
-    this.#remove(pending);
+    const { answer } = pending;
     try {
-      if (type === "error") pending.reject(SkeinError.from(readPayload("error", payload)));
-      else if (type === pending.answer) pending.resolve(readPayload(pending.answer, payload));
-      else pending.reject(new SkeinError("bad_request", `${pending.type} was answered with ${type}`));
+      if (type === "error") this.#reject(pending, SkeinError.from(readPayload("error", payload)));
+      else if (typeof answer === "function") {
+        if (answer(message)) this.#resolve(pending, undefined);
+        else this.#arm(pending);
+      } else if (type === answer) this.#resolve(pending, readPayload(answer, payload));
+      else this.#reject(pending, new SkeinError("bad_request", `${pending.type} was answered with ${type}`));
     } catch (cause) {
-      pending.reject(
-        new SkeinError("bad_payload", `the answer to ${pending.type} cannot be read`, { cause }),
+      const unreadable = `the answer to ${pending.type} cannot be read`;
+      this.#reject(
+        pending,
+        cause instanceof SkeinError ? cause : new SkeinError("bad_payload", unreadable, { cause }),
       );
     }
     return true;
@@ -155,28 +176,70 @@ export class Requests {
   /** Rejects everything open. */
   close(error: SkeinError): void {
     this.#link = undefined;
-    for (const pending of [...this.#pending.values()]) {
-      this.#remove(pending);
-      pending.reject(error);
+    for (const pending of [...this.#pending.values()]) this.#reject(pending, error);
+  }
+
+  #ask(id: string, type: ClientType, payload: Payload, answer: Pending["answer"]): Promise<unknown> {
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(
+        new SkeinError("outbox_full", `${MAX_PENDING} questions wait`, { temporary: true }),
+      );
     }
+    const { promise, resolve, reject } = deferred<unknown>();
+    const pending: Pending = {
+      id,
+      type,
+      payload,
+      answer,
+      lane: undefined,
+      resolve,
+      reject,
+      cancel: undefined,
+    };
+    this.#pending.set(id, pending);
+    if (this.#link !== undefined) this.#send(pending, this.#link);
+    return promise;
+  }
+
+  /** Asks again, unless some of the answer may have come already. */
+  #again(pending: Pending, link: Link | undefined): void {
+    if (typeof pending.answer === "function" && pending.lane !== undefined) {
+      return this.#reject(
+        pending,
+        new SkeinError("connection_lost", "the rest may not come", { temporary: true }),
+      );
+    }
+    if (link !== undefined) this.#send(pending, link);
   }
 
   #send(pending: Pending, link: Link): void {
     const { type, payload, id } = pending;
-    const channel = typeof payload.channel === "string" ? payload.channel : undefined;
-    pending.lane = link.laneOf(type, channel);
-    pending.cancel?.();
-    pending.cancel = this.#clock.after(this.#timeout, () => {
-      this.#remove(pending);
-      pending.reject(
-        new SkeinError("timeout", `no answer to ${type} within ${this.#timeout} ms`, { temporary: true }),
-      );
-    });
+    pending.lane = link.laneOf(type, payload.channel);
+    this.#arm(pending);
     link.send(type, payload, pending.lane, id);
   }
 
-  #remove(pending: Pending): void {
-    pending.cancel?.();
-    this.#pending.delete(pending.id);
+  #arm(pending: Pending): void {
+    const { type, cancel } = pending;
+    cancel?.();
+    pending.cancel = this.#clock.after(this.#timeout, () => {
+      const late = `no answer to ${type} within ${this.#timeout} ms`;
+      this.#reject(pending, new SkeinError("timeout", late, { temporary: true }));
+    });
+  }
+
+  #resolve(pending: Pending, answer: unknown): void {
+    this.#remove(pending);
+    pending.resolve(answer);
+  }
+
+  #reject(pending: Pending, error: SkeinError): void {
+    this.#remove(pending);
+    pending.reject(error);
+  }
+
+  #remove({ cancel, id }: Pending): void {
+    cancel?.();
+    this.#pending.delete(id);
   }
 }

@@ -5,10 +5,12 @@
  * @module
  */
 
-import { type FileUploaded } from "../protocol/schemas/file.ts";
-import { type Deferred, deferred } from "./deferred.ts";
-import { SkeinError } from "./errors.ts";
-import type { TransportManager } from "./transport_manager.ts";
+import type { FileUploaded } from "../../protocol/mod.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import { call } from "../emitter.ts";
+import { SkeinError } from "../errors.ts";
+import type { TransportManager } from "../transport_manager.ts";
+import { hashBlob } from "./hash.ts";
 
 /** Options of an upload. */
 export interface UploadOptions {
@@ -16,7 +18,7 @@ export interface UploadOptions {
   readonly name?: string;
   /** A media type. @default the type of the `Blob` */
   readonly type?: string;
-  /** Called as the service acknowledges. */
+  /** Called as the file is hashed, and as the service acknowledges. */
   readonly onProgress?: (progress: UploadProgress) => void;
   /** Cancels the upload. */
   readonly signal?: AbortSignal;
@@ -27,6 +29,8 @@ export interface UploadProgress {
   /** Bytes the service has written. */
   readonly acknowledged: number;
   readonly size: number;
+  /** Bytes that are hashed: nothing is sent before all of them are. */
+  readonly hashed: number;
   readonly state: "hashing" | "sending" | "paused" | "done" | "failed";
 }
 
@@ -56,6 +60,7 @@ export class Upload {
   readonly #payload: { channel: string; name: string; type: string; size: number; sha256: string };
   readonly #options: UploadOptions;
   readonly #off: (() => void)[] = [];
+  #hashed = 0;
   #acked = 0;
   #state: UploadProgress["state"] = "hashing";
   #uploadId: string | undefined;
@@ -85,7 +90,7 @@ export class Upload {
   /** How far it is. */
   get progress(): UploadProgress {
     const state = this.#paused !== undefined && this.#state === "sending" ? "paused" : this.#state;
-    return { acknowledged: this.#acked, size: this.#blob.size, state };
+    return { acknowledged: this.#acked, size: this.#blob.size, hashed: this.#hashed, state };
   }
 
   /** Sends no more until `resume`. The service keeps what it has for a day, by default. */
@@ -115,7 +120,7 @@ export class Upload {
 
   async #run(): Promise<FileUploaded> {
     try {
-      this.#payload.sha256 = await sha256(this.#blob);
+      this.#payload.sha256 = await this.#hash();
       this.#watch();
       this.#state = "sending";
       for (let tries = 0, before = -1;;) {
@@ -143,6 +148,18 @@ export class Upload {
       throw error;
     } finally {
       for (const off of this.#off) off();
+    }
+  }
+
+  async #hash(): Promise<string> {
+    try {
+      return await hashBlob(this.#blob, (bytes) => {
+        if (this.#cancelled !== undefined) throw this.#cancelled;
+        this.#hashed = bytes;
+        this.#tell();
+      });
+    } catch (cause) {
+      throw this.#cancelled ?? new SkeinError("bad_argument", "the file cannot be read", { cause });
     }
   }
 
@@ -192,6 +209,9 @@ export class Upload {
       }),
       // Another connection, of whatever kind: what was on its way may be lost.
       manager.on("connected", () => this.#begin(new SkeinError("connection_lost", "another connection"))),
+      manager.on("status", (status) => {
+        if (status === "idle" || status === "closed") this.#begin(SkeinError.closed());
+      }),
       manager.on("error", (error) => RESUMABLE.includes(error.error) && this.#begin(error)),
     );
   }
@@ -203,12 +223,7 @@ export class Upload {
   }
 
   #tell(): void {
-    this.#options.onProgress?.(this.progress);
+    const { onProgress } = this.#options;
+    if (onProgress !== undefined) call(onProgress, this.progress);
   }
-}
-
-/** SHA-256 in hexadecimal. WebCrypto takes the whole at once, so the file is in memory for that time. */
-async function sha256(blob: Blob): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
