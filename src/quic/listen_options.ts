@@ -28,7 +28,7 @@ export type Settings =
       | "admit"
     >
   >
-  & Pick<ListenOptions, "keepAliveInterval" | "admitAddress" | "onRequest" | "onError">;
+  & Pick<ListenOptions, "keepAliveInterval" | "admitAddress" | "admitConnection" | "onRequest" | "onError">;
 
 const DEFAULTS = {
   hostname: "::",

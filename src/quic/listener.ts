@@ -166,6 +166,7 @@ class QuicListener implements Listener {
     let stage = "handshake";
     this.#pending++;
     let counted = true;
+    let countOut: (() => void) | undefined;
     const shaken = this.#handshake(conn, settings.headerTimeout);
     shaken.catch(() => {});
     const ended = Promise.withResolvers<void>();
@@ -189,12 +190,19 @@ class QuicListener implements Listener {
       http3?.greet();
       if (!raw || !settings.zeroRtt) await shaken;
       stage = raw ? "quic" : "http3";
-      if (raw) {
-        const connection = new RawConnection(conn, shaken);
+      const connection = raw ? new RawConnection(conn, shaken) : undefined;
+      if (connection !== undefined) {
         live.close = (code, reason) => connection.close(code, reason);
         // Handed out before its handshake only when early data has come: most that is not finished never will be.
         const early = connection.incomingBidirectionalStreams.arrival();
         await Promise.race([shaken, early.then((arrived) => arrived ? undefined : shaken)]);
+      }
+      const admitted = settings.admitConnection?.(remote, raw ? "quic" : "webtransport");
+      if (admitted?.accept === false) {
+        return conn.close({ closeCode: admitted.code, reason: admitted.reason });
+      }
+      countOut = admitted?.ended;
+      if (connection !== undefined) {
         this.#connections.push(connection);
         await shaken;
         counted = false;
@@ -212,6 +220,7 @@ class QuicListener implements Listener {
     } finally {
       if (counted) this.#pending--;
       await conn.closed.catch(() => {});
+      countOut?.();
       this.#live.delete(live);
       ended.resolve();
     }

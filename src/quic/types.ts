@@ -268,13 +268,23 @@ export interface ListenOptions {
   maxRequestBody?: number;
   /** Called before a WebTransport session is answered. @default accepts all */
   admit?: (request: ConnectRequest) => AdmitResult;
-  /** Called with each new peer address after the QUIC handshake: `false` closes the connection at once. @default accepts all */
+  /** Called with the address of each new peer, before it is proven: `false` closes the connection at once. @default accepts all */
   admitAddress?: (address: Address) => boolean;
+  /**
+   * Called for each connection once its handshake has proven its address, or 0-RTT data has come: before anything is
+   * read of it, and before a WebTransport session is asked for. `kind` is what it may become. @default accepts all
+   */
+  admitConnection?: (address: Address, kind: ConnectionKind) => ConnectionAdmission;
   /** Answers ordinary HTTP/3 requests. @default 404 */
   onRequest?: (request: Request, remote: Address) => Response | Promise<Response>;
   /** Told of failures that concern one peer only: bad handshakes, malformed frames, ... */
   onError?: (error: unknown, context: { remote: Address | undefined; stage: string }) => void;
 }
+
+/** Whether a connection may go on: `ended` is called once when it is over; otherwise it is closed with code and reason. */
+export type ConnectionAdmission =
+  | { readonly accept: true; readonly ended?: () => void }
+  | { readonly accept: false; readonly code: number; readonly reason: string };
 
 /** A listening QUIC endpoint. */
 export interface Listener {

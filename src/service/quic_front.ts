@@ -6,7 +6,15 @@
  */
 
 import { type CloseName, CLOSES } from "../protocol/mod.ts";
-import { type Address, type Connection, listen, type Listener, type ListenOptions } from "../quic/mod.ts";
+import {
+  type Address,
+  type Connection,
+  type ConnectionAdmission,
+  type ConnectionKind,
+  listen,
+  type Listener,
+  type ListenOptions,
+} from "../quic/mod.ts";
 import type { Observer, Sessions } from "../session/mod.ts";
 import { QuicMessageConnection } from "../transport/mod.ts";
 import type { FetchHandler } from "./http/deps.ts";
@@ -111,6 +119,7 @@ export class QuicFront {
       hostname: settings.hostname,
       port: settings.port,
       admitAddress: (address) => this.#knock(address),
+      admitConnection: (address, kind) => this.#admit(address, kind),
       admit: (request) => {
         if (request.url.pathname !== WEBTRANSPORT_PATH) return { accept: false, status: 404 };
         if (!this.#deps.originAllowed(request.origin, request.url.host)) {
@@ -170,6 +179,15 @@ export class QuicFront {
     return refused === undefined;
   }
 
+  /** What has been shaken hands with counts against its address until it is gone, whether it becomes a session or not. */
+  #admit(address: Address, kind: ConnectionKind): ConnectionAdmission {
+    const remote = text(address)!;
+    const admitted = this.#deps.sessions.admit(remote);
+    if ("leave" in admitted) return { accept: true, ended: admitted.leave };
+    this.#refused(kind, admitted.refused, remote);
+    return { accept: false, ...CLOSES[admitted.refused] };
+  }
+
   #refused(kind: "quic" | "webtransport", close: CloseName, remote: string | undefined): void {
     this.#deps.observer.error(kind, close);
     this.#deps.observer.log("info", "connection refused", {
@@ -189,13 +207,7 @@ export class QuicFront {
 
   #accept(connection: Connection): void {
     const { sessions } = this.#deps;
-    const remote = text(connection.remoteAddress) ?? "";
-    const refused = sessions.admit(remote);
-    if (refused !== undefined) {
-      this.#refused(connection.kind, refused, remote);
-      return connection.close(CLOSES[refused].code, CLOSES[refused].reason);
-    }
-    sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits), remote);
+    sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits));
   }
 }
 

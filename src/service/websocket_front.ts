@@ -24,18 +24,21 @@ export function upgradeWebSocket(
   if (info.remoteAddr.transport === "udp") {
     return new Response("WebSocket is served over TCP\n", { status: 501 });
   }
-  const refused = sessions.knock(remote) ?? sessions.admit(remote);
-  if (refused !== undefined) return refuse(observer, refused, remote);
+  const unwanted = sessions.knock(remote);
+  if (unwanted !== undefined) return refuse(observer, unwanted, remote);
+  const admitted = sessions.admit(remote);
+  if ("refused" in admitted) return refuse(observer, admitted.refused, remote);
   let upgraded: Deno.WebSocketUpgrade;
   try {
     // The session has a heartbeat of its own: the runtime's would cost a timer for each message.
     upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
   } catch (error) {
-    sessions.release(remote);
+    admitted.leave();
     observer.log("debug", "websocket upgrade failed", { remote, error });
     return new Response("not a WebSocket upgrade\n", { status: 400 });
   }
-  sessions.accept(new WebSocketMessageConnection(upgraded.socket, remote, sessions.preAuthLimits), remote);
+  const connection = new WebSocketMessageConnection(upgraded.socket, remote, sessions.preAuthLimits);
+  sessions.accept(connection, admitted.leave);
   return upgraded.response;
 }
 

@@ -45,7 +45,7 @@ export class Sessions {
   readonly #connections = new Set<ClientConnection>();
   readonly #sessions = new Map<string, Session>();
   readonly #detached = new Set<Session>();
-  readonly #hosts = new WeakMap<ClientConnection, string>();
+  readonly #leaving = new WeakMap<ClientConnection, () => void>();
   readonly #ended: Record<TransportKind, Traffic> = {
     webtransport: traffic(),
     quic: traffic(),
@@ -87,17 +87,21 @@ export class Sessions {
   }
 
   /**
-   * Whether a connection from `remoteAddress` may be. When it may, it is counted, and `accept` or `release` has
-   * to follow.
+   * Counts a connection from `remoteAddress` in, or says why it may not be. Whoever gets `leave` has to call it when the
+   * connection is over, or to hand it to `accept`; only the first call counts.
    */
-  admit(remoteAddress: string): CloseName | undefined {
-    if (this.#draining) return "shutdown";
-    return this.#admission.enter(hostOf(remoteAddress), Date.now());
-  }
-
-  /** Gives an admission back that came to nothing. */
-  release(remoteAddress: string): void {
-    this.#admission.leave(hostOf(remoteAddress));
+  admit(remoteAddress: string): { readonly refused: CloseName } | { readonly leave: () => void } {
+    if (this.#draining) return { refused: "shutdown" };
+    const host = hostOf(remoteAddress);
+    const refused = this.#admission.enter(host, Date.now());
+    if (refused !== undefined) return { refused };
+    let counted = true;
+    return {
+      leave: () => {
+        if (counted) this.#admission.leave(host);
+        counted = false;
+      },
+    };
   }
 
   /** What a connection may spend before it is authenticated. */
@@ -106,8 +110,8 @@ export class Sessions {
     return { maxFrame: preAuth.maxBytes, maxStreams: preAuth.maxStreams };
   }
 
-  /** Takes an admitted connection. `admittedAs` is the address it was admitted with. */
-  accept(connection: MessageConnection, admittedAs: string = connection.remoteAddress): ClientConnection {
+  /** Takes an admitted connection. `leave` counts it out; without it that is done where it was counted in. */
+  accept(connection: MessageConnection, leave?: () => void): ClientConnection {
     const { settings, authenticator, membership, observer, node } = this.#options;
     const host: Host = {
       settings: settings(),
@@ -122,7 +126,7 @@ export class Sessions {
     };
     const client = new ClientConnection(connection, host);
     this.#connections.add(client);
-    this.#hosts.set(client, hostOf(admittedAs));
+    if (leave !== undefined) this.#leaving.set(client, leave);
     observer.opened(connection.kind);
     client.start();
     if (this.#draining) client.end("shutdown");
@@ -268,10 +272,10 @@ export class Sessions {
     if (!this.#connections.delete(client)) return;
     const { observer } = this.#options;
     const now = Date.now();
-    const host = this.#hosts.get(client)!;
+    const leave = this.#leaving.get(client);
     // A WebSocket whose peer does not answer the close lives on, and counts against its address as long as it does.
-    if (client.connection.released === undefined) this.#admission.leave(host);
-    else void client.connection.released.then(() => this.#admission.leave(host));
+    if (client.connection.released === undefined) leave?.();
+    else void client.connection.released.then(leave);
     if (client.userId !== undefined) this.#admission.release(client.userId);
     add(this.#ended[client.transport], client.connection.traffic);
     observer.closed(client.transport, info.code, info.by, now - client.connectedAt);

@@ -62,14 +62,14 @@ export class MemoryLink implements ClientTransport {
       signal?.addEventListener("abort", aborted, { once: true });
     });
     const { server, client } = memoryPair(`memory:${world.dials.length}`);
-    const refused = world.sessions.admit(server.remoteAddress);
-    if (refused !== undefined) throw new Error(refused);
+    const admitted = world.sessions.admit(server.remoteAddress);
+    if ("refused" in admitted) throw new Error(admitted.refused);
     this.#peer = client;
     client.onMessage = (message, lane, datagram) => this.#fromServer(message, lane, datagram);
     void client.closed.then(({ code, reason, by }) =>
       this.#travel("closing", () => this.#end({ code, reason, by: by === "local" ? "remote" : "local" }))
     );
-    world.sessions.accept(server);
+    world.sessions.accept(server, admitted.leave);
     world.links.add(this);
   }
 

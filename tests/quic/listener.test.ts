@@ -32,6 +32,15 @@ async function server(options: Partial<ListenOptions> = {}) {
   };
 }
 
+/** A connection that says nothing after its handshake. */
+async function idle(port: number, alpn: string): Promise<Deno.QuicConn> {
+  const { hash } = await testCertificate();
+  const trust = { serverCertificateHashes: [{ algorithm: "sha-256", value: hash }] };
+  const conn = await Deno.connectQuic({ hostname: "127.0.0.1", port, alpnProtocols: [alpn], ...trust });
+  conn.closed.catch(() => {});
+  return conn;
+}
+
 async function works(client: Connection, server: Connection): Promise<void> {
   const stream = await client.openBidirectionalStream();
   await stream.write(bytes("ok?"));
@@ -116,6 +125,47 @@ Deno.test("an address that is not admitted gets no connection", async () => {
     throw new Error(`ended: ${reason}`);
   });
   assert.deepEqual(seen, ["127.0.0.1"]);
+});
+
+Deno.test("a connection is counted in when its handshake is done and out when it is over, whatever it becomes", async () => {
+  const counted = new Set<number>();
+  const kinds: string[] = [];
+  await using s = await server({
+    headerTimeout: 60_000,
+    admitConnection: ({ port }, kind) => {
+      counted.add(port);
+      kinds.push(kind);
+      return { accept: true, ended: () => assert.ok(counted.delete(port), "counted out once") };
+    },
+  });
+  const { port } = s.listener.address;
+  // One that never asks for anything, one that opens no stream, a session of each kind.
+  const silent = [await idle(port, "h3"), await idle(port, "skein/1")];
+  const raw = await connect(s.raw, s.trust);
+  const session = await connect(s.https, s.trust);
+  await until(() => counted.size === 4, "four connections");
+  assert.deepEqual(kinds.toSorted(), ["quic", "quic", "webtransport", "webtransport"]);
+  for (const conn of silent) conn.close({ closeCode: 0, reason: "" });
+  await until(() => counted.size === 2, "two of them are gone");
+  raw.close();
+  session.close();
+  await until(() => counted.size === 0, "all are gone");
+});
+
+Deno.test("a connection that is not admitted is closed with its code before anything is read of it", async () => {
+  const requests: string[] = [];
+  await using s = await server({
+    admitConnection: () => ({ accept: false, code: 3504, reason: "connection limit" }),
+    onRequest: (request) => {
+      requests.push(request.url);
+      return new Response("here");
+    },
+  });
+  for (const alpn of ["h3", "skein/1"]) {
+    const conn = await idle(s.listener.address.port, alpn);
+    assert.deepEqual({ ...await within(conn.closed) }, { closeCode: 3504, reason: "connection limit" });
+  }
+  assert.deepEqual(requests, []);
 });
 
 // Deno's client keeps what it had opened for a refused session until the connection ends.

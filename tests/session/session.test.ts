@@ -183,7 +183,7 @@ Deno.test("drain tells every client, refuses new ones, and ends what is left wit
   const done = node.sessions.drain(60);
   await settle();
   assert.equal(peer.of("server_notice")[0]?.payload.kind, "draining");
-  assert.equal(node.sessions.admit("1.2.3.4:5"), "shutdown");
+  assert.deepEqual(node.sessions.admit("1.2.3.4:5"), { refused: "shutdown" });
   await done;
   assert.equal((await peer.peer.closed).code, 3001);
 });

@@ -154,10 +154,10 @@ export class TestPeer {
 
 function connect(sessions: Sessions): TestPeer {
   const { server, client } = memoryPair();
-  const refused = sessions.admit(server.remoteAddress);
-  if (refused !== undefined) throw new Error(refused);
+  const admitted = sessions.admit(server.remoteAddress);
+  if ("refused" in admitted) throw new Error(admitted.refused);
   const peer = new TestPeer(client);
-  sessions.accept(server);
+  sessions.accept(server, admitted.leave);
   return peer;
 }
 
