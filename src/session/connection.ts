@@ -33,7 +33,7 @@ import { MessageContext } from "./context.ts";
 import { RateLimit } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 
-/** Frames that cannot be decoded before the connection is ended. */
+/** Frames and datagrams that cannot be decoded before the connection is ended. */
 const MAX_MALFORMED = 10;
 /** Messages refused for their rate before the connection is ended. */
 const MAX_REFUSED = 100;
@@ -128,7 +128,7 @@ export class ClientConnection implements ConnectionSink, Client {
     this.lastReceivedAt = now;
     const started = ++this.#counter % SAMPLE === 0 ? performance.now() : 0;
     if (this.state !== "open") {
-      if (arrival.datagram) return;
+      if (arrival.datagram) return this.#charge(data.length, now);
       this.#preAuthBytes += data.length;
       if (this.#preAuthBytes > this.settings.preAuth.maxBytes) {
         return this.end(
@@ -146,13 +146,16 @@ export class ClientConnection implements ConnectionSink, Client {
     if (arrival.overflow) return this.#refuse(message);
     if (this.state !== "open") return this.#beforeAuth(message);
     const paced = this.#handle(message, arrival, started);
-    const debt = paced ? 0 : Math.max(
-      this.#rate.charge(data.length, now),
-      this.#userRate?.charge(data.length, now) ?? 0,
-    );
-    if (debt > 0) return this.pause.wait(Math.min(debt, MAX_PAUSE), now);
+    const pause = paced ? undefined : this.#charge(data.length, now);
+    if (pause !== undefined) return pause;
     if (this.#pending >= MAX_PENDING) return (this.#drained ??= Promise.withResolvers<void>()).promise;
     this.#refused = 0;
+  }
+
+  /** Charges one message to the rates: how long to read no more, when it is above them. */
+  #charge(bytes: number, now: number): Promise<void> | undefined {
+    const debt = Math.max(this.#rate.charge(bytes, now), this.#userRate?.charge(bytes, now) ?? 0);
+    return debt > 0 ? this.pause.wait(Math.min(debt, MAX_PAUSE), now) : undefined;
   }
 
   failed(error: unknown, stage: string): void {
@@ -281,8 +284,9 @@ export class ClientConnection implements ConnectionSink, Client {
 
   #undecodable(error: unknown, arrival: Arrival): void {
     this.host.observer.error(this.transport, error instanceof ProtocolError ? error.error : "internal");
-    if (arrival.datagram) return; // Nobody's promise: what cannot be read is gone.
+    // QUIC lets nothing through that was damaged on its way: it was sent like this, as a datagram too.
     if (++this.#malformed >= MAX_MALFORMED) return this.end("bad_request", "too many malformed messages");
+    if (arrival.datagram) return;
     this.#sendError(
       error instanceof ProtocolError ? error : new ProtocolError("bad_request"),
       undefined,

@@ -297,11 +297,9 @@ export class QuicMessageConnection implements MessageConnection {
       for await (const datagram of this.#connection.datagrams) {
         this.traffic.bytesIn += datagram.length;
         this.traffic.messagesIn++;
-        if (datagram.length > 0) {
-          const early = !this.#connection.handshakeComplete;
-          const pause = sink.frame(datagram, { lane: 0, datagram: true, early, overflow: false });
-          if (pause !== undefined) await pause;
-        }
+        const early = !this.#connection.handshakeComplete;
+        const pause = sink.frame(datagram, { lane: 0, datagram: true, early, overflow: false });
+        if (pause !== undefined) await pause;
       }
     } catch (error) {
       sink.failed(error, "read datagrams");

@@ -272,6 +272,22 @@ Deno.test("datagrams before authentication are ignored, however many there are",
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
 });
 
+Deno.test("datagrams before authentication are read no faster than the rate of a connection", async () => {
+  const slow = { messagesPerSecond: 0.1, messageBurst: 2, bytesPerSecond: 0, byteBurst: 0 };
+  const node = memoryNode({ settings: { rates: { connection: slow, user: slow } } });
+  const peer = node.connect();
+  const sent = [1, 2, 3].map((id) =>
+    peer.peer.sendDatagram({ type: "ping", id: `d${id}`, timestamp: 0, payload: {} })
+  );
+  await Promise.all(sent.slice(0, 2));
+  let over = false;
+  const third = sent[2]!.then(() => over = true);
+  await settle();
+  assert.equal(over, false, "the third is above the burst: nothing more is read");
+  peer.peer.close();
+  await third;
+});
+
 Deno.test("a session that waits makes room when more wait than there may be connections", async () => {
   const node = memoryNode({ settings: { maxConnections: 3 } });
   for (let i = 0; i < 5; i++) {

@@ -21,6 +21,36 @@ Deno.test("a lane 0 that ends within a frame ends the connection, another lane o
   }
 });
 
+for (const kind of ["quic", "webtransport"] as const) {
+  for (
+    const [what, garbage] of [["no messages", new Uint8Array([0xff, 1, 2])], [
+      "empty",
+      new Uint8Array(),
+    ]] as const
+  ) {
+    Deno.test(`datagrams that are ${what} end a ${kind} connection, as frames do`, async () => {
+      const service = await startTestService();
+      try {
+        const client = await service.connect(kind, "ann");
+        for (let i = 0; i < 9; i++) await client.sendRawDatagram(garbage);
+        assert.equal((await client.ask("ping", {})).type, "pong");
+        let over = false;
+        const ended = client.ended().finally(() => over = true);
+        // Some may be lost.
+        while (!over) {
+          await client.sendRawDatagram(garbage).catch(() => {});
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        assert.equal((await ended).code, 3501);
+        assert.deepEqual(client.messages.filter(({ type }) => type === "error"), []);
+        await client.close();
+      } finally {
+        await service.stop();
+      }
+    });
+  }
+}
+
 Deno.test("a connection that the peer ends is ended by the peer, and its session waits, on every transport", async () => {
   const service = await startTestService();
   try {
