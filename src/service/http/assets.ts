@@ -8,10 +8,30 @@ import adminCss from "../../web/admin.css" with { type: "text" };
 import adminHtml from "../../web/admin.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import adminJs from "../../web/admin.js" with { type: "text" };
+import documentCss from "../../web/document.css" with { type: "text" };
+import documentHtml from "../../web/document.html" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import documentJs from "../../web/document.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import domJs from "../../web/dom.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import editorJs from "../../web/editor.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import filesJs from "../../web/files.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import joinJs from "../../web/join.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import messagesJs from "../../web/messages.js" with { type: "text" };
 import pageHtml from "../../web/page.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import pageJs from "../../web/page.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import peersJs from "../../web/peers.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import readingJs from "../../web/reading.js" with { type: "text" };
 import styleCss from "../../web/style.css" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import textJs from "../../web/text.js" with { type: "text" };
 
 const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
@@ -37,13 +57,38 @@ async function built(name: string): Promise<string | undefined> {
   }
 }
 
-/** Files of the page, by path. */
+function scripts(texts: Record<string, string>): Record<string, Asset> {
+  return Object.fromEntries(Object.entries(texts).map(([path, body]) => [path, { body, type: SCRIPT }]));
+}
+
+function bundle(name: string): Record<string, Asset> {
+  const map = `${name}.map`;
+  return {
+    [`/${name}`]: { body: () => built(name), type: SCRIPT, everywhere: true },
+    [`/${map}`]: { body: () => built(map), type: "application/json", everywhere: true },
+  };
+}
+
+/** Files of the pages, by path. */
 export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
   "/": { body: pageHtml, type: HTML },
-  "/page.js": { body: pageJs, type: SCRIPT },
-  "/skein.js": { body: () => built("skein.js"), type: SCRIPT, everywhere: true },
-  "/skein.js.map": { body: () => built("skein.js.map"), type: "application/json", everywhere: true },
+  "/document": { body: documentHtml, type: HTML },
   "/style.css": { body: styleCss, type: STYLE },
+  "/document.css": { body: documentCss, type: STYLE },
+  ...scripts({
+    "/page.js": pageJs,
+    "/document.js": documentJs,
+    "/dom.js": domJs,
+    "/editor.js": editorJs,
+    "/files.js": filesJs,
+    "/join.js": joinJs,
+    "/messages.js": messagesJs,
+    "/peers.js": peersJs,
+    "/reading.js": readingJs,
+    "/text.js": textJs,
+  }),
+  ...bundle("skein.js"),
+  ...bundle("skein-yjs.js"),
 };
 
 /** Files of the dashboard, by path. They hold no figures: those are fetched with a key. */
