@@ -42,7 +42,7 @@ export interface FileLimits {
   readonly maxSize: number;
   /** Most bytes of a chunk. @default 65536 */
   readonly maxChunk: number;
-  /** Bytes of an upload that may be on their way or waiting to be written. @default 1048576 */
+  /** Bytes of an upload that may be on their way or waiting to be written. @default 4194304 */
   readonly window: number;
   /** Of one session at once. @default 4 */
   readonly maxUploads: number;

@@ -9,16 +9,17 @@ import { createHash, type Hash } from "node:crypto";
 /** Bytes that were there already and are hashed between two turns of the event loop. */
 const REHASH = 262_144;
 
-/** Appends to one file. One call at a time, but for `close`. */
+/** Appends to one file: one call after the other, but for `close`, which ends them. */
 export interface PartialWriter {
   /** Bytes of the file that were there when it was opened. */
   readonly there: number;
   /**
-   * Appends `chunks`, which are given away: their memory may be somewhere else afterwards. Resolves when they are
-   * written and hashed. Rejects with what the file system says; then the file is as before, and nothing more may be
-   * appended.
+   * Appends `bytes`, whose memory is given away, and comes back when they are written and hashed. Rejects with what the
+   * file system says; then the file is as before, and nothing more may be appended.
    */
-  append(chunks: readonly Uint8Array[]): Promise<void>;
+  append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>;
+  /** Hashes what was there, so that `append` need not wait for it. */
+  prepare(): Promise<void>;
   /** Makes it durable; resolves with the SHA-256 of all of it, in hexadecimal. Nothing may be appended afterwards. */
   finish(): Promise<string>;
   /** Ends it, and the call that is under way, which may reject; resolves when the file is closed. */
@@ -65,22 +66,25 @@ export class PartialFile implements PartialWriter {
     }
   }
 
-  append(chunks: readonly Uint8Array[]): Promise<void> {
+  append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
     return this.#run(async () => {
       await this.#rehash();
       try {
-        for (const chunk of chunks) {
-          // Hashed while it is written, where that is done elsewhere.
-          const writing = this.#blocking ? writeAllSync(this.#file, chunk) : writeAll(this.#file, chunk);
-          this.#hash.update(chunk);
-          await writing;
-        }
+        // Hashed while it is written, where that is done elsewhere.
+        const writing = this.#blocking ? writeAllSync(this.#file, bytes) : writeAll(this.#file, bytes);
+        this.#hash.update(bytes);
+        await writing;
       } catch (error) {
         await this.#file.truncate(this.#size).catch(() => {});
         throw error;
       }
-      this.#hashed = this.#size += chunks.reduce((sum, { length }) => sum + length, 0);
+      this.#hashed = this.#size += bytes.length;
+      return bytes.buffer;
     });
+  }
+
+  prepare(): Promise<void> {
+    return this.#run(() => this.#rehash());
   }
 
   finish(): Promise<string> {
@@ -99,8 +103,10 @@ export class PartialFile implements PartialWriter {
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new Error("the file is closed"));
-    const done = work();
+    const done = this.#running.then(() => {
+      if (this.#closed) throw new Error("the file is closed");
+      return work();
+    });
     this.#running = done.catch(() => {});
     return done;
   }

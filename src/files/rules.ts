@@ -63,9 +63,12 @@ export function refuseChunk(
   return waiting >= MAX_WAITING ? "file_window" : undefined;
 }
 
-/** Whether an acknowledgement is due at once; otherwise it may wait for more to be written. */
-export function acknowledgeNow(progress: Progress, acknowledged: number, window: number): boolean {
-  return progress.written === progress.size || progress.written - acknowledged >= window / 4;
+/** Most bytes of a block. */
+const MAX_BLOCK = 1024 ** 2;
+
+/** Bytes that are written together: a quarter of the window, so that a sender never waits for more to be written. */
+export function blockSize(size: number, window: number): number {
+  return Math.max(1, Math.min(size, MAX_BLOCK, Math.ceil(window / 4)));
 }
 
 /** Bytes kept for the envelope and the other fields of a chunk. */

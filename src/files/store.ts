@@ -5,6 +5,7 @@
  */
 
 import { ProtocolError, uuidv7 } from "../protocol/mod.ts";
+import { BlockPool } from "./blocks.ts";
 import { Catalog, type KeptFile } from "./catalog.ts";
 import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } from "./contract.ts";
 import { Disk, keyOf } from "./disk.ts";
@@ -28,6 +29,8 @@ export interface FileStoreOptions {
   readonly busy?: () => boolean;
   /** Files of this size on are written by a thread of their own. @default 1048576 */
   readonly threadFrom?: number;
+  /** Starts that thread. @default `worker.ts` */
+  readonly worker?: () => Worker;
 }
 
 /** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
@@ -50,6 +53,7 @@ export class FileStore {
   readonly #busy: () => boolean;
   readonly #threadFrom: number;
   readonly #thread: WriterThread;
+  readonly #pool = new BlockPool();
   readonly #uploads = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
   readonly #gates = new Map<string, Promise<void>>();
@@ -66,7 +70,7 @@ export class FileStore {
     const { directory, limits, now = Date.now, failed = () => {}, busy = () => false } = options;
     this.#busy = busy;
     this.#threadFrom = options.threadFrom ?? THREAD_FROM;
-    this.#thread = new WriterThread((error) => failed(error, "file thread"));
+    this.#thread = new WriterThread((error) => failed(error, "file thread"), options.worker);
     this.#disk = new Disk(directory);
     this.#limits = limits;
     this.#now = now;
@@ -99,6 +103,7 @@ export class FileStore {
       request,
       open: () => this.#openPartial(this.#disk.partial(key), request.size),
       limits: this.#limits,
+      pool: this.#pool,
       busy: this.#busy,
       pace: (bytes) => this.#pace(bytes, meter),
       now: this.#now,

@@ -7,12 +7,13 @@
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileLimits, UploadRequest } from "./contract.ts";
 import type { PartialWriter } from "./partial_file.ts";
-import { acknowledgeNow, refuseChunk } from "./rules.ts";
+import { type BlockPool, BlockQueue } from "./blocks.ts";
+import { blockSize, refuseChunk } from "./rules.ts";
 
-/** Most bytes put together for one write: each costs a turn to another thread and back. */
-const GATHER = 262_144;
-/** Milliseconds after which what is written is acknowledged, when nothing made it due before. */
-const ACK_DELAY = 2;
+/** Milliseconds that what is less than a block waits for more. */
+const GATHER = 2;
+/** Bytes acknowledged at once while others are to be given way to: what is sent upon it comes spread. */
+const STEP = 65_536;
 
 /** What an upload is made with. */
 export interface UploadParts {
@@ -22,6 +23,7 @@ export interface UploadParts {
   /** Opens the file of its bytes. */
   readonly open: () => Promise<PartialWriter>;
   readonly limits: () => FileLimits;
+  readonly pool: BlockPool;
   /** Whether it has to give way: then it goes in small steps. */
   readonly busy: () => boolean;
   /** How many ms to wait after so many bytes were written. */
@@ -32,9 +34,9 @@ export interface UploadParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** A chunk that waits: it is written when the file has got to its end. */
 interface Waiting {
-  readonly data: Uint8Array;
-  readonly length: number;
+  readonly end: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -52,9 +54,11 @@ export class Upload {
   #received = 0;
   #written = 0;
   #acknowledged = 0;
-  #waiting: Waiting[] = [];
+  readonly #queue: BlockQueue;
+  readonly #waiting: Waiting[] = [];
   #pump: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isLate = false;
   #stopped: ProtocolError | undefined;
   #wake: (() => void) | undefined;
 
@@ -65,6 +69,7 @@ export class Upload {
     this.key = parts.key;
     this.request = parts.request;
     this.activeAt = parts.now();
+    this.#queue = new BlockQueue(parts.pool, blockSize(parts.request.size, parts.limits().window));
     this.known = known;
     if (known) this.#received = this.#written = this.#acknowledged = parts.request.size;
   }
@@ -89,11 +94,12 @@ export class Upload {
     this.#file = file;
     if (this.#stopped !== undefined) await this.#close();
     // What is there is hashed meanwhile; chunks wait for it, and the window bounds them.
-    else if (this.#written > 0) this.#start();
+    else if (this.#written > 0) file.prepare().catch((cause) => this.#fail(cause));
+    if (this.#due) this.#start();
   }
 
   /**
-   * Takes the next chunk, whose memory is given away; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
+   * Takes a copy of the next chunk; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
    * `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after its end. Rejects with
    * `not_available` when it cannot be written; then the upload is over, and begun anew goes on from what is written.
    */
@@ -107,8 +113,11 @@ export class Upload {
     this.activeAt = this.#parts.now();
     this.#received += data.length;
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ data, length: data.length, done });
-    this.#start();
+    this.#queue.push(data);
+    this.#waiting.push({ end: this.#received, done });
+    // Also when a block is full: what came beyond it waits no longer than this.
+    this.#timer ??= setTimeout(this.#late, GATHER);
+    if (this.#due) this.#start();
     return done.promise;
   }
 
@@ -129,7 +138,7 @@ export class Upload {
     this.#stopped ??= why;
     clearTimeout(this.#timer);
     this.#wake?.();
-    for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
+    this.#refuse(this.#stopped);
     await this.#close();
     await this.#pump;
   }
@@ -140,42 +149,43 @@ export class Upload {
     await file?.close();
   }
 
+  /** Whether something is to be written now, and not when more has come. */
+  get #due(): boolean {
+    return this.#queue.full || this.#isLate || this.#received === this.request.size;
+  }
+
+  readonly #late = (): void => {
+    this.#timer = undefined;
+    this.#isLate = true;
+    this.#start();
+  };
+
   #start(): void {
     if (this.#pump !== undefined || this.#file === undefined) return;
     this.#pump = this.#run(this.#file).finally(() => {
       this.#pump = undefined;
-      if (this.#waiting.length > 0) this.#start();
+      if (this.#due && this.#waiting.length > 0) this.#start();
     });
   }
 
   async #run(file: PartialWriter): Promise<void> {
-    const { busy, pace } = this.#parts;
+    const { pool } = this.#parts;
     try {
-      if (this.#waiting.length === 0) await file.append([]);
-      while (this.#waiting.length > 0 && this.#stopped === undefined) {
-        const batch = this.#gather();
-        const bytes = batch.reduce((sum, { length }) => sum + length, 0);
-        await file.append(batch.map(({ data }) => data));
-        this.#written += bytes;
-        if (this.#waiting[0] === batch[0]) this.#waiting.splice(0, batch.length);
-        for (const { done } of batch) done.resolve();
-        const pause = pace(bytes);
-        if (pause > 0) await this.#sleep(pause);
-        this.#acknowledge(busy());
+      while (this.#due && this.#stopped === undefined) {
+        const block = this.#queue.take();
+        if (this.#queue.empty) this.#isLate = false;
+        if (block === undefined) return;
+        const { length } = block;
+        pool.give(await file.append(block));
+        this.#written += length;
+        while (this.#waiting.length > 0 && this.#waiting[0]!.end <= this.#written) {
+          this.#waiting.shift()!.done.resolve();
+        }
+        await this.#acknowledge();
       }
     } catch (cause) {
       this.#fail(cause);
     }
-  }
-
-  /** The chunks of the next write: they stay among those that wait until they are written. */
-  #gather(): Waiting[] {
-    if (this.#parts.busy()) return this.#waiting.slice(0, 1);
-    let count = 1, length = this.#waiting[0]!.length;
-    while (count < this.#waiting.length && length + this.#waiting[count]!.length <= GATHER) {
-      length += this.#waiting[count++]!.length;
-    }
-    return this.#waiting.slice(0, count);
   }
 
   /** The disk does not take it: over, and begun anew it goes on from what is whole. */
@@ -184,25 +194,25 @@ export class Upload {
     this.#stopped = new ProtocolError("not_available", "the file cannot be written now", { cause });
     clearTimeout(this.#timer);
     this.#parts.failed(cause);
-    for (const { done } of this.#waiting.splice(0)) done.reject(this.#stopped);
+    this.#refuse(this.#stopped);
   }
 
-  // In small steps: what is sent upon it comes spread, and not in a heap that others wait behind.
-  #acknowledge(atOnce: boolean): void {
-    if (this.#stopped !== undefined) return;
-    const progress = { size: this.request.size, received: this.#received, written: this.#written };
-    if (atOnce || acknowledgeNow(progress, this.#acknowledged, this.#parts.limits().window)) {
-      return this.#tell();
+  #refuse(why: ProtocolError): void {
+    this.#queue.clear();
+    for (const { done } of this.#waiting.splice(0)) done.reject(why);
+  }
+
+  async #acknowledge(): Promise<void> {
+    const { busy, pace } = this.#parts;
+    while (this.#acknowledged < this.#written) {
+      const left = this.#written - this.#acknowledged;
+      const step = busy() ? Math.min(left, STEP) : left;
+      const pause = pace(step);
+      if (pause > 0) await this.#sleep(pause);
+      if (this.#stopped !== undefined) return;
+      this.#acknowledged += step;
+      this.onWritten(this.#acknowledged);
     }
-    this.#timer ??= setTimeout(() => this.#tell(), ACK_DELAY);
-  }
-
-  #tell(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#stopped !== undefined || this.#written === this.#acknowledged) return;
-    this.#acknowledged = this.#written;
-    this.onWritten(this.#written);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -15,7 +15,8 @@ export type Call = { readonly call: number; readonly file: number } & Request;
 /** One of them. */
 export type Request =
   | { readonly what: "open"; readonly path: string; readonly size: number }
-  | { readonly what: "append"; readonly chunks: readonly Uint8Array[] }
+  | { readonly what: "append"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly what: "prepare" }
   | { readonly what: "finish" }
   | { readonly what: "close" };
 
@@ -37,7 +38,9 @@ async function answer(call: Call): Promise<unknown> {
   if (file === undefined) throw new Error("a file that is not open");
   switch (call.what) {
     case "append":
-      return await file.append(call.chunks);
+      return await file.append(call.bytes);
+    case "prepare":
+      return await file.prepare();
     case "finish":
       return await file.finish();
     case "close":
@@ -56,5 +59,6 @@ self.onmessage = async ({ data }: MessageEvent<Call>) => {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     said = { call, error: { name, message } };
   }
-  self.postMessage(said);
+  // Memory that was given goes back.
+  self.postMessage(said, "value" in said && said.value instanceof ArrayBuffer ? [said.value] : []);
 };

@@ -21,6 +21,7 @@ const IDLE = 60_000;
 /** A thread that is started when it is needed. */
 export class WriterThread {
   readonly #failed: (error: unknown) => void;
+  readonly #start: () => Worker;
   #worker: Worker | undefined;
   #broken = false;
   #calls = 0;
@@ -29,9 +30,10 @@ export class WriterThread {
   #usedAt = 0;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
 
-  /** `failed` is told why there is no thread: then files are written by this one. */
-  constructor(failed: (error: unknown) => void) {
+  /** `failed` is told why there is no thread: then files are written by this one. `start` starts it. */
+  constructor(failed: (error: unknown) => void, start: () => Worker = startWorker) {
     this.#failed = failed;
+    this.#start = start;
   }
 
   /** Opens a file as `PartialFile.open` does. Rejects with what the file system says. */
@@ -64,14 +66,9 @@ export class WriterThread {
     let closing: Promise<void> | undefined;
     return {
       there,
-      append: async (chunks) => {
-        const owned = chunks.map(own);
-        await this.#call(
-          file,
-          { what: "append", chunks: owned },
-          owned.map(({ buffer }) => buffer as ArrayBuffer),
-        );
-      },
+      append: async (bytes) =>
+        await this.#call(file, { what: "append", bytes }, [bytes.buffer]) as ArrayBuffer,
+      prepare: async () => void await this.#call(file, { what: "prepare" }),
       finish: async () => await this.#call(file, { what: "finish" }) as string,
       close: () =>
         closing ??= this.#call(file, { what: "close" }).then(() => {}, () => {}).finally(() => this.#open--),
@@ -94,7 +91,7 @@ export class WriterThread {
 
   #thread(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "files" });
+    const worker = this.#start();
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
       const answer = this.#pending.get(data.call);
       this.#pending.delete(data.call);
@@ -121,7 +118,6 @@ export class WriterThread {
   }
 }
 
-/** Bytes whose memory is theirs alone, and may be given to the thread. */
-function own(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+function startWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "files" });
 }

@@ -63,7 +63,8 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
         const { uploadId, offset, data } = parsePayload("file_chunk", context.message.payload);
         const { client, lane } = context;
         const upload = store.upload(uploadId, client.principal.userId);
-        // Not waited for: the window bounds what is being written, and a chunk that cannot be written is answered then.
+        // `data` is lent, and copied at once. Not waited for: the window bounds what is being written, and a chunk
+        // that cannot be written is answered then.
         upload.push(offset, data).catch((error) => context.reply("error", failureOf(error)));
         if (data.length >= PACED) context.selfPaced?.();
         // Acknowledgements go where the last chunk came from.

@@ -23,7 +23,8 @@ export {
 
 /**
  * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message, and nothing else.
- * The bytes may be reused once this returns.
+ * The bytes may be reused once this returns, but for the `data` of a `file_chunk` in MessagePack, which may be a view
+ * of them.
  */
 export function decodeFrame(frame: Uint8Array): Decoded {
   const first = frame[0];

@@ -33,20 +33,28 @@ let bytes = NONE;
 let at = 0;
 let end = 0;
 let values = 0;
+let borrow = false;
 
 function bad(detail: string): ProtocolError {
   return new ProtocolError("bad_request", `MessagePack: ${detail}`);
 }
 
 /**
- * Decodes one message: all of `frame`, and nothing may be left. Bytes in it are copied. Throws ProtocolError
- * `bad_request`.
+ * The type whose bytes are not copied: whoever takes a `file_chunk` puts it where it belongs at once, and a copy more
+ * of everything that is uploaded is a fifth of what an upload costs.
+ */
+const BORROWED = "file_chunk";
+
+/**
+ * Decodes one message: all of `frame`, and nothing may be left. Bytes in it are copied, but for those of a `file_chunk`
+ * that names its type before its payload: they are part of `frame`. Throws ProtocolError `bad_request`.
  */
 export function unpackMessage(frame: Uint8Array): unknown {
   bytes = frame;
   at = 0;
   end = frame.length;
   values = 0;
+  borrow = false;
   try {
     const value = readValue(0);
     if (at !== end) throw bad("bytes after the message");
@@ -151,9 +159,9 @@ function exact(high: number, low: number): number {
 function readBytes(length: number, depth: number): Uint8Array {
   if (depth !== 2) throw bad("bytes elsewhere than at the top of the payload");
   need(length);
-  const copy = bytes.slice(at, at + length);
+  const from = at;
   at += length;
-  return copy;
+  return borrow ? bytes.subarray(from, at) : bytes.slice(from, at);
 }
 
 function readArray(length: number, depth: number): unknown[] {
@@ -171,6 +179,7 @@ function readMap(length: number, depth: number): Record<string, unknown> {
   for (let i = 0; i < length; i++) {
     const key = readKey();
     map[key] = readValue(depth + 1);
+    if (depth === 0 && key === "type") borrow = map[key] === BORROWED;
   }
   return map;
 }

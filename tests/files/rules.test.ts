@@ -12,7 +12,7 @@ import {
 } from "../../src/files/mod.ts";
 import { Meter } from "../../src/files/meter.ts";
 import { checkLink, signLink } from "../../src/files/links.ts";
-import { acknowledgeNow, chunkSize, refuseChunk, refuseUpload } from "../../src/files/rules.ts";
+import { blockSize, chunkSize, refuseChunk, refuseUpload } from "../../src/files/rules.ts";
 import { Encoded, ProtocolError } from "../../src/protocol/mod.ts";
 import { LIMITS } from "./support.ts";
 
@@ -55,11 +55,12 @@ Deno.test("a chunk that is not the next one is refused by a name of its own", ()
   assert.equal(refuse(500, 1, {}, 1024), "file_window");
 });
 
-Deno.test("a quarter of the window and the end of the file are acknowledged at once", () => {
-  const progress = (written: number) => ({ size: 1000, received: 1000, written });
-  assert.equal(acknowledgeNow(progress(99), 0, 400), false);
-  assert.equal(acknowledgeNow(progress(100), 0, 400), true);
-  assert.equal(acknowledgeNow(progress(1000), 999, 400), true);
+Deno.test("a block is a quarter of the window, and no more than the file or a mebibyte", () => {
+  assert.equal(blockSize(10_000_000, 400_000), 100_000);
+  assert.equal(blockSize(10_000_000, 3), 1);
+  assert.equal(blockSize(1000, 400_000), 1000);
+  assert.equal(blockSize(0, 400_000), 1);
+  assert.equal(blockSize(2 ** 30, 2 ** 30), 2 ** 20);
 });
 
 Deno.test("the largest chunk fits a message in both forms", () => {

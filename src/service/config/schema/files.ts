@@ -41,7 +41,7 @@ export const files = v.strictObject({
       64 * 1024 ** 2,
       "Bytes of one upload that may be on their way without an acknowledgement; they wait in memory until they are written.",
     ),
-    "1MiB",
+    "4MiB",
   ),
   maxUploads: v.optional(integer(1, 100, "Uploads of one session at once."), 4),
   maxDownloads: v.optional(integer(1, 100, "Downloads of one session at once, over its connection."), 4),
