@@ -17,6 +17,11 @@ export interface HubOptions {
   readonly maxChannels?: () => number;
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
+  /**
+   * Milliseconds that a session which came back without a channel it was on is still shown there: until then it may
+   * subscribe to it. @default 10000
+   */
+  readonly presenceGrace?: number;
   readonly replay?: ReplayOptions;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;

@@ -48,17 +48,21 @@ export class Hub {
   readonly #engine: Engine;
   readonly #namespace: NamespaceLookup;
   readonly #now: () => number;
+  readonly #maxChannels: () => number;
+  readonly #presenceGrace: number;
   readonly #seats: Seats;
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
 
   constructor(options: HubOptions) {
-    const { engine, namespace, presenceTtl = 30_000 } = options;
+    const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
     const { maxChannels = () => 128, now = Date.now, failed = () => {} } = options;
     const { replay = { page: 100, tail: 256 } } = options;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#now = now;
+    this.#maxChannels = maxChannels;
+    this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
     this.#seats = new Seats(leases.slices);
     this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
@@ -144,10 +148,8 @@ export class Hub {
     if (principal.bot !== undefined) this.#seats.addBot(principal.bot, seat);
     seat.principal = principal;
     const left: string[] = [];
-    for (const name of [...seat.members.keys()]) {
-      if (refuseSubscribe(principal, name, this.#namespace) === undefined) continue;
-      this.unsubscribe(client, name);
-      left.push(name);
+    for (const name of new Set([...seat.members.keys(), ...seat.present])) {
+      if (this.#isRefused(seat, name) && this.unsubscribe(client, name)) left.push(name);
     }
     return left;
   }
@@ -179,9 +181,9 @@ export class Hub {
   unsubscribe(client: Client, name: string): boolean {
     const seat = this.#seatOf(client);
     const member = seat.members.get(name);
-    if (member === undefined) return false;
-    this.#subscriptions.drop(member);
-    return true;
+    if (member !== undefined) this.#subscriptions.drop(member);
+    else if (seat.present.has(name)) this.#leases.leave(seat, name);
+    return member !== undefined;
   }
 
   /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
@@ -338,7 +340,9 @@ export class Hub {
     }
     if (waiting.length > 0) await Promise.all(waiting);
     if (seat.client === client) {
-      for (const name of seat.present) if (!seat.members.has(name)) this.#leases.leave(seat, name);
+      const lost = (name: string) =>
+        (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(seat, name);
+      this.#leases.cameBack(seat, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
     }
     return {
       channels,
@@ -347,6 +351,10 @@ export class Hub {
         for (const start of starts.splice(0)) start();
       },
     };
+  }
+
+  #isRefused(seat: Seat, name: string): boolean {
+    return refuseSubscribe(seat.principal, name, this.#namespace) !== undefined;
   }
 
   #seatOf(client: Client): Seat {

@@ -17,6 +17,8 @@ export class Leases {
   readonly #engine: Engine;
   readonly #ttl: number;
   readonly #failed: (error: unknown, stage: string) => void;
+  /** Seats whose session came back without channels it is still shown on, and until when. */
+  readonly #away = new Map<Seat, number>();
   #renewed: number | undefined;
 
   /** `ttl`: milliseconds a lease lasts. */
@@ -39,8 +41,26 @@ export class Leases {
     this.#do(() => this.#engine.presenceLeave(channel, seat.sessionId));
   }
 
-  /** Renews the parts that have come due since the last call. */
+  /**
+   * The session came back. Channels it did not name are left at `until`, unless it subscribes to them by then: a client
+   * may name only some of its channels when it resumes, and its user is not to go and come for that. Those that are
+   * `lost` to it are left at once, and so are the oldest above `most`.
+   */
+  cameBack(seat: Seat, until: number, most: number, lost: (channel: string) => boolean): void {
+    for (const channel of absent(seat)) if (lost(channel)) this.leave(seat, channel);
+    const away = absent(seat);
+    for (const channel of away.slice(0, Math.max(0, away.length - most))) this.leave(seat, channel);
+    if (away.length > 0) this.#away.set(seat, until);
+  }
+
+  /** Ends what was waited for in vain, and renews the parts that have come due since the last call. */
   sweep(now: number, seats: Seats): void {
+    for (const [seat, until] of this.#away) {
+      if (seat.attached && now < until) continue;
+      this.#away.delete(seat);
+      // One that has lost its connection again says anew where it is when it comes back.
+      if (seat.attached) { for (const channel of absent(seat)) this.leave(seat, channel); }
+    }
     const step = Math.floor(now / STEP);
     const from = Math.max((this.#renewed ?? step - 1) + 1, step - this.slices + 1);
     // After a step back of the clock it goes on from there.
@@ -62,4 +82,9 @@ export class Leases {
       this.#failed(error, "presence");
     }
   }
+}
+
+/** Channels the session is shown on without being on them. */
+function absent({ present, members }: Seat): string[] {
+  return [...present].filter((channel) => !members.has(channel));
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory.ts";
-import { DEFAULT_NAMESPACE, type Hub, type Joined } from "../../src/hub/mod.ts";
+import { DEFAULT_NAMESPACE, type Hub, type HubOptions, type Joined } from "../../src/hub/mod.ts";
 import { FakeClient, join, makeHub, principal } from "./support.ts";
 
 function enter(hub: Hub, client: FakeClient, channel: string): void {
@@ -13,10 +13,10 @@ function pushes(client: FakeClient): string[] {
 }
 
 /** A hub whose clock the test moves, swept once a second as its owner does. */
-function clocked() {
+function clocked(options: Partial<HubOptions> = {}) {
   let time = 1_000_000;
   const engine = new MemoryEngine({ now: () => time });
-  const { hub, failures } = makeHub({ engine, now: () => time, presenceTtl: 9_000 });
+  const { hub, failures } = makeHub({ engine, now: () => time, presenceTtl: 9_000, ...options });
   return {
     hub,
     engine,
@@ -62,10 +62,82 @@ Deno.test("a connection that is lost and comes back does not make its user flick
   (await hub.attach(back, { "chat:a": { epoch, offset: 0 } })).start();
   pass(60);
   assert.deepEqual(pushes(ann), []);
-  // Coming back without the channel is leaving it.
-  const bare = new FakeClient("s2", principal("bob"), "s2-3");
-  (await hub.attach(bare, undefined)).start();
+});
+
+/** A client on `chat:a` and `chat:b`, seen by ann, who is told nothing yet; and how it comes back. */
+async function watched(world: ReturnType<typeof clocked>) {
+  const { hub } = world;
+  const ann = await join(hub, "s1", "ann");
+  const bob = await join(hub, "s2", "bob");
+  for (const client of [ann, bob]) {
+    for (const channel of ["chat:a", "chat:b"]) enter(hub, client, channel);
+  }
+  ann.clear();
+  let connections = 1;
+  const back = async (channels: string[], who = principal("bob")) => {
+    const client = new FakeClient("s2", who, `s2-${++connections}`);
+    const { epoch } = world.engine.position("chat:a");
+    const points = Object.fromEntries(channels.map((channel) => [channel, { epoch, offset: 0 }]));
+    (await hub.attach(client, points)).start();
+    return client;
+  };
+  return { ann, bob, back };
+}
+
+Deno.test("a session that comes back without naming a channel does not flicker when it subscribes to it soon", async () => {
+  const world = clocked();
+  const { ann, bob, back } = await watched(world);
+  world.hub.detach(bob);
+  world.pass(20);
+  const client = await back(["chat:a"]);
+  world.pass(8);
+  assert.equal(world.engine.presence("chat:b").length, 2, "it is still shown");
+  enter(world.hub, client, "chat:b");
+  world.pass(60);
+  assert.deepEqual(pushes(ann), []);
+  world.hub.leave(client);
+  assert.deepEqual(pushes(ann), ["bob offline", "bob offline"]);
+});
+
+Deno.test("coming back without a channel is leaving it, a little later; lost again, the session is waited for", async () => {
+  const world = clocked();
+  const { ann, back } = await watched(world);
+  const client = await back([]);
+  world.pass(8);
+  world.hub.detach(client);
+  world.pass(60);
+  assert.deepEqual(pushes(ann), []);
+  await back(["chat:b"]);
+  world.pass(8);
+  assert.deepEqual(pushes(ann), []);
+  world.pass(3);
   assert.deepEqual(pushes(ann), ["bob offline"]);
+  assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
+});
+
+Deno.test("a channel that a session came back without is left at once when it says so, or may not be on it", async () => {
+  const world = clocked();
+  const { ann, back } = await watched(world);
+  const client = await back([]);
+  assert.equal(world.hub.unsubscribe(client, "chat:a"), false, "it was not on it");
+  assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
+  assert.deepEqual(world.hub.refresh(client, principal("bob", { subscribe: ["chat:a"] })), []);
+  assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a", "chat:b"]);
+  for (const channel of ["chat:a", "chat:b"]) enter(world.hub, await back([channel]), channel);
+  ann.clear();
+  await back(["chat:a"], principal("bob", { subscribe: ["chat:b"] }));
+  assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
+});
+
+Deno.test("a session that keeps coming back without its channels is shown on a bounded number", async () => {
+  const world = clocked({ maxChannels: () => 5 });
+  const { back } = await watched(world);
+  for (let i = 0; i < 50; i++) enter(world.hub, await back([]), `chat:${i}`);
+  const shown = Array.from({ length: 50 }, (_, i) => world.engine.presence(`chat:${i}`).length);
+  assert.deepEqual(shown.flatMap((count, i) => count > 0 ? [i] : []), [44, 45, 46, 47, 48, 49]);
+  world.pass(11);
+  assert.equal(world.engine.presence("chat:48").length, 0);
+  assert.equal(world.engine.presence("chat:49").length, 1);
 });
 
 Deno.test("a session that ends goes offline at once, one whose node stops renewing when its lease runs out", async () => {
