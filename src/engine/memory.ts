@@ -13,20 +13,16 @@ import type {
   NewRecord,
   Page,
   Position,
-  PresenceEntry,
-  PresenceListener,
   Published,
   PublishOptions,
   ReadOptions,
-  Signal,
-  SignalListener,
 } from "./contract.ts";
 import { DedupeWindow } from "./dedupe.ts";
+import { LocalEngine, type LocalEngineOptions } from "./local.ts";
 import { ChannelLog } from "./log.ts";
-import { PresenceTable } from "./presence.ts";
 
 /** Options of the memory engine. */
-export interface MemoryEngineOptions {
+export interface MemoryEngineOptions extends LocalEngineOptions {
   /** Milliseconds a dedupe key is known, at least. @default 120000 */
   readonly dedupeWindow?: number;
   /** Dedupe keys kept at most, over all channels; beyond that the oldest are forgotten early. @default 500000 */
@@ -36,36 +32,25 @@ export interface MemoryEngineOptions {
    * dedupe keys. @default 600000
    */
   readonly idle?: number;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
-  /** Told when a follower or listener throws: the publisher is not. @default ignored */
-  readonly failed?: (error: unknown, stage: string) => void;
 }
 
 /** Keeps messages, presence and dedupe keys in memory. */
-export class MemoryEngine implements Engine {
+export class MemoryEngine extends LocalEngine implements Engine {
   readonly name = "memory";
   readonly #logs = new Map<string, ChannelLog>();
-  readonly #followers = new Map<string, Follower>();
   readonly #bookmarks = new Map<string, Map<string, Bookmark>>();
   readonly #dedupe: DedupeWindow;
-  readonly #presence: PresenceTable;
-  readonly #now: () => number;
   readonly #idle: number;
-  readonly #failed: (error: unknown, stage: string) => void;
-  #signals: SignalListener | undefined;
   #epoch = uuidv7();
   #open = true;
 
   constructor(options: MemoryEngineOptions = {}) {
-    this.#now = options.now ?? Date.now;
+    super(options);
     const window = options.dedupeWindow ?? 120_000;
     // A key may be known for two windows, and is worth nothing once its channel counts from 1 again.
     this.#idle = Math.max(options.idle ?? 600_000, 2 * window + 1);
-    this.#failed = options.failed ?? (() => {});
-    const now = this.#now();
+    const now = this.now();
     this.#dedupe = new DedupeWindow(window, options.dedupeMax ?? 500_000, now);
-    this.#presence = new PresenceTable(now);
   }
 
   publish(
@@ -86,21 +71,14 @@ export class MemoryEngine implements Engine {
     for (const { offset, change } of amend ?? []) {
       log.amend(offset, (payload) => change(payload, stored.offset));
     }
-    const follower = this.#followers.get(channel);
-    if (follower !== undefined) {
-      try {
-        follower(channel, stored, log.epoch);
-      } catch (error) {
-        this.#failed(error, "follower");
-      }
-    }
+    this.tell(channel, stored, log.epoch);
     return { offset: stored.offset, epoch: log.epoch, duplicate: false };
   }
 
   read(channel: string, options?: ReadOptions): Page {
     const log = this.#logs.get(channel);
     if (log !== undefined) {
-      log.touched = this.#now();
+      log.touched = this.now();
       return log.read(options);
     }
     const since = options?.since ?? 0;
@@ -133,57 +111,22 @@ export class MemoryEngine implements Engine {
   follow(channel: string, follower: Follower): void {
     // The log is made now so that the epoch a subscriber is told stays the channel's.
     if (!this.#logs.has(channel)) this.#start(channel);
-    this.#followers.set(channel, follower);
+    this.followers.set(channel, follower);
   }
 
   unfollow(channel: string): void {
     const log = this.#logs.get(channel);
-    if (log !== undefined) log.touched = this.#now();
-    this.#followers.delete(channel);
-  }
-
-  signal(channel: string, signal: Signal): void {
-    if (!this.#followers.has(channel)) return;
-    try {
-      this.#signals?.(channel, signal);
-    } catch (error) {
-      this.#failed(error, "signal");
-    }
-  }
-
-  onSignal(listener: SignalListener): void {
-    this.#signals = listener;
-  }
-
-  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {
-    this.#presence.enter(channel, entry, this.#now() + ttl);
-  }
-
-  presenceLeave(channel: string, sessionId: string): void {
-    this.#presence.leave(channel, sessionId);
-  }
-
-  presence(channel: string): readonly PresenceEntry[] {
-    return this.#presence.on(channel);
-  }
-
-  onPresence(listener: PresenceListener): void {
-    this.#presence.listen((channel, event, entry) => {
-      try {
-        listener(channel, event, entry);
-      } catch (error) {
-        this.#failed(error, "presence");
-      }
-    });
+    if (log !== undefined) log.touched = this.now();
+    this.followers.delete(channel);
   }
 
   sweep(now: number): void {
     this.#dedupe.sweep(now);
-    this.#presence.sweep(now);
+    this.sweepPresence(now);
     let forgotten = false;
     for (const [channel, log] of this.#logs) {
       if (log.size > 0) log.expire(now);
-      if (log.size > 0 || now - log.touched < this.#idle || this.#followers.has(channel)) continue;
+      if (log.size > 0 || now - log.touched < this.#idle || this.followers.has(channel)) continue;
       this.#logs.delete(channel);
       this.#bookmarks.delete(channel);
       if (log.offset > 0) forgotten = true;
@@ -198,12 +141,11 @@ export class MemoryEngine implements Engine {
 
   close(): void {
     this.#open = false;
-    this.#followers.clear();
-    this.#signals = undefined;
+    this.silence();
   }
 
   #start(channel: string): ChannelLog {
-    const log = new ChannelLog(this.#epoch, this.#now());
+    const log = new ChannelLog(this.#epoch, this.now());
     this.#logs.set(channel, log);
     return log;
   }

@@ -16,15 +16,11 @@ import type {
   NewRecord,
   Page,
   Position,
-  PresenceEntry,
-  PresenceListener,
   Published,
   PublishOptions,
   ReadOptions,
-  Signal,
-  SignalListener,
 } from "../contract.ts";
-import { PresenceTable } from "../presence.ts";
+import { LocalEngine, type LocalEngineOptions } from "../local.ts";
 import { ChannelCache } from "./cache.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
@@ -34,7 +30,7 @@ import { bodyOf, Store } from "./store.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 
 /** Options of the SQLite engine. */
-export interface SqliteEngineOptions {
+export interface SqliteEngineOptions extends LocalEngineOptions {
   /** The database's file; made with its directory when there is none. */
   readonly path: string;
   /**
@@ -54,8 +50,6 @@ export interface SqliteEngineOptions {
   readonly idle?: number;
   /** Bytes of channels and their last messages in memory, about. @default 67108864 */
   readonly cache?: number;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
   /** Told when a follower or listener throws, and when the database fails after it worked. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
 }
@@ -73,7 +67,7 @@ const ROOM = 1024 * 1024;
 const SWEEP = { time: 10, channels: 50 };
 
 /** Keeps messages and dedupe keys in a database, presence in memory. */
-export class SqliteEngine implements Engine {
+export class SqliteEngine extends LocalEngine implements Engine {
   readonly name = "sqlite";
   readonly #opened: Opened;
   readonly #db: DatabaseSync;
@@ -81,36 +75,29 @@ export class SqliteEngine implements Engine {
   readonly #store: Store;
   readonly #dedupe: DedupeTables;
   readonly #channels: ChannelCache;
-  readonly #followers = new Map<string, Follower>();
-  readonly #presence: PresenceTable;
   readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commitGroup(group));
-  readonly #now: () => number;
   readonly #idle: number;
   readonly #room: number;
-  readonly #failed: (error: unknown, stage: string) => void;
-  #signals: SignalListener | undefined;
   #open = true;
 
   /** Throws an Error that names the path and what is wrong with it. */
   constructor(options: SqliteEngineOptions) {
     const { path, synchronous = "normal", maxSize = 0, dedupeWindow = 120_000, cache = 64 * 1024 * 1024 } =
       options;
-    this.#now = options.now ?? Date.now;
+    super(options);
     // A key may be known for two windows, and is worth nothing once its channel counts from 1 again.
     this.#idle = Math.max(options.idle ?? 7 * 86_400_000, 2 * dedupeWindow + 1);
-    this.#failed = options.failed ?? (() => {});
     this.#room = maxSize > 0 ? Math.min(ROOM, Math.floor(maxSize / 8)) : ROOM;
     this.#opened = openDatabase({ path, synchronous, maxSize });
     const db = this.#db = this.#opened.db;
     const store = this.#store = new Store(db);
-    const dedupe = this.#dedupe = new DedupeTables(db, dedupeWindow, this.#now());
+    const dedupe = this.#dedupe = new DedupeTables(db, dedupeWindow, this.now());
     this.#transactions = new Transactions(
       db,
       () => dedupe.load(),
-      (error) => this.#failed(error, "database"),
+      (error) => this.failed(error, "database"),
     );
     this.#channels = new ChannelCache(cache, (name) => store.load(name));
-    this.#presence = new PresenceTable(this.#now());
   }
 
   publish(
@@ -184,51 +171,16 @@ export class SqliteEngine implements Engine {
   follow(channel: string, follower: Follower): void {
     // It stays in memory so that the epoch a subscriber is told stays the channel's.
     this.#reading(() => this.#channels.pin(channel));
-    this.#followers.set(channel, follower);
+    this.followers.set(channel, follower);
   }
 
   unfollow(channel: string): void {
     this.#channels.unpin(channel);
-    this.#followers.delete(channel);
-  }
-
-  signal(channel: string, signal: Signal): void {
-    if (!this.#followers.has(channel)) return;
-    try {
-      this.#signals?.(channel, signal);
-    } catch (error) {
-      this.#failed(error, "signal");
-    }
-  }
-
-  onSignal(listener: SignalListener): void {
-    this.#signals = listener;
-  }
-
-  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {
-    this.#presence.enter(channel, entry, this.#now() + ttl);
-  }
-
-  presenceLeave(channel: string, sessionId: string): void {
-    this.#presence.leave(channel, sessionId);
-  }
-
-  presence(channel: string): readonly PresenceEntry[] {
-    return this.#presence.on(channel);
-  }
-
-  onPresence(listener: PresenceListener): void {
-    this.#presence.listen((channel, event, entry) => {
-      try {
-        listener(channel, event, entry);
-      } catch (error) {
-        this.#failed(error, "presence");
-      }
-    });
+    this.followers.delete(channel);
   }
 
   sweep(now: number): void {
-    this.#presence.sweep(now);
+    this.sweepPresence(now);
     if (!this.#open) return;
     // What is dropped may be the room that is missing.
     this.#expire(now);
@@ -244,8 +196,7 @@ export class SqliteEngine implements Engine {
     if (!this.#open) return;
     this.#group.flush();
     this.#open = false;
-    this.#followers.clear();
-    this.#signals = undefined;
+    this.silence();
     this.#db.close();
     this.#opened.unlock();
   }
@@ -303,14 +254,7 @@ export class SqliteEngine implements Engine {
       const { type, id, from, timestamp, payload } = record;
       const stored = { type, id, from, timestamp, payload, offset, prev: offset - 1 };
       this.#channels.grew(channel.append(stored, body.length));
-      const follower = this.#followers.get(channel.name);
-      if (follower !== undefined) {
-        try {
-          follower(channel.name, stored, epoch);
-        } catch (error) {
-          this.#failed(error, "follower");
-        }
-      }
+      this.tell(channel.name, stored, epoch);
     }
     resolve({ offset, epoch, duplicate });
   }
