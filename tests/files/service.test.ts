@@ -47,7 +47,7 @@ for (const kind of KINDS) {
     const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
     const bytes = sampleBytes(3_000_000, 3);
     try {
-      let service = await startTestService({ files: { directory } });
+      let service = await startTestService({ files: { directory, window: "1MiB" } });
       let acked: number;
       try {
         const ann = await service.connect(kind, "ann");
@@ -57,7 +57,7 @@ for (const kind of KINDS) {
       } finally {
         await service.stop();
       }
-      service = await startTestService({ files: { directory } });
+      service = await startTestService({ files: { directory, window: "1MiB" } });
       try {
         const ann = await service.connect(kind, "ann");
         await ann.openLane(101);
