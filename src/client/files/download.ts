@@ -64,6 +64,7 @@ export class Download {
   readonly #known = unwatched<FileInfo>();
   readonly #stop = new AbortController();
   readonly #begin: number;
+  readonly #off: () => void;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #info: FileInfo | undefined;
   /** The next byte. */
@@ -101,6 +102,9 @@ export class Download {
       pull: () => this.#pull(),
       cancel: () => this.cancel(),
     }, { highWaterMark: BUFFER, size: ({ length }) => length });
+    this.#off = manager.on("status", (status) => {
+      if (status === "idle" || status === "closed") this.#failed(SkeinError.closed());
+    });
     if (signal?.aborted) this.#cancelled();
     else signal?.addEventListener("abort", this.#cancelled);
   }
@@ -222,6 +226,7 @@ export class Download {
 
   #over(state: DownloadProgress["state"]): void {
     this.#state = state;
+    this.#off();
     this.#options.signal?.removeEventListener("abort", this.#cancelled);
     this.#tell();
   }

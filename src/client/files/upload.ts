@@ -6,7 +6,7 @@
  */
 
 import type { FileUploaded } from "../../protocol/mod.ts";
-import { type Deferred, deferred } from "../deferred.ts";
+import { type Deferred, deferred, unwatched } from "../deferred.ts";
 import { call } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { TransportManager } from "../transport_manager.ts";
@@ -69,6 +69,8 @@ export class Upload {
   #news: Deferred<void> | undefined;
   #trouble: SkeinError | undefined;
   #cancelled: SkeinError | undefined;
+  /** Rejected when it is given up, whatever it waits for then. */
+  readonly #end = unwatched<never>();
 
   constructor(manager: TransportManager, channel: string, blob: Blob, options: UploadOptions) {
     this.#manager = manager;
@@ -76,7 +78,7 @@ export class Upload {
     this.#options = options;
     const { name = (blob as Partial<File>).name ?? "file", type = blob.type } = options;
     this.#payload = { channel, name, type, size: blob.size, sha256: "" };
-    this.done = this.#run();
+    this.done = Promise.race([this.#run(), this.#end.promise]);
     // Whoever does not wait for it looks at `progress`.
     this.done.catch(() => {});
     const cancel = (): void => void this.cancel();
@@ -108,11 +110,8 @@ export class Upload {
 
   /** Gives it up: `done` rejects with `closed`, and the service throws away what it has. */
   async cancel(): Promise<void> {
-    if (this.#cancelled !== undefined || this.#state === "done" || this.#state === "failed") return;
-    this.#cancelled = new SkeinError("closed", "the upload was cancelled");
-    this.resume();
-    this.#begin(this.#cancelled);
-    const uploadId = this.#uploadId;
+    const uploadId = this.#state === "sending" ? this.#uploadId : undefined;
+    this.#giveUp(new SkeinError("closed", "the upload was cancelled"));
     if (uploadId === undefined || !this.#manager.isConnected()) return;
     // What it has is thrown away in time anyway.
     await this.#manager.send("file_upload_cancel", { uploadId }).catch(() => {});
@@ -120,16 +119,20 @@ export class Upload {
 
   async #run(): Promise<FileUploaded> {
     try {
-      this.#payload.sha256 = await this.#hash();
       this.#watch();
+      this.#payload.sha256 = await hashBlob(this.#blob, (bytes) => {
+        if (this.#cancelled !== undefined) throw this.#cancelled;
+        this.#hashed = bytes;
+        this.#tell();
+      });
+      if (this.#cancelled !== undefined) throw this.#cancelled;
       this.#state = "sending";
       for (let tries = 0, before = -1;;) {
         try {
           const uploaded = await this.#attempt();
           if (uploaded === "paused") continue;
-          this.#state = "done";
           this.#acked = this.#blob.size;
-          this.#tell();
+          this.#over("done");
           return uploaded;
         } catch (error) {
           if (this.#cancelled !== undefined) throw this.#cancelled;
@@ -142,24 +145,11 @@ export class Upload {
           if (error.error !== "connection_lost") await new Promise((resolve) => setTimeout(resolve, RETRY));
         }
       }
-    } catch (error) {
-      this.#state = "failed";
-      this.#tell();
-      throw error;
-    } finally {
-      for (const off of this.#off) off();
-    }
-  }
-
-  async #hash(): Promise<string> {
-    try {
-      return await hashBlob(this.#blob, (bytes) => {
-        if (this.#cancelled !== undefined) throw this.#cancelled;
-        this.#hashed = bytes;
-        this.#tell();
-      });
     } catch (cause) {
-      throw this.#cancelled ?? new SkeinError("bad_argument", "the file cannot be read", { cause });
+      this.#over("failed");
+      throw cause instanceof SkeinError
+        ? cause
+        : new SkeinError("bad_argument", "the file cannot be read", { cause });
     }
   }
 
@@ -167,6 +157,7 @@ export class Upload {
     await this.#paused?.promise;
     if (this.#cancelled !== undefined) throw this.#cancelled;
     const ready = await this.#manager.send("file_upload_start", this.#payload);
+    if (this.#cancelled !== undefined) throw this.#cancelled;
     const { uploadId, chunkSize } = ready;
     const window = this.#manager.getTransportType() === "websocket"
       ? Math.max(chunkSize, Math.min(ready.window, WEBSOCKET_WINDOW))
@@ -184,6 +175,7 @@ export class Upload {
       while (sent - this.#acked + chunkSize > window) await this.#wait();
       if (this.#trouble !== undefined) throw this.#trouble;
       const data = new Uint8Array(await this.#blob.slice(sent, sent + chunkSize).arrayBuffer());
+      if (this.#cancelled !== undefined) throw this.#cancelled;
       await this.#manager.send("file_chunk", { uploadId, offset: sent, data });
       sent += data.length;
     }
@@ -210,10 +202,26 @@ export class Upload {
       // Another connection, of whatever kind: what was on its way may be lost.
       manager.on("connected", () => this.#begin(new SkeinError("connection_lost", "another connection"))),
       manager.on("status", (status) => {
-        if (status === "idle" || status === "closed") this.#begin(SkeinError.closed());
+        if (status === "idle" || status === "closed") this.#giveUp(SkeinError.closed());
       }),
       manager.on("error", (error) => RESUMABLE.includes(error.error) && this.#begin(error)),
     );
+  }
+
+  #giveUp(error: SkeinError): void {
+    if (this.#cancelled !== undefined || this.#state === "done" || this.#state === "failed") return;
+    this.#cancelled = error;
+    this.#paused?.resolve();
+    this.#begin(error);
+    this.#over("failed");
+    this.#end.reject(error);
+  }
+
+  #over(state: "done" | "failed"): void {
+    if (this.#state === "done" || this.#state === "failed") return;
+    this.#state = state;
+    for (const off of this.#off.splice(0)) off();
+    this.#tell();
   }
 
   #begin(error: SkeinError): void {

@@ -22,8 +22,8 @@ export const flag: Check = (value) => typeof value === "boolean";
 export const integer = (min = 0, max: number = Number.MAX_SAFE_INTEGER): Check => (value) =>
   Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
 
-/** An object, whatever is in it. */
-export const object: Check = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** An object or a list, whatever is in it. */
+export const object: Check = (value) => typeof value === "object" && value !== null;
 
 /** An array, whatever is in it. */
 export const list: Check = (value) => Array.isArray(value);

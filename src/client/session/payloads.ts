@@ -77,6 +77,7 @@ const channel: Check = (value) => typeof value === "string" && isChannel(value);
 const user: Check = (value) => typeof value === "string" && isUserId(value);
 const count = integer();
 const id = token();
+const url = optional(text);
 
 const place = { epoch: id, offset: count };
 const typing = shape({ channel, from: user });
@@ -87,7 +88,7 @@ const file = { fileId: id, url: text, name: text, size: count, type: text, sha25
 const notices: Readonly<Record<string, Check>> = {
   draining: shape({ deadline: count }),
   discontinuity: shape({ channel }),
-  moved_to: shape({ urls: record(optional(text)), deadline: count }),
+  moved_to: shape({ urls: shape({ webtransport: url, quic: url, websocket: url }), deadline: count }),
 };
 
 // What is only handed on to the application, who asked for it, is not checked to its depth, or not at all.
