@@ -122,14 +122,14 @@ export class ClientConnection implements ConnectionSink, Client {
 
   // --- in ---
 
-  frame(data: Uint8Array | string, arrival: Arrival): void | Promise<void> {
+  frame(data: Uint8Array | string, arrival: Arrival, size = data.length): void | Promise<void> {
     if (this.state === "closing" || this.state === "closed") return;
     const now = Date.now();
     this.lastReceivedAt = now;
     const started = ++this.#counter % SAMPLE === 0 ? performance.now() : 0;
     if (this.state !== "open") {
-      if (arrival.datagram) return this.#charge(data.length, now);
-      this.#preAuthBytes += data.length;
+      if (arrival.datagram) return this.#charge(size, now);
+      this.#preAuthBytes += size;
       if (this.#preAuthBytes > this.settings.preAuth.maxBytes) {
         return this.end(
           "bad_request",
@@ -146,7 +146,7 @@ export class ClientConnection implements ConnectionSink, Client {
     if (arrival.overflow) return this.#refuse(message);
     if (this.state !== "open") return this.#beforeAuth(message);
     const paced = this.#handle(message, arrival, started);
-    const pause = paced ? undefined : this.#charge(data.length, now);
+    const pause = paced ? undefined : this.#charge(size, now);
     if (pause !== undefined) return pause;
     if (this.#pending >= MAX_PENDING) return (this.#drained ??= Promise.withResolvers<void>()).promise;
     this.#refused = 0;

@@ -24,9 +24,10 @@ export interface Arrival {
 /**
  * The side of a session that a transport drives. Calls come one at a time. `frame` is valid only during the
  * call; a promise means "read no more until this resolves", for as far as the transport can (a WebSocket cannot).
+ * `size` is what it took on the wire, in bytes; by default the length of `data`.
  */
 export interface ConnectionSink {
-  frame(data: Uint8Array | string, arrival: Arrival): void | Promise<void>;
+  frame(data: Uint8Array | string, arrival: Arrival, size?: number): void | Promise<void>;
   /** Told once, when the transport has ended, whoever ended it. */
   closed(info: TransportClose): void;
   /** A failure of the peer on this connection, to be logged and counted; the transport closes itself when it must. */

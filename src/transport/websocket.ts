@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { CloseError, scanFrame } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
 import { borrowBuffer, returnBuffer } from "../streams/mod.ts";
@@ -44,7 +45,7 @@ export class WebSocketMessageConnection implements MessageConnection {
   #outbox: OutboxSource | undefined;
   #scheduled = false;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
-  #paused: (Uint8Array | string)[] | undefined;
+  #paused: { readonly data: Uint8Array | string; readonly size: number }[] | undefined;
   #pausedBytes = 0;
   #ours: { code: number; reason: string } | undefined;
   #ended = false;
@@ -148,9 +149,10 @@ export class WebSocketMessageConnection implements MessageConnection {
   #receive(data: unknown): void {
     if (this.#ended || this.#sink === undefined) return;
     if (typeof data === "string") {
-      this.traffic.bytesIn += data.length;
-      if (tooLong(data, this.#maxFrame)) return this.#tooLarge();
-      this.#offer(data);
+      const bytes = Buffer.byteLength(data);
+      this.traffic.bytesIn += bytes;
+      if (bytes > this.#maxFrame) return this.#tooLarge();
+      this.#offer(data, bytes);
     } else if (data instanceof ArrayBuffer) {
       this.traffic.bytesIn += data.byteLength;
       const bytes = new Uint8Array(data);
@@ -159,7 +161,7 @@ export class WebSocketMessageConnection implements MessageConnection {
         do {
           const scan = scanFrame(bytes, at, bytes.length, this.#maxFrame);
           if (scan.kind === "more") throw new CloseError("bad_request", "a binary frame holds whole frames");
-          this.#offer(bytes.subarray(scan.start, scan.end));
+          this.#offer(bytes.subarray(scan.start, scan.end), scan.end - scan.start);
           at = scan.end;
         } while (at < bytes.length && !this.#ended);
       } catch (error) {
@@ -176,16 +178,16 @@ export class WebSocketMessageConnection implements MessageConnection {
   }
 
   // Reading cannot be paused: what comes in a pause waits here, bounded, and is refused above the bound.
-  #offer(data: Uint8Array | string): void {
+  #offer(data: Uint8Array | string, size: number): void {
     this.traffic.messagesIn++;
     if (this.#paused === undefined) {
-      const pause = this.#sink!.frame(data, ARRIVAL);
+      const pause = this.#sink!.frame(data, ARRIVAL, size);
       if (pause !== undefined) this.#pause(pause);
-    } else if (this.#pausedBytes + data.length <= PAUSED_BYTES) {
-      this.#pausedBytes += data.length;
-      this.#paused.push(data);
+    } else if (this.#pausedBytes + size <= PAUSED_BYTES) {
+      this.#pausedBytes += size;
+      this.#paused.push({ data, size });
     } else {
-      void this.#sink!.frame(data, OVERFLOW);
+      void this.#sink!.frame(data, OVERFLOW, size);
     }
   }
 
@@ -195,9 +197,9 @@ export class WebSocketMessageConnection implements MessageConnection {
       let at = 0;
       try {
         for (; at < waiting.length && !this.#ended; at++) {
-          const data = waiting[at]!;
-          this.#pausedBytes -= data.length;
-          const next = this.#sink!.frame(data, ARRIVAL);
+          const { data, size } = waiting[at]!;
+          this.#pausedBytes -= size;
+          const next = this.#sink!.frame(data, ARRIVAL, size);
           if (next !== undefined) await next;
           // A sender that is always a little ahead never lets it run empty: what is done with has to go.
           if (at >= 63 && at * 2 >= waiting.length) {
@@ -240,7 +242,7 @@ export class WebSocketMessageConnection implements MessageConnection {
     const text = message.text();
     this.#socket.send(text);
     this.traffic.messagesOut++;
-    this.traffic.bytesOut += text.length;
+    this.traffic.bytesOut += Buffer.byteLength(text);
   }
 
   /** Sends `first` and what else waits in one frame; false when nothing is left. */
@@ -284,16 +286,4 @@ export class WebSocketMessageConnection implements MessageConnection {
     this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
     this.traffic.bytesOut += bytes.length;
   }
-}
-
-/** Whether `text` takes more than `limit` bytes of UTF-8, without encoding it. */
-function tooLong(text: string, limit: number): boolean {
-  if (text.length > limit) return true;
-  if (text.length * 3 <= limit) return false;
-  let bytes = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 0x80) bytes += unit >= 0x800 && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
-  }
-  return bytes > limit;
 }

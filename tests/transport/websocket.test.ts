@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Encoded } from "../../src/protocol/mod.ts";
 import { startTestService } from "../support/service.ts";
 import { type ConnectionSink, WebSocketMessageConnection } from "../../src/transport/mod.ts";
 
@@ -25,7 +26,7 @@ Deno.test("a WebSocket whose sender is always a little ahead of its rate keeps n
     // The queue is the connection's own: its length shows where it grows.
     Array.prototype.push = function (...items) {
       const length = push.apply(this, items);
-      if (this !== seen && this !== sent && typeof items[0] === "string" && items[0].startsWith("m")) {
+      if (this !== seen && this !== sent && typeof items[0]?.data === "string") {
         longest = Math.max(longest, length);
       }
       return length;
@@ -43,6 +44,57 @@ Deno.test("a WebSocket whose sender is always a little ahead of its rate keeps n
   }
   assert.deepEqual(seen, sent);
   assert.ok(longest < 300, `${longest} messages were held`);
+});
+
+Deno.test("text counts in bytes of UTF-8, in what is measured and in what is limited", async () => {
+  const texts = ["plain", "naïve", "слово", "語", "👋🏽", ""];
+  const bytesOf = (text: string) => new TextEncoder().encode(text).length;
+  const total = texts.reduce((sum, text) => sum + bytesOf(text), 0);
+  const out: unknown[] = [];
+  const send = (data: unknown) => void out.push(data);
+  const socket = { bufferedAmount: 0, readyState: 1, send, close() {} } as unknown as WebSocket;
+  const connection = new WebSocketMessageConnection(socket, "peer:1", { maxFrame: 11 });
+  const sizes: (number | undefined)[] = [];
+  const failures: unknown[] = [];
+  const message = new Encoded({ type: "pong", id: "p", timestamp: 0, payload: { text: texts.join() } });
+  const waiting = [{ message, lane: 0, size: 0 }];
+  connection.start({
+    frame: (_data, _arrival, size) => void sizes.push(size),
+    closed: () => {},
+    failed: (error) => void failures.push(error),
+    migrated: () => {},
+  }, { take: () => waiting.shift(), reroute: () => {} });
+  const receive = (data: string) => socket.onmessage!({ data } as MessageEvent);
+  for (const text of texts) receive(text);
+  assert.deepEqual(sizes, texts.map(bytesOf));
+  assert.equal(connection.traffic.bytesIn, total);
+  receive("ж".repeat(6));
+  assert.equal(failures.length, 1, "12 bytes are above 11");
+  connection.wake();
+  await Promise.resolve();
+  assert.deepEqual(out, [message.text()]);
+  assert.equal(connection.traffic.bytesOut, bytesOf(message.text()));
+});
+
+Deno.test("before authentication a WebSocket may send so many bytes, whatever its letters are", async () => {
+  const service = await startTestService();
+  try {
+    const ping = (letter: string, length: number) =>
+      JSON.stringify({ type: "ping", id: "p", timestamp: 0, payload: { fill: letter.repeat(length) } });
+    const client = await service.dial("websocket");
+    client.writeText(ping("x", 4000));
+    client.writeText(ping("x", 4000));
+    await client.next("pong");
+    await client.next("pong");
+    await client.close();
+    const other = await service.dial("websocket");
+    other.writeText(ping("語", 2000));
+    await other.next("pong");
+    other.writeText(ping("語", 2000));
+    assert.equal((await other.ended()).code, 3501);
+  } finally {
+    await service.stop();
+  }
 });
 
 Deno.test("a socket whose peer never answers the close counts against its address until it has gone", async () => {
