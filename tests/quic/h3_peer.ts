@@ -35,8 +35,9 @@ export class Http3Peer {
     conn.closed.catch(() => {});
   }
 
-  static async connect(port: number): Promise<Http3Peer> {
-    const { hash } = await testCertificate();
+  /** `hash`: of the server's certificate. @default that of the test certificate */
+  static async connect(port: number, hash?: Uint8Array<ArrayBuffer>): Promise<Http3Peer> {
+    hash ??= (await testCertificate()).hash;
     const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: hash }] };
     return new Http3Peer(
       await Deno.connectQuic({ hostname: "127.0.0.1", port, alpnProtocols: ["h3"], ...options }),

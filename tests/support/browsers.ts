@@ -37,6 +37,8 @@ export interface TestBrowser {
 export interface BrowserOptions {
   /** Milliseconds for all of it: launch, test and end. @default 60000 */
   readonly timeout?: number;
+  /** More arguments for Chromium's command line. @default none */
+  readonly chromiumFlags?: readonly string[];
 }
 
 const CHROMIUM_FLAGS = [
@@ -71,7 +73,8 @@ export function withChromium<T>(
   return bounded("Chromium", options, async (onEnd, left) => {
     const executablePath = find("chromium");
     if (executablePath === undefined) throw new Error("Chromium is not installed");
-    const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: left() });
+    const args = [...CHROMIUM_FLAGS, ...options.chromiumFlags ?? []];
+    const browser = await chromium.launch({ executablePath, args, timeout: left() });
     onEnd(() => browser.close());
     const testBrowser: TestBrowser = {
       name: "chromium",

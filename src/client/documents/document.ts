@@ -127,6 +127,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     if (at === undefined || at.offset === 0 || this.#telling.unreadable || this.#telling.ended) {
       return Promise.resolve(false);
     }
+    this.#active();
     return this.#sender.snapshot(at, data);
   }
 
@@ -231,6 +232,8 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   #opened(payload: Payload): void {
     const opened = openedOf(payload);
     if (opened === undefined) return this.#unreadable("doc_opened");
+    // Asking has opened the lane.
+    this.#active();
     this.#opening = undefined;
     this.#isOpen = true;
     this.#failures = 0;
@@ -358,10 +361,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
 
   #active(): void {
     this.#cancelIdle?.();
-    this.#cancelIdle = this.#clock.after(this.#idle, () => {
-      this.#cancelIdle = undefined;
-      this.#port.closeLane();
-    });
+    this.#cancelIdle = this.#clock.after(this.#idle, () => this.#port.closeLane());
   }
 
   // --- the end ---
