@@ -5,6 +5,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import type { FieldLine } from "../../src/quic/h3/qpack.ts";
 import { Http3Peer } from "../quic/h3_peer.ts";
 import { withChromium } from "../support/browsers.ts";
+import { testWith } from "../support/needs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { sampleBytes, uploadFile } from "./support.ts";
 
@@ -89,48 +90,52 @@ Deno.test("a file comes over HTTP/3 whole and in parts, and is not sent to who h
     assert.equal((await service.stats()).files.readers, 0);
   }));
 
-Deno.test("Chromium takes a file over HTTP/3, a part of it, and is told when it has it", () =>
-  withFile(async ({ service, bytes, path, token }) => {
-    const { certificates } = service.config;
-    const pem = await Deno.readTextFile(await certificateIn(certificates.directory!));
-    const key = new X509Certificate(pem).publicKey.export({ type: "spki", format: "der" });
-    const chromiumFlags = [
-      `--origin-to-force-quic-on=127.0.0.1:${service.quicPort}`,
-      `--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`,
-    ];
-    await withChromium(async (page) => {
-      await page.goto(`https://127.0.0.1:${service.quicPort}/healthz`);
-      const answers = await page.evaluate(async ({ path, token }) => {
-        const digest = async (answer: Response): Promise<string> => {
-          const bytes = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
-          return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-        };
-        const get = (more: Record<string, string> = {}) =>
-          fetch(path, { headers: { authorization: `Bearer ${token}`, ...more }, cache: "no-store" });
-        const whole = await get();
-        const etag = whole.headers.get("etag")!;
-        const part = await get({ range: "bytes=5-99999" });
-        const known = await get({ "if-none-match": etag });
-        const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
-        const bare = await fetch(path);
-        return {
-          whole: [whole.status, await digest(whole)],
-          part: [part.status, part.headers.get("content-range"), await digest(part)],
-          known: [known.status, (await known.arrayBuffer()).byteLength],
-          bare: bare.status,
-          protocols: [...new Set(entries.map(({ nextHopProtocol }) => nextHopProtocol))],
-        };
-      }, { path, token });
-      const hashOf = (part: Uint8Array) => createHash("sha256").update(part).digest("hex");
-      assert.deepEqual(answers, {
-        whole: [200, hashOf(bytes)],
-        part: [206, `bytes 5-99999/${bytes.length}`, hashOf(bytes.slice(5, 100_000))],
-        known: [304, 0],
-        bare: 401,
-        protocols: ["h3"],
-      });
-    }, { chromiumFlags });
-  }));
+testWith(
+  ["chromium"],
+  "Chromium takes a file over HTTP/3, a part of it, and is told when it has it",
+  () =>
+    withFile(async ({ service, bytes, path, token }) => {
+      const { certificates } = service.config;
+      const pem = await Deno.readTextFile(await certificateIn(certificates.directory!));
+      const key = new X509Certificate(pem).publicKey.export({ type: "spki", format: "der" });
+      const chromiumFlags = [
+        `--origin-to-force-quic-on=127.0.0.1:${service.quicPort}`,
+        `--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`,
+      ];
+      await withChromium(async (page) => {
+        await page.goto(`https://127.0.0.1:${service.quicPort}/healthz`);
+        const answers = await page.evaluate(async ({ path, token }) => {
+          const digest = async (answer: Response): Promise<string> => {
+            const bytes = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
+            return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+          };
+          const get = (more: Record<string, string> = {}) =>
+            fetch(path, { headers: { authorization: `Bearer ${token}`, ...more }, cache: "no-store" });
+          const whole = await get();
+          const etag = whole.headers.get("etag")!;
+          const part = await get({ range: "bytes=5-99999" });
+          const known = await get({ "if-none-match": etag });
+          const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
+          const bare = await fetch(path);
+          return {
+            whole: [whole.status, await digest(whole)],
+            part: [part.status, part.headers.get("content-range"), await digest(part)],
+            known: [known.status, (await known.arrayBuffer()).byteLength],
+            bare: bare.status,
+            protocols: [...new Set(entries.map(({ nextHopProtocol }) => nextHopProtocol))],
+          };
+        }, { path, token });
+        const hashOf = (part: Uint8Array) => createHash("sha256").update(part).digest("hex");
+        assert.deepEqual(answers, {
+          whole: [200, hashOf(bytes)],
+          part: [206, `bytes 5-99999/${bytes.length}`, hashOf(bytes.slice(5, 100_000))],
+          known: [304, 0],
+          bare: 401,
+          protocols: ["h3"],
+        });
+      }, { chromiumFlags });
+    }),
+);
 
 async function certificateIn(directory: string): Promise<string> {
   for await (const { name } of Deno.readDir(directory)) {

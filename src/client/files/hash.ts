@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sha256 } from "@noble/hashes/sha2";
+import { sha256 } from "@noble/hashes/sha2.js";
 
 /** Bytes hashed at once: a few milliseconds. */
 const SLICE = 1_048_576;
