@@ -244,3 +244,69 @@ Deno.test("a link is an address that needs no token", async () => {
   const nowhere = people.join("ann", { url: undefined as never, quicUrl: webtransportUrl });
   await assert.rejects(nowhere.fileLink(fileId), { error: "bad_argument" });
 });
+
+Deno.test("a whole file with other bytes than were said is refused at its end, a part of it has no hash", async () => {
+  await using people = await crowd();
+  const ann = people.join("ann");
+  const bytes = sampleBytes(2_000_000, 10);
+  const { fileId } = await upload(ann, bytes);
+  const hash = sha256(bytes);
+  const { files } = people.service.config;
+  const path = `${files.directory}/blobs/${hash.slice(0, 2)}/${hash}`;
+  await Deno.chmod(path, 0o600);
+  const file = await Deno.open(path, { write: true });
+  await file.seek(1_234_567, Deno.SeekMode.Start);
+  await file.write(new Uint8Array([bytes[1_234_567]! ^ 1]));
+  file.close();
+  const download = ann.download(fileId);
+  await assert.rejects(download.bytes(), { error: "file_hash_mismatch" });
+  assert.equal(download.progress.state, "failed");
+  assert.equal(download.progress.received, bytes.length);
+  assert.equal((await download.info).sha256, hash);
+  const part = await ann.download(fileId, { offset: 1_234_567, length: 1 }).bytes();
+  assert.deepEqual([...part], [bytes[1_234_567]! ^ 1]);
+});
+
+Deno.test("many downloads at once take their turns, also at a service that allows one", async () => {
+  await using people = await crowd({ files: { maxDownloads: 1 } });
+  const ann = people.join("ann", ALONE.websocket);
+  const bytes = sampleBytes(1_200_000, 11);
+  const { fileId } = await upload(ann, bytes);
+  assert.deepEqual(
+    await Promise.all([0, 1].map((offset) => ann.download(fileId, { offset }).bytes())),
+    [bytes, bytes.subarray(1)],
+  );
+  await using generous = await crowd();
+  const bob = generous.join("bob");
+  const own = await upload(bob, bytes);
+  const refusals: string[] = [];
+  bob.on("error", ({ error }) => refusals.push(error));
+  const all = Array.from({ length: 20 }, (_, offset) => bob.download(own.fileId, { offset }).bytes());
+  for (const [offset, got] of (await Promise.all(all)).entries()) {
+    assert.deepEqual(got, bytes.subarray(offset));
+  }
+  assert.deepEqual(refusals, []);
+});
+
+Deno.test("a service that will not give the file any more says so in the middle", async () => {
+  await using people = await crowd();
+  const ann = people.join("ann");
+  const { fileId } = await upload(ann, sampleBytes(12_000_000, 12));
+  const download = ann.download(fileId);
+  await until("it has begun", () => download.progress.received > 0);
+  const { directory } = people.service.config.files;
+  await people.service.reconfigure({
+    session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 } },
+    files: { directory, enabled: false },
+  });
+  // It is temporary: asked for again, until it is given up.
+  let ended = false;
+  const got = download.bytes().finally(() => ended = true);
+  await pause(1500);
+  assert.equal(ended, false);
+  await people.service.reconfigure({
+    session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 } },
+    files: { directory },
+  });
+  assert.equal((await got).length, 12_000_000);
+});

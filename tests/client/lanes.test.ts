@@ -5,7 +5,7 @@ import { LANE_PRIORITY } from "../../src/protocol/mod.ts";
 import { sampleBytes } from "../files/support.ts";
 import { crowd, pause, until } from "./crowd.ts";
 import { seeded } from "./support.ts";
-import { type Seen, watched } from "./watched.ts";
+import { watched } from "./watched.ts";
 
 const KINDS = ["webtransport", "quic"] as const;
 const DOC = "doc:plan";
