@@ -10,7 +10,7 @@ import { sampleBytes, sha256 } from "../files/support.ts";
 import { crowd } from "./crowd.ts";
 import { settle } from "./support.ts";
 
-Deno.test("Feature: quic-transport, Property: a hash is the same however the bytes are cut", () => {
+Deno.test("Feature: quic-transport, Property 45: a hash is the same however the bytes are cut", () => {
   fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (parts) => {
     const hash = new Hash();
     for (const part of parts) hash.update(part);
@@ -129,7 +129,7 @@ Deno.test("ranges grow while they come quickly, shrink while they do not, and st
   );
 });
 
-Deno.test("Feature: quic-transport, Property: no more have a turn than may, in the order they came, and who gives up takes none", () =>
+Deno.test("Feature: quic-transport, Property 46: no more have a turn than may, in the order they came, and who gives up takes none", () =>
   fc.assert(fc.asyncProperty(
     fc.integer({ min: 1, max: 4 }),
     fc.array(fc.constantFrom("enter", "leave", "abort"), { maxLength: 40 }),

@@ -93,7 +93,7 @@ Deno.test("there is an example of everything that the SDK reads, and it is taken
   for (const [type, payload] of samples) assert.ok(byHand(type, payload), type);
 });
 
-Deno.test("Feature: quic-transport, Property: what the protocol allows a server, the SDK takes", () => {
+Deno.test("Feature: quic-transport, Property 47: what the protocol allows a server, the SDK takes", () => {
   fc.assert(
     fc.property(fc.constantFrom(...samples), path, other, ([type, payload], path, value) => {
       const [said] = changed(payload, path, value);
@@ -103,7 +103,7 @@ Deno.test("Feature: quic-transport, Property: what the protocol allows a server,
   );
 });
 
-Deno.test("Feature: quic-transport, Property: a field of another kind than the protocol says, the SDK refuses", () => {
+Deno.test("Feature: quic-transport, Property 48: a field of another kind than the protocol says, the SDK refuses", () => {
   // Lists and objects are one kind, as the schemas have it.
   const kindOf = (value: unknown) => value === null ? "null" : typeof value;
   fc.assert(
