@@ -52,7 +52,7 @@ $("new-form").addEventListener("submit", (/** @type {Event} */ event) => {
 $("share").addEventListener("click", share);
 // Another link in the same tab is another document.
 addEventListener("hashchange", () => location.reload());
-addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+addEventListener("pageshow", (/** @type {any} */ { persisted }) => persisted && location.reload());
 addEventListener("pagehide", () => editor?.end());
 
 /** The user's name belongs to this tab, and not into a link that is handed on. */

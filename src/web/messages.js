@@ -34,10 +34,15 @@ export class Messages {
   #channel;
   #drawFile;
   #me = "";
+  /** The user reads the newest messages, and stays with them. */
+  #follows = true;
 
   /** @param {(data: any) => HTMLElement | undefined} drawFile Draws a message that announces a file. */
   constructor(drawFile) {
     this.#drawFile = drawFile;
+    this.#list.addEventListener("scroll", () => (this.#follows = this.atEnd), { passive: true });
+    // A picture has its height only now.
+    this.#list.addEventListener("load", () => this.#settle(), { capture: true });
   }
 
   /** Begins to show what `me` and others say. @param {any} channel @param {string} me */
@@ -95,7 +100,7 @@ export class Messages {
    */
   place(item, offset) {
     const list = this.#list;
-    const stays = this.atEnd || item.classList.contains("own");
+    const isNew = item.parentElement === null;
     if (offset !== undefined) {
       item.dataset.offset = String(offset);
       this.#offerActions(item);
@@ -108,13 +113,18 @@ export class Messages {
     }
     const next = before === null ? list.firstElementChild : before.nextElementSibling;
     if (next !== item) list.insertBefore(item, next);
-    if (stays) list.scrollTop = list.scrollHeight;
+    if (isNew && item.classList.contains("own")) this.#follows = true;
+    this.#settle();
   }
 
   /** Whether the newest message is in sight. */
   get atEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#list;
     return scrollHeight - scrollTop - clientHeight < 80;
+  }
+
+  #settle() {
+    if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   /** @param {number} target @param {string} from */
@@ -189,6 +199,7 @@ export class Messages {
     content.hidden = true;
     content.after(form);
     input.select();
+    item.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {HTMLElement} item @param {Promise<unknown>} doing */

@@ -30,7 +30,7 @@ export class Peers {
   #text;
   #awareness;
   #me;
-  #timer = 0;
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #frame = 0;
   #off = new AbortController();
 
@@ -84,9 +84,9 @@ export class Peers {
   }
 
   #moved() {
-    if (this.#timer !== 0 || document.activeElement !== this.#area) return;
+    if (this.#timer !== undefined || document.activeElement !== this.#area) return;
     this.#timer = setTimeout(() => {
-      this.#timer = 0;
+      this.#timer = undefined;
       const { selectionStart, selectionEnd, selectionDirection } = this.#area;
       const isBackward = selectionDirection === "backward";
       const cursor = {

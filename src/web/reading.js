@@ -20,7 +20,7 @@ export class Reading {
   #newest = 0;
   #told = 0;
   #unseen = 0;
-  #timer = 0;
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   constructor() {
     document.addEventListener("visibilitychange", () => this.#look());
@@ -56,9 +56,9 @@ export class Reading {
     if (document.hidden || !isAtEnd) return;
     this.#unseen = 0;
     document.title = this.#title;
-    if (this.#newest <= this.#told || this.#channel === undefined || this.#timer !== 0) return;
+    if (this.#newest <= this.#told || this.#channel === undefined || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
-      this.#timer = 0;
+      this.#timer = undefined;
       const offset = this.#newest;
       this.#channel.readUpTo(offset).then(
         () => this.#told = Math.max(this.#told, offset),
@@ -77,6 +77,9 @@ export class Reading {
     const line = part("li", "divider", "New");
     line.dataset.offset = String(Number(first.dataset.offset) - 0.5);
     first.before(line);
+    // In sight with as much of what is new as there is room for.
+    $("messages").scrollTop = $("messages").scrollHeight;
+    line.scrollIntoView({ block: "nearest" });
   }
 
   #clear() {

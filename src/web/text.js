@@ -52,7 +52,7 @@ export function moved(place, { start, removed, inserted }) {
 /**
  * A Yjs delta as changes, each in the text that those before it have made. Pure.
  *
- * @param {readonly { retain?: number, insert?: unknown, delete?: number }[]} delta
+ * @param {readonly { retain?: number | undefined, insert?: unknown, delete?: number | undefined }[]} delta
  * @returns {Change[]}
  */
 export function changesOf(delta) {

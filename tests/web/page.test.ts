@@ -2,16 +2,10 @@ import assert from "node:assert/strict";
 import { type BrowserPage, type TestBrowser, withChromium } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { buildBundles, OPEN } from "./support.ts";
 
-// As `deno task start` does: the page runs on the SDK that the service serves.
-const built = await new Deno.Command(Deno.execPath(), {
-  args: ["task", "--quiet", "build:client"],
-  cwd: new URL("../../", import.meta.url),
-})
-  .output();
-assert.ok(built.success, new TextDecoder().decode(built.stderr));
+await buildBundles();
 
-const OPEN = `document.querySelector('#status[data-phase="open"]')`;
 const messages = `[...document.querySelectorAll("#messages .said")].map((e) => e.textContent)`;
 
 async function withService(

@@ -1,0 +1,113 @@
+/** What pages with documents load: two files that are one SDK, with one Yjs. */
+
+import assert from "node:assert/strict";
+import { withChromium, withFirefox } from "../support/browsers.ts";
+import { testWith } from "../support/needs.ts";
+import { startTestService } from "../support/service.ts";
+import { buildBundles } from "./support.ts";
+
+await buildBundles();
+
+const ROOT = new URL("../../", import.meta.url);
+
+testWith(
+  ["chromium", "firefox"],
+  "the two bundles share their classes, on pages of other origins too",
+  async () => {
+    const service = await startTestService();
+    const pages = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      () => new Response("<!doctype html><title>page</title>", { headers: { "content-type": "text/html" } }),
+    );
+    try {
+      for (const withBrowser of [withChromium, withFirefox]) {
+        await withBrowser(async (page) => {
+          await page.goto(`http://127.0.0.1:${pages.addr.port}/`);
+          const shared = await page.evaluate(async ({ url, token }) => {
+            type Sdk = typeof import("../../src/client/mod.ts");
+            type Documents = typeof import("../../src/client/build/yjs.ts");
+            const { SkeinClient, SkeinError } = await import(`${url}/skein.js`) as Sdk;
+            const { Awareness, DocumentKey, SkeinYjsProvider, Y } = await import(
+              `${url}/skein-yjs.js`
+            ) as Documents;
+            const client = new SkeinClient({ url, token });
+            const doc = new Y.Doc();
+            const provider = new SkeinYjsProvider(
+              client.document("doc:x", { key: await DocumentKey.generate() }),
+              doc,
+            );
+            const damaged = await DocumentKey.fromText("x").catch((error) => error);
+            doc.getText("t").insert(0, "one Yjs");
+            await provider.ready;
+            // What another key has sealed is refused with the SDK's own error, said once.
+            const other = new SkeinClient({ url, token });
+            const foreign = other.document("doc:x", { key: await DocumentKey.generate() });
+            const refusal = await new Promise<unknown>((resolve) => foreign.on("error", resolve));
+            const result = {
+              damaged: damaged instanceof SkeinError && damaged.error,
+              refusal: refusal instanceof SkeinError && refusal.message,
+              text: provider.doc.getText("t") instanceof Y.Text,
+              awareness: provider.awareness instanceof Awareness,
+            };
+            provider.destroy();
+            await Promise.all([client.close(), other.close()]);
+            return result;
+          }, { url: service.url, token: await service.token("ann") });
+          assert.deepEqual(shared, {
+            damaged: "bad_argument",
+            refusal: "doc:x: what came was sealed with another key",
+            text: true,
+            awareness: true,
+          });
+          // Yjs says so when there is a second one.
+          assert.deepEqual(page.log.filter((line) => /yjs|uncaught/i.test(line)), []);
+        });
+      }
+    } finally {
+      await pages.shutdown();
+      await service.stop();
+    }
+  },
+);
+
+Deno.test("both bundles are served alike: to every origin, and again only when they have changed", async () => {
+  const service = await startTestService();
+  try {
+    for (const path of ["/skein.js", "/skein-yjs.js", "/skein-yjs.js.map"]) {
+      const answer = await fetch(service.url + path);
+      assert.equal(answer.status, 200, path);
+      assert.equal(answer.headers.get("access-control-allow-origin"), "*");
+      assert.equal(answer.headers.get("cache-control"), "no-cache");
+      await answer.body?.cancel();
+      const etag = answer.headers.get("etag")!;
+      const again = await fetch(service.url + path, { headers: { "if-none-match": etag } });
+      assert.equal(again.status, 304, path);
+      await again.body?.cancel();
+    }
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("the bundle for documents holds Yjs once and nothing of the SDK's session, and asks for the packages of the project", async () => {
+  const map = JSON.parse(await Deno.readTextFile(new URL("dist/skein-yjs.js.map", ROOT))) as {
+    sources: string[];
+  };
+  const ours = map.sources.filter((source) => source.includes("src/client/")).map((source) =>
+    source.split("src/")[1]
+  );
+  assert.deepEqual(ours.sort(), [
+    "client/documents/encryption.ts",
+    "client/emitter.ts",
+    "client/yjs/known.ts",
+    "client/yjs/provider.ts",
+  ]);
+  const code = await Deno.readTextFile(new URL("dist/skein-yjs.js", ROOT));
+  assert.deepEqual([...new Set(code.matchAll(/\bfrom"([^"]+)"/g).map(([, from]) => from))], ["/skein.js"]);
+
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("src/client/build/yjs_imports.json", ROOT)));
+  const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  for (const [name, target] of Object.entries<string>(imports)) {
+    if (target.startsWith("npm:")) assert.equal(target, project.imports[name], name);
+  }
+});
