@@ -6,6 +6,7 @@
 
 import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
+import { DOCUMENT_SCENARIOS } from "./documents/scenarios.ts";
 import type { Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
 import * as files from "./skein/files.ts";
@@ -153,5 +154,6 @@ export const SCENARIOS: readonly Scenario[] = [
     target: { value: 300_000 },
     skein: async () => ({ value: (await durable.startWith()).memory }),
   },
+  ...DOCUMENT_SCENARIOS,
   ...CLIENT_SCENARIOS,
 ];
