@@ -56,9 +56,11 @@ Deno.test("a document's stream is given back when it idles and opened again by w
       parts: { transports: { quic: () => transport } },
     });
     const document = client.document(DOC, { idle });
-    const texts: string[] = [];
+    const texts: string[] = [], errors: string[] = [];
+    client.on("error", ({ message }) => errors.push(message));
+    document.on("error", ({ message }) => errors.push(message));
     document.on("operation", ({ data }) => texts.push(new TextDecoder().decode(data)));
-    return { client, document, texts, seen };
+    return { client, document, texts, seen, errors };
   });
   type Member = typeof members[number];
   const [ann, bob, eve] = members as [Member, Member, Member];
@@ -89,7 +91,8 @@ Deno.test("a document's stream is given back when it idles and opened again by w
   }
   const haveAll = () => members.every(({ texts }) => texts.length >= said.length);
   await until(`everything has come (seed ${seed})`, haveAll);
-  for (const { texts, client } of members) {
+  for (const { texts, client, errors } of members) {
+    assert.deepEqual(errors, []);
     assert.deepEqual(texts, ann.texts);
     assert.equal(client.manager.measure().reconnects, 0);
   }

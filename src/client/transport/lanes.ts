@@ -31,6 +31,10 @@ interface Lane {
   head: number;
   stream: BidirectionalStream | undefined;
   writer: FrameWriter | undefined;
+  /** It is to be closed as soon as it is open. */
+  leave: boolean;
+  /** Resolves when both sides have ended it. */
+  over: Promise<void> | undefined;
 }
 
 /** A client's transport over a `Connection`; subclasses dial. */
@@ -43,6 +47,8 @@ export abstract class LanesTransport implements ClientTransport {
   onLaneLost: ClientTransport["onLaneLost"] = () => {};
   onError: ClientTransport["onError"] = () => {};
   readonly #lanes = new Map<number, Lane>();
+  /** Lanes that we have ended and the server has not yet, as far as we know. */
+  readonly #ending = new Map<number, Promise<void>>();
   #connection: Connection | undefined;
   #datagramsInFlight = 0;
   #ours: TransportEnd | undefined;
@@ -83,9 +89,14 @@ export abstract class LanesTransport implements ClientTransport {
 
   closeLane(number: number): void {
     const lane = this.#lanes.get(number);
-    if (number === 0 || lane?.stream === undefined) return;
+    if (number === 0 || lane === undefined) return;
+    if (lane.stream === undefined) {
+      lane.leave = true;
+      return;
+    }
     // Whoever sends next opens another one; what the server still sends on this one is read.
     this.#lanes.delete(number);
+    this.#ending.set(number, lane.over!);
     const { stream, writer } = lane;
     writer!.idle().then(() => stream.end()).catch(() => stream.abort());
   }
@@ -130,15 +141,27 @@ export abstract class LanesTransport implements ClientTransport {
   #lane(number: number): Lane {
     const known = this.#lanes.get(number);
     if (known !== undefined) return known;
-    const lane: Lane = { number, queue: [], head: 0, stream: undefined, writer: undefined };
+    const lane: Lane = {
+      number,
+      queue: [],
+      head: 0,
+      stream: undefined,
+      writer: undefined,
+      leave: false,
+      over: undefined,
+    };
     this.#lanes.set(number, lane);
-    void this.#run(lane);
+    lane.over = this.#run(lane);
     return lane;
   }
 
   async #run(lane: Lane): Promise<void> {
     let failure: unknown;
     try {
+      // The server takes no other stream for a lane before the last one has ended on both sides.
+      const before = this.#ending.get(lane.number);
+      if (before !== undefined) await upTo(FLUSH, before);
+      this.#ending.delete(lane.number);
       const stream = await this.#connection!.openBidirectionalStream({
         priority: lanePriority(lane.number),
         wait: true,
@@ -156,6 +179,7 @@ export abstract class LanesTransport implements ClientTransport {
         failed: (error) => stream.cancel(error),
       });
       lane.writer.wake();
+      if (lane.leave) void lane.writer.idle().then(() => this.closeLane(lane.number));
       await readFrames(stream, { frame: (frame) => this.#frame(frame, lane.number) }, {
         maxFrame: () => MAX_FRAME,
         header: false,
