@@ -19,6 +19,8 @@ const WRONG_KEY = [
   "This document was written with another key. Ask for the link again; the service cannot help, it never had the key.",
 ];
 const PAGE = document.title;
+/** Milliseconds after which it is said that saving takes time. */
+const SLOW = 500;
 
 /** A document that is open. */
 export class Editor {
@@ -40,6 +42,7 @@ export class Editor {
   #read = 0;
   #unread = 0;
   #ended = false;
+  #telling = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   /**
    * @param {any} yjs What `/skein-yjs.js` exports.
@@ -85,10 +88,7 @@ export class Editor {
     this.#offs.push(
       client.store.subscribe(() => this.#showSaved()),
       this.#provider.on("synced", () => this.#showSaved()),
-      client.on(
-        "rejected",
-        (/** @type {any} */ { error }) => notice(`A change could not be saved: ${error.message}.`),
-      ),
+      client.on("rejected", (/** @type {any} */ { error }) => this.#rejected(error)),
     );
     notice("");
     $("sealed").textContent = key === undefined ? "not encrypted" : "end-to-end encrypted";
@@ -115,6 +115,7 @@ export class Editor {
   end() {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#telling);
     this.#peers?.end();
     for (const off of this.#offs) off();
     for (const field of this.#fields) field.end();
@@ -146,6 +147,13 @@ export class Editor {
     if (this.#peers !== undefined) notice("Somebody writes here with another key: that cannot be read.");
   }
 
+  /** @param {any} error */
+  #rejected(error) {
+    if (error.error !== "permission_denied") return notice(`A change could not be saved: ${error.message}.`);
+    for (const { element } of this.#fields) element.readOnly = true;
+    notice("You may read this document, but not write in it: your last change is not saved.");
+  }
+
   /** @param {string[]} reason */
   #refuse([headline = "", text = ""]) {
     if (this.#ended) return;
@@ -168,7 +176,7 @@ export class Editor {
       ? "saving"
       : "saved";
     $("saved").dataset.state = state;
-    $("saved").textContent = {
+    const text = {
       offline: pending === 0
         ? "offline"
         : `offline: ${pending} ${pending === 1 ? "change is" : "changes are"} kept here`,
@@ -176,6 +184,9 @@ export class Editor {
       saving: "saving …",
       saved: "all changes saved",
     }[state];
+    clearTimeout(this.#telling);
+    // Each key is saved at once; only a wait is worth a word.
+    this.#telling = setTimeout(() => ($("saved").textContent = text), state === "saving" ? SLOW : 0);
   }
 }
 

@@ -43,6 +43,8 @@ function begin(made, name) {
   me = name;
   const channel = client.channel(CHANNEL);
   messages.begin(channel, me);
+  // With a token of one's own it says who one is.
+  client.on("connected", (/** @type {any} */ { userId }) => messages.begin(channel, me = userId));
   files.begin(client, channel);
   // A document has a page of its own; this tab's name goes with it.
   $("documents").href = `/document?${new URLSearchParams({ name: me, transport: $("choice").value })}`;

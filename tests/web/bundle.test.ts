@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { withChromium, withFirefox } from "../support/browsers.ts";
+import { leftOut } from "../../src/service/build/left_out.ts";
 import { testWith } from "../support/needs.ts";
 import { startTestService } from "../support/service.ts";
 import { buildBundles } from "./support.ts";
@@ -110,4 +111,19 @@ Deno.test("the bundle for documents holds Yjs once and nothing of the SDK's sess
   for (const [name, target] of Object.entries<string>(imports)) {
     if (target.startsWith("npm:")) assert.equal(target, project.imports[name], name);
   }
+});
+
+Deno.test("the compiled program has what the pages load, and its build leaves out what the compiler cannot read", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    tasks: Record<string, string>;
+  };
+  const compile = tasks["compile"]!.split(" ");
+  for await (const { name } of Deno.readDir(new URL("dist/", ROOT))) {
+    if (/^skein.*\.js(\.map)?$/.test(name)) {
+      assert.equal(compile[compile.indexOf(`dist/${name}`) - 1], "--include", name);
+    }
+  }
+  const path = await leftOut();
+  assert.ok((await Deno.stat(path)).isDirectory);
+  assert.match(path, /\/bintrees\/[^/]+\/test$/);
 });

@@ -232,6 +232,45 @@ for (const [name, withBrowser] of EACH) {
   else testWith(["firefox"], title, body);
 }
 
+for (const [name, withBrowser] of EACH) {
+  const title = `${name}: what others write while a character is composed waits until it is whole`;
+  const body = () =>
+    Place.with((place) =>
+      withBrowser(async (ann: BrowserPage, browser: TestBrowser) => {
+        const link = await createDocument(ann, place.service.url, "ann", "");
+        await type(ann, "#area", "one three");
+        const bob = await browser.newPage();
+        await openDocument(bob, link, "bob");
+        const compose = (kind: string, text: string, from: number, to: number) =>
+          ann.evaluate(({ kind, text, from, to }) => {
+            const area = document.querySelector<HTMLTextAreaElement>("#area")!;
+            if (kind === "compositionupdate") area.setRangeText(text, from, to, "end");
+            area.dispatchEvent(new CompositionEvent(kind, { data: text }));
+            area.dispatchEvent(new InputEvent("input", { isComposing: kind !== "compositionend" }));
+          }, { kind, text, from, to });
+        await ann.evaluateText(`document.getElementById("area").setSelectionRange(4, 4)`);
+        await compose("compositionstart", "", 4, 4);
+        await compose("compositionupdate", "ni", 4, 4);
+        await type(bob, "#area", "zero ", 0);
+        await type(bob, "#area", " four");
+        await type(bob, "#title", "heard");
+        // The title comes after what was written in the text, and is not held back.
+        await ann.waitFor(`document.getElementById("title").value === "heard"`);
+        await compose("compositionupdate", "に ", 4, 6);
+        assert.equal(await ann.evaluateText(TEXT), "one に three");
+        assert.equal(await bob.evaluateText(TEXT), "zero one three four");
+        await compose("compositionend", "に ", 0, 0);
+        assert.equal(await agree([ann, bob]), "zero one に three four");
+        assert.equal(
+          await ann.evaluateText(`document.getElementById("area").selectionEnd`),
+          "zero one に ".length,
+        );
+      })
+    );
+  if (name === "chromium") testWith(["chromium"], title, body);
+  else testWith(["firefox"], title, body);
+}
+
 /** So many messages are in bob's outbox on the disk, none of them readable. */
 async function untilKept(page: BrowserPage, count: number): Promise<void> {
   for (let i = 0;; i++) {
@@ -292,6 +331,20 @@ testWith(
         await ann.waitFor(SAVED);
         assert.equal(await ann.evaluateText(OTHERS), "ann (you)");
         assert.equal(await ann.evaluateText(`document.getElementById("notice").textContent`), "");
+
+        await place.service.reconfigure({
+          engine: { kind: "sqlite", path: `${place.directory}/skein.db` },
+          namespaces: { doc: { publish: "none" } },
+        });
+        // Who may not write reads on, and is told.
+        await type(ann, "#area", " unsaved");
+        await ann.waitFor(
+          `document.getElementById("notice").textContent.startsWith("You may read") && document.getElementById("area").readOnly`,
+        );
+        await eve.goto("about:blank");
+        await openDocument(eve, link, "eve");
+        assert.equal(await eve.evaluateText(TEXT), "hidden still");
+        await place.service.reconfigure({ engine: { kind: "sqlite", path: `${place.directory}/skein.db` } });
 
         // A name without a key is a document that the service can read, and is shown as one.
         for (const [page, name] of [[ann, "ann"], [eve, "eve"]] as const) {
