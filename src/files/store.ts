@@ -157,7 +157,7 @@ export class FileStore {
     this.#forget(upload);
     // First its name, at once: whoever begins the same upload anew gets a file of its own.
     const discarded = this.#discard(upload.key);
-    await upload.stop(new ProtocolError("unknown_upload"));
+    await upload.stop(new ProtocolError("unknown_upload"), true);
     await discarded;
   }
 

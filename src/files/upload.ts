@@ -99,7 +99,7 @@ export class Upload {
   }
 
   /**
-   * Takes a copy of the next chunk; resolves once it is written. Throws ProtocolError: `file_gap`, `file_overlap`,
+   * Takes a copy of the next chunk; resolves once it is written, or given up. Throws ProtocolError: `file_gap`, `file_overlap`,
    * `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after its end. Rejects with
    * `not_available` when it cannot be written; then the upload is over, and begun anew goes on from what is written.
    */
@@ -133,11 +133,16 @@ export class Upload {
     return await this.#file!.finish();
   }
 
-  /** Ends it: chunks that wait are refused with `why`. Resolves when its file is closed; what was written stays. */
-  async stop(why: ProtocolError): Promise<void> {
+  /**
+   * Ends it: chunks that come, and unless `cancelled` those that wait, are refused with `why`. Resolves when its file is
+   * closed; what was written stays.
+   */
+  async stop(why: ProtocolError, cancelled = false): Promise<void> {
     this.#stopped ??= why;
     clearTimeout(this.#timer);
     this.#wake?.();
+    // Whoever gives it up need not be told of each chunk.
+    if (cancelled) { for (const { done } of this.#waiting.splice(0)) done.resolve(); }
     this.#refuse(this.#stopped);
     await this.#close();
     await this.#pump;
