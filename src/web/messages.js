@@ -41,6 +41,7 @@ export class Messages {
   constructor(drawFile) {
     this.#drawFile = drawFile;
     this.#list.addEventListener("scroll", () => (this.#follows = this.atEnd), { passive: true });
+    new ResizeObserver(() => this.#settle()).observe(this.#list);
     // A picture has its height only now.
     this.#list.addEventListener("load", () => this.#settle(), { capture: true });
   }

@@ -11,6 +11,8 @@ import { $, part } from "./dom.js";
 const COLOURS = 8;
 /** Milliseconds between two words about where the caret is. */
 const PAUSE = 80;
+/** How many times as long as it takes to draw there is no drawing after it. */
+const SHARE = 5;
 /** People who are drawn. */
 const MOST = 50;
 /** Longest name that is shown. */
@@ -31,7 +33,10 @@ export class Peers {
   #awareness;
   #me;
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  #waiting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #frame = 0;
+  /** Milliseconds that drawing took last time. */
+  #cost = 0;
   #off = new AbortController();
 
   /**
@@ -67,20 +72,26 @@ export class Peers {
   end() {
     this.#off.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#waiting);
     cancelAnimationFrame(this.#frame);
     this.#layer.replaceChildren();
     $("others").replaceChildren();
   }
 
-  /** The text or somebody has changed: draws at the next frame. */
+  /** The text or somebody has changed: draws soon, but leaves most of the time to whoever types in a long text. */
   draw() {
-    if (this.#frame !== 0 || this.#off.signal.aborted) return;
-    this.#frame = requestAnimationFrame(() => {
-      this.#frame = 0;
-      const peers = this.#peers();
-      this.#list(peers);
-      this.#carets(peers);
-    });
+    if (this.#waiting !== undefined || this.#off.signal.aborted) return;
+    this.#waiting = setTimeout(() => {
+      this.#frame = requestAnimationFrame(() => {
+        this.#waiting = undefined;
+        const begun = performance.now();
+        const peers = this.#peers();
+        this.#list(peers);
+        this.#carets(peers);
+        // Asked for its height the browser has to lay it out now.
+        if (this.#layer.scrollHeight >= 0) this.#cost = performance.now() - begun;
+      });
+    }, this.#cost * SHARE);
   }
 
   #moved() {
