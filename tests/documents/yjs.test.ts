@@ -98,6 +98,55 @@ Deno.test("offline changes of several clients merge, and a service that lost eve
     await world.until(() => cem.text === ann.text);
   }));
 
+Deno.test("deletions for which the outbox had no room are made up for once there is a connection", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann", { maxMessages: 2 }), bob = device("bob");
+    await world.until(() => ann.provider.synced && bob.provider.synced);
+    ann.edit(0, "one two three", 0);
+    await world.until(() => bob.text === "one two three");
+    world.kill();
+    for (let i = 0; i < 6; i++) {
+      ann.edit(0, "", 1);
+      await world.clock.advance(10);
+    }
+    assert.deepEqual([ann.text, ann.client.manager.pending], ["o three", 2]);
+    world.start();
+    await world.until(() => bob.text === "o three");
+    assert.equal(serverText(world), "o three");
+  }));
+
+Deno.test("what comes together is one transaction; what cannot be read of it, and an observer that fails, harm nothing else", async () => {
+  const error = console.error;
+  const said: unknown[] = [];
+  console.error = (what: unknown) => void said.push(what);
+  try {
+    await inWorld(async (world, device) => {
+      const ann = device("ann"), bob = device("bob");
+      await world.until(() => ann.provider.synced && bob.provider.synced);
+      for (let i = 0; i < 30; i++) {
+        ann.edit(i, "x", 0);
+        if (i === 10) void ann.provider.document.send(new Uint8Array([1, 2, 3]));
+        await world.clock.advance(20);
+      }
+      await world.until(() => bob.text.length === 30);
+      const cem = device("cem");
+      let transactions = 0;
+      cem.doc.on("afterTransaction", () => transactions++);
+      cem.doc.getText("t").observe(() => {
+        throw new Error("an observer's");
+      });
+      await world.until(() => cem.provider.synced);
+      assert.equal(cem.text, ann.text);
+      assert.ok(transactions < 10, `${transactions} transactions`);
+    });
+  } finally {
+    console.error = error;
+  }
+  for (const what of ["cannot be read", "observer"]) {
+    assert.ok(said.some((each) => String(each).includes(what)), String(said));
+  }
+});
+
 Deno.test("snapshots are made by one client after so many operations, and newcomers begin with them", () =>
   inWorld(async (world, device) => {
     const ann = device("ann", { compactAfter: 10 }), bob = device("bob", { compactAfter: 10 });

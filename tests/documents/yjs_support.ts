@@ -19,17 +19,24 @@ export class Device {
   constructor(
     readonly world: World,
     readonly user: string,
-    options: YjsProviderOptions & { key?: DocumentKey; doc?: Y.Doc; outbox?: KeptOutbox; clientID?: number } =
-      {},
+    options: YjsProviderOptions & {
+      key?: DocumentKey;
+      doc?: Y.Doc;
+      outbox?: KeptOutbox;
+      /** Messages the outbox takes. */
+      maxMessages?: number;
+      clientID?: number;
+    } = {},
   ) {
-    const { key, doc = new Y.Doc(), outbox = new KeptOutbox(), clientID, ...rest } = options;
+    const { key, doc = new Y.Doc(), outbox = new KeptOutbox(), maxMessages = 10_000, clientID, ...rest } =
+      options;
     this.doc = doc;
     // Chosen by the test, so that a run can be repeated.
     if (clientID !== undefined) doc.clientID = clientID;
     this.outbox = outbox;
     this.client = new SkeinClient(
       world.options(user, {
-        outbox: { storage: outbox },
+        outbox: { storage: outbox, maxMessages },
         probing: { first: 300, max: 2000 },
         maxReconnectDelay: 2000,
         breaker: { failures: 1000 },

@@ -9,6 +9,9 @@ const CHUNK = 8192;
 
 /** Bytes as base64. */
 export function toBase64(bytes: Uint8Array): string {
+  // Much faster, in browsers since 2025.
+  const { toBase64 } = bytes as Partial<Pick<Uint8Array, "toBase64">>;
+  if (toBase64 !== undefined) return toBase64.call(bytes);
   let text = "";
   for (let at = 0; at < bytes.length; at += CHUNK) {
     text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));

@@ -16,6 +16,7 @@ import type { Keeper, KeeperPort } from "../session/keepers.ts";
 import { bytesOf } from "./bytes.ts";
 import type { DocumentEvents, DocumentOptions, Operation } from "./events.ts";
 import { Groups, joined } from "./groups.ts";
+import { Idle } from "./idle.ts";
 import { isPlace, type Opened, openedOf, placedOf, type PlacedOp } from "./messages.ts";
 import { Sender } from "./sender.ts";
 import { Telling } from "./telling.ts";
@@ -39,7 +40,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   readonly name: string;
   readonly #port: KeeperPort;
   readonly #clock: Clock;
-  readonly #idle: number;
+  readonly #idle: Idle;
   readonly #closing: () => void;
   readonly #events = new Emitter<DocumentEvents>();
   readonly #feeds = new Set<Feed<Operation>>();
@@ -57,7 +58,6 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   /** The last message that was told to the application. */
   #applied: Position | undefined;
   #cancelWatch: (() => void) | undefined;
-  #cancelIdle: (() => void) | undefined;
   #progress = 0;
   #failures = 0;
 
@@ -71,7 +71,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   ) {
     this.name = name;
     this.#clock = clock;
-    this.#idle = idle;
+    this.#idle = new Idle(clock, idle, () => this.#port.closeLane());
     this.#closing = closing;
     // Opened again, the server takes the operations after it.
     this.#sender = new Sender(name, () => this.#port, clock, key, () => this.#isOpen && this.#open());
@@ -112,7 +112,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
    */
   send(data: Uint8Array): Promise<Receipt> {
     if (this.#telling.ended) return Promise.reject(SkeinError.closed());
-    this.#active();
+    this.#idle.active();
     return this.#sender.send(data);
   }
 
@@ -127,7 +127,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     if (at === undefined || at.offset === 0 || this.#telling.unreadable || this.#telling.ended) {
       return Promise.resolve(false);
     }
-    this.#active();
+    this.#idle.active();
     return this.#sender.snapshot(at, data);
   }
 
@@ -233,7 +233,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     const opened = openedOf(payload);
     if (opened === undefined) return this.#unreadable("doc_opened");
     // Asking has opened the lane.
-    this.#active();
+    this.#idle.active();
     this.#opening = undefined;
     this.#isOpen = true;
     this.#failures = 0;
@@ -290,7 +290,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   }
 
   #apply(op: PlacedOp, epoch: string): void {
-    this.#active();
+    this.#idle.active();
     const { offset, prev, from, part } = op;
     if (!op.isOperation) {
       return this.#telling.tell(undefined, () => {
@@ -359,11 +359,6 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     this.#cancelWatch = undefined;
   }
 
-  #active(): void {
-    this.#cancelIdle?.();
-    this.#cancelIdle = this.#clock.after(this.#idle, () => this.#port.closeLane());
-  }
-
   // --- the end ---
 
   #unreadable(type: string): void {
@@ -383,7 +378,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     this.#telling.ended = true;
     const reason = error ?? SkeinError.closed();
     this.#stopWatch();
-    this.#cancelIdle?.();
+    this.#idle.stop();
     this.#sender.abort(reason);
     this.#first.reject(reason);
     this.#port.release();

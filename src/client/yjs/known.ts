@@ -24,10 +24,13 @@ export class Known {
     this.#clocks.clear();
   }
 
-  /** What `doc` has and the server has not; undefined: nothing. Deletions alone do not count, and are in it. */
-  missing(doc: Y.Doc): Uint8Array | undefined {
+  /**
+   * What `doc` has and the server has not, and all deletions, of which clocks do not tell; undefined: nothing.
+   * `deletions`: also when there is nothing but these.
+   */
+  missing(doc: Y.Doc, deletions = false): Uint8Array | undefined {
     const own = Y.decodeStateVector(Y.encodeStateVector(doc));
-    let isMissing = false;
+    let isMissing = deletions;
     for (const [client, end] of own) if (end > (this.#clocks.get(client) ?? 0)) isMissing = true;
     return isMissing ? Y.encodeStateAsUpdate(doc, encodeStateVector(this.#clocks)) : undefined;
   }

@@ -48,8 +48,10 @@ export class SkeinYjsProvider {
   readonly #offs: (() => void)[];
   /** Changes of this turn of the event loop: they go as one operation. */
   #updates: Uint8Array[] = [];
-  /** The document had something of its own before the server was heard: its deletions may not be known there. */
-  #hadOwn: boolean;
+  /** Operations in the order they came: those of one turn are one transaction of Yjs. */
+  #told: Uint8Array[] = [];
+  /** There may be deletions that the server does not know, which its clocks do not tell. */
+  #deletionsMayMiss: boolean;
   /** Operations that are not acknowledged. */
   #onTheWay = 0;
   #compacting = false;
@@ -63,7 +65,7 @@ export class SkeinYjsProvider {
     this.#ownAwareness = options.awareness === undefined;
     this.awareness = options.awareness === undefined ? new Awareness(doc) : options.awareness;
     this.#compactAfter = options.compactAfter ?? 500;
-    this.#hadOwn = Y.encodeStateVector(doc).length > 1;
+    this.#deletionsMayMiss = Y.encodeStateVector(doc).length > 1;
     doc.on("update", this.#updated);
     doc.on("destroy", this.#destroyed);
     this.awareness?.on("update", this.#aware);
@@ -73,7 +75,7 @@ export class SkeinYjsProvider {
       document.on("synced", () => this.#caughtUp()),
       document.on("offline", () => this.#offline()),
       document.on("full", () => void this.compact()),
-      document.on("awareness", ({ data }) => this.#told(data)),
+      document.on("awareness", ({ data }) => this.#heard(data)),
       document.on("closed", () => this.destroy()),
     ];
   }
@@ -98,6 +100,7 @@ export class SkeinYjsProvider {
     if (this.#compacting || this.#ended) return false;
     this.#compacting = true;
     try {
+      this.#catchUp();
       const offset = this.document.position?.offset ?? 0;
       // All that was told is in it, and what is on its way, which does no harm.
       const kept = await this.document.snapshot(Y.encodeStateAsUpdate(this.doc));
@@ -114,6 +117,7 @@ export class SkeinYjsProvider {
   /** Ends it, and closes the document. What was changed is still sent. */
   destroy(): void {
     if (this.#ended) return;
+    this.#catchUp();
     this.#flush();
     const { awareness } = this;
     let told: Promise<void> | undefined;
@@ -159,30 +163,43 @@ export class SkeinYjsProvider {
       this.#known.add(update);
       this.#sendMissing();
     }, () => {
-      // Refused or given up: it is found missing and sent when the document is opened again.
+      // Refused or given up: it is found missing and sent after the next one that is not.
       this.#onTheWay--;
+      this.#deletionsMayMiss = true;
     });
   }
 
   /** Sends what the server has not: made before the document was opened, refused, or lost with the server's history. */
   #sendMissing(): void {
     if (this.#onTheWay > 0 || !this.#synced || this.#ended) return;
-    const missing = this.#known.missing(this.doc) ??
-      (this.#hadOwn ? Y.encodeStateAsUpdate(this.doc) : undefined);
-    this.#hadOwn = false;
+    const missing = this.#known.missing(this.doc, this.#deletionsMayMiss);
+    this.#deletionsMayMiss = false;
     if (missing !== undefined) this.#send(missing);
   }
 
   #reset(data: Uint8Array | undefined): void {
+    this.#catchUp();
     this.#known.clear();
     if (data !== undefined) this.#apply(data);
   }
 
   #operation({ data, own, offset, prev }: Operation): void {
-    this.#apply(data);
+    if (this.#told.push(data) === 1) queueMicrotask(() => this.#catchUp());
     const { position } = this.document;
     const before = Math.floor(prev / this.#compactAfter), after = Math.floor(offset / this.#compactAfter);
     if (own && after > before && position?.offset === offset) void this.compact();
+  }
+
+  /** Puts what was told into the document. Its clean-up is what a transaction costs, whatever is in it. */
+  #catchUp(): void {
+    const updates = this.#told.splice(0);
+    if (updates.length === 0 || this.#ended) return;
+    try {
+      Y.transact(this.doc, () => updates.forEach((update) => this.#apply(update)), this, false);
+    } catch (error) {
+      // The updates are in: Yjs tells the application's observers afterwards, and throws what they throw.
+      console.error("an observer of the Yjs document failed", error);
+    }
   }
 
   #apply(update: Uint8Array): void {
@@ -196,6 +213,7 @@ export class SkeinYjsProvider {
   }
 
   #caughtUp(): void {
+    this.#catchUp();
     this.#flush();
     this.#setSynced(true);
     this.#sendMissing();
@@ -242,7 +260,7 @@ export class SkeinYjsProvider {
     return this.document.awareness(message, last).catch(() => {});
   }
 
-  #told(data: Uint8Array): void {
+  #heard(data: Uint8Array): void {
     const { awareness } = this;
     if (awareness === null || data.length < 2) return;
     try {

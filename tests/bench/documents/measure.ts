@@ -55,9 +55,7 @@ async function through(written: Opened, read: Opened, { patches }: Pick<Trace, "
       yield patch;
     }
   };
-  const all = new Promise<void>((resolve) =>
-    read.doc.on("update", () => ++came === patches.length && resolve())
-  );
+  const all = new Promise<void>((resolve) => read.hear(() => ++came === patches.length && resolve()));
   await replay(sent(), textIn(written), () => made - came);
   await all;
   return textIn(read).toString();

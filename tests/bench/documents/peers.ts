@@ -21,6 +21,8 @@ export interface Opened {
   readonly doc: Y.Doc;
   /** Resolves when everything that was there is in it. */
   readonly ready: Promise<void>;
+  /** Calls `fn` with each update that comes, before or after it is in the document. */
+  hear(fn: () => void): void;
   close(): void;
 }
 
@@ -97,7 +99,12 @@ async function joinBySdk(server: Child, kind: Kind, user: string, compactAfter =
         awareness: null,
         compactAfter,
       });
-      const opened = { doc: provider.doc, ready: provider.ready, close: () => provider.destroy() };
+      const opened = {
+        doc: provider.doc,
+        ready: provider.ready,
+        hear: (fn: () => void) => void provider.document.on("operation", fn),
+        close: () => provider.destroy(),
+      };
       providers.set(opened, provider);
       return opened;
     },
@@ -155,6 +162,7 @@ class RelayPeer implements Peer {
   /** Updates that belong to what was there; undefined until it is known how many. */
   #missing: number | undefined;
   #isReady = () => {};
+  #heard = () => {};
 
   constructor(server: Child, send: (bytes: Bytes) => void, end: () => void) {
     this.#server = server;
@@ -168,6 +176,7 @@ class RelayPeer implements Peer {
       else {
         Y.applyUpdate(this.#doc!, update, this);
         this.#missing--;
+        this.#heard();
       }
       if (this.#missing === 0) this.#isReady();
     }
@@ -182,7 +191,7 @@ class RelayPeer implements Peer {
       if (origin !== this) this.#send(framed([update]));
     });
     this.#send(framed([new Uint8Array()]));
-    return { doc, ready, close: () => doc.destroy() };
+    return { doc, ready, hear: (fn) => this.#heard = fn, close: () => doc.destroy() };
   }
 
   async compact(): Promise<void> {
