@@ -34,6 +34,35 @@ Deno.test("what a commit brings about goes into a group after it, not into the m
   assert.deepEqual(groups.at(-1), ["ccc"]);
 });
 
+Deno.test("read positions are committed together with what is published, and each hears where it stands then", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    const [{ epoch } = { epoch: "" }] = await fill(engine, "chat:a", 50, KEEP);
+    const rows = () => databases.ask("SELECT count(*) AS n FROM bookmark")[0]!.n;
+    const order: string[] = [];
+    const publishing = engine.publish("chat:a", note("last", BEGIN), { retention: KEEP });
+    void publishing.then(() => order.push("published"));
+    const marks = [10, 40, 20].map((offset) =>
+      Promise.resolve(engine.setBookmark("chat:a", "ann", { epoch, offset }))
+    );
+    const others = Array.from(
+      { length: 60 },
+      (_, i) => engine.setBookmark("chat:a", `user${i}`, { epoch, offset: 5 }),
+    );
+    void Promise.all(others).then(() => order.push("marked"));
+    assert.equal(rows(), 0);
+    assert.deepEqual((await Promise.all(marks)).map(({ offset }) => offset), [10, 40, 40]);
+    // Nobody was told before all of the group was on disk.
+    assert.equal(rows(), 61);
+    await Promise.all([publishing, ...others]);
+    await turn();
+    assert.deepEqual(order, ["published", "marked"]);
+    assert.equal(engine.bookmark("chat:a", "ann")!.offset, 40);
+    engine.setBookmark("chat:a", "late", { epoch, offset: 1 });
+    engine.close();
+    assert.equal(databases.open().bookmark("chat:a", "late")!.offset, 1);
+  }));
+
 Deno.test("publishes of one turn are one transaction, told in order of offset and acknowledged after they are told", () =>
   withDatabases(async (databases) => {
     const engine = databases.open();

@@ -81,8 +81,13 @@ Deno.test("while another program writes, publishers are refused as temporary, an
     try {
       other.exec("BEGIN IMMEDIATE");
       await assert.rejects(fill(engine, "chat:a", 2), isTemporary);
+      await assert.rejects(
+        async () => await engine.setBookmark("chat:a", "ann", { epoch: "e", offset: 1 }),
+        isTemporary,
+      );
       assert.equal(engine.healthy(), false);
       assert.equal(engine.position("chat:a").offset, 3);
+      assert.equal(engine.bookmark("chat:a", "ann"), undefined);
       engine.sweep(databases.now);
       assert.equal(engine.healthy(), false);
       other.exec("ROLLBACK");

@@ -13,6 +13,7 @@ import type {
   Bookmark,
   Engine,
   Follower,
+  MaybePromise,
   NewRecord,
   Page,
   Position,
@@ -25,7 +26,7 @@ import { ChannelCache } from "./cache.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
-import { type Pending, unavailable } from "./pending.ts";
+import { type Pending, type PendingMark, unavailable } from "./pending.ts";
 import { bodyOf, Store } from "./store.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 
@@ -75,7 +76,10 @@ export class SqliteEngine extends LocalEngine implements Engine {
   readonly #store: Store;
   readonly #dedupe: DedupeTables;
   readonly #channels: ChannelCache;
-  readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commitGroup(group));
+  readonly #group = new Group<Pending | PendingMark>(
+    { most: GROUP, hold: HOLD },
+    (group) => this.#commitGroup(group),
+  );
   readonly #idle: number;
   readonly #room: number;
   #open = true;
@@ -160,11 +164,18 @@ export class SqliteEngine extends LocalEngine implements Engine {
     return this.#reading(() => this.#store.bookmark(channel, name));
   }
 
-  setBookmark(channel: string, name: string, bookmark: Bookmark): Position {
-    return this.#writing(() => {
-      this.#transactions.run(() => this.#store.setBookmark(channel, name, bookmark));
-      const { epoch, offset } = this.#store.bookmark(channel, name)!;
-      return { epoch, offset };
+  setBookmark(channel: string, name: string, mark: Bookmark): MaybePromise<Position> {
+    // One with data is a transaction of its own: should there be no room for it, that harms nobody else.
+    if (mark.data !== undefined) {
+      return this.#writing(() => {
+        let kept: Position;
+        this.#transactions.run(() => kept = this.#store.setBookmark(channel, name, mark));
+        return kept!;
+      });
+    }
+    if (!this.#open) throw unavailable(new Error("the engine is closed"));
+    return new Promise((resolve, reject) => {
+      this.#group.add({ channel, name, mark, resolve, reject, result: undefined });
     });
   }
 
@@ -203,12 +214,15 @@ export class SqliteEngine extends LocalEngine implements Engine {
 
   // --- publishing ---
 
-  #commitGroup(group: readonly Pending[]): void {
+  #commitGroup(group: readonly (Pending | PendingMark)[]): void {
     // By name, because the cache may let go of a channel before its group is through.
     const touched: Touched = new Map();
     try {
       this.#transactions.run(() => {
-        for (const pending of group) this.#write(pending, touched);
+        for (const one of group) {
+          if ("mark" in one) one.result = this.#store.setBookmark(one.channel, one.name, one.mark);
+          else this.#write(one, touched);
+        }
         for (const channel of touched.values()) this.#store.update(channel);
       }, touched);
     } catch (error) {
@@ -221,7 +235,10 @@ export class SqliteEngine extends LocalEngine implements Engine {
       return;
     }
     this.#transactions.works = true;
-    for (const pending of group) this.#committed(pending);
+    for (const one of group) {
+      if ("mark" in one) one.resolve(one.result!);
+      else this.#committed(one);
+    }
   }
 
   #write(pending: Pending, touched: Touched): void {

@@ -1,11 +1,11 @@
 /**
- * A publish between the call and its commit.
+ * What is to be kept, between the call and its commit.
  *
  * @module
  */
 
 import { type Payload, ProtocolError } from "../../protocol/mod.ts";
-import type { Amendment, NewRecord, Published, Retention } from "../contract.ts";
+import type { Amendment, Bookmark, NewRecord, Position, Published, Retention } from "../contract.ts";
 import type { Channel } from "./channel.ts";
 
 /** A publish that waits for its group to be committed. */
@@ -20,6 +20,17 @@ export interface Pending {
   readonly reject: (error: unknown) => void;
   /** What the transaction did. */
   result: PendingResult | undefined;
+}
+
+/** A bookmark that waits for its group to be committed. */
+export interface PendingMark {
+  readonly channel: string;
+  readonly name: string;
+  readonly mark: Bookmark;
+  readonly resolve: (kept: Position) => void;
+  readonly reject: (error: unknown) => void;
+  /** What is kept under that name after the transaction. */
+  result: Position | undefined;
 }
 
 /** What became of a publish in its transaction. */

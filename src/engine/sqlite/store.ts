@@ -6,7 +6,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Payload, uuidv7 } from "../../protocol/mod.ts";
-import type { Amendment, Bookmark, NewRecord, StoredRecord } from "../contract.ts";
+import type { Amendment, Bookmark, NewRecord, Position, StoredRecord } from "../contract.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 
@@ -171,9 +171,12 @@ export class Store {
     return row.data === null ? { epoch, offset } : { epoch, offset, data: row.data as Uint8Array };
   }
 
-  /** Keeps a bookmark unless the one there is as far or farther. */
-  setBookmark(channel: string, name: string, { epoch, offset, data }: Bookmark): void {
-    this.#setBookmark.run(channel, name, epoch, offset, data ?? null);
+  /** Keeps a bookmark unless the one there is as far or farther; returns where the one that is kept stands. */
+  setBookmark(channel: string, name: string, { epoch, offset, data }: Bookmark): Position {
+    const { changes } = this.#setBookmark.run(channel, name, epoch, offset, data ?? null);
+    if (changes > 0) return { epoch, offset };
+    const kept = this.bookmark(channel, name)!;
+    return { epoch: kept.epoch, offset: kept.offset };
   }
 
   /** Names of channels that something may be due of, the longest due first. */
