@@ -6,14 +6,7 @@
 
 import { chunkSize, type FileRecord, mediaType, safeName, type Upload } from "../files/mod.ts";
 import { refusePublish } from "../hub/mod.ts";
-import {
-  Encoded,
-  parsePayload,
-  type Payload,
-  type Principal,
-  ProtocolError,
-  uuidv7,
-} from "../protocol/mod.ts";
+import { Encoded, failureOf, parsePayload, type Principal, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
 import { type HandlerParts, refuse } from "./deps.ts";
 import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
@@ -65,7 +58,7 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
         const upload = store.upload(uploadId, client.principal.userId);
         // `data` is lent, and copied at once. Not waited for: the window bounds what is being written, and a chunk
         // that cannot be written is answered then.
-        upload.push(offset, data).catch((error) => context.reply("error", failureOf(error)));
+        upload.push(offset, data).catch((error) => context.reply("error", { ...failureOf(error) }));
         if (data.length >= PACED) context.selfPaced?.();
         // Acknowledgements go where the last chunk came from.
         upload.onWritten = (offset) => acknowledge(client, lane, upload, offset);
@@ -109,16 +102,6 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
     };
     await hub.publish(file.channel, draft, message.id + " " + file.userId);
   }
-}
-
-function failureOf(error: unknown): Payload {
-  const failure = error instanceof ProtocolError ? error : new ProtocolError("internal");
-  return {
-    code: failure.code,
-    name: failure.error,
-    message: failure.message,
-    temporary: failure.temporary,
-  };
 }
 
 function acknowledge(client: Client, lane: number, { uploadId }: Upload, offset: number): void {

@@ -122,6 +122,11 @@ export class JsonEncoded {
     this.#shared = shared;
   }
 
+  /** Whether it is never text: it is MessagePack, whatever form is asked for. */
+  get binary(): boolean {
+    return false;
+  }
+
   /** The JSON text. */
   text(): string {
     return this.#text ??= stringify(this.message);

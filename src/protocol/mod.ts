@@ -9,6 +9,7 @@ export * from "./channel.ts";
 export * from "./codec.ts";
 export * from "./crc32.ts";
 export * from "./errors.ts";
+export * from "./failure.ts";
 export * from "./frame.ts";
 export * from "./id.ts";
 export * from "./json.ts";

@@ -13,7 +13,7 @@ import {
   decodeFrame,
   decodeText,
   Encoded,
-  ERRORS,
+  failureOf,
   laneAllows,
   LANES,
   type Message,
@@ -367,12 +367,7 @@ export class ClientConnection implements ConnectionSink, Client {
     retryAfter?: number,
   ): void {
     if (count) this.host.observer.error(this.transport, error.error);
-    const payload: Payload = {
-      code: error.code,
-      name: error.error,
-      message: error.message,
-      temporary: ERRORS[error.error].temporary,
-    };
+    const payload: Payload = { ...failureOf(error) };
     if (retryAfter !== undefined) payload.retryAfter = retryAfter;
     this.push("error", payload, lane, re);
   }

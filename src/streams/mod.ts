@@ -5,5 +5,6 @@
  * @module
  */
 
+export * from "./high_water.ts";
 export * from "./reader.ts";
 export * from "./writer.ts";

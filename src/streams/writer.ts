@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Encoded, type Form, varintSize, writeVarint } from "../protocol/core.ts";
+import { type Form, type JsonEncoded, varintSize, writeVarint } from "../protocol/core.ts";
 
 /** Where bytes go: the sending half of a stream. */
 export interface ByteSink {
@@ -33,7 +33,7 @@ export function returnBuffer(buffer: Uint8Array<ArrayBuffer>): void {
 /** Options of a FrameWriter. */
 export interface FrameWriterOptions {
   /** The next message, removed from wherever it waits; `undefined` when there is none. */
-  take: () => Encoded | undefined;
+  take: () => JsonEncoded | undefined;
   /** In which form messages are written. */
   form: () => Form;
   /** Written before the first message: the lane of a stream that is opened here. */
@@ -76,7 +76,7 @@ export class FrameWriter {
     const { take, form, written, failed } = this.#options;
     let buffer: Uint8Array<ArrayBuffer> | undefined;
     try {
-      let carried: Encoded | undefined;
+      let carried: JsonEncoded | undefined;
       for (;;) {
         let at = 0;
         let count = 0;

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { CloseError, scanFrame } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
-import { borrowBuffer, returnBuffer } from "../streams/mod.ts";
+import { borrowBuffer, LOOK, LOW_MARK, nextMark, returnBuffer } from "../streams/mod.ts";
 import type {
   Arrival,
   ConnectionSink,
@@ -19,10 +19,6 @@ import type {
   WireOptions,
 } from "./contract.ts";
 
-/** Bytes left to the runtime at once: above it messages stay in the outbox, where priority still counts. */
-const HIGH_WATER = 131072;
-/** Milliseconds between looks at `bufferedAmount`: a WebSocket has no drain event. */
-const DRAIN_POLL = 5;
 /** Bytes that may wait while the session asked for a pause; what comes above is refused. */
 const PAUSED_BYTES = 262144;
 /** Most bytes of a batched frame. */
@@ -44,6 +40,7 @@ export class WebSocketMessageConnection implements MessageConnection {
   #sink: ConnectionSink | undefined;
   #outbox: OutboxSource | undefined;
   #scheduled = false;
+  #mark = LOW_MARK;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #paused: { readonly data: Uint8Array | string; readonly size: number }[] | undefined;
   #pausedBytes = 0;
@@ -217,14 +214,18 @@ export class WebSocketMessageConnection implements MessageConnection {
 
   #flush = (): void => {
     this.#scheduled = false;
-    this.#drainTimer = undefined;
     const socket = this.#socket;
+    if (this.#drainTimer !== undefined) {
+      this.#drainTimer = undefined;
+      this.#mark = nextMark(this.#mark, socket.bufferedAmount);
+    }
     if (this.#ended || this.#outbox === undefined || socket.readyState !== WebSocket.OPEN) return;
     const { form, batch } = this.wire;
     try {
       for (;;) {
-        if (socket.bufferedAmount > HIGH_WATER) {
-          this.#drainTimer = setTimeout(this.#flush, DRAIN_POLL);
+        // Above the mark messages stay in the outbox, where priority still counts.
+        if (socket.bufferedAmount > this.#mark) {
+          this.#drainTimer = setTimeout(this.#flush, LOOK);
           return;
         }
         const first = this.#outbox.take()?.message;

@@ -41,6 +41,12 @@ for (const enableQuic of [true, false]) {
       await channel.subscribe(({ data }) => announced.resolve(data));
       const bytes = sampleBytes(3_000_000);
       const seen: UploadProgress[] = [];
+      const said: string[] = [];
+      const send = sender.manager.send.bind(sender.manager) as (type: string, ...rest: unknown[]) => unknown;
+      sender.manager.send = ((type: string, ...rest: unknown[]) => {
+        said.push(type);
+        return send(type, ...rest);
+      }) as typeof sender.manager.send;
       const upload = channel.upload(new Blob([bytes], { type: "image/png" }), {
         name: "holiday.png",
         onProgress: (progress) => seen.push(progress),
@@ -52,6 +58,10 @@ for (const enableQuic of [true, false]) {
       assert.equal(seen.at(-1)?.state, "done");
       const steps = seen.map(({ acknowledged }) => acknowledged);
       assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
+      // Nothing overtook another: it was begun once, and complete at the first word.
+      for (const once of ["file_upload_start", "file_upload_complete"]) {
+        assert.equal(said.filter((type) => type === once).length, 1, once);
+      }
     }, { enableQuic }));
 }
 

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { CloseError, CLOSES, ERRORS, ProtocolError, shouldReconnect } from "../../src/protocol/mod.ts";
+import {
+  CloseError,
+  CLOSES,
+  ERROR_TEXTS,
+  type ErrorName,
+  ERRORS,
+  failureOf,
+  ProtocolError,
+  shouldReconnect,
+} from "../../src/protocol/mod.ts";
 
 const page = Deno.readTextFileSync(new URL("../../src/protocol/PROTOCOL.md", import.meta.url));
 
@@ -12,7 +21,9 @@ function table(heading: string): string[][] {
 Deno.test("the error table of PROTOCOL.md is the one of the code", () => {
   assert.deepEqual(
     table("9. Errors"),
-    Object.entries(ERRORS).map(([name, e]) => [`${e.code}`, name, e.temporary ? "yes" : "no", e.message]),
+    Object.entries(ERRORS).map((
+      [name, e],
+    ) => [`${e.code}`, name, e.temporary ? "yes" : "no", ERROR_TEXTS[name as ErrorName]]),
   );
 });
 
@@ -43,7 +54,15 @@ Deno.test("the range of a close code says whether to reconnect", () => {
 Deno.test("an error carries the number and the text of its row", () => {
   const error = new ProtocolError("rate_limited");
   assert.equal(error.code, ERRORS.rate_limited.code);
-  assert.equal(error.message, ERRORS.rate_limited.message);
+  const { code, temporary } = ERRORS.rate_limited;
+  assert.deepEqual(failureOf(error), { code, name: "rate_limited", message: "too many messages", temporary });
+  assert.equal(failureOf(new ProtocolError("bad_payload", "text: a text")).message, "text: a text");
+  assert.deepEqual(failureOf(new Error("a secret")), {
+    code: ERRORS.internal.code,
+    name: "internal",
+    message: "internal error",
+    temporary: true,
+  });
   assert.equal(error.temporary, true);
   assert.equal(new ProtocolError("bad_payload", "text: a text").message, "text: a text");
   assert.equal(new CloseError("no_pong").code, CLOSES.no_pong.code);

@@ -10,6 +10,7 @@ import { type Deferred, deferred, unwatched } from "../deferred.ts";
 import { call } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { TransportManager } from "../transport_manager.ts";
+import { UploadWindow } from "../policy/window.ts";
 import { hashBlob } from "./hash.ts";
 
 /** Options of an upload. */
@@ -34,8 +35,6 @@ export interface UploadProgress {
   readonly state: "hashing" | "sending" | "paused" | "done" | "failed";
 }
 
-/** Bytes on their way over a WebSocket, where a message of the user would wait behind them. */
-const WEBSOCKET_WINDOW = 262_144;
 /** Interruptions in a row, without a byte more at the service, before the upload fails. */
 const MAX_TRIES = 10;
 /** Milliseconds before it goes on after one that was no change of connection. */
@@ -64,6 +63,7 @@ export class Upload {
   #acked = 0;
   #state: UploadProgress["state"] = "hashing";
   #uploadId: string | undefined;
+  #window: UploadWindow | undefined;
   #paused: Deferred<void> | undefined;
   /** Resolved when more may be sent, rejected when the attempt has to begin anew. */
   #news: Deferred<void> | undefined;
@@ -159,9 +159,11 @@ export class Upload {
     const ready = await this.#manager.send("file_upload_start", this.#payload);
     if (this.#cancelled !== undefined) throw this.#cancelled;
     const { uploadId, chunkSize } = ready;
+    // Over a WebSocket a message of the user would wait behind all that is on its way.
     const window = this.#manager.getTransportType() === "websocket"
-      ? Math.max(chunkSize, Math.min(ready.window, WEBSOCKET_WINDOW))
-      : ready.window;
+      ? new UploadWindow(chunkSize, ready.window)
+      : undefined;
+    this.#window = window;
     this.#uploadId = uploadId;
     this.#trouble = undefined;
     this.#acked = ready.offset;
@@ -172,12 +174,13 @@ export class Upload {
         // It begins anew: an upload that was silent for long has no id any more.
         return "paused";
       }
-      while (sent - this.#acked + chunkSize > window) await this.#wait();
+      while (sent - this.#acked + chunkSize > (window?.size ?? ready.window)) await this.#wait();
       if (this.#trouble !== undefined) throw this.#trouble;
       const data = new Uint8Array(await this.#blob.slice(sent, sent + chunkSize).arrayBuffer());
       if (this.#cancelled !== undefined) throw this.#cancelled;
       await this.#manager.send("file_chunk", { uploadId, offset: sent, data });
       sent += data.length;
+      window?.sent(sent, performance.now());
     }
     return await this.#manager.send("file_upload_complete", { uploadId });
   }
@@ -195,6 +198,7 @@ export class Upload {
         const { offset } = payload;
         if (typeof offset !== "number" || offset <= this.#acked || offset > this.#blob.size) return;
         this.#acked = offset;
+        this.#window?.acknowledged(offset, performance.now());
         this.#news?.resolve();
         this.#news = undefined;
         this.#tell();

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { isId } from "../../protocol/core.ts";
-import { KEPT_TYPES, type OutboxStorage, type StoredMessage } from "./storage.ts";
+import { isStored, type OutboxStorage, type StoredMessage } from "./storage.ts";
 
 /** A file as the outbox needs it; `lineFile` of `native.ts` is one on Deno. */
 export interface LineFile {
@@ -68,13 +67,4 @@ function parse(text: string): { add?: StoredMessage; remove?: string } {
   const { add, remove } = value as Record<string, unknown>;
   if (typeof remove === "string") return { remove };
   return isStored(add) ? { add } : {};
-}
-
-/** Whether `value` is a kept message: what is read back may have been written by another version, or by chance. */
-export function isStored(value: unknown): value is StoredMessage {
-  if (typeof value !== "object" || value === null) return false;
-  const { id, type, timestamp, payload } = value as Record<string, unknown>;
-  return typeof id === "string" && isId(id) && typeof type === "string" &&
-    (KEPT_TYPES as readonly string[]).includes(type) &&
-    Number.isFinite(timestamp) && typeof payload === "object" && payload !== null && !Array.isArray(payload);
 }

@@ -5,8 +5,7 @@
  */
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import { isStored } from "./file.ts";
-import type { OutboxStorage, StoredMessage } from "./storage.ts";
+import { isStored, type OutboxStorage, type StoredMessage } from "./storage.ts";
 
 interface Schema extends DBSchema {
   messages: { key: number; value: StoredMessage; indexes: { id: string } };

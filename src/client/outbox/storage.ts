@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isId } from "../../protocol/core.ts";
 import type { Payload } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { sleep } from "../clock.ts";
@@ -113,4 +114,13 @@ export class StorageWriter {
       }
     }
   }
+}
+
+/** Whether `value` is a kept message: what is read back may have been written by another version, or by chance. */
+export function isStored(value: unknown): value is StoredMessage {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, type, timestamp, payload } = value as Record<string, unknown>;
+  return typeof id === "string" && isId(id) && typeof type === "string" &&
+    (KEPT_TYPES as readonly string[]).includes(type) &&
+    Number.isFinite(timestamp) && typeof payload === "object" && payload !== null && !Array.isArray(payload);
 }

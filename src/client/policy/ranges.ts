@@ -9,13 +9,16 @@
 export const FIRST_RANGE = 262_144;
 const SMALLEST = 16_384;
 const LARGEST = 4_194_304;
-/** Milliseconds: a range that came faster is followed by one of twice its size, */
+/** Milliseconds within which a range is to come. */
 const QUICK = 250;
-/** and one that took longer by one of half of it. */
-const SLOW = 500;
 
 /** Bytes to ask for after a range of `bytes` came within `ms`; Infinity: it did not come. */
 export function nextRange(bytes: number, ms: number): number {
-  if (ms < QUICK) return Math.min(LARGEST, bytes * 2);
-  return ms > SLOW ? Math.max(SMALLEST, bytes / 2) : bytes;
+  return Math.max(SMALLEST, Math.min(LARGEST, resized(bytes, ms, QUICK)));
+}
+
+/** Twice `bytes` after they took less than `quick` ms, half of them after more than twice that. */
+export function resized(bytes: number, ms: number, quick: number): number {
+  if (ms < quick) return bytes * 2;
+  return ms > quick * 2 ? bytes / 2 : bytes;
 }

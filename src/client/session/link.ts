@@ -131,7 +131,7 @@ export class Link {
     const name = typeof channel === "string" ? channel : undefined;
     const cls = classOfType(type, name);
     if (!this.transport.laneful) return LANES[cls][0];
-    const lane = this.#lanes.laneOf(cls, name ?? type);
+    const lane = this.#lanes.laneOf(cls, cls === "file" ? directionOf(type) : name ?? type);
     return this.#lostLanes.has(lane) ? 0 : lane;
   }
 
@@ -223,4 +223,9 @@ export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
     code,
     temporary: reconnect,
   });
+}
+
+// What is said of uploads goes one way: that one is complete must not overtake its last chunk.
+function directionOf(type: string): string {
+  return type.startsWith("file_download") ? "down" : "up";
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoded, Message } from "../../protocol/core.ts";
+import type { JsonEncoded, Message } from "../../protocol/core.ts";
 
 /** What carries a connection. */
 export type ClientTransportKind = "webtransport" | "quic" | "websocket";
@@ -44,9 +44,9 @@ export interface ClientTransport {
   /** Connects. Called once. Rejects with the signal's reason when that is aborted, and nothing is left open then. */
   connect(signal?: AbortSignal): Promise<void>;
   /** Queues a message; never blocks. Messages of one lane arrive in the order of these calls. */
-  send(message: Encoded, lane: number): void;
+  send(message: JsonEncoded, lane: number): void;
   /** Sends a datagram; false when there are none, it is too large, or too many wait. */
-  sendDatagram(message: Encoded): boolean;
+  sendDatagram(message: JsonEncoded): boolean;
   /** Opens a lane that is only received on. */
   openLane(lane: number): void;
   /** Ends a lane once what is queued on it is sent; it is opened again by what is sent next. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { decodeFrame, encodeBare, type Encoded, lanePriority } from "../../protocol/core.ts";
+import { decodeFrame, encodeBare, type JsonEncoded, lanePriority } from "../../protocol/core.ts";
 import type { BidirectionalStream, Connection } from "../../quic/types.ts";
 import { FrameWriter, readFrames } from "../../streams/mod.ts";
 import {
@@ -27,7 +27,7 @@ const LINGER = 100;
 
 interface Lane {
   readonly number: number;
-  readonly queue: Encoded[];
+  readonly queue: JsonEncoded[];
   head: number;
   stream: BidirectionalStream | undefined;
   writer: FrameWriter | undefined;
@@ -54,7 +54,7 @@ export abstract class LanesTransport implements ClientTransport {
   #ours: TransportEnd | undefined;
   #ended = false;
   /** What went out on lane 0 before the first answer, to be said again when the server refuses early data. */
-  #early: Encoded[] | undefined;
+  #early: JsonEncoded[] | undefined;
 
   /** Opens the connection. Rejects with the signal's reason when aborted. */
   protected abstract dial(signal: AbortSignal | undefined): Promise<Connection>;
@@ -75,7 +75,7 @@ export abstract class LanesTransport implements ClientTransport {
     void this.#readDatagrams(connection);
   }
 
-  send(message: Encoded, lane: number): void {
+  send(message: JsonEncoded, lane: number): void {
     if (this.#ended || this.#ours !== undefined) return;
     const open = this.#lane(lane);
     open.queue.push(message);
@@ -101,7 +101,7 @@ export abstract class LanesTransport implements ClientTransport {
     writer!.idle().then(() => stream.end()).catch(() => stream.abort());
   }
 
-  sendDatagram(message: Encoded): boolean {
+  sendDatagram(message: JsonEncoded): boolean {
     const connection = this.#connection;
     if (connection === undefined || this.#ended || this.#datagramsInFlight >= MAX_DATAGRAMS_IN_FLIGHT) {
       return false;
@@ -257,7 +257,7 @@ export abstract class LanesTransport implements ClientTransport {
   }
 }
 
-function take(lane: Lane): Encoded | undefined {
+function take(lane: Lane): JsonEncoded | undefined {
   const message = lane.queue[lane.head];
   if (message === undefined) return undefined;
   lane.head++;

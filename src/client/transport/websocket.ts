@@ -8,21 +8,15 @@
 import {
   decodeFrame,
   decodeText,
-  type Encoded,
+  type JsonEncoded,
   type LaneClass,
   laneClass,
   type Message,
   scanFrame,
 } from "../../protocol/core.ts";
+import { LOOK, LOW_MARK, nextMark } from "../../streams/mod.ts";
 import { type ClientTransport, noTraffic, type TransportEnd, type TransportTraffic } from "./contract.ts";
 
-/**
- * Bytes given to the runtime at once: above it messages wait here, where priority still counts. More than an outbox has
- * on its way, because waiting means to poll.
- */
-const HIGH_WATER = 262_144;
-/** Milliseconds between looks at `bufferedAmount`: a WebSocket has no drain event. */
-const DRAIN_POLL = 5;
 /** Most bytes of a batched frame. */
 const BATCH = 65_536;
 /** Largest message taken from the server: history answers are the largest, and they are cut to fit. */
@@ -47,9 +41,10 @@ export class WebSocketTransport implements ClientTransport {
   onError: ClientTransport["onError"] = () => {};
   readonly #url: string;
   readonly #Socket: WebSocketConstructor;
-  readonly #queues = new Map<LaneClass, Encoded[]>(ORDER.map((cls) => [cls, []]));
+  readonly #queues = new Map<LaneClass, JsonEncoded[]>(ORDER.map((cls) => [cls, []]));
   #socket: WebSocket | undefined;
   #scheduled = false;
+  #mark = LOW_MARK;
   #drain: ReturnType<typeof setTimeout> | undefined;
   #ours: TransportEnd | undefined;
   #ended = false;
@@ -98,13 +93,13 @@ export class WebSocketTransport implements ClientTransport {
     });
   }
 
-  send(message: Encoded, lane: number): void {
+  send(message: JsonEncoded, lane: number): void {
     if (this.#ended || this.#ours !== undefined) return;
     this.#queues.get(laneClass(lane))!.push(message);
     this.#wake();
   }
 
-  sendDatagram(_message: Encoded): boolean {
+  sendDatagram(_message: JsonEncoded): boolean {
     return false;
   }
 
@@ -149,25 +144,25 @@ export class WebSocketTransport implements ClientTransport {
   #flush(): void {
     const socket = this.#socket;
     if (this.#ended || socket === undefined || socket.readyState !== 1) return;
-    clearTimeout(this.#drain);
-    this.#drain = undefined;
     for (;;) {
-      if (socket.bufferedAmount > HIGH_WATER) {
+      // Above the mark messages wait here, where priority still counts.
+      if (socket.bufferedAmount > this.#mark) {
         this.#drain = setTimeout(() => {
           this.#drain = undefined;
+          this.#mark = nextMark(this.#mark, socket.bufferedAmount);
           this.#flush();
-        }, DRAIN_POLL);
+        }, LOOK);
         return;
       }
       const batch = this.#takeBatch();
       if (batch.length === 0) return;
       this.traffic.messagesOut += batch.length;
-      if (batch.length === 1) {
+      if (batch.length === 1 && !batch[0]!.binary) {
         const text = batch[0]!.text();
         this.traffic.bytesOut += text.length;
         socket.send(text);
       } else {
-        const bytes = join(batch);
+        const bytes = batch.length === 1 ? batch[0]!.framed("json") as Uint8Array<ArrayBuffer> : join(batch);
         this.traffic.bytesOut += bytes.length;
         socket.send(bytes);
       }
@@ -175,8 +170,8 @@ export class WebSocketTransport implements ClientTransport {
   }
 
   /** What leaves next: by priority, and no more than one frame should hold. */
-  #takeBatch(): Encoded[] {
-    const batch: Encoded[] = [];
+  #takeBatch(): JsonEncoded[] {
+    const batch: JsonEncoded[] = [];
     let bytes = 0;
     for (const cls of ORDER) {
       const queue = this.#queues.get(cls)!;
@@ -226,7 +221,7 @@ export class WebSocketTransport implements ClientTransport {
   }
 }
 
-function join(messages: readonly Encoded[]): Uint8Array<ArrayBuffer> {
+function join(messages: readonly JsonEncoded[]): Uint8Array<ArrayBuffer> {
   let room = 0;
   for (const message of messages) room += message.room("json");
   const bytes = new Uint8Array(room);

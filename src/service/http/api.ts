@@ -5,9 +5,8 @@
  */
 
 import * as v from "valibot";
-import { type ErrorName, ProtocolError } from "../../protocol/mod.ts";
+import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
 import type { ConnectionState, HttpDeps } from "./deps.ts";
-import { failureOf } from "./failure.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
 /** Connections listed when nobody says how many. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type ErrorName, ERRORS, ProtocolError } from "../../protocol/mod.ts";
+import { type ErrorName, type Failure, failureOf } from "../../protocol/mod.ts";
 
 const STATUS: Readonly<Partial<Record<ErrorName, number>>> = {
   internal: 500,
@@ -22,24 +22,6 @@ const STATUS: Readonly<Partial<Record<ErrorName, number>>> = {
   rate_limited: 429,
   not_available: 503,
 };
-
-/** An error as API callers see it. */
-export interface Failure {
-  readonly code: number;
-  readonly name: ErrorName;
-  readonly message: string;
-  /** Whether the same request may succeed later. */
-  readonly temporary: boolean;
-}
-
-/** What a caller is told of an error; anything but a ProtocolError is `internal`. */
-export function failureOf(error: unknown): Failure {
-  if (!(error instanceof ProtocolError)) {
-    const { code, message, temporary } = ERRORS.internal;
-    return { code, name: "internal", message, temporary };
-  }
-  return { code: error.code, name: error.error, message: error.message, temporary: error.temporary };
-}
 
 /** The HTTP status of an error; 400 where nothing fits better. */
 export function statusOf(failure: Failure): number {
