@@ -371,7 +371,14 @@ testWith(
         withFirefox(async (bob) => {
           const link = await createDocument(ann, place.service.url, "ann", "");
           await openDocument(bob, link, "bob");
-          for (const [page, other] of [[ann, bob], [bob, ann]] as const) {
+          for (
+            const [page, other, mine, theirs] of [[ann, bob, "one ", "two "], [
+              bob,
+              ann,
+              "three ",
+              "four ",
+            ]] as const
+          ) {
             const press = (key: string, shiftKey = false) =>
               page.evaluate(({ key, shiftKey }) => {
                 const event = new KeyboardEvent("keydown", {
@@ -382,15 +389,14 @@ testWith(
                 });
                 document.querySelector("#area")!.dispatchEvent(event);
               }, { key, shiftKey });
-            await page.evaluateText(`document.execCommand("selectAll")`);
-            await type(page, "#area", "mine ");
-            await other.waitFor(`${TEXT}.includes("mine ")`);
-            await type(other, "#area", "theirs ", 0);
-            await page.waitFor(`${TEXT}.includes("theirs ")`);
+            await type(page, "#area", mine);
+            await other.waitFor(`${TEXT}.includes(${JSON.stringify(mine)})`);
+            await type(other, "#area", theirs, 0);
+            await page.waitFor(`${TEXT}.includes(${JSON.stringify(theirs)})`);
             const both = await page.evaluateText(TEXT) as string;
             await press("z");
             const left = await page.evaluateText(TEXT) as string;
-            assert.ok(left.includes("theirs ") && left.length < both.length, left);
+            assert.ok(left.includes(theirs) && left.length < both.length, left);
             await press("Z", true);
             assert.equal(await agree([page, other]), both);
           }
