@@ -49,6 +49,8 @@ export interface Amendment {
   readonly offset: number;
   /** Made of what is kept now and of the offset of the message that says so. Pure. */
   readonly change: (payload: Payload, by: number) => Payload;
+  /** One more, made of what was kept there before this one: what else it says, when it is committed. @default none */
+  readonly next?: (before: Payload) => Amendment | undefined;
 }
 
 /** How a message is published. */

@@ -83,11 +83,12 @@ export class ChannelLog {
     if (stale > 0) this.#drop(stale);
   }
 
-  /** Puts another payload into a record that is kept. */
-  amend(offset: number, change: (payload: Payload) => Payload): void {
-    if (offset > this.#last || offset <= this.#last - this.#count) return;
+  /** Puts another payload into a record that is kept; returns the one before. */
+  amend(offset: number, change: (payload: Payload) => Payload): Payload | undefined {
+    if (offset > this.#last || offset <= this.#last - this.#count) return undefined;
     const record = this.#at(offset);
     this.#ring[offset & this.#mask] = { ...record, payload: change(record.payload) };
+    return record.payload;
   }
 
   /** Drops what is older than its age. */

@@ -7,6 +7,7 @@
 
 import { uuidv7 } from "../protocol/mod.ts";
 import type {
+  Amendment,
   Bookmark,
   Engine,
   Follower,
@@ -68,8 +69,12 @@ export class MemoryEngine extends LocalEngine implements Engine {
       this.#dedupe.set(key, log.offset + 1);
     }
     const stored = log.append(record, retention);
-    for (const { offset, change } of amend ?? []) {
-      log.amend(offset, (payload) => change(payload, stored.offset));
+    for (const first of amend ?? []) {
+      for (let one: Amendment | undefined = first; one !== undefined;) {
+        const { offset, change, next }: Amendment = one;
+        const before = log.amend(offset, (payload) => change(payload, stored.offset));
+        one = before && next?.(before);
+      }
     }
     this.tell(channel, stored, log.epoch);
     return { offset: stored.offset, epoch: log.epoch, duplicate: false };

@@ -23,11 +23,9 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
         const content = contentOf(said);
         return withOriginal(hub, context, channel, target, (original) => {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
-          const amend: Amendment[] = [
-            { offset: target, change: (kept, by) => isGone(kept) ? kept : { ...content, edited: by } },
-            ...blankEdit(original),
-          ];
-          return publishAndAcknowledge(hub, context, channel, { target, ...content }, amend);
+          const change = (kept: Payload, by: number) => isGone(kept) ? kept : { ...content, edited: by };
+          const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
+          return publishAndAcknowledge(hub, context, channel, { target, ...content }, [amend]);
         });
       },
     },
@@ -36,12 +34,10 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
       idempotent: true,
       handler: (context) => {
         const { channel, target } = parsePayload("chat_delete", context.message.payload);
-        return withOriginal(hub, context, channel, target, (original) => {
-          const amend: Amendment[] = [
-            { offset: target, change: (kept, by) => isGone(kept) ? kept : { data: null, deleted: by } },
-            ...blankEdit(original),
-          ];
-          return publishAndAcknowledge(hub, context, channel, { target }, amend);
+        return withOriginal(hub, context, channel, target, () => {
+          const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
+          const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
+          return publishAndAcknowledge(hub, context, channel, { target }, [amend]);
         });
       },
     },
@@ -52,10 +48,10 @@ function isGone(payload: Payload): boolean {
   return payload.deleted !== undefined;
 }
 
-/** The edit before this one says what no longer counts. */
-function blankEdit({ payload, offset: target }: StoredRecord): Amendment[] {
-  if (typeof payload.edited !== "number") return [];
-  return [{ offset: payload.edited, change: (_kept, by) => ({ target, data: null, deleted: by }) }];
+/** The edit before this one says what no longer counts. Which one that is, is known when this one is committed. */
+function blankEdit(target: number, { edited }: Payload): Amendment | undefined {
+  if (typeof edited !== "number") return undefined;
+  return { offset: edited, change: (_kept, by) => ({ target, data: null, deleted: by }) };
 }
 
 function withOriginal(

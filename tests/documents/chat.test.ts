@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
 import { type FakeClient, join, makeHub, principal, say } from "../hub/support.ts";
+import { withDatabases } from "../engine/sqlite_support.ts";
 import { Service } from "../handlers/support.ts";
 import { only, refusal } from "./support.ts";
 
@@ -54,6 +55,27 @@ Deno.test("what was edited or deleted stands nowhere in the history any more", a
     refusal("unknown_message"),
   );
 });
+
+Deno.test("what a deletion on another device meets on its way to being kept is taken back too", () =>
+  withDatabases(async (databases) => {
+    const service = new Service({}, makeHub({ engine: databases.open() }));
+    const phone = await join(service.hub, "s1", "ann"), laptop = await join(service.hub, "s2", "ann");
+    await service.say(phone, "chat_message", { channel: ROOM, text: "first" });
+    // All of it is one group: none sees the others in the history.
+    await Promise.all([
+      service.say(phone, "chat_edit", { channel: ROOM, target: 1, text: "secret one" }),
+      service.say(laptop, "chat_edit", { channel: ROOM, target: 1, text: "secret two" }),
+      service.say(phone, "chat_delete", { channel: ROOM, target: 1 }),
+    ]);
+    const records = await history(service, phone);
+    assert.deepEqual(records.map(({ type }) => type), [
+      "chat_message",
+      "chat_edit",
+      "chat_edit",
+      "chat_delete",
+    ]);
+    assert.ok(!JSON.stringify(records).includes("secret"), JSON.stringify(records));
+  }));
 
 Deno.test("an edit or a deletion sent again with its id has one effect", async () => {
   const service = new Service();

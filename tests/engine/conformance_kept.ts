@@ -38,6 +38,28 @@ export function keptConformance(
     }
   });
 
+  test("what an amendment replaces says what else is amended, when it is committed", async (b) => {
+    const { engine, time } = b;
+    const [first] = await fill(b, "chat:a", 1);
+    // Each remembers its place in the first message, and takes the text out of the one that stood there before.
+    const change = (kept: Payload, by: number) => ({ ...kept, last: by });
+    const next = ({ last }: Payload) =>
+      typeof last === "number" ? { offset: last, change: (_: Payload, by: number) => ({ by }) } : undefined;
+    const amend = [{ offset: first!, change, next }];
+    const publish = (id: string) =>
+      engine.publish("chat:a", { ...record(id, time()), payload: { text: id } }, { retention: KEEP, amend });
+    const places = (await Promise.all(["e1", "e2", "e3"].map(publish))).map(({ offset }) => offset);
+    for (const reader of restart ? [engine, await b.restart!()] : [engine]) {
+      const { records } = await reader.read("chat:a");
+      assert.equal(records[0]!.payload.last, places[2]);
+      assert.deepEqual(records.slice(1).map(({ payload }) => payload), [
+        { by: places[1] },
+        { by: places[2] },
+        { text: "e3" },
+      ]);
+    }
+  });
+
   test("a channel is trimmed up to an offset, but its last message stays", async (b) => {
     const { engine } = b;
     const at = await fill(b, "doc:a", 6);

@@ -27,7 +27,7 @@ import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
 import { type Pending, type PendingMark, unavailable } from "./pending.ts";
-import { bodyOf, Store } from "./store.ts";
+import { type Amended, bodyOf, Store } from "./store.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 
 /** Options of the SQLite engine. */
@@ -259,13 +259,14 @@ export class SqliteEngine extends LocalEngine implements Engine {
     }
     const offset = channel.advance(retention, record.timestamp);
     if (retention.size > 0) this.#store.insert(channel, offset, record.timestamp, body);
-    const amended = pending.amend.map((change) => this.#store.amend(channel, offset, change));
+    const amended: Amended[] = [];
+    for (const change of pending.amend) this.#store.amend(channel, offset, change, amended);
     pending.result = { channel, offset, duplicate: false, amended };
   }
 
-  #committed({ record, body, result, amend, resolve }: Pending): void {
+  #committed({ record, body, result, resolve }: Pending): void {
     const { channel, offset, duplicate, amended } = result!;
-    amended?.forEach((payload, at) => payload !== undefined && channel.replace(amend[at]!.offset, payload));
+    amended?.forEach((one) => channel.replace(one.offset, one.payload));
     const { epoch } = channel;
     if (!duplicate) {
       const { type, id, from, timestamp, payload } = record;

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type Payload, ProtocolError } from "../../protocol/mod.ts";
+import { ProtocolError } from "../../protocol/mod.ts";
 import type { Amendment, Bookmark, NewRecord, Position, Published, Retention } from "../contract.ts";
 import type { Channel } from "./channel.ts";
+import type { Amended } from "./store.ts";
 
 /** A publish that waits for its group to be committed. */
 export interface Pending {
@@ -38,8 +39,8 @@ export interface PendingResult {
   readonly channel: Channel;
   readonly offset: number;
   readonly duplicate: boolean;
-  /** The payloads that the messages it amends have now. */
-  readonly amended?: readonly (Payload | undefined)[];
+  /** The messages it amended. */
+  readonly amended?: readonly Amended[];
 }
 
 /** What publishers are told when the database cannot be written or read. */

@@ -46,6 +46,12 @@ function parseBody(text: string): Body {
   return body;
 }
 
+/** A message that has another payload. */
+export interface Amended {
+  readonly offset: number;
+  readonly payload: Payload;
+}
+
 /** Channels and messages. Writing happens within transactions of the caller. */
 export class Store {
   readonly #find: StatementSync;
@@ -152,15 +158,22 @@ export class Store {
     return { records, length };
   }
 
-  /** Puts another payload into a message that is kept; it is not changed in memory before the commit. */
-  amend(channel: Channel, by: number, { offset, change }: Amendment): Payload | undefined {
-    if (channel.id === 0 || offset < channel.first || offset >= by) return undefined;
-    const row = this.#body.get(channel.id, offset);
-    if (row === undefined) return undefined;
-    const [type, id, from, before] = parseBody(row.body as string);
-    const payload = change(before, by);
-    this.#amend.run(bodyOf({ type, id, from, payload, timestamp: 0 }), channel.id, offset);
-    return payload;
+  /**
+   * Puts other payloads into messages that are kept; they are not changed in memory before the commit. What was changed
+   * is added to `amended`.
+   */
+  amend(channel: Channel, by: number, first: Amendment, amended: Amended[]): void {
+    for (let one: Amendment | undefined = first; one !== undefined;) {
+      const { offset, change, next }: Amendment = one;
+      if (channel.id === 0 || offset < channel.first || offset >= by) return;
+      const row = this.#body.get(channel.id, offset);
+      if (row === undefined) return;
+      const [type, id, from, before] = parseBody(row.body as string);
+      const payload = change(before, by);
+      this.#amend.run(bodyOf({ type, id, from, payload, timestamp: 0 }), channel.id, offset);
+      amended.push({ offset, payload });
+      one = next?.(before);
+    }
   }
 
   /** The bookmark of a channel. */
