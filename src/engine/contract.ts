@@ -82,6 +82,11 @@ export interface ReadOptions {
   readonly limit?: number;
   /** Newest first. @default false */
   readonly reverse?: boolean;
+  /**
+   * Bytes of messages that are of use, about: an engine that has to fetch them leaves out what goes far beyond it, but
+   * for one; what it has at hand may be more. @default no bound
+   */
+  readonly bytes?: number;
 }
 
 /** A part of a channel's history. */
@@ -89,6 +94,8 @@ export interface Page extends Position {
   readonly records: readonly StoredRecord[];
   /** False when messages between `since` and the first of `records` are no longer kept. */
   readonly complete: boolean;
+  /** There are more within `limit`: `bytes` left them out. @default false */
+  readonly more?: boolean;
 }
 
 /** Told of each committed message of a followed channel, in order of offset, once each. */

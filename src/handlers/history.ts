@@ -20,8 +20,8 @@ export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts):
       const asked = parsePayload("history", context.message.payload);
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
       const { since, limit, reverse } = asked;
-      // One more than asked for tells whether there are more.
-      const options = { limit: limit + 1, reverse };
+      // One more than asked for tells whether there are more. What does not fit the answer is not worth reading.
+      const options = { limit: limit + 1, reverse, bytes: maxMessage() };
       const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });
       return when(page, (page) => context.reply("history_response", answer(asked, page, maxMessage())));
     },
@@ -32,7 +32,8 @@ function answer({ channel, limit }: History, page: Page, room: number): Payload 
   const { epoch, offset, complete } = page;
   const all = page.records.slice(0, limit).map(entryOf);
   const messages = fitting(all, room);
-  return { channel, epoch, offset, complete, more: messages.length < page.records.length, messages };
+  const more = page.more === true || messages.length < page.records.length;
+  return { channel, epoch, offset, complete, more, messages };
 }
 
 function entryOf({ type, id, timestamp, from, offset, prev, payload }: StoredRecord): Payload {

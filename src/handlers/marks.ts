@@ -13,10 +13,10 @@ import { type HandlerParts, refuse } from "./deps.ts";
 
 /** Types of messages that can be unread. */
 const COUNTED: readonly string[] = ["chat_message", "direct_message", "broadcast"];
-/** Messages read from the engine at once. */
-const PAGE = 200;
-/** Channels counted before others get a turn of the event loop. */
-const TURN = 8;
+/** Messages read from the engine at once, and about how many bytes of them. */
+const PAGE = 200, PAGE_BYTES = 256 * 1024;
+/** Reads before others get a turn of the event loop. */
+const TURN = 4;
 
 /** Routes of read positions. */
 export function markRoutes({ hub }: HandlerParts): Route[] {
@@ -53,14 +53,15 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
         const counts: Record<string, UnreadCount> = {};
         const refused: Record<string, string> = {};
         let turn = 0;
+        const pause = (): Promise<void> | undefined =>
+          ++turn % TURN === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
         for (const channel of new Set(channels)) {
           const refusal = refuseSubscribe(principal, channel, hub.namespace);
           if (refusal !== undefined) {
             refused[channel] = refusal;
             continue;
           }
-          counts[channel] = await count(hub, channel, principal.userId, limit);
-          if (++turn % TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+          counts[channel] = await count(hub, channel, principal.userId, limit, pause);
         }
         context.reply("unread_response", { channels: counts, refused });
       },
@@ -73,20 +74,27 @@ function nameOf(userId: string): string {
   return `read ${userId}`;
 }
 
-async function count(hub: Hub, channel: string, userId: string, limit: number): Promise<UnreadCount> {
+async function count(
+  hub: Hub,
+  channel: string,
+  userId: string,
+  limit: number,
+  pause: () => Promise<void> | undefined,
+): Promise<UnreadCount> {
   const kept = await hub.bookmark(channel, nameOf(userId));
   const { epoch } = await hub.position(channel);
   const mark = kept?.epoch === epoch ? kept.offset : 0;
   let unread = 0, since = mark, more = false;
   for (;;) {
-    const page = await hub.history(channel, { since, limit: PAGE });
+    await pause();
+    const page = await hub.history(channel, { since, limit: PAGE, bytes: PAGE_BYTES });
     if (!page.complete) more = true;
     for (const record of page.records) {
       if (!isUnread(record, userId)) continue;
       if (unread === limit) return { epoch, mark, unread, more: true };
       unread++;
     }
-    if (page.records.length < PAGE) return { epoch, mark, unread, more };
+    if (page.records.length < PAGE && page.more !== true) return { epoch, mark, unread, more };
     since = page.records.at(-1)!.offset;
   }
 }

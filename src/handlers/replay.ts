@@ -19,8 +19,8 @@ import { type HandlerParts, refuse } from "./deps.ts";
 
 /** Replays of one connection at once. */
 const MAX_REPLAYS = 4;
-/** Messages read from the engine at once. */
-const PAGE = 100;
+/** Messages read from the engine at once, and about how many bytes of them. */
+const PAGE = 100, PAGE_BYTES = 256 * 1024;
 /** Longest time, in milliseconds, before it is seen that the client has gone. */
 const LOOK = 200;
 
@@ -117,7 +117,7 @@ async function run(
   let last: number | undefined;
   let due = clock.now();
   for (;;) {
-    const page = await hub.history(replay.channel, { since: replay.at, limit: PAGE });
+    const page = await hub.history(replay.channel, { since: replay.at, limit: PAGE, bytes: PAGE_BYTES });
     if (page.epoch !== epoch || !page.complete) return "unrecoverable_position";
     for (const record of page.records) {
       if (record.offset > replay.to) return "done";

@@ -12,6 +12,9 @@ import { type ChannelOwner, deliveryOf, type Member } from "./channel.ts";
 /** Reads in a row that bring nothing new before the engine is taken to be unable. */
 const FRUITLESS = 8;
 
+/** Bytes of messages read at once, about: more than a client is sent before it has to make room. */
+export const PAGE_BYTES = 1024 * 1024;
+
 /** What catching up is done with. */
 export interface CatchUpParts {
   readonly engine: Engine;
@@ -79,7 +82,11 @@ function readOn(member: Member, parts: CatchUpParts, fruitless: number): Page | 
     owner.end(member, "not_available");
   };
   try {
-    const read = engine.read(member.channel.name, { since: member.cursor, limit: parts.page });
+    const read = engine.read(member.channel.name, {
+      since: member.cursor,
+      limit: parts.page,
+      bytes: PAGE_BYTES,
+    });
     if (!(read instanceof Promise)) return read;
     read.then((page) => catchUp(member, page, parts, fruitless)).catch(failed);
   } catch (error) {

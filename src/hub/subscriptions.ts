@@ -7,7 +7,7 @@
 import type { Engine, MaybePromise, Page, Position } from "../engine/contract.ts";
 import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import { catchUp, type CatchUpParts } from "./catchup.ts";
+import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
 import { Channel, type ChannelOwner, Member } from "./channel.ts";
 import type { Joined, ReplayOptions, Since } from "./contract.ts";
 import type { Leases } from "./leases.ts";
@@ -83,7 +83,7 @@ export class Subscriptions implements ChannelOwner {
     const ask = (): MaybePromise<Page | Position> =>
       since === undefined
         ? engine.position(name)
-        : engine.read(name, { since: since.offset, limit: replay.page });
+        : engine.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
     const fail = (error: unknown): never => {
       member.joining = undefined;
       this.drop(member);

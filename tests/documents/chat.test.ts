@@ -218,6 +218,38 @@ async function played(times: readonly number[]) {
   return { service, ann, clock, epoch, seen, ended, replay };
 }
 
+Deno.test("large messages are counted and read to the last one, though few are read at once", () =>
+  withDatabases(async (databases) => {
+    const service = new Service({}, makeHub({ engine: databases.open({ cache: 0 }) }));
+    const ann = await join(service.hub, "s1", "ann");
+    const text = "x".repeat(30_000);
+    const said = Array.from(
+      { length: 120 },
+      (_, i) =>
+        service.hub.publish(ROOM, { type: "chat_message", id: `m${i}`, from: "bob", payload: { text } }),
+    );
+    await Promise.all(said);
+    const { channels } = only(await service.say(ann, "unread", { channels: [ROOM], limit: 500 })).payload;
+    assert.equal((channels as Record<string, Payload>)[ROOM]!.unread, 120);
+    for (const reverse of [false, true]) {
+      const got: number[] = [];
+      for (let more = true; more;) {
+        const since = got.length === 0 ? {} : { since: got.at(-1)! };
+        const asked = { channel: ROOM, limit: 1000, reverse, ...since };
+        const answer = only(await service.say(ann, "history", asked)).payload;
+        got.push(...(answer.messages as Payload[]).map(({ offset }) => offset as number));
+        more = answer.more as boolean;
+      }
+      assert.deepEqual(got, Array.from({ length: 120 }, (_, i) => reverse ? 120 - i : i + 1));
+    }
+    // Whoever missed all of it gets all of it.
+    await service.say(ann, "subscribe", {
+      channel: ROOM,
+      since: { epoch: (await service.hub.position(ROOM)).epoch, offset: 0 },
+    });
+    assert.deepEqual(ann.offsets(ROOM), Array.from({ length: 120 }, (_, i) => i + 1));
+  }));
+
 Deno.test("a replay sends the messages between two offsets again, marked, at the pace they had", async () => {
   const { ann, seen, ended, replay } = await played([0, 1000, 1500, 4500, 9000]);
   const started = only(await replay({ from: 1, to: 4 })).payload;

@@ -154,6 +154,26 @@ Deno.test("however many messages are past their age, they go, and the newest sta
     assert.deepEqual(databases.ask("SELECT count(*) AS n FROM message"), [{ n: 3 }]);
   }));
 
+Deno.test("of large messages no more are read than are of use, and it is said that there are more", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open({ cache: 0 });
+    await fill(engine, "chat:a", 500, { bytes: 20_000 });
+    const asked = { limit: 400, bytes: 64_000 };
+    for (const reverse of [false, true]) {
+      const got: number[] = [];
+      for (let since: number | undefined;;) {
+        const page = engine.read("chat:a", { ...asked, reverse, ...(since === undefined ? {} : { since }) });
+        assert.ok(page.records.length > 0 && page.records.length <= 16 && page.complete);
+        got.push(...page.records.map(({ offset }) => offset));
+        since = got.at(-1)!;
+        if (page.more !== true) break;
+      }
+      assert.deepEqual(got, Array.from({ length: 500 }, (_, i) => reverse ? 500 - i : i + 1));
+    }
+    const small = engine.read("chat:a", { limit: 16, bytes: 64_000 });
+    assert.deepEqual([small.records.length, small.more], [16, undefined]);
+  }));
+
 Deno.test("a shorter age holds for older messages too", () =>
   withDatabases(async (databases) => {
     const engine = databases.open();

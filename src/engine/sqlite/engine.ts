@@ -134,9 +134,10 @@ export class SqliteEngine extends LocalEngine implements Engine {
       if (to < from) return known.page([], options);
       const atHand = known.atHand(from, to);
       if (atHand !== undefined) return known.page(atHand, options);
-      const { records, length } = this.#store.read(known, from, to);
+      const { records, length } = this.#store.read(known, from, to, options);
       this.#channels.grew(known.adopt(records, length));
-      return known.page(records, options);
+      const page = known.page(records, options);
+      return known.id === 0 || records.length === to - from + 1 ? page : { ...page, more: true };
     });
   }
 

@@ -6,7 +6,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Payload, uuidv7 } from "../../protocol/mod.ts";
-import type { Amendment, Bookmark, NewRecord, Position, StoredRecord } from "../contract.ts";
+import type { Amendment, Bookmark, NewRecord, Position, ReadOptions, StoredRecord } from "../contract.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 
@@ -14,6 +14,8 @@ import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 const SLACK = { share: 0.25, least: 32, most: 1024 };
 /** Rows deleted at once. */
 const TRIM = 2048;
+/** Messages read at once where only so many bytes are of use. */
+const CHUNK = 16;
 /** Ids that are tried when the highest one is taken. */
 const TRIES = 64;
 /** How exactly ages are kept: a message may stay that share of its age longer, within these bounds in milliseconds. */
@@ -141,9 +143,31 @@ export class Store {
     if (channel.rowIsStale) this.#write(channel);
   }
 
-  /** Messages from one offset to another, both included, in order of offset, and the length of their text. */
-  read(channel: Channel, from: number, to: number): { records: StoredRecord[]; length: number } {
-    if (channel.id === 0 || to < from) return { records: [], length: 0 };
+  /**
+   * Messages from one offset to another, both included, in order of offset, and the length of their text. With `bytes`
+   * only the first of them (the last, when `reverse`) up to about that length, and one chunk at least.
+   */
+  read(
+    channel: Channel,
+    from: number,
+    to: number,
+    { bytes, reverse = false }: ReadOptions,
+  ): { records: StoredRecord[]; length: number } {
+    const chunks: StoredRecord[][] = [];
+    let length = 0, low = from, high = to;
+    while (channel.id !== 0 && low <= high && length < (bytes ?? Infinity)) {
+      const most = bytes === undefined ? high - low + 1 : Math.min(CHUNK, high - low + 1);
+      const first = reverse ? high - most + 1 : low;
+      const chunk = this.#readAll(channel, first, first + most - 1);
+      length += chunk.length;
+      chunks.push(chunk.records);
+      if (reverse) high = first - 1;
+      else low = first + most;
+    }
+    return { records: (reverse ? chunks.reverse() : chunks).flat(), length };
+  }
+
+  #readAll(channel: Channel, from: number, to: number): { records: StoredRecord[]; length: number } {
     let offset = from, length = 0;
     const records = this.#read.all(channel.id, from, to).map((row): StoredRecord => {
       const text = row.body as string;
