@@ -31,6 +31,8 @@ export interface HandlerParts {
   readonly files?: FileService;
   /** Asked each time it matters. @default 8 MiB of operations, 16 MiB of snapshot */
   readonly documents?: () => DocumentLimits;
+  /** Milliseconds a client that opens a document may take to make room for more of its snapshot. @default 30000 */
+  readonly openPatience?: number;
   /** @default the runtime's */
   readonly replayClock?: ReplayClock;
 }

@@ -5,22 +5,15 @@
  * @module
  */
 
-import type { Bookmark } from "../engine/contract.ts";
-import { deliveryOf, type Hub, isDocument, refusePublish, refuseSubscribe } from "../hub/mod.ts";
-import {
-  crc32,
-  type DocOpen,
-  type DocOpened,
-  Encoded,
-  parsePayload,
-  type Payload,
-  ProtocolError,
-  uuidv7,
-} from "../protocol/mod.ts";
-import type { Client, Context, Route } from "../router/types.ts";
+import type { Position } from "../engine/contract.ts";
+import { deliveryOf, isDocument, refusePublish, refuseSubscribe } from "../hub/mod.ts";
+import { crc32, Encoded, parsePayload, ProtocolError } from "../protocol/mod.ts";
+import type { Client, Route } from "../router/types.ts";
 import { type HandlerParts, publishAndAcknowledge, refuse, when } from "./deps.ts";
-import { SNAPSHOT, snapshotRoute } from "./documents_snapshot.ts";
 import { DocumentLedger } from "./documents_ledger.ts";
+import { openDocument, type Turn } from "./documents_open.ts";
+import { OutgoingSnapshots } from "./documents_outgoing.ts";
+import { snapshotRoute } from "./documents_snapshot.ts";
 
 /** Bounds of documents. */
 export interface DocumentLimits {
@@ -31,26 +24,29 @@ export interface DocumentLimits {
 }
 
 const LIMITS: DocumentLimits = { maxPending: 8_388_608, maxSnapshot: 16_777_216 };
-/** Times a document is opened anew because a snapshot took away the operations that were to be read. */
-const ATTEMPTS = 4;
+/** Milliseconds a client that opens a document may take to make room for the next part of its snapshot. */
+const PATIENCE = 30_000;
 /** Documents of one connection about which something is remembered. */
 const MAX_REMEMBERED = 1024;
 /** Bytes of a message that are not a part's. */
 const AROUND = 1024;
 
 /** What is known of a document that a connection works on. */
-interface Place {
+interface Place extends Turn {
   /** An operation that was refused for now: those after it wait until it has come again. */
   awaited: string | undefined;
-  /** Counts `doc_open`, so that a later one ends an earlier one. */
-  turn: number;
 }
 
 /** Routes of documents. */
 export function documentRoutes(parts: HandlerParts): Route[] {
-  const { hub, maxMessage = () => 65_536, documents = () => LIMITS } = parts;
+  const { hub, maxMessage = () => 65_536, documents = () => LIMITS, openPatience = PATIENCE } = parts;
   const places = new Places();
   const ledger = new DocumentLedger(hub);
+  const outgoing = new OutgoingSnapshots(hub);
+  const covered = (channel: string, at: Position) => {
+    ledger.covered(channel, at);
+    outgoing.renew(channel);
+  };
   return [
     {
       type: "doc_open",
@@ -61,7 +57,8 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
         const place = places.of(context.client, asked.channel);
         place.awaited = undefined;
-        return open(hub, context, asked, place, Math.floor((maxMessage() - AROUND) * 3 / 4));
+        const partSize = Math.floor((maxMessage() - AROUND) * 3 / 4);
+        return openDocument({ hub, outgoing, partSize, patience: openPatience }, context, asked, place);
       },
     },
     {
@@ -112,7 +109,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         client.send(new Encoded(deliveryOf(channel, record)), lane);
       },
     },
-    snapshotRoute({ hub, limits: documents, covered: (channel, at) => ledger.covered(channel, at) }),
+    snapshotRoute({ hub, limits: documents, covered }),
     {
       type: "doc_awareness",
       idempotent: true,
@@ -144,62 +141,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
 /** Throws ProtocolError `not_a_document` for other channels. */
 export function needDocument(channel: string): void {
   if (!isDocument(channel)) throw new ProtocolError("not_a_document", "documents are the channels doc:*");
-}
-
-async function open(
-  hub: Hub,
-  context: Context,
-  { channel, since }: DocOpen,
-  place: Place,
-  partSize: number,
-): Promise<void> {
-  const { client, lane } = context;
-  const turn = ++place.turn;
-  const answer = (opened: Omit<DocOpened, "channel">) => {
-    if (place.turn !== turn) throw new ProtocolError("not_available", "opened again before the answer came");
-    context.reply("doc_opened", { channel, ...opened });
-  };
-  if (since !== undefined) {
-    const { state, start } = await hub.subscribe(client, channel, lane, since);
-    if (state.recovered) {
-      answer({ ...state, start: since.offset });
-      return start();
-    }
-  }
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const kept = await hub.bookmark(channel, SNAPSHOT);
-    const { epoch } = await hub.position(channel);
-    // One of an earlier epoch is what was known when the history was lost: everything of this epoch comes after it.
-    const from = kept?.epoch === epoch ? kept.offset : 0;
-    const { state, start } = await hub.subscribe(client, channel, lane, { epoch, offset: from });
-    if (!state.recovered) continue;
-    const parts = partsOf(kept, partSize);
-    const size = kept?.data?.length ?? 0;
-    answer({
-      epoch,
-      offset: state.offset,
-      start: from,
-      recovered: false,
-      ...(parts.length === 0 ? {} : { snapshot: { offset: from, size, parts: parts.length } }),
-    });
-    for (const [part, data] of parts.entries()) {
-      await client.ready?.();
-      if (place.turn !== turn || !hub.isOn(client, channel)) return;
-      const checksum = crc32(data);
-      const payload: Payload = { channel, epoch, offset: from, part, parts: parts.length, data, checksum };
-      client.send(new Encoded({ type: "doc_snapshot", id: uuidv7(), timestamp: Date.now(), payload }), lane);
-    }
-    return start();
-  }
-  throw new ProtocolError("not_available", "snapshots come faster than the document can be read");
-}
-
-function partsOf(kept: Bookmark | undefined, size: number): Uint8Array[] {
-  const data = kept?.data;
-  if (data === undefined) return [];
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < data.length || at === 0; at += size) parts.push(data.subarray(at, at + size));
-  return parts;
 }
 
 /** What is remembered for each connection, as long as it lives. */

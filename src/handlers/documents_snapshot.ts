@@ -16,7 +16,6 @@ import type { DocumentLimits } from "./documents.ts";
 export const SNAPSHOT = "snapshot";
 /** Milliseconds the next part may take. */
 const PATIENCE = 30_000;
-/** Bytes of all snapshots on their way to this node. */
 const MAX_ASSEMBLING = 256 * 1024 * 1024;
 
 /** What snapshots are taken with. */
@@ -25,6 +24,8 @@ export interface SnapshotParts {
   readonly limits: () => DocumentLimits;
   /** A snapshot covers everything up to this place. */
   covered(channel: string, at: Position): void;
+  /** Bytes of all snapshots on their way to this node. @default 268435456 */
+  readonly maxAssembling?: number;
 }
 
 interface Assembly {
@@ -39,11 +40,20 @@ interface Assembly {
 }
 
 /** The route of snapshots. */
-export function snapshotRoute({ hub, limits, covered }: SnapshotParts): Route {
+export function snapshotRoute(
+  { hub, limits, covered, maxAssembling = MAX_ASSEMBLING }: SnapshotParts,
+): Route {
   // One for each connection. Those that are not finished in time make room for others.
   const assemblies = new Map<Client, Assembly>();
   const drop = (now: number) => {
-    for (const [client, { at }] of assemblies) if (now - at > PATIENCE) assemblies.delete(client);
+    for (const [client, { at }] of assemblies) {
+      if (now - at > PATIENCE || hub.clientOf(client.sessionId) !== client) assemblies.delete(client);
+    }
+  };
+  const assembling = (): number => {
+    let all = 0;
+    for (const { size } of assemblies.values()) all += size;
+    return all;
   };
 
   /** Puts a part behind the ones before it. */
@@ -52,10 +62,6 @@ export function snapshotRoute({ hub, limits, covered }: SnapshotParts): Route {
     let assembly = assemblies.get(client);
     if (part === 0) {
       assembly = { channel, epoch, offset, parts, chunks: [], size: 0, at: now };
-      assemblies.delete(client);
-      let all = data.length;
-      for (const { size } of assemblies.values()) all += size;
-      if (all > MAX_ASSEMBLING) throw new ProtocolError("not_available", "too many snapshots at once");
       assemblies.set(client, assembly);
     } else if (
       assembly === undefined || assembly.channel !== channel || assembly.epoch !== epoch ||
@@ -71,6 +77,10 @@ export function snapshotRoute({ hub, limits, covered }: SnapshotParts): Route {
         "doc_snapshot_too_large",
         `a snapshot has at most ${limits().maxSnapshot} bytes`,
       );
+    }
+    if (assembling() + data.length > maxAssembling) {
+      assemblies.delete(client);
+      throw new ProtocolError("not_available", "too many snapshots at once");
     }
     assembly.chunks.push(data);
     assembly.size += data.length;

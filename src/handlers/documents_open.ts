@@ -1,0 +1,125 @@
+/**
+ * `doc_open`: whoever opens a document gets the newest snapshot and the operations after it, or only what it missed.
+ *
+ * @module
+ */
+
+import type { Hub } from "../hub/mod.ts";
+import {
+  type DocOpen,
+  type DocOpened,
+  Encoded,
+  type Payload,
+  ProtocolError,
+  uuidv7,
+} from "../protocol/mod.ts";
+import type { Client, Context } from "../router/types.ts";
+import type { Outgoing, OutgoingSnapshots } from "./documents_outgoing.ts";
+
+/** Times a document is opened anew because a snapshot took away the operations that were to be read. */
+const ATTEMPTS = 4;
+
+/** Which opening of a document on a connection it is: a later one ends an earlier one. */
+export interface Turn {
+  turn: number;
+}
+
+/** What documents are opened with. */
+export interface OpenParts {
+  readonly hub: Hub;
+  readonly outgoing: OutgoingSnapshots;
+  /** Bytes of a part of a snapshot. */
+  readonly partSize: number;
+  /** Milliseconds a client may take to make room for the next part. */
+  readonly patience: number;
+}
+
+/** Opens a document and answers. Rejects with ProtocolError. */
+export async function openDocument(
+  parts: OpenParts,
+  context: Context,
+  { channel, since }: DocOpen,
+  place: Turn,
+): Promise<void> {
+  const { hub, outgoing } = parts;
+  const { client, lane } = context;
+  const turn = ++place.turn;
+  const answer = (opened: Omit<DocOpened, "channel">) => {
+    if (place.turn !== turn) throw new ProtocolError("not_available", "opened again before the answer came");
+    context.reply("doc_opened", { channel, ...opened });
+  };
+  if (since !== undefined) {
+    const { state, start } = await hub.subscribe(client, channel, lane, since);
+    if (state.recovered) {
+      answer({ ...state, start: since.offset });
+      return start();
+    }
+  }
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const snapshot = await outgoing.take(channel);
+    try {
+      const { epoch } = await hub.position(channel);
+      // One of an earlier epoch is what was known when the history was lost: everything of this epoch comes after it.
+      const from = snapshot?.kept.epoch === epoch ? snapshot.kept.offset : 0;
+      const { state, start } = await hub.subscribe(client, channel, lane, { epoch, offset: from });
+      if (!state.recovered) {
+        outgoing.renew(channel);
+        continue;
+      }
+      const count = snapshot?.parts(parts.partSize).length ?? 0;
+      const size = snapshot?.size ?? 0;
+      answer({
+        epoch,
+        offset: state.offset,
+        start: from,
+        recovered: false,
+        ...(count === 0 ? {} : { snapshot: { offset: from, size, parts: count } }),
+      });
+      const isOn = () => place.turn === turn && hub.isOn(client, channel);
+      const at = { channel, epoch, offset: from };
+      if (snapshot !== undefined && !await send(parts, context, snapshot, at, isOn)) return;
+      return start();
+    } finally {
+      outgoing.release(channel, snapshot);
+    }
+  }
+  throw new ProtocolError("not_available", "snapshots come faster than the document can be read");
+}
+
+/** Sends a snapshot as fast as the client takes it; false when it has left, or takes nothing. */
+async function send(
+  { hub, partSize, patience }: OpenParts,
+  { client, lane }: Context,
+  snapshot: Outgoing,
+  at: Payload & { channel: string },
+  isOn: () => boolean,
+): Promise<boolean> {
+  const say = (type: string, payload: Payload) =>
+    client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), lane);
+  const all = snapshot.parts(partSize);
+  for (const [part, { data, checksum }] of all.entries()) {
+    const hasRoom = await room(client, patience);
+    if (!isOn()) return false;
+    if (!hasRoom) {
+      // What it is to be sent is not kept at hand for ever. It may open the document again.
+      hub.unsubscribe(client, at.channel);
+      say("unsubscribed", { channel: at.channel, reason: "not_available" });
+      return false;
+    }
+    say("doc_snapshot", { ...at, part, parts: all.length, data, checksum });
+  }
+  return true;
+}
+
+/** Waits until the client has room; false when it has none for `patience` milliseconds. */
+async function room(client: Client, patience: number): Promise<boolean> {
+  const ready = client.ready?.();
+  if (ready === undefined) return true;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), patience));
+  try {
+    return await Promise.race([ready.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

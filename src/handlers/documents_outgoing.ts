@@ -1,0 +1,125 @@
+/**
+ * Snapshots on their way to those who open documents: everybody who opens one at the same time shares its bytes.
+ *
+ * @module
+ */
+
+import type { Bookmark } from "../engine/contract.ts";
+import type { Hub } from "../hub/mod.ts";
+import { crc32, ProtocolError } from "../protocol/mod.ts";
+import { SNAPSHOT } from "./documents_snapshot.ts";
+
+/** Bytes of all snapshots on their way from this node, each counted once. */
+const MAX_OUTGOING = 256 * 1024 * 1024;
+
+/** A part of a snapshot. */
+export interface SnapshotPart {
+  readonly data: Uint8Array;
+  readonly checksum: number;
+}
+
+/** A document's snapshot. */
+export class Outgoing {
+  readonly kept: Bookmark;
+  /** How many are being sent it. */
+  users = 0;
+  readonly #parts = new Map<number, SnapshotPart[]>();
+
+  constructor(kept: Bookmark) {
+    this.kept = kept;
+  }
+
+  /** Its bytes. */
+  get size(): number {
+    return this.kept.data?.length ?? 0;
+  }
+
+  /** Its parts of at most `size` bytes. */
+  parts(size: number): readonly SnapshotPart[] {
+    const { data } = this.kept;
+    if (data === undefined) return [];
+    let parts = this.#parts.get(size);
+    if (parts === undefined) {
+      parts = [];
+      for (let at = 0; at < data.length || at === 0; at += size) {
+        const part = data.subarray(at, at + size);
+        parts.push({ data: part, checksum: crc32(part) });
+      }
+      this.#parts.set(size, parts);
+    }
+    return parts;
+  }
+}
+
+/** A snapshot that is being read, and how many wait for it. */
+interface Reading {
+  waiting: number;
+  read: Promise<Outgoing | undefined> | undefined;
+}
+
+/** What is being sent, by document. */
+export class OutgoingSnapshots {
+  readonly #hub: Hub;
+  readonly #newest = new Map<string, Outgoing>();
+  readonly #reading = new Map<string, Reading>();
+  #bytes = 0;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** Bytes of all of them. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * The snapshot of a document, to be given back; undefined: it has none. Rejects with ProtocolError `not_available`
+   * while too many bytes are on their way.
+   */
+  async take(channel: string): Promise<Outgoing | undefined> {
+    const known = this.#newest.get(channel);
+    if (known !== undefined) {
+      known.users++;
+      return known;
+    }
+    // Those who come while it is read wait for the same.
+    let reading = this.#reading.get(channel);
+    if (reading === undefined) {
+      this.#reading.set(channel, reading = { waiting: 0, read: undefined });
+      reading.read = this.#read(channel, reading);
+    }
+    reading.waiting++;
+    return await reading.read;
+  }
+
+  /** One that `take` gave is not needed any more. */
+  release(channel: string, outgoing: Outgoing | undefined): void {
+    if (outgoing === undefined || --outgoing.users > 0) return;
+    if (this.#newest.get(channel) === outgoing) this.#newest.delete(channel);
+    this.#bytes -= outgoing.size;
+  }
+
+  /** There is a newer one: whoever comes now does not get the one before. */
+  renew(channel: string): void {
+    this.#newest.delete(channel);
+    this.#reading.delete(channel);
+  }
+
+  async #read(channel: string, reading: Reading): Promise<Outgoing | undefined> {
+    try {
+      const kept = await this.#hub.bookmark(channel, SNAPSHOT);
+      if (kept === undefined) return undefined;
+      const outgoing = new Outgoing(kept);
+      if (this.#bytes > 0 && this.#bytes + outgoing.size > MAX_OUTGOING) {
+        throw new ProtocolError("not_available", "too many snapshots at once");
+      }
+      outgoing.users = reading.waiting;
+      this.#bytes += outgoing.size;
+      if (this.#reading.get(channel) === reading) this.#newest.set(channel, outgoing);
+      return outgoing;
+    } finally {
+      if (this.#reading.get(channel) === reading) this.#reading.delete(channel);
+    }
+  }
+}
