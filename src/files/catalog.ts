@@ -19,10 +19,12 @@ export interface PartialFile extends Omit<UploadRequest, "owner"> {
   readonly updatedAt: number;
 }
 
-/** The schema's version, in `user_version`. */
-const VERSION = 1;
-
-const SCHEMA = `
+/**
+ * What makes each version of the schema of the one before; the version is how many there are, in `user_version`. A step
+ * that was released is never changed.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
   CREATE TABLE files (
     id TEXT PRIMARY KEY, user TEXT NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
     size INTEGER NOT NULL, sha256 TEXT NOT NULL, created INTEGER NOT NULL, request TEXT NOT NULL,
@@ -37,8 +39,11 @@ const SCHEMA = `
   CREATE INDEX partials_by_user ON partials (user);
   CREATE INDEX partials_by_age ON partials (updated);
   CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-  PRAGMA user_version = ${VERSION};
-`;
+`,
+  `
+  ALTER TABLE files ADD COLUMN announced INTEGER NOT NULL DEFAULT 1;
+`,
+];
 
 const FILE = "id AS fileId, user AS userId, channel, name, type, size, sha256, created AS createdAt";
 const PARTIAL = "key, user AS userId, channel, name, type, size, sha256, updated AS updatedAt";
@@ -59,8 +64,10 @@ export class Catalog {
     try {
       db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
       const version = (this.#get("PRAGMA user_version") as { user_version: number }).user_version;
-      if (version > VERSION) throw new Error(`${path} was made by a newer version (${version})`);
-      if (version === 0) this.transaction(() => db.exec(SCHEMA));
+      if (version > MIGRATIONS.length) throw new Error(`${path} was made by a newer version (${version})`);
+      for (const [at, step] of MIGRATIONS.entries()) {
+        if (at >= version) this.transaction(() => db.exec(`${step} PRAGMA user_version = ${at + 1};`));
+      }
       this.#bytes = this.#sum("SELECT sum(size) AS n FROM (SELECT DISTINCT sha256, size FROM files)");
       this.#partialBytes = this.#sum("SELECT sum(size) AS n FROM partials");
     } catch (error) {
@@ -121,7 +128,7 @@ export class Catalog {
     if (!this.has(file.sha256)) this.#bytes += file.size;
     const { fileId, userId, channel, name, type, size, sha256, createdAt } = file;
     this.#run(
-      "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
       fileId,
       userId,
       channel,
@@ -132,6 +139,16 @@ export class Catalog {
       createdAt,
       request,
     );
+  }
+
+  /** Whether a file was announced; true of one that is not known. */
+  isAnnounced(fileId: string): boolean {
+    return this.#get("SELECT 1 FROM files WHERE id = ? AND announced = 0", fileId) === undefined;
+  }
+
+  /** A file was announced. */
+  announced(fileId: string): void {
+    this.#run("UPDATE files SET announced = 1 WHERE id = ?", fileId);
   }
 
   /** Forgets a file; true: no other has its content. */

@@ -20,7 +20,10 @@ export interface PartialWriter {
   append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>;
   /** Hashes what was there, so that `append` need not wait for it. */
   prepare(): Promise<void>;
-  /** Makes it durable; resolves with the SHA-256 of all of it, in hexadecimal. Nothing may be appended afterwards. */
+  /**
+   * Makes it durable; resolves with the SHA-256 of all of it, in hexadecimal. Nothing may be appended afterwards; it may
+   * be asked again.
+   */
   finish(): Promise<string>;
   /** Ends it, and the call that is under way, which may reject; resolves when the file is closed. */
   close(): Promise<void>;
@@ -44,6 +47,7 @@ export class PartialFile implements PartialWriter {
   #hashed = 0;
   #size: number;
   #closed = false;
+  #digest: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
   private constructor(file: Deno.FsFile, there: number, blocking: boolean) {
@@ -91,7 +95,7 @@ export class PartialFile implements PartialWriter {
     return this.#run(async () => {
       await this.#rehash();
       await this.#file.sync();
-      return this.#hash.digest("hex");
+      return this.#digest ??= this.#hash.digest("hex");
     });
   }
 

@@ -9,9 +9,11 @@ import { BlockPool } from "./blocks.ts";
 import { Catalog, type KeptFile } from "./catalog.ts";
 import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } from "./contract.ts";
 import { Disk, keyOf } from "./disk.ts";
+import { Gates } from "./gates.ts";
 import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
-import { Meter } from "./meter.ts";
+import { Meters } from "./meter.ts";
 import { PartialFile, type PartialWriter } from "./partial_file.ts";
+import { Readers } from "./readers.ts";
 import { refuseUpload } from "./rules.ts";
 import { Upload } from "./upload.ts";
 import { WriterThread } from "./writer_thread.ts";
@@ -35,8 +37,6 @@ export interface FileStoreOptions {
 
 /** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
 const IDLE = 60_000;
-/** Milliseconds that uploads together may save up by being slow. */
-const BURST = 20;
 /** Bytes from which on a file is worth another thread. */
 const THREAD_FROM = 1024 ** 2;
 /** Uploads under way of this node, and files open for reading: each holds a file descriptor. */
@@ -56,11 +56,10 @@ export class FileStore {
   readonly #pool = new BlockPool();
   readonly #uploads = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
-  readonly #gates = new Map<string, Promise<void>>();
+  readonly #gates = new Gates();
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
-  readonly #meters = new Map<string, Meter>();
-  readonly #all = new Meter(BURST);
-  readonly #readers = new Set<FileReader>();
+  readonly #meters = new Meters();
+  readonly #readers = new Readers();
   #opening: Promise<Catalog> | undefined;
   #catalog: Catalog | undefined;
   #tidying: Promise<void> = Promise.resolve();
@@ -95,8 +94,6 @@ export class FileStore {
     const key = keyOf(request);
     const before = this.#byKey.get(key);
     this.#check(catalog, request, key, before);
-    const meter = this.#meters.get(request.userId) ?? new Meter();
-    this.#meters.set(request.userId, meter);
     const upload = new Upload({
       uploadId: uuidv7(),
       key,
@@ -105,15 +102,19 @@ export class FileStore {
       limits: this.#limits,
       pool: this.#pool,
       busy: this.#busy,
-      pace: (bytes) => this.#pace(bytes, meter),
+      pace: (bytes) => this.#pace(bytes, request.userId),
       now: this.#now,
       failed: (error) => this.#failed(error, "write upload"),
     }, known);
-    if (!known) this.#guard("reserve", () => catalog.putPartial({ ...request, key, updatedAt: this.#now() }));
+    try {
+      if (!known) catalog.putPartial({ ...request, key, updatedAt: this.#now() });
+    } catch (error) {
+      throw this.#unavailable(error, "reserve");
+    }
     if (before !== undefined) this.#uploads.delete(before.uploadId);
     this.#uploads.set(upload.uploadId, upload);
     this.#byKey.set(key, upload);
-    await this.#turn(key, before);
+    await this.#gates.enter(key, before && (() => before.stop(new ProtocolError("unknown_upload"))));
     if (known) return upload;
     try {
       await upload.open();
@@ -138,6 +139,14 @@ export class FileStore {
     return file && this.#record(file);
   }
 
+  /** Calls `publish` once for a file: not again when it has resolved before, also in an earlier process. */
+  async announce({ fileId }: FileRecord, publish: () => Promise<unknown>): Promise<void> {
+    const catalog = await this.#ready();
+    if (catalog.isAnnounced(fileId)) return;
+    await publish();
+    this.#note("announce file", () => catalog.announced(fileId));
+  }
+
   /**
    * Keeps an upload: whole, its hash checked, durable. `message` is the id of the user's message that asked for it.
    * Rejects with ProtocolError: `file_incomplete`; `file_hash_mismatch`, and then nothing is kept; `not_available`,
@@ -152,13 +161,14 @@ export class FileStore {
     return completing;
   }
 
-  /** Ends an upload; nothing of it is kept. */
+  /** Ends an upload; nothing of it is kept. Rejects with ProtocolError `not_available` when it cannot be removed now. */
   async cancel(upload: Upload): Promise<void> {
     this.#forget(upload);
     // First its name, at once: whoever begins the same upload anew gets a file of its own.
-    const discarded = this.#discard(upload.key);
-    await upload.stop(new ProtocolError("unknown_upload"), true);
-    await discarded;
+    const stopping = [this.#discard(upload.key), upload.stop(new ProtocolError("unknown_upload"), true)];
+    for (const ended of await Promise.allSettled(stopping)) {
+      if (ended.status === "rejected") throw this.#unavailable(ended.reason, "cancel upload");
+    }
   }
 
   /** A file. Rejects with ProtocolError `unknown_file`, also when it has expired. */
@@ -178,14 +188,7 @@ export class FileStore {
       if (error instanceof Deno.errors.NotFound) throw new ProtocolError("unknown_file");
       throw this.#unavailable(error, "open file");
     });
-    const reader: FileReader = {
-      read: (buffer, at) => opened.read(buffer, at),
-      close: () => {
-        if (this.#readers.delete(reader)) opened.close();
-      },
-    };
-    this.#readers.add(reader);
-    return reader;
+    return this.#readers.add(opened);
   }
 
   /** The token of a link to a file, which holds for `lifetime` ms, rounded up to seconds. */
@@ -210,7 +213,7 @@ export class FileStore {
       void upload.stop(new ProtocolError("unknown_upload"));
     }
     this.#thread.sweep(now);
-    for (const [userId, meter] of this.#meters) if (meter.idle(now)) this.#meters.delete(userId);
+    this.#meters.sweep(now);
     const { maxAge, partialAge } = this.#limits();
     for (const file of catalog.filesBefore(now - maxAge, SOME)) {
       let last = false;
@@ -243,7 +246,7 @@ export class FileStore {
       uploads.map((upload) => upload.stop(new ProtocolError("not_available", "shutting down"))),
     );
     await Promise.allSettled(this.#completing.values());
-    for (const reader of [...this.#readers]) reader.close();
+    this.#readers.close();
     await this.#tidying;
     this.#thread.close();
     this.#catalog?.close();
@@ -262,15 +265,21 @@ export class FileStore {
       await this.cancel(upload);
       throw new ProtocolError("file_hash_mismatch");
     }
-    if (upload.known) this.#check(catalog, request, key, upload);
-    const { userId, channel, name, type, size, sha256 } = request;
-    const createdAt = this.#now();
-    const file: KeptFile = { fileId: uuidv7(), userId, channel, name, type, size, sha256, createdAt };
+    if (upload.known) {
+      // It may have expired since the upload began: then it has to be sent after all.
+      if (!catalog.has(hash)) {
+        this.#forget(upload);
+        throw new ProtocolError("unknown_upload");
+      }
+      this.#check(catalog, request, key, upload);
+    }
+    const { owner: _, ...said } = request;
+    const file: KeptFile = { ...said, fileId: uuidv7(), createdAt: this.#now() };
     this.#commit(catalog, upload, file, message);
     this.#forget(upload);
     await upload.stop(new ProtocolError("unknown_upload"));
     if (!upload.known) {
-      await this.#disk.settle(sha256).catch((error) => this.#failed(error, "settle file"));
+      await this.#disk.settle(hash).catch((error) => this.#failed(error, "settle file"));
     }
     return this.#record(file);
   }
@@ -317,26 +326,17 @@ export class FileStore {
     return size < this.#threadFrom ? PartialFile.open(file) : this.#thread.open(file);
   }
 
-  /** Waits until whoever was at the upload before has left it. */
-  async #turn(key: string, before: Upload | undefined): Promise<void> {
-    const earlier = this.#gates.get(key);
-    if (earlier === undefined && before === undefined) return;
-    const gate = (earlier ?? Promise.resolve()).then(() => before?.stop(new ProtocolError("unknown_upload")));
-    this.#gates.set(key, gate);
-    await gate;
-    if (this.#gates.get(key) === gate) this.#gates.delete(key);
-  }
-
-  /** A partial file's time begins with its last chunk. */
+  /** A partial file's time begins with its last chunk; where that cannot be written down, with an earlier one. */
   #touch(catalog: Catalog, { key, activeAt }: Upload): void {
-    const partial = catalog.partial(key);
-    if (partial !== undefined) catalog.putPartial({ ...partial, updatedAt: activeAt });
+    this.#note("touch upload", () => {
+      const partial = catalog.partial(key);
+      if (partial !== undefined) catalog.putPartial({ ...partial, updatedAt: activeAt });
+    });
   }
 
-  #pace(bytes: number, own: Meter): number {
-    const now = this.#now();
+  #pace(bytes: number, userId: string): number {
     const { rate, busyRate } = this.#limits();
-    return Math.max(own.take(bytes, rate, now), this.#busy() ? this.#all.take(bytes, busyRate, now) : 0);
+    return this.#meters.take(userId, bytes, rate, this.#busy() ? busyRate : 0, this.#now());
   }
 
   #forget(upload: Upload): void {
@@ -357,11 +357,12 @@ export class FileStore {
     return catalog.secret("links", () => crypto.getRandomValues(new Uint8Array(LINK_KEY_BYTES)));
   }
 
-  #guard(stage: string, work: () => void): void {
+  /** What may as well not be written down: nobody is told but the operator. */
+  #note(stage: string, work: () => void): void {
     try {
       work();
     } catch (error) {
-      throw this.#unavailable(error, stage);
+      this.#failed(error, stage);
     }
   }
 

@@ -57,6 +57,7 @@ export class Upload {
   readonly #queue: BlockQueue;
   readonly #waiting: Waiting[] = [];
   #pump: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLate = false;
   #stopped: ProtocolError | undefined;
@@ -148,10 +149,10 @@ export class Upload {
     await this.#pump;
   }
 
-  async #close(): Promise<void> {
-    const file = this.#file;
+  #close(): Promise<void> {
+    this.#closing ??= this.#file?.close();
     this.#file = undefined;
-    await file?.close();
+    return this.#closing ?? Promise.resolve();
   }
 
   /** Whether something is to be written now, and not when more has come. */
@@ -200,6 +201,7 @@ export class Upload {
     clearTimeout(this.#timer);
     this.#parts.failed(cause);
     this.#refuse(this.#stopped);
+    void this.#close();
   }
 
   #refuse(why: ProtocolError): void {

@@ -24,6 +24,8 @@ export class WriterThread {
   readonly #start: () => Worker;
   #worker: Worker | undefined;
   #broken = false;
+  #closed = false;
+  #used = false;
   #calls = 0;
   #opened = 0;
   #open = 0;
@@ -41,6 +43,7 @@ export class WriterThread {
     if (this.#broken) return await PartialFile.open(file);
     const number = ++this.#opened;
     this.#open++;
+    this.#used = true;
     try {
       const there = await this.#call(number, { what: "open", ...file }) as number;
       return this.#writer(number, there);
@@ -53,12 +56,15 @@ export class WriterThread {
 
   /** Ends the thread when it had nothing to do for a while. `now` is in ms, of any clock that goes on. */
   sweep(now: number): void {
-    if (this.#open > 0) this.#usedAt = now;
+    // A file that came and went between two calls counts too.
+    if (this.#open > 0 || this.#used) this.#usedAt = now;
     else if (now - this.#usedAt >= IDLE) this.#end();
+    this.#used = false;
   }
 
-  /** Ends the thread; its files are to be closed before. */
+  /** Ends the thread for good; its files are to be closed before. */
   close(): void {
+    this.#closed = true;
     this.#end();
   }
 
@@ -76,7 +82,9 @@ export class WriterThread {
   }
 
   #call(file: number, request: Request, transfer: Transferable[] = []): Promise<unknown> {
-    if (this.#broken) return Promise.reject(new Error("the thread that writes files has ended"));
+    if (this.#broken || this.#closed) {
+      return Promise.reject(new Error("the thread that writes files has ended"));
+    }
     const call = ++this.#calls;
     const answer = Promise.withResolvers<unknown>();
     this.#pending.set(call, answer);

@@ -92,7 +92,8 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
     return await store.complete(upload, message.id);
   }
 
-  // The message's id makes it one announcement, however often the upload is said to be complete.
+  // One announcement, however often the upload is said to be complete: the store knows of it for as long as it has the
+  // file, and for the moments that a process may end in before it does, the message's id does.
   async function announce({ message }: Context, file: FileRecord): Promise<void> {
     const draft = {
       type: "chat_message",
@@ -100,7 +101,8 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
       from: file.userId,
       payload: { data: { file: infoOf(file) } },
     };
-    await hub.publish(file.channel, draft, message.id + " " + file.userId);
+    const publish = async () => await hub.publish(file.channel, draft, message.id + " " + file.userId);
+    await store.announce(file, publish);
   }
 }
 

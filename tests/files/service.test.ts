@@ -118,6 +118,8 @@ Deno.test("saying complete again with the same id has one effect, also after a r
       const ann = await service.connect("websocket", "ann");
       const again = await ann.ask("file_upload_complete", { uploadId: "gone" }, { id: completeId });
       assert.deepEqual(again.payload, first);
+      // Nothing of the conversation was kept, and so no id of it is known: the store says that it was announced.
+      assert.deepEqual((await ann.ask("history", { channel: "chat:files" })).payload.messages, []);
       await ann.close();
     } finally {
       await service.stop();

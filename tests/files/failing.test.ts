@@ -1,0 +1,184 @@
+/** What becomes of uploads when something fails at the worst moment. */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { FileStore } from "../../src/files/mod.ts";
+import { ProtocolError } from "../../src/protocol/mod.ts";
+import { WriterThread } from "../../src/files/writer_thread.ts";
+import { LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes, withStore } from "./support.ts";
+
+const refused = (error: string) => (thrown: unknown) => {
+  assert.ok(thrown instanceof ProtocolError, String(thrown));
+  assert.equal(thrown.error, error);
+  return true;
+};
+
+const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Files of that directory that this process has open. */
+function openIn(directory: string): string[] {
+  const found: string[] = [];
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
+      if (path.startsWith(directory) && !path.includes("files.sqlite")) found.push(path);
+    } catch {
+      // The one it was listed with.
+    }
+  }
+  return found;
+}
+
+Deno.test("content that went while it was being taken over is asked for, not promised", () =>
+  withStore(async (open) => {
+    let now = 1_000_000_000;
+    const store = open({ maxAge: 100_000 }, () => now);
+    const bytes = sampleBytes(50_000);
+    const first = await store.start(requestOf(bytes), OWN_ONLY);
+    await pushAll(first, bytes);
+    await store.complete(first, "m1");
+    now += 99_000;
+    const second = await store.start(requestOf(bytes), () => true);
+    assert.equal(second.known, true);
+    now += 2_000;
+    store.sweep(now);
+    const said = await store.complete(second, "m2").catch((error) => error);
+    refused("unknown_upload")(said);
+    const third = await store.start(requestOf(bytes), () => true);
+    assert.equal(third.offset, 0);
+    await pushAll(third, bytes);
+    assert.deepEqual(await readAll(store, (await store.complete(third, "m2")).fileId), bytes);
+  }));
+
+for (const size of [200_000, 2_000_000]) {
+  Deno.test(`what could not be kept is kept when it is said again: ${size}`, () =>
+    withStore(async (open, directory) => {
+      const store = open();
+      const bytes = sampleBytes(size);
+      const upload = await store.start(requestOf(bytes), OWN_ONLY);
+      await pushAll(upload, bytes);
+      const folder = `${directory}/blobs/${requestOf(bytes).sha256.slice(0, 2)}`;
+      await Deno.writeTextFile(folder, "in the way");
+      await assert.rejects(store.complete(upload, "m"), refused("not_available"));
+      await assert.rejects(store.complete(upload, "m"), refused("not_available"));
+      await Deno.remove(folder);
+      const file = await store.complete(upload, "m");
+      assert.deepEqual(await readAll(store, file.fileId), bytes);
+    }));
+
+  Deno.test(`an upload that cannot be thrown away holds nothing open: ${size}`, () =>
+    withStore(async (open, directory) => {
+      const store = open();
+      const bytes = sampleBytes(size);
+      const upload = await store.start(requestOf(bytes), OWN_ONLY);
+      await upload.push(0, bytes.slice(0, 50_000));
+      await Deno.remove(`${directory}/trash`);
+      await Deno.writeTextFile(`${directory}/trash`, "in the way");
+      await assert.rejects(store.cancel(upload), refused("not_available"));
+      assert.deepEqual(openIn(directory), []);
+      await Deno.remove(`${directory}/trash`);
+      await Deno.mkdir(`${directory}/trash`);
+    }));
+}
+Deno.test("a thread lives on between files that come one after the other, and is not started any more after its end", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
+  let started = 0;
+  const thread = new WriterThread((error) => assert.fail(String(error)), () => {
+    started++;
+    return new Worker(new URL("../../src/files/worker.ts", import.meta.url), { type: "module" });
+  });
+  try {
+    for (let n = 0; n < 3; n++) {
+      const file = await thread.open({ path: `${directory}/${n}`, size: 10 });
+      await file.close();
+      thread.sweep(1_000_000_000 + n * 1000);
+    }
+    assert.equal(started, 1);
+    thread.sweep(1_000_000_000 + 100_000);
+    const file = await thread.open({ path: `${directory}/x`, size: 10 });
+    await file.close();
+    assert.equal(started, 2);
+    thread.close();
+    await assert.rejects(thread.open({ path: `${directory}/y`, size: 10 }));
+    assert.equal(started, 2);
+  } finally {
+    thread.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("an upload that cannot be written holds nothing open", () =>
+  withStore(async (open, directory) => {
+    const bytes = sampleBytes(2_000_000);
+    const first = open();
+    const { key } = await first.start(requestOf(bytes), OWN_ONLY);
+    await first.close();
+    await Deno.remove(`${directory}/partial/${key}`);
+    await Deno.symlink("/dev/full", `${directory}/partial/${key}`);
+    const store = open();
+    const upload = await store.start(requestOf(bytes), OWN_ONLY);
+    assert.equal(openIn("/dev/full").length, 1);
+    await assert.rejects(upload.push(0, bytes.slice(0, 50_000)), refused("not_available"));
+    for (let tries = 0; tries < 500 && openIn("/dev/full").length > 0; tries++) await turn(10);
+    assert.deepEqual(openIn("/dev/full"), []);
+  }));
+
+Deno.test("a file is announced once, and again only if that was not done to its end", () =>
+  withStore(async (open) => {
+    const bytes = sampleBytes(1000);
+    let store = open();
+    const upload = await store.start(requestOf(bytes), OWN_ONLY);
+    await pushAll(upload, bytes);
+    const file = await store.complete(upload, "m");
+    let told = 0;
+    const refuse = () => Promise.reject(new ProtocolError("not_available"));
+    await assert.rejects(store.announce(file, refuse), refused("not_available"));
+    await store.close();
+    store = open();
+    const publish = () => Promise.resolve(told++);
+    await store.announce(file, publish);
+    await store.announce(file, publish);
+    await store.close();
+    store = open();
+    await store.announce(file, publish);
+    assert.equal(told, 1);
+  }));
+
+Deno.test("a catalog of the first version is taken over, and its files were announced", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
+  const db = new DatabaseSync(`${directory}/files.sqlite`);
+  db.exec(`
+    CREATE TABLE files (
+      id TEXT PRIMARY KEY, user TEXT NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+      size INTEGER NOT NULL, sha256 TEXT NOT NULL, created INTEGER NOT NULL, request TEXT NOT NULL,
+      UNIQUE (user, request)
+    ) STRICT;
+    CREATE INDEX files_by_hash ON files (sha256);
+    CREATE INDEX files_by_age ON files (created);
+    CREATE TABLE partials (
+      key TEXT PRIMARY KEY, user TEXT NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+      size INTEGER NOT NULL, sha256 TEXT NOT NULL, updated INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX partials_by_user ON partials (user);
+    CREATE INDEX partials_by_age ON partials (updated);
+    CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+    PRAGMA user_version = 1;
+  `);
+  db.prepare("INSERT INTO files VALUES ('f1', 'ann', 'chat:a', 'n', 'text/plain', 5, ?, ?, 'm1')")
+    .run(requestOf(sampleBytes(5)).sha256, Date.now());
+  db.close();
+  const store = new FileStore({ directory, limits: () => LIMITS });
+  try {
+    const file = await store.get("f1");
+    assert.equal(file.size, 5);
+    await store.announce(file, () => assert.fail("announced again"));
+    const bytes = sampleBytes(9);
+    const upload = await store.start(requestOf(bytes), OWN_ONLY);
+    await pushAll(upload, bytes);
+    const { fileId } = await store.complete(upload, "m2");
+    assert.deepEqual(await readAll(store, fileId), bytes);
+  } finally {
+    await store.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
