@@ -203,6 +203,53 @@ Deno.test("who is there is known to all, also to newcomers, and those who leave 
     void device;
   }));
 
+Deno.test("of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
+  const world = new World();
+  let told = 0;
+  const signal = world.engine.signal.bind(world.engine);
+  world.engine.signal = (channel, signalled) => {
+    if (signalled.type === "doc_awareness") told++;
+    signal(channel, signalled);
+  };
+  const crowd = Array.from(
+    { length: 24 },
+    (_, i) => new Device(world, `user${i}`, { awareness: undefined as never }),
+  );
+  try {
+    for (const { user, provider } of crowd) provider.awareness!.setLocalStateField("name", user);
+    await world.until(() => crowd.every(({ provider }) => provider.synced));
+    await world.until(() => crowd.every(({ provider }) => provider.awareness!.getStates().size === 24));
+    await world.clock.advance(1000);
+    assert.ok(told <= 4 * 24, `${told} messages`);
+  } finally {
+    for (const each of crowd) await each.close();
+  }
+  assert.equal(world.clock.pending, 0, "timers are left");
+});
+
+Deno.test("a snapshot that drops what others wrote is made up for by whoever has it and opens the document anew", () =>
+  inWorld(async (world, device) => {
+    const ann = device("ann");
+    await world.until(() => ann.provider.synced);
+    ann.edit(0, "what ann wrote", 0);
+    await world.until(() => serverText(world) === "what ann wrote");
+    const eve = device("eve");
+    await world.until(() => eve.provider.synced);
+    // Opaque to the server, and no Yjs at all.
+    const replacing = eve.provider.document.snapshot(new Uint8Array([255, 1, 2, 3]));
+    await world.clock.advance(500);
+    assert.equal(await replacing, true);
+    const bob = device("bob");
+    await world.until(() => bob.provider.synced);
+    assert.equal(bob.text, "", "it is gone for those who come");
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(ann.doc));
+    device("ann", { doc });
+    await world.until(() => bob.text === "what ann wrote");
+    const cem = device("cem");
+    await world.until(() => cem.text === "what ann wrote");
+  }));
+
 Deno.test("what is missing at the server is counted from updates alone", () => {
   const doc = new Y.Doc(), known = new Known();
   const updates: Uint8Array[] = [];

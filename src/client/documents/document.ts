@@ -38,8 +38,9 @@ interface Incoming {
 /** A document. Made by `SkeinClient.document`. */
 export class Document implements AsyncIterable<Operation>, Keeper {
   readonly name: string;
+  /** What it takes its time from. */
+  readonly clock: Clock;
   readonly #port: KeeperPort;
-  readonly #clock: Clock;
   readonly #idle: Idle;
   readonly #closing: () => void;
   readonly #events = new Emitter<DocumentEvents>();
@@ -70,7 +71,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     closing: () => void,
   ) {
     this.name = name;
-    this.#clock = clock;
+    this.clock = clock;
     this.#idle = new Idle(clock, idle, () => this.#port.closeLane());
     this.#closing = closing;
     // Opened again, the server takes the operations after it.
@@ -345,7 +346,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   #watch(ms: number): void {
     this.#stopWatch();
     const before = this.#progress;
-    this.#cancelWatch = this.#clock.after(ms, () => {
+    this.#cancelWatch = this.clock.after(ms, () => {
       this.#cancelWatch = undefined;
       const isWhole = this.synced && !this.#inbox.waiting;
       if (this.#telling.ended || !this.#port.connected || isWhole) return;

@@ -33,6 +33,12 @@ export interface YjsProviderEvents {
   compacted: { readonly offset: number };
 }
 
+/**
+ * Milliseconds within which newcomers are answered: for each who is there, and at most. All of them answering each of
+ * a thousand who come at once would be a thousand million messages.
+ */
+const ANSWER = { each: 10, most: 5000 };
+
 /** First byte of what travels as awareness: states, or states and the wish to have everybody's. */
 const STATES = 0, QUERY = 1;
 
@@ -54,6 +60,8 @@ export class SkeinYjsProvider {
   #deletionsMayMiss: boolean;
   /** Operations that are not acknowledged. */
   #onTheWay = 0;
+  /** Calls off the answer to newcomers that is still to be given. */
+  #cancelAnswer: (() => void) | undefined;
   #compacting = false;
   #synced = false;
   #ended = false;
@@ -131,6 +139,7 @@ export class SkeinYjsProvider {
       if (this.#ownAwareness) awareness.destroy();
     }
     this.#ended = true;
+    this.#answered();
     this.doc.off("update", this.#updated);
     this.doc.off("destroy", this.#destroyed);
     for (const off of this.#offs) off();
@@ -251,6 +260,8 @@ export class SkeinYjsProvider {
   #tell(clients: number[], kind: number, last = false): Promise<void> {
     const { awareness } = this;
     if (awareness === null || this.#ended || !this.document.synced) return Promise.resolve();
+    // It reaches those who asked, too.
+    this.#answered();
     const known = clients.filter((client) => awareness.meta.has(client));
     const update = encodeAwarenessUpdate(awareness, known);
     const message = new Uint8Array(1 + update.length);
@@ -269,6 +280,20 @@ export class SkeinYjsProvider {
       // What cannot be read is nobody's state.
       return;
     }
-    if (data[0] === QUERY && awareness.getLocalState() !== null) void this.#tell([this.doc.clientID], STATES);
+    if (data[0] === QUERY && awareness.getLocalState() !== null) this.#answer(awareness.getStates().size);
+  }
+
+  /** Tells of itself in a while: once to all who ask until then, and not all who are there at the same time. */
+  #answer(count: number): void {
+    const within = Math.min(ANSWER.each * count, ANSWER.most);
+    this.#cancelAnswer ??= this.document.clock.after(Math.random() * within, () => {
+      this.#cancelAnswer = undefined;
+      void this.#tell([this.doc.clientID], STATES);
+    });
+  }
+
+  #answered(): void {
+    this.#cancelAnswer?.();
+    this.#cancelAnswer = undefined;
   }
 }
