@@ -38,6 +38,13 @@ export class RawConnection extends BaseConnection {
       (error) => this.finish(endedBy(error)),
     );
     this.checkPath();
+    void this.closed.then(() => this.#letGo());
+  }
+
+  // Streams that came and that nobody has taken would be kept until they are collected: taken now, they end at once.
+  async #letGo(): Promise<void> {
+    for await (const _ of this.incomingBidirectionalStreams);
+    for await (const _ of this.incomingUnidirectionalStreams);
   }
 
   get maxDatagramSize(): number {

@@ -30,6 +30,8 @@ export class ReceiveHalf implements ReceiveStream {
 
   readonly #took = (result: ReadableStreamReadResult<Uint8Array>): Bytes | null => {
     if (result.done) {
+      // What waits when the stream is let go of ends as if all had come.
+      if (this.#failure !== undefined) throw this.#failure;
       this.#finish();
       return null;
     }
@@ -112,6 +114,8 @@ export class ReceiveHalf implements ReceiveStream {
     if (this.#ended) return;
     this.#failure = error ?? new Error("the stream has failed");
     this.#finish();
+    // One that nobody reads would keep its resource until it is collected.
+    (this.#byob ?? this.#plain)!.cancel(this.#failure).catch(() => {});
   }
 
   get readable(): ReadableStream<Uint8Array> {

@@ -107,10 +107,7 @@ export class SendHalf implements SendStream {
   }
 
   abort(reason?: unknown): void {
-    if (this.#ended) return;
     this.fail(reason ?? new DOMException("the stream was aborted", "AbortError"));
-    // Hangs while a write is blocked, so nobody waits for it.
-    this.#writer.abort(reason).catch(() => {});
   }
 
   /** The stream or its connection has ended with `error`: a pending write and all later ones reject. */
@@ -123,6 +120,9 @@ export class SendHalf implements SendStream {
     this.#finish();
     reject?.(this.#failure);
     rejectClosing?.(this.#failure);
+    // One that nobody writes to would keep its resource until it is collected. Hangs while a write is blocked, so nobody
+    // waits for it.
+    this.#writer.abort(this.#failure).catch(() => {});
   }
 
   get writable(): WritableStream<Uint8Array> {
