@@ -161,17 +161,35 @@ Deno.test("of large messages no more are read than are of use, and it is said th
     const asked = { limit: 400, bytes: 64_000 };
     for (const reverse of [false, true]) {
       const got: number[] = [];
-      for (let since: number | undefined;;) {
-        const page = engine.read("chat:a", { ...asked, reverse, ...(since === undefined ? {} : { since }) });
+      for (let more = true; more;) {
+        const since = got.length === 0 ? {} : { since: got.at(-1)! };
+        const page = engine.read("chat:a", { ...asked, reverse, ...since });
         assert.ok(page.records.length > 0 && page.records.length <= 16 && page.complete);
         got.push(...page.records.map(({ offset }) => offset));
-        since = got.at(-1)!;
-        if (page.more !== true) break;
+        more = page.more === true;
       }
       assert.deepEqual(got, Array.from({ length: 500 }, (_, i) => reverse ? 500 - i : i + 1));
     }
     const small = engine.read("chat:a", { limit: 16, bytes: 64_000 });
     assert.deepEqual([small.records.length, small.more], [16, undefined]);
+  }));
+
+Deno.test("a sweep that has much to do gives others their turn and goes on by itself", () =>
+  withDatabases(async (databases) => {
+    const engine = databases.open();
+    for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
+    const left = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
+    engine.sweep(databases.now += 61_000);
+    const after = left();
+    assert.ok(after > 0, "it has given up its turn");
+    const deadline = Date.now() + 30_000;
+    while (left() > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(left(), 0);
+    // One that is not through ends with the engine.
+    for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
+    engine.sweep(databases.now += 61_000);
+    assert.ok(left() > 0);
+    engine.close();
   }));
 
 Deno.test("a shorter age holds for older messages too", () =>

@@ -64,8 +64,11 @@ const GROUP = 192;
 const HOLD = 2;
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
 const ROOM = 1024 * 1024;
-/** Milliseconds a sweep takes at most, and the channels it looks at in between. */
-const SWEEP = { time: 10, channels: 50 };
+/**
+ * Milliseconds a sweep takes at most before others get a turn, milliseconds until it goes on when it is not through, and
+ * the channels it looks at in one transaction at most.
+ */
+const SWEEP = { time: 10, pause: 40, channels: 50 };
 
 /** Keeps messages and dedupe keys in a database, presence in memory. */
 export class SqliteEngine extends LocalEngine implements Engine {
@@ -82,6 +85,8 @@ export class SqliteEngine extends LocalEngine implements Engine {
   );
   readonly #idle: number;
   readonly #room: number;
+  /** A sweep that is not through. */
+  #sweeping: ReturnType<typeof setTimeout> | undefined;
   #open = true;
 
   /** Throws an Error that names the path and what is wrong with it. */
@@ -206,6 +211,7 @@ export class SqliteEngine extends LocalEngine implements Engine {
   /** Commits what waits, and gives the file back. */
   close(): void {
     if (!this.#open) return;
+    clearTimeout(this.#sweeping);
     this.#group.flush();
     this.#open = false;
     this.silence();
@@ -281,25 +287,30 @@ export class SqliteEngine extends LocalEngine implements Engine {
   // --- housekeeping ---
 
   #expire(now: number): void {
-    const start = performance.now();
+    const end = performance.now() + SWEEP.time;
+    clearTimeout(this.#sweeping);
     const touched: Touched = new Map();
     try {
       if (this.#dedupe.isDue(now)) this.#transactions.run(() => this.#dedupe.turn(now), touched);
       for (;;) {
         const names = this.#store.due(now, SWEEP.channels);
         if (names.length === 0) return;
-        this.#transactions.run(() => this.#expireSome(names, now, touched), touched);
+        this.#transactions.run(() => this.#expireSome(names, now, end, touched), touched);
         touched.clear();
-        if (performance.now() - start > SWEEP.time) return;
+        if (performance.now() >= end) break;
       }
+      // As much may fall due in a second as no sweep a second gets through.
+      this.#sweeping = setTimeout(() => this.#expire(now), SWEEP.pause);
     } catch {
       // It has been told; the next sweep tries again.
     }
   }
 
-  #expireSome(names: readonly string[], now: number, touched: Touched): void {
+  /** Looks at these channels until `end`, one of them at least. */
+  #expireSome(names: readonly string[], now: number, end: number, touched: Touched): void {
     let forgotten = false;
     for (const name of names) {
+      if (touched.size > 0 && performance.now() >= end) break;
       const channel = this.#channels.get(name);
       channel.begin();
       touched.set(name, channel);
