@@ -203,6 +203,24 @@ Deno.test("who is there is known to all, also to newcomers, and those who leave 
     void device;
   }));
 
+Deno.test("after an interruption everybody is seen again, though nobody has done anything", async () => {
+  const world = new World();
+  const crowd = ["ann", "bob"].map((user) => new Device(world, user, { awareness: undefined as never }));
+  const seen = () =>
+    crowd.map(({ provider }) =>
+      [...provider.awareness!.getStates().values()].map(({ name }) => name).sort().join()
+    );
+  try {
+    for (const { user, provider } of crowd) provider.awareness!.setLocalStateField("name", user);
+    await world.until(() => seen().every((names) => names === "ann,bob"));
+    world.cut();
+    await world.until(() => seen().every((names) => !names.includes(",")));
+    await world.until(() => seen().every((names) => names === "ann,bob"), 5000);
+  } finally {
+    for (const each of crowd) await each.close();
+  }
+});
+
 Deno.test("of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
   const world = new World();
   let told = 0;

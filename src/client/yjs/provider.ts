@@ -235,6 +235,8 @@ export class SkeinYjsProvider {
     if (awareness === null) return;
     const others = [...awareness.getStates().keys()].filter((client) => client !== this.doc.clientID);
     removeAwarenessStates(awareness, others, this);
+    // Or what they are and tell again would be taken for known.
+    for (const client of others) awareness.meta.delete(client);
   }
 
   #setSynced(synced: boolean): void {
