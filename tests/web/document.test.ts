@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type BrowserPage, type TestBrowser, withChromium, withFirefox } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
-import { buildBundles, createDocument, openDocument, Place, SAVED, TEXT, type } from "./support.ts";
+import { agree, buildBundles, createDocument, openDocument, Place, SAVED, TEXT, type } from "./support.ts";
 
 await buildBundles();
 
@@ -26,20 +26,6 @@ async function write(page: BrowserPage, words: string[]): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }, words);
-}
-
-async function agree(pages: BrowserPage[]): Promise<string> {
-  for (let i = 0;; i++) {
-    const texts: unknown[] = [];
-    for (const page of pages) {
-      await page.waitFor(SAVED, 30_000);
-      texts.push(await page.evaluateText(TEXT));
-    }
-    if (texts.every((text) => text === texts[0])) return texts[0] as string;
-    // What the one has saved is on its way to the other.
-    assert.ok(i < 200, `they do not agree:\n${texts.join("\n---\n")}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 function wordsOf(text: string): string[] {
@@ -371,14 +357,8 @@ testWith(
         withFirefox(async (bob) => {
           const link = await createDocument(ann, place.service.url, "ann", "");
           await openDocument(bob, link, "bob");
-          for (
-            const [page, other, mine, theirs] of [[ann, bob, "one ", "two "], [
-              bob,
-              ann,
-              "three ",
-              "four ",
-            ]] as const
-          ) {
+          const turns = [[ann, bob, "one ", "two "], [bob, ann, "three ", "four "]] as const;
+          for (const [page, other, mine, theirs] of turns) {
             const press = (key: string, shiftKey = false) =>
               page.evaluate(({ key, shiftKey }) => {
                 const event = new KeyboardEvent("keydown", {

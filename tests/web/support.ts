@@ -105,3 +105,18 @@ export async function openDocument(page: BrowserPage, link: URL, user: string, q
   await page.goto(`${link.origin}/document?name=${user}${query}${link.hash}`);
   await page.waitFor(`${SAVED} && !document.getElementById("area").readOnly`);
 }
+
+/** Waits until all that was written is kept and the pages show the same text; resolves with it. */
+export async function agree(pages: BrowserPage[]): Promise<string> {
+  for (let i = 0;; i++) {
+    const texts: unknown[] = [];
+    for (const page of pages) {
+      await page.waitFor(SAVED, 30_000);
+      texts.push(await page.evaluateText(TEXT));
+    }
+    if (texts.every((text) => text === texts[0])) return texts[0] as string;
+    // What the one has saved is on its way to the other.
+    assert.ok(i < 200, `they do not agree:\n${texts.join("\n---\n")}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
