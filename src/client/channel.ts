@@ -116,12 +116,12 @@ export class Channel implements AsyncIterable<Delivered> {
 
   /** Says one's own message anew; `target` is its offset. Resolves and is sent again as `publish` is. */
   edit(target: number, saying: Saying): Promise<Receipt> {
-    return this.#manager.send("chat_edit", { channel: this.name, target, ...contentOf(saying) });
+    return this.#manager.send("chat_edit", { ...this.#placeOf(target), ...contentOf(saying) });
   }
 
   /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
   delete(target: number): Promise<Receipt> {
-    return this.#manager.send("chat_delete", { channel: this.name, target });
+    return this.#manager.send("chat_delete", this.#placeOf(target));
   }
 
   /**
@@ -250,6 +250,12 @@ export class Channel implements AsyncIterable<Delivered> {
     const epoch = this.position?.epoch;
     if (epoch === undefined) return Promise.reject(new SkeinError("bad_argument", `not on ${this.name}`));
     return this.#manager.send(type, { channel: this.name, epoch, ...payload });
+  }
+
+  /** A message's place, with the epoch it is of when that is known: what waits may be sent in another one. */
+  #placeOf(target: number): Payload {
+    const epoch = this.position?.epoch;
+    return { channel: this.name, target, ...(epoch === undefined ? {} : { epoch }) };
   }
 
   #startedTyping(from: string): void {

@@ -19,9 +19,9 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_edit",
       idempotent: true,
       handler: (context) => {
-        const { channel, target, ...said } = parsePayload("chat_edit", context.message.payload);
+        const { channel, target, epoch, ...said } = parsePayload("chat_edit", context.message.payload);
         const content = contentOf(said);
-        return withOriginal(hub, context, channel, target, (original) => {
+        return withOriginal(hub, context, { channel, target, epoch }, (original) => {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { ...content, edited: by };
           const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
@@ -33,8 +33,8 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_delete",
       idempotent: true,
       handler: (context) => {
-        const { channel, target } = parsePayload("chat_delete", context.message.payload);
-        return withOriginal(hub, context, channel, target, () => {
+        const { channel, target, epoch } = parsePayload("chat_delete", context.message.payload);
+        return withOriginal(hub, context, { channel, target, epoch }, () => {
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
           const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
           return publishAndAcknowledge(hub, context, channel, { target }, [amend]);
@@ -57,12 +57,14 @@ function blankEdit(target: number, { edited }: Payload): Amendment | undefined {
 function withOriginal(
   hub: Hub,
   { client: { principal } }: Context,
-  channel: string,
-  target: number,
+  { channel, target, epoch }: { channel: string; target: number; epoch: string | undefined },
   use: (original: StoredRecord) => void | Promise<void>,
 ): void | Promise<void> {
   refuse(refusePublish(principal, channel, hub.namespace));
-  return when(hub.history(channel, { since: target - 1, limit: 1 }), ({ records: [original] }) => {
+  return when(hub.history(channel, { since: target - 1, limit: 1 }), (page) => {
+    // In another epoch another message is at that place.
+    if (epoch !== undefined && epoch !== page.epoch) throw new ProtocolError("wrong_epoch");
+    const [original] = page.records;
     if (original?.offset !== target || original.type !== "chat_message") {
       throw new ProtocolError("unknown_message");
     }

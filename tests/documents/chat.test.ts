@@ -89,6 +89,18 @@ Deno.test("an edit or a deletion sent again with its id has one effect", async (
   assert.equal((await history(service, ann)).length, 3);
 });
 
+Deno.test("an offset of another epoch edits and deletes nothing", async () => {
+  const service = new Service();
+  const ann = await join(service.hub, "s1", "ann");
+  await service.say(ann, "chat_message", { channel: ROOM, text: "of this epoch" });
+  const { epoch } = await service.hub.position(ROOM);
+  for (const [type, content] of [["chat_edit", { text: "new" }], ["chat_delete", {}]] as const) {
+    const say = (epoch: string) => service.say(ann, type, { channel: ROOM, target: 1, epoch, ...content });
+    await assert.rejects(say("another"), refusal("wrong_epoch"));
+    assert.equal(only(await say(epoch)).type, "message_ack");
+  }
+});
+
 Deno.test("nobody edits or deletes what another one said, or what is no message", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");

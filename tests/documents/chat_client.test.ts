@@ -1,6 +1,7 @@
 /** Read positions and replays in the SDK. */
 
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory.ts";
 import type { Message } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "../client/in_world.ts";
 
@@ -26,6 +27,33 @@ Deno.test("what a user has read is known on all devices, and what is left is cou
     const { channels, refused } = await settled(desk.unread([ROOM, "chat:none"]));
     assert.deepEqual([channels[ROOM]!.unread, channels["chat:none"]!.unread, refused], [1, 0, {}]);
     await assert.rejects(settled(phone.channel(ROOM).readUpTo(9)), { error: "unknown_offset" });
+  }));
+
+Deno.test("an edit that waited while the history was lost does not hit what stands in its place now", () =>
+  inWorld(async (world, open) => {
+    const { client: ann } = open("ann");
+    await connected(world, ann);
+    const settled = async <T>(promise: Promise<T>): Promise<T> => {
+      promise.catch(() => {});
+      await world.clock.advance(200);
+      return await promise;
+    };
+    const room = ann.channel(ROOM);
+    await settled(room.subscribe());
+    const { offset } = await settled(room.publish("before"));
+    world.kill();
+    await world.clock.advance(200);
+    const edit = room.edit(offset, "before, said better");
+    const answered = edit.then(() => undefined, (error: unknown) => error);
+    world.engine = new MemoryEngine({ now: () => world.clock.now() });
+    world.start();
+    const record = { type: "chat_message", id: "m", from: "ann", timestamp: 0, payload: { text: "after" } };
+    world.engine.publish(ROOM, record, { retention: { size: 10, age: 1e15 } });
+    let answer: unknown;
+    void answered.then((error) => answer = error ?? "kept");
+    await world.until(() => answer !== undefined);
+    assert.equal((answer as { error?: unknown }).error, "wrong_epoch");
+    assert.deepEqual(world.engine.read(ROOM).records.map(({ payload }) => payload), [{ text: "after" }]);
   }));
 
 Deno.test("a replay is told beside the channel's messages and is none of them", () =>

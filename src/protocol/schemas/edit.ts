@@ -7,13 +7,24 @@
 
 import * as v from "valibot";
 import { DELIVERY, type Delivery } from "./chat.ts";
-import { channelField, type Content, integer, offsetField, saying, type Schema, shape } from "./fields.ts";
+import {
+  channelField,
+  type Content,
+  epochField,
+  integer,
+  offsetField,
+  saying,
+  type Schema,
+  shape,
+} from "./fields.ts";
 
 /** Says one's own message anew. */
 export interface ChatEdit extends Content {
   channel: string;
   /** The offset of the message. */
   target: number;
+  /** The epoch the offset is of. @default not checked */
+  epoch?: string;
 }
 
 /** Takes one's own message back. */
@@ -21,6 +32,8 @@ export interface ChatDelete {
   channel: string;
   /** The offset of the message. */
   target: number;
+  /** The epoch the offset is of. @default not checked */
+  epoch?: string;
 }
 
 /** An edit on its way to members of the channel. `deleted`: a later edit or a deletion has taken its content away. */
@@ -38,9 +51,10 @@ export interface ChatDeleteDelivery {
 }
 
 const target = integer(1);
+const epoch = v.exactOptional(epochField());
 
 /** Checks `chat_edit` as a client sends it. */
-export const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target });
+export const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch });
 
 /** Checks `chat_edit` as a server sends it. */
 export const chatEditDelivery: Schema<ChatEditDelivery> = saying({
@@ -50,7 +64,7 @@ export const chatEditDelivery: Schema<ChatEditDelivery> = saying({
 });
 
 /** Checks `chat_delete` as a client sends it. */
-export const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target });
+export const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target, epoch });
 
 /** Checks `chat_delete` as a server sends it. */
 export const chatDeleteDelivery: Schema<ChatDeleteDelivery> = shape({ ...DELIVERY, target });
