@@ -45,9 +45,15 @@ Deno.test("an edit that waited while the history was lost does not hit what stan
     await world.clock.advance(200);
     const edit = room.edit(offset, "before, said better");
     const answered = edit.then(() => undefined, (error: unknown) => error);
-    world.engine = new MemoryEngine({ now: () => world.clock.now() });
+    Object.assign(world, { engine: new MemoryEngine() });
     world.start();
-    const record = { type: "chat_message", id: "m", from: "ann", timestamp: 0, payload: { text: "after" } };
+    const record = {
+      type: "chat_message",
+      id: "m",
+      from: "ann",
+      timestamp: Date.now(),
+      payload: { text: "after" },
+    };
     world.engine.publish(ROOM, record, { retention: { size: 10, age: 1e15 } });
     let answer: unknown;
     void answered.then((error) => answer = error ?? "kept");
