@@ -35,17 +35,26 @@ export class SkeinError extends Error {
   readonly temporary: boolean;
   /** Milliseconds the server asks to wait before that. */
   readonly retryAfter: number | undefined;
+  /** The id of the message that the server refused, when nobody waited for its answer. */
+  readonly re: string | undefined;
 
   constructor(
     error: ErrorName | ClientErrorName,
     message: string,
-    options: { code?: number; temporary?: boolean; retryAfter?: number | undefined; cause?: unknown } = {},
+    options: {
+      code?: number;
+      temporary?: boolean;
+      retryAfter?: number | undefined;
+      re?: string | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.error = error;
     this.code = options.code ?? 0;
     this.temporary = options.temporary ?? false;
     this.retryAfter = options.retryAfter;
+    this.re = options.re;
   }
 
   /** The client was closed by the application. */
@@ -53,8 +62,8 @@ export class SkeinError extends Error {
     return new SkeinError("closed", "the client was closed");
   }
 
-  /** What the server said. */
-  static from({ name, message, code, temporary, retryAfter }: ErrorPayload): SkeinError {
-    return new SkeinError(name, message, { code, temporary, retryAfter });
+  /** What the server said; `re`: of which message. */
+  static from({ name, message, code, temporary, retryAfter }: ErrorPayload, re?: string): SkeinError {
+    return new SkeinError(name, message, { code, temporary, retryAfter, re });
   }
 }

@@ -243,18 +243,18 @@ export class TransportManager {
   /** Publishes; resolves when the server has committed it. Waits for a connection as long as it takes. */
   send(type: KeptType, payload: Payload, id?: string): Promise<Receipt>;
   /** Asks, and resolves with the answer. */
-  send<Q extends Question>(type: Q, payload: Payload): Promise<AnswerOf<Q>>;
+  send<Q extends Question>(type: Q, payload: Payload, id?: string): Promise<AnswerOf<Q>>;
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
-  send(type: Fleeting, payload: Payload): Promise<void>;
+  send(type: Fleeting, payload: Payload, id?: string): Promise<void>;
   send(type: keyof ClientPayloads, payload: Payload, id?: string): Promise<unknown> {
     if (this.#status === "closed") return Promise.reject(SkeinError.closed());
     if (KEPT.includes(type)) return this.#publisher.publish(type as KeptType, payload, id);
-    if (Object.hasOwn(ANSWERS, type)) return this.#requests.ask(type as Question, payload);
+    if (Object.hasOwn(ANSWERS, type)) return this.#requests.ask(type as Question, payload, id);
     const link = this.#links.current;
     if (link === undefined) {
       return Promise.reject(new SkeinError("connection_lost", "not connected", { temporary: true }));
     }
-    const message = new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload });
+    const message = new Encoded({ type, id: id ?? uuidv7(), timestamp: Date.now(), payload });
     if (!type.startsWith("typing_") || !link.transport.sendDatagram(message)) {
       link.sendEncoded(message, link.laneOf(type, payload.channel));
     }

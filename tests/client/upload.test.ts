@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SkeinClient, type UploadProgress } from "../../src/client/mod.ts";
-import { sampleBytes } from "../files/support.ts";
+import { sampleBytes, sha256, startUpload } from "../files/support.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
 type Options = Partial<ConstructorParameters<typeof SkeinClient>[0]>;
@@ -124,4 +124,80 @@ Deno.test("a file that is refused says why", () =>
     },
     {},
     { files: { maxSize: 1000 } },
+  ));
+
+/** Payloads of the messages of a type that a client sends from now on. */
+function watch(client: SkeinClient, watched: string): Record<string, unknown>[] {
+  const said: Record<string, unknown>[] = [];
+  const send = client.manager.send.bind(client.manager) as (type: string, ...rest: unknown[]) => unknown;
+  client.manager.send = ((type: string, payload: Record<string, unknown>, ...rest: unknown[]) => {
+    if (type === watched) said.push({ ...payload });
+    return send(type, payload, ...rest);
+  }) as typeof client.manager.send;
+  return said;
+}
+
+/** Resolves when a part of it has arrived. */
+async function underWay(upload: { readonly progress: UploadProgress }): Promise<void> {
+  while (upload.progress.acknowledged === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+for (const enableQuic of [true, false]) {
+  const name = enableQuic ? "WebTransport" : "WebSocket";
+  Deno.test(`an upload waits until a full disk has room again, over ${name}`, () =>
+    withClient(async (sender, service) => {
+      const channel = sender.channel("chat:files");
+      const bytes = sampleBytes(9_000_000, 5);
+      // Its place on the disk is made, and then every write to it finds the device full.
+      const elsewhere = await service.connect("websocket", "ann");
+      await startUpload(elsewhere, { bytes });
+      await elsewhere.close();
+      const folder = `${service.config.files.directory}/partial`;
+      const [partial] = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
+      Deno.removeSync(partial!);
+      Deno.symlinkSync("/dev/full", partial!);
+      const refused = Promise.withResolvers<void>();
+      sender.on("error", ({ error }) => error === "not_available" && refused.resolve());
+      const upload = channel.upload(new Blob([bytes]));
+      await refused.promise;
+      Deno.removeSync(partial!);
+      assert.deepEqual(await download(service, (await upload.done).url), bytes);
+    }, { enableQuic }));
+
+  Deno.test(`an upload whose answers are slow is one file, announced once, over ${name}`, () =>
+    withClient(
+      async (sender) => {
+        const channel = sender.channel("chat:files");
+        const upload = channel.upload(new Blob([sampleBytes(1_500_000, 6)]));
+        const { fileId } = await upload.done;
+        const { messages } = await channel.history();
+        const announced = messages.map(({ data }) => (data as { file: { fileId: string } }).file.fileId);
+        assert.deepEqual(announced, [fileId]);
+      },
+      // The window is larger than what is acknowledged in the time an answer may take.
+      { enableQuic, requestTimeout: 300 },
+      { files: { rate: 1_000_000 } },
+    ));
+}
+
+Deno.test("a chunk that is refused is no concern of the other uploads", () =>
+  withClient(
+    async (sender, service) => {
+      const channel = sender.channel("chat:files");
+      const [mine, other] = [sampleBytes(6_000_000, 7), sampleBytes(6_000_000, 8)];
+      const starts = watch(sender, "file_upload_start");
+      const upload = channel.upload(new Blob([other]));
+      const taken = channel.upload(new Blob([mine]));
+      await Promise.all([underWay(upload), underWay(taken)]);
+      // Another session of the user begins the same file: what this one sends of it is refused.
+      const elsewhere = await service.connect("websocket", "ann");
+      await startUpload(elsewhere, { bytes: mine });
+      await Promise.all([upload.done, taken.done]);
+      const begun = (bytes: Uint8Array) =>
+        starts.filter((payload) => payload.sha256 === sha256(bytes)).length;
+      assert.deepEqual([begun(other), begun(mine) > 1], [1, true]);
+      await elsewhere.close();
+    },
+    { enableQuic: false },
+    { files: { rate: 4_000_000 } },
   ));

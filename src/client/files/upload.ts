@@ -5,6 +5,7 @@
  * @module
  */
 
+import { uuidv7 } from "../../protocol/core.ts";
 import type { FileUploaded } from "../../protocol/mod.ts";
 import { type Deferred, deferred, unwatched } from "../deferred.ts";
 import { call } from "../emitter.ts";
@@ -48,6 +49,8 @@ const RESUMABLE: readonly string[] = [
   "file_overlap",
   "file_window",
   "file_incomplete",
+  // The service takes smaller ones than when it was begun.
+  "message_too_large",
 ];
 
 /** An upload. Made by `Channel.upload`. */
@@ -63,6 +66,10 @@ export class Upload {
   #acked = 0;
   #state: UploadProgress["state"] = "hashing";
   #uploadId: string | undefined;
+  /** Chunks that are not acknowledged, in order: the id of each message, and where it ends. */
+  readonly #sent = new Map<string, number>();
+  /** The id of the message that says that it is complete: however often that is said, it is one file, announced once. */
+  readonly #completeId = uuidv7();
   #window: UploadWindow | undefined;
   #paused: Deferred<void> | undefined;
   /** Resolved when more may be sent, rejected when the attempt has to begin anew. */
@@ -142,7 +149,8 @@ export class Upload {
           tries = this.#acked > before ? 1 : tries + 1;
           before = this.#acked;
           if (tries >= MAX_TRIES) throw error;
-          if (error.error !== "connection_lost") await new Promise((resolve) => setTimeout(resolve, RETRY));
+          if (error.error === "connection_lost") continue;
+          await new Promise((resolve) => setTimeout(resolve, error.retryAfter ?? RETRY));
         }
       }
     } catch (cause) {
@@ -156,6 +164,8 @@ export class Upload {
   async #attempt(): Promise<FileUploaded | "paused"> {
     await this.#paused?.promise;
     if (this.#cancelled !== undefined) throw this.#cancelled;
+    // What is said of chunks of before tells nothing any more.
+    this.#sent.clear();
     const ready = await this.#manager.send("file_upload_start", this.#payload);
     if (this.#cancelled !== undefined) throw this.#cancelled;
     const { uploadId, chunkSize } = ready;
@@ -178,11 +188,26 @@ export class Upload {
       if (this.#trouble !== undefined) throw this.#trouble;
       const data = new Uint8Array(await this.#blob.slice(sent, sent + chunkSize).arrayBuffer());
       if (this.#cancelled !== undefined) throw this.#cancelled;
-      await this.#manager.send("file_chunk", { uploadId, offset: sent, data });
+      const id = uuidv7();
+      this.#sent.set(id, sent + data.length);
+      await this.#manager.send("file_chunk", { uploadId, offset: sent, data }, id);
       sent += data.length;
       window?.sent(sent, performance.now());
     }
-    return await this.#manager.send("file_upload_complete", { uploadId });
+    return await this.#complete(uploadId);
+  }
+
+  /** Its answer waits behind all that is on its way: as long as some of that arrives, it is only slow. */
+  async #complete(uploadId: string): Promise<FileUploaded> {
+    for (;;) {
+      const before = this.#acked;
+      try {
+        return await this.#manager.send("file_upload_complete", { uploadId }, this.#completeId);
+      } catch (error) {
+        const isSlow = error instanceof SkeinError && error.error === "timeout" && this.#acked > before;
+        if (!isSlow) throw error;
+      }
+    }
   }
 
   #wait(): Promise<void> {
@@ -198,6 +223,10 @@ export class Upload {
         const { offset } = payload;
         if (typeof offset !== "number" || offset <= this.#acked || offset > this.#blob.size) return;
         this.#acked = offset;
+        for (const [id, end] of this.#sent) {
+          if (end > offset) break;
+          this.#sent.delete(id);
+        }
         this.#window?.acknowledged(offset, performance.now());
         this.#news?.resolve();
         this.#news = undefined;
@@ -208,7 +237,8 @@ export class Upload {
       manager.on("status", (status) => {
         if (status === "idle" || status === "closed") this.#giveUp(SkeinError.closed());
       }),
-      manager.on("error", (error) => RESUMABLE.includes(error.error) && this.#begin(error)),
+      // A chunk that was refused: those behind it do not fit any more.
+      manager.on("error", (error) => void (this.#sent.has(error.re ?? "") && this.#begin(error))),
     );
   }
 

@@ -43,7 +43,7 @@ export function take(message: Message, to: Recipients): void {
       return;
     case "error":
       if (!to.publisher.settle(message) && !to.requests.settle(message)) {
-        to.failed(SkeinError.from(readPayload("error", payload)));
+        to.failed(SkeinError.from(readPayload("error", payload), message.re));
       }
       return;
     case "server_notice": {

@@ -105,9 +105,12 @@ export class Requests {
     this.#timeout = timeout;
   }
 
-  /** Asks. Without a connection it waits for one. Rejects with the server's error, `timeout` or `closed`. */
-  ask<Q extends Question>(type: Q, payload: Payload): Promise<AnswerOf<Q>> {
-    return this.#ask(uuidv7(), type, payload, ANSWERS[type]) as Promise<AnswerOf<Q>>;
+  /**
+   * Asks. Without a connection it waits for one. Rejects with the server's error, `timeout` or `closed`; asked again with
+   * the same `id` it is the same question.
+   */
+  ask<Q extends Question>(type: Q, payload: Payload, id: string = uuidv7()): Promise<AnswerOf<Q>> {
+    return this.#ask(id, type, payload, ANSWERS[type]) as Promise<AnswerOf<Q>>;
   }
 
   /**
