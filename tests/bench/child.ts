@@ -82,7 +82,7 @@ export async function startChild(args: readonly string[], env: Record<string, st
     hello,
     async ask(command) {
       await input.write(new TextEncoder().encode(JSON.stringify(command) + "\n"));
-      return await next(60_000);
+      return await next(180_000);
     },
     async memory() {
       const status = await Deno.readTextFile(`/proc/${process.pid}/status`);
