@@ -66,9 +66,9 @@ export interface FileLimits {
   readonly busyRate: number;
 }
 
-/** An open file, until `close`. */
+/** An open file, until `close`, or until nothing was read from it for too long. */
 export interface FileReader {
-  /** Up to `buffer.length` bytes from `at`; how many there were, 0 at the end. */
+  /** Up to `buffer.length` bytes from `at`; how many there were, 0 at the end. Rejects once it is closed. */
   read(buffer: Uint8Array, at: number): Promise<number>;
   close(): void;
 }

@@ -39,7 +39,7 @@ export interface FileStoreOptions {
 const IDLE = 60_000;
 /** Bytes from which on a file is worth another thread. */
 const THREAD_FROM = 1024 ** 2;
-/** Uploads under way of this node, and files open for reading: each holds a file descriptor. */
+/** Uploads under way of this node: each holds a file descriptor. */
 const MAX_OPEN = 1024;
 /** Files that are looked at in one sweep, and references of one content that are asked for a right. */
 const SOME = 64;
@@ -59,7 +59,7 @@ export class FileStore {
   readonly #gates = new Gates();
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
   readonly #meters = new Meters();
-  readonly #readers = new Readers();
+  readonly #readers: Readers;
   #opening: Promise<Catalog> | undefined;
   #catalog: Catalog | undefined;
   #tidying: Promise<void> = Promise.resolve();
@@ -73,6 +73,7 @@ export class FileStore {
     this.#disk = new Disk(directory);
     this.#limits = limits;
     this.#now = now;
+    this.#readers = new Readers(now);
     this.#failed = failed;
   }
 
@@ -180,15 +181,11 @@ export class FileStore {
   }
 
   /** Opens a file; the reader has to be closed. Rejects with ProtocolError `unknown_file`, `not_available`. */
-  async open(file: FileRecord): Promise<FileReader> {
-    if (this.#closed || this.#readers.size >= MAX_OPEN) {
-      throw new ProtocolError("not_available", "too many files are open");
-    }
-    const opened = await this.#disk.open(file.sha256).catch((error) => {
+  async open({ sha256 }: FileRecord): Promise<FileReader> {
+    return await this.#readers.open(() => this.#disk.open(sha256)).catch((error) => {
       if (error instanceof Deno.errors.NotFound) throw new ProtocolError("unknown_file");
-      throw this.#unavailable(error, "open file");
+      throw error instanceof ProtocolError ? error : this.#unavailable(error, "open file");
     });
-    return this.#readers.add(opened);
   }
 
   /** The token of a link to a file, which holds for `lifetime` ms, rounded up to seconds. */
@@ -213,6 +210,7 @@ export class FileStore {
       void upload.stop(new ProtocolError("unknown_upload"));
     }
     this.#thread.sweep(now);
+    this.#readers.sweep(now);
     this.#meters.sweep(now);
     const { maxAge, partialAge } = this.#limits();
     for (const file of catalog.filesBefore(now - maxAge, SOME)) {

@@ -121,8 +121,10 @@ Deno.test("who has the content is told so, and HEAD says what GET would", () =>
     assert.equal(head.status, 200);
     assert.equal(head.headers.get("content-length"), `${bytes.length}`);
     assert.equal((await bodyOf(head)).length, 0);
-    const part = await fetch(url, { method: "HEAD", headers: { ...headers, range: "bytes=0-9" } });
-    assert.deepEqual([part.status, part.headers.get("content-length")], [206, "10"]);
+    for (const range of ["bytes=0-9", `bytes=${bytes.length}-`]) {
+      const part = await fetch(url, { method: "HEAD", headers: { ...headers, range } });
+      assert.deepEqual([part.status, part.headers.get("content-length")], [200, `${bytes.length}`]);
+    }
     const etag = head.headers.get("etag")!;
     for (const known of [etag, `"x", W/${etag}`, "*"]) {
       const answer = await fetch(url, { headers: { ...headers, "if-none-match": known } });

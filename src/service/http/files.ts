@@ -70,8 +70,10 @@ export async function fileResponse(door: FileDoor, request: Request, fileId: str
     "last-modified": new Date(file.createdAt).toUTCString(),
   };
   const { headers } = request;
+  const isHead = request.method === "HEAD";
   if (isKnown(headers.get("if-none-match"), etag)) return new Response(null, { status: 304, headers: own });
-  const range = rangeCounts(headers.get("if-range"), etag)
+  // Only GET has parts (RFC 9110 §14.2).
+  const range = !isHead && rangeCounts(headers.get("if-range"), etag)
     ? parseRange(headers.get("range"), size)
     : undefined;
   if (range === "unsatisfiable") {
@@ -89,7 +91,7 @@ export async function fileResponse(door: FileDoor, request: Request, fileId: str
     ...(range === undefined ? {} : { "content-range": `bytes ${start}-${start + length - 1}/${size}` }),
   };
   const status = range === undefined ? 200 : 206;
-  if (request.method === "HEAD") return new Response(null, { status, headers: described });
+  if (isHead) return new Response(null, { status, headers: described });
   let reader: FileReader;
   try {
     reader = await door.open(file);
