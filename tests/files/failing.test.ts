@@ -182,3 +182,57 @@ Deno.test("a catalog of the first version is taken over, and its files were anno
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("the thread that writes may end at any call: the upload is refused for now, and begun anew goes on", async () => {
+  const bytes = sampleBytes(700_000);
+  for (const dies of [1, 2, 3, 5, 7]) {
+    for (const after of [true, false]) {
+      const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
+      const failures: string[] = [];
+      const store = new FileStore({
+        directory,
+        limits: () => ({ ...LIMITS, window: 400_000 }),
+        failed: (_, stage) => failures.push(stage),
+        threadFrom: 0,
+        worker: () => {
+          const real = new URL("../../src/files/worker.ts", import.meta.url).href;
+          const code = `
+            const waiting = [];
+            let calls = 0;
+            self.onmessage = (event) => waiting.push(event);
+            await import(${JSON.stringify(real)});
+            const handle = self.onmessage;
+            self.onmessage = async (event) => {
+              const last = ++calls === ${dies};
+              if (last && !${after}) throw new Error("gone before");
+              const handling = handle(event);
+              if (last) throw new Error("gone meanwhile");
+              await handling;
+            };
+            waiting.forEach((event) => self.onmessage(event));
+          `;
+          return new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
+        },
+      });
+      try {
+        let fileId: string | undefined;
+        for (let tries = 0; fileId === undefined; tries++) {
+          assert.ok(tries < 3, "it went on failing");
+          const upload = await store.start(requestOf(bytes), OWN_ONLY);
+          try {
+            await pushAll(upload, bytes, 60_000);
+            fileId = (await store.complete(upload, "m")).fileId;
+          } catch (error) {
+            refused("not_available")(error);
+          }
+        }
+        assert.deepEqual(await readAll(store, fileId), bytes);
+        assert.deepEqual(openIn(directory), [], `${dies} ${after}`);
+        assert.equal(store.status()!.partial, 0);
+      } finally {
+        await store.close();
+        await Deno.remove(directory, { recursive: true });
+      }
+    }
+  }
+});
