@@ -25,8 +25,8 @@ export interface HandlerParts {
   readonly hub: Hub;
   /** @default nobody is told */
   readonly reports?: Reports;
-  /** Bytes of a message; answers are cut to fit. @default 65536 */
-  readonly maxMessage?: () => number;
+  /** Bytes of a message on a client's connection, as it was told; answers are cut to fit. @default 65536 */
+  readonly maxMessage?: (client: Client) => number;
   /** @default files are refused */
   readonly files?: FileService;
   /** Asked each time it matters. @default 8 MiB of operations, 16 MiB of snapshot */

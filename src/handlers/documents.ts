@@ -57,7 +57,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
         const place = places.of(context.client, asked.channel);
         place.awaited = undefined;
-        const partSize = Math.floor((maxMessage() - AROUND) * 3 / 4);
+        const partSize = Math.floor((maxMessage(context.client) - AROUND) * 3 / 4);
         return openDocument({ hub, outgoing, partSize, patience: openPatience }, context, asked, place);
       },
     },

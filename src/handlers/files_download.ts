@@ -87,7 +87,7 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
     reader: FileReader,
     { fileId, offset, end }: { fileId: string; offset: number; end: number },
   ): Promise<void> {
-    const most = chunkSize(limits().maxChunk, maxMessage());
+    const most = chunkSize(limits().maxChunk, maxMessage(client));
     let at = offset;
     do {
       // The session's outbox says when there is room: what waits here is at most half of it.

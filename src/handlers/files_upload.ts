@@ -44,7 +44,7 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
         context.reply("file_upload_ready", {
           uploadId: upload.uploadId,
           offset: upload.offset,
-          chunkSize: chunkSize(maxChunk, maxMessage()),
+          chunkSize: chunkSize(maxChunk, maxMessage(client)),
           window: Math.max(window, maxChunk),
           ...(upload.known ? { exists: true } : {}),
         });

@@ -20,10 +20,11 @@ export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts):
       const asked = parsePayload("history", context.message.payload);
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
       const { since, limit, reverse } = asked;
+      const room = maxMessage(context.client);
       // One more than asked for tells whether there are more. What does not fit the answer is not worth reading.
-      const options = { limit: limit + 1, reverse, bytes: maxMessage() };
+      const options = { limit: limit + 1, reverse, bytes: room };
       const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });
-      return when(page, (page) => context.reply("history_response", answer(asked, page, maxMessage())));
+      return when(page, (page) => context.reply("history_response", answer(asked, page, room)));
     },
   }];
 }

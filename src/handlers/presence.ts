@@ -25,7 +25,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
         }
         return when(hub.presence(channel), (entries) => {
           const users = usersOf(entries);
-          const shown = fitting(users, maxMessage());
+          const shown = fitting(users, maxMessage(context.client));
           context.reply("presence_response", { channel, users: shown, total: users.length });
         });
       },
@@ -39,7 +39,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
         return when(hub.presence(BROADCAST_CHANNEL), (entries) => {
           const users = usersOf(entries);
           context.reply("client_list_response", {
-            users: fitting(users, maxMessage()),
+            users: fitting(users, maxMessage(context.client)),
             total: users.length,
           });
         });

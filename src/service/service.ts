@@ -151,7 +151,7 @@ class RunningService implements Service {
     const handlers = routes({
       hub: this.#hub,
       files: this.#files,
-      maxMessage: () => this.#settings.maxMessage,
+      maxMessage: (client) => (client as ClientConnection).settings.maxMessage,
       documents: () => toDocumentLimits(this.#config),
       reports: {
         rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
