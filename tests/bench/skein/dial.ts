@@ -158,16 +158,25 @@ async function dialSocket(server: Child): Promise<Dialled> {
     socket.onopen = resolve;
     socket.onerror = () => reject(new Error("the WebSocket did not open"));
   });
+  // One that has ended keeps what it had not sent.
+  const isOpen = () => {
+    if (socket.readyState !== WebSocket.OPEN) throw new Error("the connection has ended");
+    return true;
+  };
   const client: Dialled = {
     async send(bytes) {
       socket.send(bytes);
-      while (socket.bufferedAmount > 262144) await new Promise((resolve) => setImmediate(resolve));
+      while (isOpen() && socket.bufferedAmount > 262144) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     },
     onFrame: () => {},
     openLane: () =>
       Promise.resolve(async (bytes: Bytes) => {
         // Little in the socket's own buffer: a message that comes meanwhile waits behind it.
-        while (socket.bufferedAmount > 131072) await new Promise((resolve) => setImmediate(resolve));
+        while (isOpen() && socket.bufferedAmount > 131072) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
         socket.send(bytes);
       }),
   };
