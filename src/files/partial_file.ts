@@ -47,6 +47,7 @@ export class PartialFile implements PartialWriter {
   #hashed = 0;
   #size: number;
   #closed = false;
+  #broken = false;
   #digest: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -72,6 +73,8 @@ export class PartialFile implements PartialWriter {
 
   append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
     return this.#run(async () => {
+      // What was to come before it is not there.
+      if (this.#broken) throw new Error("the file could not be written before");
       await this.#rehash();
       try {
         // Hashed while it is written, where that is done elsewhere.
@@ -79,6 +82,7 @@ export class PartialFile implements PartialWriter {
         this.#hash.update(bytes);
         await writing;
       } catch (error) {
+        this.#broken = true;
         await this.#file.truncate(this.#size).catch(() => {});
         throw error;
       }

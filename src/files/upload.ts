@@ -10,6 +10,8 @@ import type { PartialWriter } from "./partial_file.ts";
 import { type BlockPool, BlockQueue } from "./blocks.ts";
 import { blockSize, refuseChunk } from "./rules.ts";
 
+/** Blocks that the writer has at once. */
+const AHEAD = 2;
 /** Milliseconds that what is less than a block waits for more. */
 const GATHER = 2;
 /** Bytes acknowledged at once while others are to be given way to: what is sent upon it comes spread. */
@@ -38,6 +40,20 @@ export interface UploadParts {
 interface Waiting {
   readonly end: number;
   readonly done: PromiseWithResolvers<void>;
+}
+
+/** A block that the writer has. */
+interface Flying {
+  readonly length: number;
+  readonly written: Promise<ArrayBuffer>;
+}
+
+function fly(file: PartialWriter, block: Uint8Array<ArrayBuffer>): Flying {
+  const { length } = block;
+  const written = file.append(block);
+  // It is waited for in its turn, or never when one before it failed.
+  written.catch(() => {});
+  return { length, written };
 }
 
 /** A file on its way in. Made by `FileStore.start`. */
@@ -175,23 +191,30 @@ export class Upload {
   }
 
   async #run(file: PartialWriter): Promise<void> {
-    const { pool } = this.#parts;
+    const flying: Flying[] = [];
     try {
       while (this.#due && this.#stopped === undefined) {
         const block = this.#queue.take();
         if (this.#queue.empty) this.#isLate = false;
-        if (block === undefined) return;
-        const { length } = block;
-        pool.give(await file.append(block));
-        this.#written += length;
-        while (this.#waiting.length > 0 && this.#waiting[0]!.end <= this.#written) {
-          this.#waiting.shift()!.done.resolve();
-        }
-        await this.#acknowledge();
+        if (block !== undefined) flying.push(fly(file, block));
+        else if (flying.length === 0) return;
+        // The next one is there when the writer is done with this one: it does not wait for the way here and back.
+        if (flying.length < AHEAD && this.#queue.full) continue;
+        await this.#land(flying.shift()!);
       }
+      for (const each of flying) await this.#land(each);
     } catch (cause) {
       this.#fail(cause);
     }
+  }
+
+  async #land({ length, written }: Flying): Promise<void> {
+    this.#parts.pool.give(await written);
+    this.#written += length;
+    while (this.#waiting.length > 0 && this.#waiting[0]!.end <= this.#written) {
+      this.#waiting.shift()!.done.resolve();
+    }
+    await this.#acknowledge();
   }
 
   /** The disk does not take it: over, and begun anew it goes on from what is whole. */
