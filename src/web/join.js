@@ -11,6 +11,36 @@ import { $, messageOf } from "./dom.js";
 // deno-lint-ignore rooms/imports -- loaded by the browser from the service, no file of ours
 const sdk = import(new URL("/skein.js", location.href).href);
 
+/** What every page shows of its connection, in `#status`. */
+const STATUS = `
+  <span class="dot" aria-hidden="true"></span>
+  <span id="status-text">not connected</span>
+  <span id="transport" class="badge" hidden></span>
+  <span id="rtt" class="quiet" hidden></span>`;
+/** How one gets in, in `#enter`, which says what for in `data-title` and `data-action`. */
+const FORM = `
+  <form id="enter-form" class="card" autocomplete="off">
+    <h2></h2>
+    <label for="name">Your name</label>
+    <input id="name" name="name" required maxlength="64" pattern="[!-~]+" autocapitalize="none" spellcheck="false"
+      title="Letters, digits and signs, without spaces">
+    <div id="token-part" hidden>
+      <label for="token">Token</label>
+      <input id="token" name="token" spellcheck="false" aria-describedby="token-help">
+      <p id="token-help" class="quiet">
+        This service makes no tokens by itself. Make one with <code>skein token</code>.
+      </p>
+    </div>
+    <label for="choice">Transport</label>
+    <select id="choice" name="choice">
+      <option value="auto">WebTransport, else WebSocket</option>
+      <option value="webtransport">WebTransport only</option>
+      <option value="websocket">WebSocket only</option>
+    </select>
+    <button type="submit"></button>
+    <p id="enter-error" class="error" role="alert"></p>
+  </form>`;
+
 const query = new URLSearchParams(location.search);
 
 /** @type {any} The SDK's `SkeinClient`. */
@@ -18,7 +48,7 @@ let client;
 let me = "";
 
 /**
- * Wires the form `#enter-form` and the line `#status`.
+ * Fills and wires the form in `#enter` and the line `#status`.
  *
  * @param {object} page
  * @param {string} page.name What the service's log calls it.
@@ -28,6 +58,11 @@ let me = "";
  * @param {() => void} page.end The service does not want it; the form is shown again.
  */
 export function setUpJoining(page) {
+  $("status").innerHTML = STATUS;
+  $("enter").innerHTML = FORM;
+  const { title, action } = $("enter").dataset;
+  $("enter").querySelector("h2").textContent = title;
+  $("enter").querySelector("button").textContent = action;
   const kept = { name: read("name"), transport: read("transport") ?? "auto", token: read("token") ?? "" };
   $("name").value = query.get("name") ?? kept.name ?? "";
   const wanted = query.get("transport") ?? kept.transport;
@@ -40,7 +75,10 @@ export function setUpJoining(page) {
   });
   const isKnown = query.has("name") || (page.returns && kept.name !== null);
   if (isKnown && $("name").value !== "") enter();
-  else $("enter").hidden = false;
+  else {
+    $("enter").hidden = false;
+    $("name").focus();
+  }
 }
 
 /** @param {Parameters<typeof setUpJoining>[0]} page */
