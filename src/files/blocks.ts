@@ -10,22 +10,29 @@ const KEPT = 8 * 1024 ** 2;
 
 /** Memory of blocks, used again. */
 export class BlockPool {
-  readonly #free: ArrayBuffer[] = [];
+  readonly #free = new Map<number, ArrayBuffer[]>();
   #bytes = 0;
 
   /** Memory of `size` bytes; what is in it is of no use. */
   take(size: number): ArrayBuffer {
-    const at = this.#free.findLastIndex(({ byteLength }) => byteLength === size);
-    if (at < 0) return new ArrayBuffer(size);
+    const memory = this.#free.get(size)?.pop();
+    if (memory === undefined) return new ArrayBuffer(size);
     this.#bytes -= size;
-    return this.#free.splice(at, 1)[0]!;
+    return memory;
   }
 
   /** Gives memory back; nobody may use it any more. */
   give(memory: ArrayBuffer): void {
-    if (memory.byteLength === 0 || this.#bytes + memory.byteLength > KEPT) return;
-    this.#bytes += memory.byteLength;
-    this.#free.push(memory);
+    const size = memory.byteLength;
+    if (this.#bytes + size > KEPT) {
+      // Sizes that nobody asks for any more are not to stand in the way of those that are.
+      this.#free.clear();
+      this.#bytes = 0;
+    }
+    let free = this.#free.get(size);
+    if (free === undefined) this.#free.set(size, free = []);
+    free.push(memory);
+    this.#bytes += size;
   }
 }
 
@@ -37,10 +44,10 @@ export class BlockQueue {
   #last: Uint8Array | undefined;
   #filled = 0;
 
-  /** Blocks of `size` bytes from `pool`. */
+  /** Blocks of `size` bytes from `pool`, or of the next power of two: few sizes are found again. */
   constructor(pool: BlockPool, size: number) {
     this.#pool = pool;
-    this.#size = size;
+    this.#size = 2 ** Math.ceil(Math.log2(size));
   }
 
   /** Whether a whole block waits. */

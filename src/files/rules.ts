@@ -63,6 +63,19 @@ export function refuseChunk(
   return waiting >= MAX_WAITING ? "file_window" : undefined;
 }
 
+/** Bytes that all uploads of a store together may have on their way, but that each has room for a chunk. */
+export const ALL_WINDOWS = 256 * 1024 ** 2;
+
+/** The window of one more upload, beside others with such windows. */
+export function windowOf(
+  { window, maxChunk }: { readonly window: number; readonly maxChunk: number },
+  others: Iterable<{ readonly window: number }>,
+): number {
+  let left = ALL_WINDOWS;
+  for (const other of others) left -= other.window;
+  return Math.max(maxChunk, Math.min(window, left));
+}
+
 /** Most bytes of a block. */
 const MAX_BLOCK = 1024 ** 2;
 

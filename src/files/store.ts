@@ -14,7 +14,7 @@ import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
 import { Meters } from "./meter.ts";
 import { PartialFile, type PartialWriter } from "./partial_file.ts";
 import { Readers } from "./readers.ts";
-import { refuseUpload } from "./rules.ts";
+import { refuseUpload, windowOf } from "./rules.ts";
 import { Upload } from "./upload.ts";
 import { WriterThread } from "./writer_thread.ts";
 
@@ -101,6 +101,7 @@ export class FileStore {
       request,
       open: () => this.#openPartial(this.#disk.partial(key), request.size),
       limits: this.#limits,
+      window: windowOf(this.#limits(), [...this.#uploads.values()].filter((other) => other !== before)),
       pool: this.#pool,
       busy: this.#busy,
       pace: (bytes) => this.#pace(bytes, request.userId),
@@ -320,8 +321,7 @@ export class FileStore {
   }
 
   #openPartial(path: string, size: number): Promise<PartialWriter> {
-    const file = { path, size };
-    return size < this.#threadFrom ? PartialFile.open(file) : this.#thread.open(file);
+    return (size < this.#threadFrom ? PartialFile : this.#thread).open({ path, size });
   }
 
   /** A partial file's time begins with its last chunk; where that cannot be written down, with an earlier one. */

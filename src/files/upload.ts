@@ -25,6 +25,8 @@ export interface UploadParts {
   /** Opens the file of its bytes. */
   readonly open: () => Promise<PartialWriter>;
   readonly limits: () => FileLimits;
+  /** Bytes that may be on their way or waiting. */
+  readonly window: number;
   readonly pool: BlockPool;
   /** Whether it has to give way: then it goes in small steps. */
   readonly busy: () => boolean;
@@ -86,13 +88,18 @@ export class Upload {
     this.key = parts.key;
     this.request = parts.request;
     this.activeAt = parts.now();
-    this.#queue = new BlockQueue(parts.pool, blockSize(parts.request.size, parts.limits().window));
+    this.#queue = new BlockQueue(parts.pool, blockSize(parts.request.size, parts.window));
     this.known = known;
     if (known) this.#received = this.#written = this.#acknowledged = parts.request.size;
   }
 
   /** The store has the content: there is nothing to send. */
   readonly known: boolean;
+
+  /** Bytes that may be on their way or waiting: as they were promised at the start. None when all is there. */
+  get window(): number {
+    return this.known ? 0 : this.#parts.window;
+  }
 
   /** Bytes taken in; the next chunk begins here. */
   get offset(): number {
@@ -125,7 +132,8 @@ export class Upload {
     const { size } = this.request;
     const progress = { size, received: this.#received, written: this.#written };
     const chunk = { offset, length: data.length };
-    const refused = refuseChunk(progress, chunk, this.#parts.limits(), this.#waiting.length);
+    const limits = { maxChunk: this.#parts.limits().maxChunk, window: this.window };
+    const refused = refuseChunk(progress, chunk, limits, this.#waiting.length);
     if (refused !== undefined) throw new ProtocolError(refused);
     this.activeAt = this.#parts.now();
     this.#received += data.length;

@@ -18,10 +18,14 @@ export interface WriterFile {
 /** Milliseconds after which a thread without files is ended: it takes some ten megabytes. */
 const IDLE = 60_000;
 
+/** Milliseconds a file has to be closed: a thread that takes longer hangs in a disk that does not answer. */
+const CLOSING = 10_000;
+
 /** A thread that is started when it is needed. */
 export class WriterThread {
   readonly #failed: (error: unknown) => void;
   readonly #start: () => Worker;
+  readonly #patience: number;
   #worker: Worker | undefined;
   #broken = false;
   #closed = false;
@@ -32,10 +36,11 @@ export class WriterThread {
   #usedAt = 0;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
 
-  /** `failed` is told why there is no thread: then files are written by this one. `start` starts it. */
-  constructor(failed: (error: unknown) => void, start: () => Worker = startWorker) {
+  /** `failed` is told why there is no thread: then files are written by this one. `start` starts it. A file has `patience` ms to be closed. */
+  constructor(failed: (error: unknown) => void, start: () => Worker = startWorker, patience = CLOSING) {
     this.#failed = failed;
     this.#start = start;
+    this.#patience = patience;
   }
 
   /** Opens a file as `PartialFile.open` does. Rejects with what the file system says. */
@@ -76,9 +81,23 @@ export class WriterThread {
         await this.#call(file, { what: "append", bytes }, [bytes.buffer]) as ArrayBuffer,
       prepare: async () => void await this.#call(file, { what: "prepare" }),
       finish: async () => await this.#call(file, { what: "finish" }) as string,
-      close: () =>
-        closing ??= this.#call(file, { what: "close" }).then(() => {}, () => {}).finally(() => this.#open--),
+      close: () => closing ??= this.#close(file),
     };
+  }
+
+  async #close(file: number): Promise<void> {
+    const hangs = setTimeout(() => {
+      this.#failed(new Error("the thread that writes files hangs, and is ended"));
+      this.#end();
+    }, this.#patience);
+    try {
+      await this.#call(file, { what: "close" });
+    } catch {
+      // It ended, and its files with it.
+    } finally {
+      clearTimeout(hangs);
+      this.#open--;
+    }
   }
 
   #call(file: number, request: Request, transfer: Transferable[] = []): Promise<unknown> {

@@ -40,12 +40,12 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
           size,
           sha256,
         }, mayRead(principal));
-        const { maxChunk, window } = limits();
+        const { maxChunk } = limits();
         context.reply("file_upload_ready", {
           uploadId: upload.uploadId,
           offset: upload.offset,
           chunkSize: chunkSize(maxChunk, maxMessage(client)),
-          window: Math.max(window, maxChunk),
+          window: Math.max(upload.window, maxChunk),
           ...(upload.known ? { exists: true } : {}),
         });
       },

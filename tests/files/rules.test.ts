@@ -12,7 +12,14 @@ import {
 } from "../../src/files/mod.ts";
 import { Meter } from "../../src/files/meter.ts";
 import { checkLink, signLink } from "../../src/files/links.ts";
-import { blockSize, chunkSize, refuseChunk, refuseUpload } from "../../src/files/rules.ts";
+import {
+  ALL_WINDOWS,
+  blockSize,
+  chunkSize,
+  refuseChunk,
+  refuseUpload,
+  windowOf,
+} from "../../src/files/rules.ts";
 import { Encoded, ProtocolError } from "../../src/protocol/mod.ts";
 import { LIMITS } from "./support.ts";
 
@@ -53,6 +60,16 @@ Deno.test("a chunk that is not the next one is refused by a name of its own", ()
   assert.equal(refuse(950, 51), "file_beyond_end");
   assert.equal(refuse(500, 1, { written: 200 }), "file_window");
   assert.equal(refuse(500, 1, {}, 1024), "file_window");
+});
+
+Deno.test("windows together stay below their bound, but that each has room for a chunk", () => {
+  const limits = { window: 4 * 1024 ** 2, maxChunk: 65_536 };
+  const uploads: { window: number }[] = [];
+  for (let i = 0; i < 1024; i++) uploads.push({ window: windowOf(limits, uploads) });
+  assert.equal(uploads[0]!.window, limits.window);
+  assert.equal(uploads.at(-1)!.window, limits.maxChunk);
+  const all = uploads.reduce((sum, { window }) => sum + window, 0);
+  assert.ok(all <= ALL_WINDOWS + 1024 * limits.maxChunk, `${all}`);
 });
 
 Deno.test("a block is a quarter of the window, and no more than the file or a mebibyte", () => {

@@ -25,7 +25,7 @@ Deno.test("what goes through blocks comes out as it went in, whatever is taken w
         const block = queue.take();
         assert.equal(block === undefined, expected.length === 0);
         if (block === undefined) return false;
-        assert.equal(full, block.length === size);
+        assert.equal(full, block.length === 2 ** Math.ceil(Math.log2(size)));
         assert.deepEqual([...block], expected.splice(0, block.length));
         // Whoever has it now may write into it.
         pool.give(block.fill(255).buffer);
@@ -51,6 +51,8 @@ Deno.test("what goes through blocks comes out as it went in, whatever is taken w
     { numRuns: 500 },
   );
 });
+
+const WORKER = new URL("../../src/files/worker.ts", import.meta.url).href;
 
 /** One of the two ways to write a file. */
 interface Way {
@@ -144,6 +146,40 @@ for (const { name, run } of WAYS) {
       await file.close();
     }));
 }
+
+Deno.test("a pool finds memory again, and old sizes do not stand in its way", () => {
+  const pool = new BlockPool();
+  for (let i = 0; i < 8; i++) pool.give(new ArrayBuffer(1024 ** 2));
+  const block = new ArrayBuffer(65_536);
+  pool.give(block);
+  assert.equal(pool.take(65_536), block);
+  assert.notEqual(pool.take(65_536), block);
+});
+
+Deno.test("a thread that hangs is ended when a file is to be closed, and the next file has another", async () => {
+  const failures: string[] = [];
+  let started = 0;
+  const hanging =
+    "data:text/javascript,onmessage=({data:{call,what}})=>{if(what==='open')postMessage({call,value:0})}";
+  const start = () => new Worker(started++ === 0 ? hanging : WORKER, { type: "module" });
+  const thread = new WriterThread((error) => failures.push(String(error)), start, 50);
+  const path = await Deno.makeTempFile();
+  try {
+    const file = await thread.open({ path, size: 10 });
+    const lost = assert.rejects(file.append(block(sampleBytes(5))), /has ended/);
+    await file.close();
+    await lost;
+    assert.match(failures.join(), /hangs/);
+    const next = await thread.open({ path, size: 10 });
+    await next.append(block(sampleBytes(10)));
+    assert.equal(await next.finish(), sha256(sampleBytes(10)));
+    await next.close();
+    assert.equal(failures.length, 1);
+  } finally {
+    thread.close();
+    await Deno.remove(path);
+  }
+});
 
 Deno.test("files are written on by this thread when there is no other, and uploads under way may be begun anew", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-writing-" });

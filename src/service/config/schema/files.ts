@@ -39,7 +39,7 @@ export const files = v.strictObject({
     size(
       1024,
       64 * 1024 ** 2,
-      "Bytes of one upload that may be on their way without an acknowledgement; they wait in memory until they are written.",
+      "Bytes of one upload that may be on their way without an acknowledgement; they wait in memory until they are written. Together uploads get no more than 256 MiB, and each a chunk.",
     ),
     "4MiB",
   ),
