@@ -14,10 +14,10 @@ import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents } from "./events.ts";
 import { Download, type DownloadOptions } from "./files/download.ts";
-import { Turns } from "./files/turns.ts";
+import { Semaphore } from "./files/semaphore.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
-import type { Keeper } from "./session/keepers.ts";
+import type { ChannelHandler } from "./session/channel_handlers.ts";
 import type { Delivered } from "./session/subscriptions.ts";
 import { type ClientStore, clientStore } from "./store.ts";
 import { TransportManager } from "./transport_manager.ts";
@@ -50,7 +50,7 @@ export class SkeinClient {
   readonly store: ClientStore;
   readonly #clock: Clock;
   readonly #base: URL | undefined;
-  readonly #downloads = new Turns(DOWNLOADS);
+  readonly #downloads = new Semaphore(DOWNLOADS);
   readonly #channels = new Map<string, Channel>();
   readonly #documents = new Map<string, Document>();
   readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast">>();
@@ -134,7 +134,7 @@ export class SkeinClient {
     if (!isChannel(name) || !name.startsWith("doc:")) {
       throw new SkeinError("bad_argument", "a document is doc:name, at most 255 printable ASCII characters");
     }
-    const port = (keeper: Keeper) => this.manager.keep(name, keeper);
+    const port = (handler: ChannelHandler) => this.manager.handleChannel(name, handler);
     const document = new Document(name, port, this.#clock, options, () => this.#documents.delete(name));
     this.#documents.set(name, document);
     return document;

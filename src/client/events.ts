@@ -15,7 +15,7 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 export type ClientStatus = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
 
 /** What is sent once, without an answer that is waited for. */
-export type Fleeting =
+export type UnacknowledgedType =
   | "typing_start"
   | "typing_stop"
   | "bot_command"

@@ -22,7 +22,7 @@ export type { Cipher, SealedKind } from "./documents/encryption.ts";
 export type { Listener } from "./emitter.ts";
 export type { Environment, EnvironmentEvent } from "./environment.ts";
 export { type ClientErrorName, SkeinError } from "./errors.ts";
-export type { ClientEvents, ClientStatus, Fleeting } from "./events.ts";
+export type { ClientEvents, ClientStatus, UnacknowledgedType } from "./events.ts";
 export { Download, type DownloadOptions, type DownloadProgress } from "./files/download.ts";
 export { Upload, type UploadOptions, type UploadProgress } from "./files/upload.ts";
 export type { ClientOptions, ClientParts } from "./options.ts";
@@ -36,7 +36,7 @@ export type { PreferenceOptions, PreferenceStorage } from "./policy/preference.t
 export type { ProbingOptions } from "./policy/probing.ts";
 export type { QualityOptions } from "./policy/quality.ts";
 export type { Placed, Position } from "./session/inbox.ts";
-export type { Keeper, KeeperPort } from "./session/keepers.ts";
+export type { ChannelHandler, ChannelHandlerPort } from "./session/channel_handlers.ts";
 export type { Delivered, Discontinuity } from "./session/subscriptions.ts";
 export type { AnswerOf, Answers, Following, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";

@@ -12,7 +12,7 @@ import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import type { EnvironmentEvent } from "./environment.ts";
 import { SkeinError } from "./errors.ts";
-import type { ClientEvents, ClientStatus, Fleeting } from "./events.ts";
+import type { ClientEvents, ClientStatus, UnacknowledgedType } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import { KEPT_TYPES, type KeptType } from "./outbox/storage.ts";
@@ -21,7 +21,7 @@ import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { type Recipients, take } from "./session/incoming.ts";
 import type { Position } from "./session/inbox.ts";
-import { type Keeper, type KeeperPort, Keepers } from "./session/keepers.ts";
+import { type ChannelHandler, type ChannelHandlerPort, ChannelHandlers } from "./session/channel_handlers.ts";
 import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
@@ -49,7 +49,7 @@ export class TransportManager {
   readonly #reporter: Reporter;
   readonly #recipients: Recipients;
   readonly #subscriptions: Subscriptions;
-  readonly #keepers: Keepers;
+  readonly #handlers: ChannelHandlers;
   #status: ClientStatus = "idle";
   #heartbeat: Heartbeat | undefined;
   #sessionId: string | undefined;
@@ -73,11 +73,11 @@ export class TransportManager {
     this.#publisher = new Publisher(clock, outbox, {
       acknowledged: (receipt) => this.#events.emit("acknowledged", receipt),
       rejected: (id, error) => this.#events.emit("rejected", { id, error }),
-      refused: (channel, error) => this.#keepers.refused(channel, error),
+      refused: (channel, error) => this.#handlers.refused(channel, error),
       changed: (pending) => this.#events.emit("pending", pending),
       failed,
     });
-    this.#keepers = new Keepers((type, payload, id) => this.send(type, payload, id));
+    this.#handlers = new ChannelHandlers((type, payload, id) => this.send(type, payload, id));
     this.#subscriptions = new Subscriptions(clock, this.#requests, {
       delivered: (message) => this.#delivered(message),
       discontinuity: (gap) => this.#events.emit("discontinuity", gap),
@@ -102,7 +102,7 @@ export class TransportManager {
         this.#requests.laneLost(lane);
         this.#publisher.resend();
         this.#subscriptions.laneLost(lane, link);
-        this.#keepers.laneLost();
+        this.#handlers.laneLost();
       },
     });
     this.#mover = new Mover(resolved, {
@@ -115,7 +115,7 @@ export class TransportManager {
       publisher: this.#publisher,
       requests: this.#requests,
       subscriptions: this.#subscriptions,
-      keepers: this.#keepers,
+      handlers: this.#handlers,
       pushed: (message) => this.#events.emit("message", message),
       notice: (notice) => this.#notice(notice),
       failed,
@@ -245,7 +245,7 @@ export class TransportManager {
   /** Asks, and resolves with the answer. */
   send<Q extends Question>(type: Q, payload: Payload, id?: string): Promise<AnswerOf<Q>>;
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
-  send(type: Fleeting, payload: Payload, id?: string): Promise<void>;
+  send(type: UnacknowledgedType, payload: Payload, id?: string): Promise<void>;
   send(type: keyof ClientPayloads, payload: Payload, id?: string): Promise<unknown> {
     if (this.#status === "closed") return Promise.reject(SkeinError.closed());
     if (KEPT.includes(type)) return this.#publisher.publish(type as KeptType, payload, id);
@@ -265,7 +265,8 @@ export class TransportManager {
   follow = (question: Following): Promise<void> => this.#requests.follow(question);
 
   /** `keeper` looks after a channel by itself. Throws `bad_argument` when somebody does already. */
-  keep = (channel: string, keeper: Keeper): KeeperPort => this.#keepers.keep(channel, keeper);
+  handleChannel = (channel: string, handler: ChannelHandler): ChannelHandlerPort =>
+    this.#handlers.keep(channel, handler);
 
   // --- the connection ---
 
@@ -278,7 +279,7 @@ export class TransportManager {
     this.#userId = userId;
     this.#tokens.accepted(response.expiresIn, this.#refresh);
     this.#subscriptions.attach(link, response);
-    for (const each of [this.#requests, this.#publisher, this.#keepers]) each.attach(link);
+    for (const each of [this.#requests, this.#publisher, this.#handlers]) each.attach(link);
     this.#mover.attach(link.path);
     this.#reporter.attach(link, fellBackFrom, connectTime);
     this.#heartbeat?.stop();
@@ -305,7 +306,7 @@ export class TransportManager {
     this.#heartbeat = undefined;
     this.#reporter.detach();
     this.#mover.detach();
-    for (const each of [this.#requests, this.#publisher, this.#keepers, this.#subscriptions]) each.detach();
+    for (const each of [this.#requests, this.#publisher, this.#handlers, this.#subscriptions]) each.detach();
     if (this.#migrating !== undefined) this.#survived(false);
   }
 

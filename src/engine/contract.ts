@@ -45,12 +45,12 @@ export interface Retention {
 }
 
 /** Another payload for a message that is kept: its sender has edited or deleted it. */
-export interface Amendment {
+export interface Edit {
   readonly offset: number;
   /** Made of what is kept now and of the offset of the message that says so. Pure. */
   readonly change: (payload: Payload, by: number) => Payload;
   /** One more, made of what was kept there before this one: what else it says, when it is committed. @default none */
-  readonly next?: (before: Payload) => Amendment | undefined;
+  readonly next?: (before: Payload) => Edit | undefined;
 }
 
 /** How a message is published. */
@@ -59,7 +59,7 @@ export interface PublishOptions {
   readonly dedupeKey?: string;
   readonly retention: Retention;
   /** Take place with the commit, unless the message is a duplicate; nothing happens to what is not kept. */
-  readonly amend?: readonly Amendment[];
+  readonly amend?: readonly Edit[];
 }
 
 /** Something that is kept beside a channel, about a place in it: a user's read position, a document's snapshot. */
@@ -109,7 +109,7 @@ export interface PresenceEntry {
 }
 
 /** Something for whoever follows a channel now: not kept, without an offset, and it may be lost. */
-export interface Signal {
+export interface EphemeralMessage {
   /** `typing_start`, ... */
   readonly type: string;
   readonly id: string;
@@ -123,7 +123,7 @@ export interface Signal {
 }
 
 /** Told of each signal on a channel that this engine instance follows. */
-export type SignalListener = (channel: string, signal: Signal) => void;
+export type EphemeralListener = (channel: string, signal: EphemeralMessage) => void;
 
 /** Somebody came or went: the first session of a user on a channel, or the last one. */
 export type PresenceListener = (channel: string, event: "online" | "offline", entry: PresenceEntry) => void;
@@ -151,9 +151,9 @@ export interface Engine {
   follow(channel: string, follower: Follower): MaybePromise<void>;
   unfollow(channel: string): void;
   /** Fans `signal` out to the listeners of all instances that follow `channel`, this one's too. Nothing is committed. */
-  signal(channel: string, signal: Signal): void;
+  publishEphemeral(channel: string, signal: EphemeralMessage): void;
   /** One listener. */
-  onSignal(listener: SignalListener): void;
+  onEphemeral(listener: EphemeralListener): void;
   /** Enters or renews an entry; it lapses `ttl` milliseconds after the last call. */
   presenceEnter(channel: string, entry: PresenceEntry, ttl: number): MaybePromise<void>;
   presenceLeave(channel: string, sessionId: string): MaybePromise<void>;

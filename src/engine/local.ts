@@ -6,11 +6,11 @@
  */
 
 import type {
+  EphemeralListener,
+  EphemeralMessage,
   Follower,
   PresenceEntry,
   PresenceListener,
-  Signal,
-  SignalListener,
   StoredRecord,
 } from "./contract.ts";
 import { PresenceTable } from "./presence.ts";
@@ -31,7 +31,7 @@ export abstract class LocalEngine {
   /** By channel. */
   protected readonly followers = new Map<string, Follower>();
   readonly #presence: PresenceTable;
-  #signals: SignalListener | undefined;
+  #signals: EphemeralListener | undefined;
 
   constructor({ now = Date.now, failed = () => {} }: LocalEngineOptions) {
     this.now = now;
@@ -39,7 +39,7 @@ export abstract class LocalEngine {
     this.#presence = new PresenceTable(now());
   }
 
-  signal(channel: string, signal: Signal): void {
+  publishEphemeral(channel: string, signal: EphemeralMessage): void {
     if (!this.followers.has(channel)) return;
     try {
       this.#signals?.(channel, signal);
@@ -48,7 +48,7 @@ export abstract class LocalEngine {
     }
   }
 
-  onSignal(listener: SignalListener): void {
+  onEphemeral(listener: EphemeralListener): void {
     this.#signals = listener;
   }
 

@@ -7,8 +7,8 @@
 
 import { uuidv7 } from "../protocol/mod.ts";
 import type {
-  Amendment,
   Bookmark,
+  Edit,
   Engine,
   Follower,
   NewRecord,
@@ -70,8 +70,8 @@ export class MemoryEngine extends LocalEngine implements Engine {
     }
     const stored = log.append(record, retention);
     for (const first of amend ?? []) {
-      for (let one: Amendment | undefined = first; one !== undefined;) {
-        const { offset, change, next }: Amendment = one;
+      for (let one: Edit | undefined = first; one !== undefined;) {
+        const { offset, change, next }: Edit = one;
         const before = log.amend(offset, (payload) => change(payload, stored.offset));
         one = before && next?.(before);
       }

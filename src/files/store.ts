@@ -9,7 +9,7 @@ import { BlockPool } from "./blocks.ts";
 import { Catalog, type KeptFile } from "./catalog.ts";
 import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } from "./contract.ts";
 import { Disk, keyOf } from "./disk.ts";
-import { Gates } from "./gates.ts";
+import { KeyedLock } from "./keyed_lock.ts";
 import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
 import { Meters } from "./meter.ts";
 import { PartialFile, type PartialWriter } from "./partial_file.ts";
@@ -56,7 +56,7 @@ export class FileStore {
   readonly #pool = new BlockPool();
   readonly #uploads = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
-  readonly #gates = new Gates();
+  readonly #locks = new KeyedLock();
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
   readonly #meters = new Meters();
   readonly #readers: Readers;
@@ -116,7 +116,7 @@ export class FileStore {
     if (before !== undefined) this.#uploads.delete(before.uploadId);
     this.#uploads.set(upload.uploadId, upload);
     this.#byKey.set(key, upload);
-    await this.#gates.enter(key, before && (() => before.stop(new ProtocolError("unknown_upload"))));
+    await this.#locks.enter(key, before && (() => before.stop(new ProtocolError("unknown_upload"))));
     if (known) return upload;
     try {
       await upload.open();

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Amendment, MaybePromise } from "../engine/contract.ts";
-import type { Draft, Hub } from "../hub/mod.ts";
+import type { Edit, MaybePromise } from "../engine/contract.ts";
+import type { Hub, Publication } from "../hub/mod.ts";
 import { type ErrorName, type Payload, ProtocolError, type Report, type Right } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
 import type { DocumentLimits } from "./documents.ts";
@@ -66,13 +66,13 @@ export function publishAndAcknowledge(
   context: Context,
   channel: string,
   payload: Payload,
-  amend?: readonly Amendment[],
+  amend?: readonly Edit[],
 ): void | Promise<void> {
   const { message, client } = context;
   const from = client.principal.userId;
-  const draft: Draft = { type: message.type, id: message.id, from, payload };
+  const publication: Publication = { type: message.type, id: message.id, from, payload };
   // An id holds no space, so no two pairs make one key.
-  const published = hub.publish(channel, draft, message.id + " " + from, amend);
+  const published = hub.publish(channel, publication, message.id + " " + from, amend);
   return when(published, ({ offset, epoch, duplicate }) => {
     context.reply("message_ack", { channel, offset, epoch, duplicate });
   });

@@ -10,7 +10,7 @@ import { deliveryOf, isDocument, refusePublish, refuseSubscribe } from "../hub/m
 import { crc32, Encoded, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
 import { type HandlerParts, publishAndAcknowledge, refuse, when } from "./deps.ts";
-import { DocumentLedger } from "./documents_ledger.ts";
+import { PendingOperations } from "./documents_pending.ts";
 import { openDocument, type Turn } from "./documents_open.ts";
 import { OutgoingSnapshots } from "./documents_outgoing.ts";
 import { snapshotRoute } from "./documents_snapshot.ts";
@@ -41,10 +41,10 @@ interface Place extends Turn {
 export function documentRoutes(parts: HandlerParts): Route[] {
   const { hub, maxMessage = () => 65_536, documents = () => LIMITS, openPatience = PATIENCE } = parts;
   const places = new Places();
-  const ledger = new DocumentLedger(hub);
+  const pendingOperations = new PendingOperations(hub);
   const outgoing = new OutgoingSnapshots(hub);
   const covered = (channel: string, at: Position) => {
-    ledger.covered(channel, at);
+    pendingOperations.covered(channel, at);
     outgoing.renew(channel);
   };
   return [
@@ -77,13 +77,13 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         if (place?.awaited !== undefined && place.awaited !== message.id) {
           throw new ProtocolError("doc_out_of_order");
         }
-        return when(ledger.pending(channel), (pending) => {
+        return when(pendingOperations.pending(channel), (pending) => {
           if (pending + op.data.length > documents().maxPending) {
             places.of(client, channel).awaited ??= message.id;
             throw new ProtocolError("doc_full");
           }
           if (place !== undefined) place.awaited = undefined;
-          const release = ledger.reserve(channel, op.data.length);
+          const release = pendingOperations.reserve(channel, op.data.length);
           const published = publishAndAcknowledge(hub, context, channel, { ...op });
           if (published !== undefined) return published.finally(release);
           release();
@@ -120,8 +120,8 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
         refuse(refusePublish(client.principal, channel, hub.namespace));
         const payload = { session: client.sessionId, data };
-        const draft = { type: message.type, id: message.id, from: client.principal.userId, payload };
-        hub.signal(channel, draft, client.sessionId);
+        const publication = { type: message.type, id: message.id, from: client.principal.userId, payload };
+        hub.signal(channel, publication, client.sessionId);
       },
     },
     {

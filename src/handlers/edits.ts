@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Amendment, StoredRecord } from "../engine/contract.ts";
+import type { Edit, StoredRecord } from "../engine/contract.ts";
 import { type Hub, refusePublish } from "../hub/mod.ts";
 import { contentOf, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
 import type { Context, Route } from "../router/types.ts";
@@ -24,7 +24,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
         return withOriginal(hub, context, { channel, target, epoch }, (original) => {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { ...content, edited: by };
-          const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
+          const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
           return publishAndAcknowledge(hub, context, channel, { target, ...content }, [amend]);
         });
       },
@@ -36,7 +36,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
         const { channel, target, epoch } = parsePayload("chat_delete", context.message.payload);
         return withOriginal(hub, context, { channel, target, epoch }, () => {
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
-          const amend: Amendment = { offset: target, change, next: (before) => blankEdit(target, before) };
+          const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
           return publishAndAcknowledge(hub, context, channel, { target }, [amend]);
         });
       },
@@ -49,7 +49,7 @@ function isGone(payload: Payload): boolean {
 }
 
 /** The edit before this one says what no longer counts. Which one that is, is known when this one is committed. */
-function blankEdit(target: number, { edited }: Payload): Amendment | undefined {
+function blankEdit(target: number, { edited }: Payload): Edit | undefined {
   if (typeof edited !== "number") return undefined;
   return { offset: edited, change: (_kept, by) => ({ target, data: null, deleted: by }) };
 }

@@ -40,8 +40,8 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
         const payload = { channel, epoch, offset: mark?.epoch === epoch ? mark.offset : 0 };
         context.reply("read_marks", payload);
         if (offset === 0 || payload.offset !== offset) return;
-        const draft = { type: "read_marks", id: context.message.id, from: principal.userId, payload };
-        hub.signal(inboxOf(principal.userId), draft, sessionId);
+        const publication = { type: "read_marks", id: context.message.id, from: principal.userId, payload };
+        hub.signal(inboxOf(principal.userId), publication, sessionId);
       },
     },
     {

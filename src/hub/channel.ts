@@ -7,7 +7,7 @@
 import type { StoredRecord } from "../engine/contract.ts";
 import { Encoded, type ErrorName, type Message } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import type { Seat } from "./seat.ts";
+import type { HubSession } from "./session_registry.ts";
 
 /**
  * Where a member stands: told nothing yet (`joining`), being sent what it missed (`catching`), in the fan-out
@@ -17,7 +17,7 @@ export type MemberState = "joining" | "catching" | "live" | "stopped" | "gone";
 
 /** One subscription of one connection. A later connection of the session gets members of its own. */
 export class Member {
-  readonly seat: Seat;
+  readonly session: HubSession;
   readonly client: Client;
   readonly channel: Channel;
   lane: number;
@@ -32,8 +32,8 @@ export class Member {
   /** Set while the engine has not yet said where the channel stands. */
   joining: Promise<unknown> | undefined;
 
-  constructor(seat: Seat, client: Client, channel: Channel, lane: number) {
-    this.seat = seat;
+  constructor(session: HubSession, client: Client, channel: Channel, lane: number) {
+    this.session = session;
     this.client = client;
     this.channel = channel;
     this.lane = lane;
@@ -144,7 +144,7 @@ export class Channel {
   }
 
   /** Sends what is not kept to all members that have been told they are on the channel. */
-  push(message: Encoded, ephemeral: boolean, except: (seat: Seat) => boolean): void {
+  push(message: Encoded, ephemeral: boolean, except: (session: HubSession) => boolean): void {
     for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, ephemeral, except);
     if (this.waiting.size === 0) return;
     for (const member of this.waiting) {
@@ -174,9 +174,9 @@ export class Channel {
     member: Member | undefined,
     message: Encoded,
     ephemeral: boolean,
-    except: (seat: Seat) => boolean,
+    except: (session: HubSession) => boolean,
   ): void {
-    if (member === undefined || except(member.seat)) return;
+    if (member === undefined || except(member.session)) return;
     try {
       if (ephemeral) member.client.sendEphemeral(message, member.lane);
       else member.client.send(message, member.lane);

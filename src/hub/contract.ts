@@ -69,7 +69,7 @@ export interface Attached {
 }
 
 /** A message to be published. */
-export interface Draft {
+export interface Publication {
   readonly type: string;
   /** The sender's message id. */
   readonly id: string;

@@ -5,9 +5,10 @@
  */
 
 import type {
-  Amendment,
   Bookmark,
+  Edit,
   Engine,
+  EphemeralMessage,
   MaybePromise,
   Page,
   Position,
@@ -15,7 +16,6 @@ import type {
   Published,
   PublishOptions,
   ReadOptions,
-  Signal,
 } from "../engine/contract.ts";
 import {
   BROADCAST_CHANNEL,
@@ -29,9 +29,9 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import type { Attached, ChannelState, Draft, HubOptions, Joined, Since } from "./contract.ts";
+import type { Attached, ChannelState, HubOptions, Joined, Publication, Since } from "./contract.ts";
 import { Leases } from "./leases.ts";
-import { Seat, Seats } from "./seat.ts";
+import { HubSession, SessionRegistry } from "./session_registry.ts";
 import {
   DOCUMENT_RETENTION,
   isBuiltIn,
@@ -50,7 +50,7 @@ export class Hub {
   readonly #now: () => number;
   readonly #maxChannels: () => number;
   readonly #presenceGrace: number;
-  readonly #seats: Seats;
+  readonly #sessions: SessionRegistry;
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
 
@@ -64,9 +64,11 @@ export class Hub {
     this.#maxChannels = maxChannels;
     this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
-    this.#seats = new Seats(leases.slices);
+    this.#sessions = new SessionRegistry(leases.slices);
     this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
-    this.#engine.onSignal((channel, signal) => this.#signalled(channel, signal));
+    this.#engine.onEphemeral((channel, publishEphemeral) =>
+      this.#deliverEphemeral(channel, publishEphemeral)
+    );
     this.#engine.onPresence((channel, event, entry) => {
       const settings = this.settings(channel);
       if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
@@ -76,7 +78,7 @@ export class Hub {
       this.#subscriptions.get(channel)?.push(
         new Encoded(message, true),
         false,
-        (seat) => seat.userId === entry.userId,
+        (session) => session.userId === entry.userId,
       );
     });
   }
@@ -103,19 +105,19 @@ export class Hub {
   ): Promise<Attached> {
     const { principal } = client;
     if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
-    const known = this.#seats.get(client.sessionId);
+    const known = this.#sessions.get(client.sessionId);
     if (known !== undefined && known.userId !== principal.userId) {
       throw new ProtocolError("permission_denied", "the session is another user's");
     }
-    const seat = known ?? new Seat(client);
-    if (known === undefined) this.#seats.add(seat);
+    const session = known ?? new HubSession(client);
+    if (known === undefined) this.#sessions.add(session);
     else this.#vacate(known);
-    seat.client = client;
-    seat.principal = principal;
-    seat.attached = true;
-    if (principal.bot !== undefined) this.#seats.addBot(principal.bot, seat);
+    session.client = client;
+    session.principal = principal;
+    session.attached = true;
+    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
     try {
-      return await this.#seatOn(seat, client, resume ?? {});
+      return await this.#attachChannels(session, client, resume ?? {});
     } catch (error) {
       if (known === undefined) this.leave(client);
       else this.detach(client);
@@ -125,31 +127,31 @@ export class Hub {
 
   /** The connection is gone but the session may come back: deliveries stop, presence stays. */
   detach(client: Client): void {
-    const seat = this.#seats.get(client.sessionId);
-    if (seat === undefined || seat.client !== client || !seat.attached) return;
-    this.#vacate(seat);
-    seat.attached = false;
+    const session = this.#sessions.get(client.sessionId);
+    if (session === undefined || session.client !== client || !session.attached) return;
+    this.#vacate(session);
+    session.attached = false;
   }
 
   /** The session is over: presence ends. */
   leave(client: Client): void {
-    const seat = this.#seats.get(client.sessionId);
-    if (seat === undefined || seat.client !== client) return;
-    this.#vacate(seat);
-    seat.attached = false;
-    this.#seats.remove(seat);
-    for (const channel of seat.present) this.#leases.leave(seat, channel);
+    const session = this.#sessions.get(client.sessionId);
+    if (session === undefined || session.client !== client) return;
+    this.#vacate(session);
+    session.attached = false;
+    this.#sessions.remove(session);
+    for (const channel of session.present) this.#leases.leave(session, channel);
   }
 
   /** The token was refreshed: channels it no longer allows are left; returns their names. */
   refresh(client: Client, principal: Principal): readonly string[] {
-    const seat = this.#seatOf(client);
-    if (seat.principal.bot !== undefined) this.#seats.removeBot(seat.principal.bot, seat);
-    if (principal.bot !== undefined) this.#seats.addBot(principal.bot, seat);
-    seat.principal = principal;
+    const session = this.#sessionOf(client);
+    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
+    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
+    session.principal = principal;
     const left: string[] = [];
-    for (const name of new Set([...seat.members.keys(), ...seat.present])) {
-      if (this.#isRefused(seat, name) && this.unsubscribe(client, name)) left.push(name);
+    for (const name of new Set([...session.members.keys(), ...session.present])) {
+      if (this.#isRefused(session, name) && this.unsubscribe(client, name)) left.push(name);
     }
     return left;
   }
@@ -160,36 +162,36 @@ export class Hub {
    * the channel before the engine answered. After that it is not on the channel.
    */
   subscribe(client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
-    const seat = this.#seatOf(client);
-    const known = seat.members.get(name);
+    const session = this.#sessionOf(client);
+    const known = session.members.get(name);
     if (known?.joining !== undefined) {
       // One at a time: the first one is answered and started before the second one takes its place.
       const again = () => this.subscribe(client, name, lane, since);
       return known.joining.then(again, again);
     }
-    const refused = this.#subscriptions.refuse(seat, name);
+    const refused = this.#subscriptions.refuse(session, name);
     if (refused !== undefined) throw new ProtocolError(refused);
     if (known !== undefined && since === undefined && known.state !== "stopped") {
       known.lane = lane;
       const offset = Math.max(known.cursor, known.channel.offset);
       return { state: { epoch: known.epoch, offset, recovered: false }, start() {} };
     }
-    return this.#subscriptions.join(seat, client, name, lane, since);
+    return this.#subscriptions.join(session, client, name, lane, since);
   }
 
   /** Takes the client off a channel; false: it was not on it. */
   unsubscribe(client: Client, name: string): boolean {
-    const seat = this.#seatOf(client);
-    const member = seat.members.get(name);
+    const session = this.#sessionOf(client);
+    const member = session.members.get(name);
     if (member !== undefined) this.#subscriptions.drop(member);
-    else if (seat.present.has(name)) this.#leases.leave(seat, name);
+    else if (session.present.has(name)) this.#leases.leave(session, name);
     return member !== undefined;
   }
 
   /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
   stopChannel(client: Client, name: string): void {
-    const seat = this.#seats.get(client.sessionId);
-    const member = seat?.members.get(name);
+    const session = this.#sessions.get(client.sessionId);
+    const member = session?.members.get(name);
     // One that has still to begin has sent nothing yet: what fills the outbox came before it.
     if (member?.client !== client || (member.state !== "live" && member.state !== "catching")) return;
     member.channel.remove(member, "stopped");
@@ -198,7 +200,7 @@ export class Hub {
 
   /** Whether the client is on a channel. */
   isOn(client: Client, name: string): boolean {
-    const member = this.#seats.get(client.sessionId)?.members.get(name);
+    const member = this.#sessions.get(client.sessionId)?.members.get(name);
     return member !== undefined && member.client === client;
   }
 
@@ -208,13 +210,13 @@ export class Hub {
    */
   publish(
     channel: string,
-    draft: Draft,
+    publication: Publication,
     dedupeKey?: string,
-    amend?: readonly Amendment[],
+    amend?: readonly Edit[],
   ): MaybePromise<Published> {
     const settings = this.settings(channel);
     if (settings === undefined) throw new ProtocolError("unknown_channel");
-    const { type, id, from, payload } = draft;
+    const { type, id, from, payload } = publication;
     const record = { type, id, from, timestamp: this.#now(), payload };
     const retention = isDocument(channel) ? DOCUMENT_RETENTION : settings.retention;
     const options: PublishOptions = dedupeKey === undefined ? { retention } : { retention, dedupeKey };
@@ -222,9 +224,9 @@ export class Hub {
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */
-  signal(channel: string, draft: Draft, sessionId: string): void {
-    const { type, id, from, payload } = draft;
-    this.#engine.signal(channel, { type, id, from, sessionId, timestamp: this.#now(), payload });
+  signal(channel: string, publication: Publication, sessionId: string): void {
+    const { type, id, from, payload } = publication;
+    this.#engine.publishEphemeral(channel, { type, id, from, sessionId, timestamp: this.#now(), payload });
   }
 
   /** A part of a channel's history. */
@@ -269,50 +271,50 @@ export class Hub {
 
   /** Users of this node and how many sessions each has, those waiting to come back among them. */
   users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
-    return this.#seats.users();
+    return this.#sessions.users();
   }
 
   /** How many channels a connection is subscribed to, its inbox and the broadcast channel among them. */
   channelsOf(client: Client): number {
-    const seat = this.#seats.get(client.sessionId);
-    return seat?.client === client ? seat.members.size : 0;
+    const session = this.#sessions.get(client.sessionId);
+    return session?.client === client ? session.members.size : 0;
   }
 
   /** How many sessions have a seat. */
   get sessionCount(): number {
-    return this.#seats.size;
+    return this.#sessions.size;
   }
 
   /** The connections of a user on this node. */
   clientsOf(userId: string): Client[] {
     const clients: Client[] = [];
-    for (const seat of this.#seats.of(userId) ?? []) if (seat.attached) clients.push(seat.client);
+    for (const session of this.#sessions.of(userId) ?? []) if (session.attached) clients.push(session.client);
     return clients;
   }
 
   /** The connection of a session. */
   clientOf(sessionId: string): Client | undefined {
-    const seat = this.#seats.get(sessionId);
-    return seat?.attached ? seat.client : undefined;
+    const session = this.#sessions.get(sessionId);
+    return session?.attached ? session.client : undefined;
   }
 
   /** A connection of a bot; asked again, the next one. */
   bot(name: string): Client | undefined {
-    return this.#seats.nextBot(name)?.client;
+    return this.#sessions.nextBot(name)?.client;
   }
 
   /** Renews presence leases, a part at a time, and closes channels nobody is on. To be called once a second. */
   sweep(now: number): void {
-    this.#leases.sweep(now, this.#seats);
+    this.#leases.sweep(now, this.#sessions);
     this.#subscriptions.sweep();
   }
 
-  async #seatOn(
-    seat: Seat,
+  async #attachChannels(
+    session: HubSession,
     client: Client,
     resume: Readonly<Record<string, Since & { readonly lane?: number }>>,
   ): Promise<Attached> {
-    const own = [inboxOf(seat.userId), BROADCAST_CHANNEL];
+    const own = [inboxOf(session.userId), BROADCAST_CHANNEL];
     const channels: Record<string, ChannelState> = {};
     const refused: Record<string, ErrorName> = {};
     const starts: (() => void)[] = [];
@@ -329,9 +331,9 @@ export class Hub {
         refused[name] = error instanceof ProtocolError ? error.error : "not_available";
       };
       try {
-        const reason = this.#subscriptions.refuse(seat, name);
+        const reason = this.#subscriptions.refuse(session, name);
         if (reason !== undefined) throw new ProtocolError(reason);
-        const joined = this.#subscriptions.join(seat, client, name, point?.lane ?? 0, point);
+        const joined = this.#subscriptions.join(session, client, name, point?.lane ?? 0, point);
         if (joined instanceof Promise) waiting.push(joined.then(take(name)).catch(refuse));
         else take(name)(joined);
       } catch (error) {
@@ -339,10 +341,10 @@ export class Hub {
       }
     }
     if (waiting.length > 0) await Promise.all(waiting);
-    if (seat.client === client) {
+    if (session.client === client) {
       const lost = (name: string) =>
-        (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(seat, name);
-      this.#leases.cameBack(seat, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
+        (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
+      this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
     }
     return {
       channels,
@@ -353,32 +355,32 @@ export class Hub {
     };
   }
 
-  #isRefused(seat: Seat, name: string): boolean {
-    return refuseSubscribe(seat.principal, name, this.#namespace) !== undefined;
+  #isRefused(session: HubSession, name: string): boolean {
+    return refuseSubscribe(session.principal, name, this.#namespace) !== undefined;
   }
 
-  #seatOf(client: Client): Seat {
-    const seat = this.#seats.get(client.sessionId);
-    if (seat === undefined || seat.client !== client || !seat.attached) {
+  #sessionOf(client: Client): HubSession {
+    const session = this.#sessions.get(client.sessionId);
+    if (session === undefined || session.client !== client || !session.attached) {
       throw new ProtocolError("unauthorized", "the session is on another connection");
     }
-    return seat;
+    return session;
   }
 
   /** The connection is gone: its members get nothing any more. */
-  #vacate(seat: Seat): void {
-    for (const member of [...seat.members.values()]) this.#subscriptions.remove(member);
-    if (seat.principal.bot !== undefined) this.#seats.removeBot(seat.principal.bot, seat);
+  #vacate(session: HubSession): void {
+    for (const member of [...session.members.values()]) this.#subscriptions.remove(member);
+    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
   }
 
-  #signalled(name: string, signal: Signal): void {
+  #deliverEphemeral(name: string, signal: EphemeralMessage): void {
     const { type, id, from, timestamp, payload } = signal;
     const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
     this.#subscriptions.get(name)?.push(
       new Encoded(message, true),
       // A mark that moved is told once: not as a datagram.
       type !== "read_marks",
-      (seat) => seat.sessionId === signal.sessionId,
+      (session) => session.sessionId === signal.sessionId,
     );
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Engine, MaybePromise } from "../engine/contract.ts";
-import type { Seat, Seats } from "./seat.ts";
+import type { HubSession, SessionRegistry } from "./session_registry.ts";
 
 /** Milliseconds between two parts of the renewal. */
 const STEP = 1000;
@@ -18,7 +18,7 @@ export class Leases {
   readonly #ttl: number;
   readonly #failed: (error: unknown, stage: string) => void;
   /** Seats whose session came back without channels it is still shown on, and until when. */
-  readonly #away = new Map<Seat, number>();
+  readonly #away = new Map<HubSession, number>();
   #renewed: number | undefined;
 
   /** `ttl`: milliseconds a lease lasts. */
@@ -30,15 +30,15 @@ export class Leases {
   }
 
   /** The session is on `channel` now. */
-  enter(seat: Seat, channel: string): void {
-    seat.present.add(channel);
-    this.#do(() => this.#engine.presenceEnter(channel, seat.entry(), this.#ttl));
+  enter(session: HubSession, channel: string): void {
+    session.present.add(channel);
+    this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
   }
 
   /** The session is no longer on `channel`. */
-  leave(seat: Seat, channel: string): void {
-    seat.present.delete(channel);
-    this.#do(() => this.#engine.presenceLeave(channel, seat.sessionId));
+  leave(session: HubSession, channel: string): void {
+    session.present.delete(channel);
+    this.#do(() => this.#engine.presenceLeave(channel, session.sessionId));
   }
 
   /**
@@ -46,15 +46,15 @@ export class Leases {
    * may name only some of its channels when it resumes, and its user is not to go and come for that. Those that are
    * `lost` to it are left at once, and so are the oldest above `most`.
    */
-  cameBack(seat: Seat, until: number, most: number, lost: (channel: string) => boolean): void {
-    for (const channel of absent(seat)) if (lost(channel)) this.leave(seat, channel);
-    const away = absent(seat);
-    for (const channel of away.slice(0, Math.max(0, away.length - most))) this.leave(seat, channel);
-    if (away.length > 0) this.#away.set(seat, until);
+  cameBack(session: HubSession, until: number, most: number, lost: (channel: string) => boolean): void {
+    for (const channel of absent(session)) if (lost(channel)) this.leave(session, channel);
+    const away = absent(session);
+    for (const channel of away.slice(0, Math.max(0, away.length - most))) this.leave(session, channel);
+    if (away.length > 0) this.#away.set(session, until);
   }
 
   /** Ends what was waited for in vain, and renews the parts that have come due since the last call. */
-  sweep(now: number, seats: Seats): void {
+  sweep(now: number, sessions: SessionRegistry): void {
     for (const [seat, until] of this.#away) {
       if (seat.attached && now < until) continue;
       this.#away.delete(seat);
@@ -66,9 +66,9 @@ export class Leases {
     // After a step back of the clock it goes on from there.
     this.#renewed = step;
     for (let at = from; at <= step; at++) {
-      for (const seat of seats.slice(at)) {
-        for (const channel of seat.present) {
-          this.#do(() => this.#engine.presenceEnter(channel, seat.entry(), this.#ttl));
+      for (const session of sessions.slice(at)) {
+        for (const channel of session.present) {
+          this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
         }
       }
     }
@@ -85,6 +85,6 @@ export class Leases {
 }
 
 /** Channels the session is shown on without being on them. */
-function absent({ present, members }: Seat): string[] {
+function absent({ present, members }: HubSession): string[] {
   return [...present].filter((channel) => !members.has(channel));
 }

@@ -11,7 +11,7 @@ import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
 import { Channel, type ChannelOwner, Member } from "./channel.ts";
 import type { Joined, ReplayOptions, Since } from "./contract.ts";
 import type { Leases } from "./leases.ts";
-import type { Seat } from "./seat.ts";
+import type { HubSession } from "./session_registry.ts";
 import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
 
 /** What subscriptions are made with; see `HubOptions`. */
@@ -56,12 +56,12 @@ export class Subscriptions implements ChannelOwner {
   }
 
   /** Why `seat` may not come onto a channel; undefined when it may. */
-  refuse(seat: Seat, name: string): ErrorName | undefined {
+  refuse(session: HubSession, name: string): ErrorName | undefined {
     const { namespace, maxChannels } = this.#parts;
-    const refused = refuseSubscribe(seat.principal, name, namespace);
-    if (refused !== undefined || isBuiltIn(name) || seat.members.has(name)) return refused;
+    const refused = refuseSubscribe(session.principal, name, namespace);
+    if (refused !== undefined || isBuiltIn(name) || session.members.has(name)) return refused;
     let own = 0;
-    for (const channel of seat.members.keys()) if (!isBuiltIn(channel)) own++;
+    for (const channel of session.members.keys()) if (!isBuiltIn(channel)) own++;
     if (own >= maxChannels()) return "limit_exceeded";
     const size = this.#channels.get(name)?.size ?? 0;
     return size >= (settingsOf(name, namespace)?.maxSubscribers ?? 0) ? "limit_exceeded" : undefined;
@@ -71,14 +71,14 @@ export class Subscriptions implements ChannelOwner {
    * Puts `client` on a channel, in the place of an earlier subscription of the session. Throws or rejects with
    * ProtocolError.
    */
-  join(seat: Seat, client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
+  join(session: HubSession, client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
     const { engine, replay } = this.#parts;
-    const before = seat.members.get(name);
+    const before = session.members.get(name);
     const channel = this.#open(name);
     if (before !== undefined) this.remove(before);
     this.#empty.delete(channel);
-    const member = new Member(seat, client, channel, lane);
-    seat.members.set(name, member);
+    const member = new Member(session, client, channel, lane);
+    session.members.set(name, member);
     channel.join(member);
     const ask = (): MaybePromise<Page | Position> =>
       since === undefined
@@ -94,7 +94,7 @@ export class Subscriptions implements ChannelOwner {
       if (!(answer instanceof Promise)) return this.#joined(member, answer, since);
       const joining = answer.then((position) => {
         member.joining = undefined;
-        if (member.state === "gone" && seat.client === client && seat.attached) {
+        if (member.state === "gone" && session.client === client && session.attached) {
           throw new ProtocolError("not_subscribed", "left before the answer came");
         }
         return this.#joined(member, position, since);
@@ -108,18 +108,18 @@ export class Subscriptions implements ChannelOwner {
 
   /** Takes a member off its channel; the session stays present there. */
   remove(member: Member): void {
-    const { seat, channel } = member;
+    const { session: session, channel } = member;
     channel.remove(member, "gone");
-    if (seat.members.get(channel.name) === member) seat.members.delete(channel.name);
+    if (session.members.get(channel.name) === member) session.members.delete(channel.name);
     this.closeLater(channel);
   }
 
   /** Takes a member off its channel, and the session's presence with it. */
   drop(member: Member): void {
-    const { seat, channel } = member;
-    const current = seat.members.get(channel.name) === member;
+    const { session: session, channel } = member;
+    const current = session.members.get(channel.name) === member;
     this.remove(member);
-    if (current && seat.present.has(channel.name)) this.#parts.leases.leave(seat, channel.name);
+    if (current && session.present.has(channel.name)) this.#parts.leases.leave(session, channel.name);
   }
 
   /** A member cannot go on: it is taken off and told. */
@@ -156,7 +156,7 @@ export class Subscriptions implements ChannelOwner {
   }
 
   #joined(member: Member, answer: Page | Position, since: Since | undefined): Joined {
-    const { seat, channel } = member;
+    const { session: session, channel } = member;
     const { leases } = this.#parts;
     const { epoch, offset } = answer;
     const nothing: Page = { epoch, offset, records: [], complete: true };
@@ -166,8 +166,8 @@ export class Subscriptions implements ChannelOwner {
     member.cursor = recovered ? since.offset : offset;
     channel.meet(epoch);
     const { name } = channel;
-    if (member.state === "joining" && !seat.present.has(name) && this.#countsPresence(name)) {
-      leases.enter(seat, name);
+    if (member.state === "joining" && !session.present.has(name) && this.#countsPresence(name)) {
+      leases.enter(session, name);
     }
     return {
       state: { epoch, offset, recovered },

@@ -9,7 +9,7 @@ import type { ReceiveHalf } from "./receive_stream.ts";
 import type { SendHalf } from "./send_stream.ts";
 
 /** Two halves of one stream. */
-export class TwoHalves implements BidirectionalStream {
+export class DuplexStream implements BidirectionalStream {
   readonly id: bigint | undefined;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;

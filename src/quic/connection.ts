@@ -5,8 +5,8 @@
  * @module
  */
 
-import { TwoHalves } from "./bidirectional_stream.ts";
-import { Ledger } from "./ledger.ts";
+import { DuplexStream } from "./bidirectional_stream.ts";
+import { TrafficCounters } from "./traffic_counters.ts";
 import type { ReceiveHalf } from "./receive_stream.ts";
 import { type ByteSink, SendHalf } from "./send_stream.ts";
 import type {
@@ -52,7 +52,7 @@ export abstract class BaseConnection implements Connection {
   readonly headers: ReadonlyMap<string, string>;
   readonly ready: Promise<void>;
   readonly closed: Promise<CloseInfo>;
-  protected readonly ledger: Ledger = new Ledger();
+  protected readonly counters: TrafficCounters = new TrafficCounters();
   // Open streams are held here: a stream that is collected unread looks like a cancelled one to the peer.
   readonly #open = new Set<Halves>();
   readonly #listeners = new Set<(event: MigrationEvent) => void>();
@@ -108,16 +108,16 @@ export abstract class BaseConnection implements Connection {
   async openBidirectionalStream(options: OpenStreamOptions = {}): Promise<BidirectionalStream> {
     this.#assertOpen();
     const { send, receive, preface } = await this.createBidirectional(options);
-    this.ledger.streamsOpened++;
+    this.counters.streamsOpened++;
     return this.#bidirectional(send, receive, { priority: options.priority, preface });
   }
 
   async openUnidirectionalStream(options: OpenStreamOptions = {}): Promise<SendStream> {
     this.#assertOpen();
     const { send, preface } = await this.createUnidirectional(options);
-    this.ledger.streamsOpened++;
+    this.counters.streamsOpened++;
     const halves: { send?: SendHalf } = {};
-    halves.send = new SendHalf(send, this.ledger, {
+    halves.send = new SendHalf(send, this.counters, {
       priority: options.priority,
       preface,
       onEnded: () => this.#open.delete(halves),
@@ -128,15 +128,15 @@ export abstract class BaseConnection implements Connection {
 
   /** A stream the peer opened. */
   protected acceptedBidirectional(send: ByteSink, receive: ReceiveHalf): BidirectionalStream {
-    this.ledger.streamsAccepted++;
+    this.counters.streamsAccepted++;
     return this.#bidirectional(send, receive, {});
   }
 
   /** A stream the peer opened. */
   protected acceptedUnidirectional(receive: ReceiveHalf): ReceiveStream {
-    this.ledger.streamsAccepted++;
+    this.counters.streamsAccepted++;
     const halves: Halves = { receive };
-    receive.attach(this.ledger, () => this.#open.delete(halves));
+    receive.attach(this.counters, () => this.#open.delete(halves));
     this.#hold(halves);
     return receive;
   }
@@ -150,10 +150,10 @@ export abstract class BaseConnection implements Connection {
       if (halves.send?.ended && receive.ended) this.#open.delete(halves);
     };
     const halves: { send?: SendHalf; receive: ReceiveHalf } = { receive };
-    halves.send = new SendHalf(sink, this.ledger, { ...options, onEnded });
-    receive.attach(this.ledger, onEnded);
+    halves.send = new SendHalf(sink, this.counters, { ...options, onEnded });
+    receive.attach(this.counters, onEnded);
     this.#hold(halves);
-    return new TwoHalves(halves.send, receive);
+    return new DuplexStream(halves.send, receive);
   }
 
   #hold(halves: Halves): void {
@@ -177,11 +177,11 @@ export abstract class BaseConnection implements Connection {
     const most = this.maxDatagramSize;
     if (bytes.length > most) throw new RangeError(`datagram of ${bytes.length} bytes, at most ${most}`);
     await this.transmit(bytes);
-    this.ledger.sentDatagram(bytes.length);
+    this.counters.sentDatagram(bytes.length);
   }
 
   stats(): ConnectionStats {
-    return this.ledger.stats(this.#open.size);
+    return this.counters.stats(this.#open.size);
   }
 
   checkPath(): void {
@@ -190,7 +190,7 @@ export abstract class BaseConnection implements Connection {
     this.#address = to;
     if (to === undefined || from === undefined) return;
     if (from.port === to.port && from.hostname === to.hostname) return;
-    this.ledger.migrations++;
+    this.counters.migrations++;
     const event: MigrationEvent = { from, to, at: Date.now() };
     for (const listener of [...this.#listeners]) listener(event);
   }

@@ -55,7 +55,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
  * The items of a stream, each passed through `wrap`. Ends quietly when the stream fails, because the failure of a
  * connection is told by `closed`. Leaving a loop early leaves the rest for a later one.
  */
-export class Quietly<T, U> implements AsyncIterable<U> {
+export class IncomingStreams<T, U> implements AsyncIterable<U> {
   readonly #open: () => ReadableStream<T>;
   readonly #wrap: (item: T) => U;
   #reader: ReadableStreamDefaultReader<T> | undefined;

@@ -6,7 +6,7 @@
 
 import { plainAddress } from "./address.ts";
 import { BaseConnection, endedBy } from "./connection.ts";
-import { Quietly } from "./queue.ts";
+import { IncomingStreams } from "./queue.ts";
 import { ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } from "./types.ts";
@@ -14,7 +14,7 @@ import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } f
 /** Raw QUIC. */
 export class RawConnection extends BaseConnection {
   readonly kind = "quic";
-  readonly incomingBidirectionalStreams: Quietly<Deno.QuicBidirectionalStream, BidirectionalStream>;
+  readonly incomingBidirectionalStreams: IncomingStreams<Deno.QuicBidirectionalStream, BidirectionalStream>;
   readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   readonly datagrams: AsyncIterable<Uint8Array>;
   readonly #conn: Deno.QuicConn;
@@ -24,11 +24,11 @@ export class RawConnection extends BaseConnection {
   constructor(conn: Deno.QuicConn, ready?: Promise<unknown>) {
     super(ready === undefined ? {} : { ready });
     this.#conn = conn;
-    this.incomingBidirectionalStreams = new Quietly(
+    this.incomingBidirectionalStreams = new IncomingStreams(
       () => conn.incomingBidirectionalStreams,
       ({ readable, writable }) => this.acceptedBidirectional(writable, new ReceiveHalf(readable)),
     );
-    this.incomingUnidirectionalStreams = new Quietly(
+    this.incomingUnidirectionalStreams = new IncomingStreams(
       () => conn.incomingUnidirectionalStreams,
       (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
     );
@@ -56,7 +56,7 @@ export class RawConnection extends BaseConnection {
     this.#datagram ??= this.#conn.readDatagram();
     try {
       const value = await this.#datagram;
-      this.ledger.receivedDatagram(value.length);
+      this.counters.receivedDatagram(value.length);
       return { done: false, value };
     } catch {
       return { done: true, value: undefined };

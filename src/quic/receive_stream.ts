@@ -5,7 +5,7 @@
  */
 
 import type { ReceiveStream, StreamStats } from "./types.ts";
-import type { Ledger } from "./ledger.ts";
+import type { TrafficCounters } from "./traffic_counters.ts";
 import { idOf } from "./send_stream.ts";
 
 /** What the bytes come from. */
@@ -19,7 +19,7 @@ export class ReceiveHalf implements ReceiveStream {
   readonly #byob: ReadableStreamBYOBReader | undefined;
   readonly #plain: ReadableStreamDefaultReader<Uint8Array> | undefined;
   readonly #openedAt = Date.now();
-  #ledger: Ledger | undefined;
+  #counters: TrafficCounters | undefined;
   #onEnded: () => void = () => {};
   #received = 0;
   #rest: Uint8Array | undefined;
@@ -53,8 +53,8 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   /** Begins counting, once the header of the stream has been read. @param onEnded Called once, at the end. */
-  attach(ledger: Ledger, onEnded: () => void): void {
-    this.#ledger = ledger;
+  attach(counters: TrafficCounters, onEnded: () => void): void {
+    this.#counters = counters;
     this.#onEnded = onEnded;
   }
 
@@ -144,9 +144,9 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   #count(bytes: number): void {
-    if (this.#ledger === undefined) return;
+    if (this.#counters === undefined) return;
     this.#received += bytes;
-    this.#ledger.received(bytes);
+    this.#counters.received(bytes);
   }
 
   #finish(): void {

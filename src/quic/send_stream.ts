@@ -5,7 +5,7 @@
  */
 
 import { PRIORITY, type SendStream, type StreamStats } from "./types.ts";
-import type { Ledger } from "./ledger.ts";
+import type { TrafficCounters } from "./traffic_counters.ts";
 
 /** What carries the bytes: Deno's and the browsers' send streams have `sendOrder`, Deno's also `id`. */
 export type ByteSink = WritableStream<Uint8Array> & { sendOrder?: number | bigint; readonly id?: bigint };
@@ -15,7 +15,7 @@ export class SendHalf implements SendStream {
   readonly id: bigint | undefined;
   readonly #sink: ByteSink;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #ledger: Ledger;
+  readonly #counters: TrafficCounters;
   readonly #onEnded: () => void;
   readonly #openedAt = Date.now();
   #priority: number;
@@ -39,7 +39,7 @@ export class SendHalf implements SendStream {
     if (resolve === undefined) return;
     this.#resolve = this.#reject = undefined;
     this.#sent += this.#length;
-    this.#ledger.sent(this.#length);
+    this.#counters.sent(this.#length);
     resolve();
   };
   readonly #failed = (error: unknown): void => this.fail(error);
@@ -50,11 +50,11 @@ export class SendHalf implements SendStream {
    */
   constructor(
     sink: ByteSink,
-    ledger: Ledger,
+    counters: TrafficCounters,
     options: { priority?: number | undefined; preface?: Uint8Array | undefined; onEnded: () => void },
   ) {
     this.#sink = sink;
-    this.#ledger = ledger;
+    this.#counters = counters;
     this.#onEnded = options.onEnded;
     this.id = idOf(sink);
     this.#priority = PRIORITY.NORMAL;

@@ -6,7 +6,7 @@
  */
 
 import { BaseConnection, endedBy } from "./connection.ts";
-import { AsyncQueue, Quietly } from "./queue.ts";
+import { AsyncQueue, IncomingStreams } from "./queue.ts";
 import { type ByteSource, ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import {
@@ -37,11 +37,11 @@ export class WebTransportConnection extends BaseConnection {
     super({ url: options.url });
     this.#transport = transport;
     this.#path = options.path ?? (() => undefined);
-    this.incomingBidirectionalStreams = new Quietly(
+    this.incomingBidirectionalStreams = new IncomingStreams(
       () => transport.incomingBidirectionalStreams as ReadableStream<WebTransportBidirectionalStream>,
       ({ readable, writable }) => this.acceptedBidirectional(writable as ByteSink, new ReceiveHalf(readable)),
     );
-    this.incomingUnidirectionalStreams = new Quietly(
+    this.incomingUnidirectionalStreams = new IncomingStreams(
       () => transport.incomingUnidirectionalStreams as ReadableStream<ByteSource>,
       (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
     );
@@ -72,7 +72,7 @@ export class WebTransportConnection extends BaseConnection {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
-        this.ledger.receivedDatagram(value.length);
+        this.counters.receivedDatagram(value.length);
         this.#received.push(value);
       }
     } catch {

@@ -30,7 +30,7 @@ import { DevelopmentKeys } from "./development.ts";
 import { openEngine } from "./engine.ts";
 import { ServiceFiles } from "./files.ts";
 import { guardProcess } from "./guard.ts";
-import { HttpFront, type HttpPlace } from "./http_front.ts";
+import { type HttpAddress, HttpListener } from "./http_listener.ts";
 import {
   createApp,
   createInternalApp,
@@ -41,9 +41,9 @@ import {
 import { KeptCertificate } from "./kept_certificate.ts";
 import type { Logger } from "./log/mod.ts";
 import { createObserver, type ServiceObserver } from "./metrics/mod.ts";
-import { type KeyPair, QuicFront } from "./quic_front.ts";
+import { type KeyPair, QuicListener } from "./quic_listener.ts";
 import { clientInfo, connectionStates, outboxDepth } from "./views.ts";
-import { upgradeWebSocket } from "./websocket_front.ts";
+import { upgradeWebSocket } from "./websocket_listener.ts";
 
 /** How to start. */
 export interface StartOptions {
@@ -103,9 +103,9 @@ class RunningService implements Service {
   readonly #developmentKeys = new DevelopmentKeys();
   readonly #quicCertificate: KeptCertificate;
   readonly #tlsCertificate: KeptCertificate;
-  readonly #quic: QuicFront;
-  readonly #http: HttpFront;
-  readonly #internal: HttpFront;
+  readonly #quic: QuicListener;
+  readonly #http: HttpListener;
+  readonly #internal: HttpListener;
   readonly #unguard: () => void;
   readonly #finish = Promise.withResolvers<void>();
   readonly #startedAt = Date.now();
@@ -177,9 +177,9 @@ class RunningService implements Service {
     });
     const deps = this.#httpDeps();
     const app = createApp(deps);
-    this.#http = new HttpFront(app, broken);
-    this.#internal = new HttpFront(createInternalApp(deps), broken);
-    this.#quic = new QuicFront({
+    this.#http = new HttpListener(app, broken);
+    this.#internal = new HttpListener(createInternalApp(deps), broken);
+    this.#quic = new QuicListener({
       sessions: this.#sessions,
       observer,
       fetch: app,
@@ -323,7 +323,7 @@ class RunningService implements Service {
     await this.#internal.apply(http.internal === null ? undefined : { ...http.internal, tls: undefined });
   }
 
-  #httpPlace({ http }: Config, tls: KeyPair | undefined): HttpPlace {
+  #httpPlace({ http }: Config, tls: KeyPair | undefined): HttpAddress {
     return { hostname: http.hostname, port: http.port, tls: tls && { cert: tls.cert, key: tls.key } };
   }
 

@@ -64,7 +64,7 @@ export class Admission {
   }
 
   /** Whether `host` may try to connect now: its rate of new connections. Asked before a handshake costs anything. */
-  knock(host: string, now: number): CloseName | undefined {
+  admitHandshake(host: string, now: number): CloseName | undefined {
     return this.#address(host, now).bucket.tryTake(1, now) ? undefined : "rate_limited";
   }
 

@@ -81,9 +81,9 @@ export class Sessions {
    * Whether somebody at `remoteAddress` (`host:port`) may try to connect now: asked before a handshake, where the
    * transport lets us. Counts against the address's rate of new connections.
    */
-  knock(remoteAddress: string): CloseName | undefined {
+  admitHandshake(remoteAddress: string): CloseName | undefined {
     if (this.#draining) return "shutdown";
-    return this.#admission.knock(hostOf(remoteAddress), Date.now());
+    return this.#admission.admitHandshake(hostOf(remoteAddress), Date.now());
   }
 
   /**

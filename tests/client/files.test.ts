@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SkeinError } from "../../src/client/mod.ts";
 import { Hash, hashBlob } from "../../src/client/files/hash.ts";
-import { Turns } from "../../src/client/files/turns.ts";
+import { Semaphore } from "../../src/client/files/semaphore.ts";
 import { FIRST_RANGE, nextRange } from "../../src/client/policy/ranges.ts";
 import { sampleBytes, sha256 } from "../files/support.ts";
 import { crowd } from "./crowd.ts";
@@ -134,7 +134,7 @@ Deno.test("Feature: quic-transport, Property 46: no more have a turn than may, i
     fc.integer({ min: 1, max: 4 }),
     fc.array(fc.constantFrom("enter", "leave", "abort"), { maxLength: 40 }),
     async (most, steps) => {
-      const turns = new Turns(most);
+      const turns = new Semaphore(most);
       const waiting: { n: number; abort: AbortController }[] = [];
       const inside: number[] = [];
       const expected: number[] = [];
@@ -144,11 +144,11 @@ Deno.test("Feature: quic-transport, Property 46: no more have a turn than may, i
           const n = came++, abort = new AbortController();
           if (inside.length < most) expected.push(n);
           else waiting.push({ n, abort });
-          turns.enter(abort.signal).then(() => inside.push(n), () => {});
+          turns.acquire(abort.signal).then(() => inside.push(n), () => {});
         } else if (step === "leave" && inside.length > 0) {
           inside.shift();
           expected.shift();
-          turns.leave();
+          turns.release();
           const next = waiting.shift();
           if (next !== undefined) expected.push(next.n);
         } else if (step === "abort") {

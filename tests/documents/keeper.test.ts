@@ -1,7 +1,7 @@
 /** A document and the session it is in, which the tests play. */
 
 import assert from "node:assert/strict";
-import { Document, type KeeperPort, type Receipt, SkeinError } from "../../src/client/mod.ts";
+import { type ChannelHandlerPort, Document, type Receipt, SkeinError } from "../../src/client/mod.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
 import { FakeClock, settle } from "../client/support.ts";
 import { bytes } from "./support.ts";
@@ -19,7 +19,7 @@ class Session {
   readonly document: Document;
 
   constructor() {
-    const port: KeeperPort = {
+    const port: ChannelHandlerPort = {
       connected: true,
       maxMessage: 65_536,
       publish: () => {

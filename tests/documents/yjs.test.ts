@@ -224,8 +224,8 @@ Deno.test("after an interruption everybody is seen again, though nobody has done
 Deno.test("of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
   const world = new World();
   let told = 0;
-  const signal = world.engine.signal.bind(world.engine);
-  world.engine.signal = (channel, signalled) => {
+  const signal = world.engine.publishEphemeral.bind(world.engine);
+  world.engine.publishEphemeral = (channel, signalled) => {
     if (signalled.type === "doc_awareness") told++;
     signal(channel, signalled);
   };

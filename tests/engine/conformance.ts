@@ -7,10 +7,10 @@
 import assert from "node:assert/strict";
 import type {
   Engine,
+  EphemeralMessage,
   MaybePromise,
   NewRecord,
   PresenceEntry,
-  Signal,
   StoredRecord,
 } from "../../src/engine/contract.ts";
 import { type Bench, fill, KEEP, record, type Subject } from "./conformance_bench.ts";
@@ -180,9 +180,9 @@ export function conformance({ name, open, clock, restart, peers }: Capabilities)
   });
 
   test("a signal reaches the listener of a followed channel and leaves no trace", async (b) => {
-    const got: [string, Signal][] = [];
-    b.engine.onSignal((channel, signal) => got.push([channel, signal]));
-    const signal: Signal = {
+    const got: [string, EphemeralMessage][] = [];
+    b.engine.onEphemeral((channel, signal) => got.push([channel, signal]));
+    const signal: EphemeralMessage = {
       type: "typing_start",
       id: "t1",
       from: "ann",
@@ -190,9 +190,9 @@ export function conformance({ name, open, clock, restart, peers }: Capabilities)
       timestamp: b.time(),
       payload: {},
     };
-    b.engine.signal("chat:a", signal);
+    b.engine.publishEphemeral("chat:a", signal);
     await b.engine.follow("chat:a", () => {});
-    b.engine.signal("chat:a", signal);
+    b.engine.publishEphemeral("chat:a", signal);
     await until(() => got.length > 0);
     await settle();
     assert.deepEqual(got, [["chat:a", signal]]);
@@ -301,12 +301,12 @@ export function conformance({ name, open, clock, restart, peers }: Capabilities)
     test("what one instance publishes, signals and enters, another one sees", async (b) => {
       const peer = await b.peer!();
       const got: string[] = [];
-      peer.onSignal((channel, { type }) => got.push(`${channel} ${type}`));
+      peer.onEphemeral((channel, { type }) => got.push(`${channel} ${type}`));
       peer.onPresence((channel, event, { userId }) => got.push(`${channel} ${userId} ${event}`));
       await peer.follow("chat:a", (channel, { id }) => got.push(`${channel} ${id}`));
       await fill(b, "chat:a", 1);
       await until(() => got.length >= 1);
-      b.engine.signal("chat:a", {
+      b.engine.publishEphemeral("chat:a", {
         type: "typing_start",
         id: "t1",
         from: "ann",

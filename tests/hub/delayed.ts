@@ -7,6 +7,8 @@
 import type {
   Bookmark,
   Engine,
+  EphemeralListener,
+  EphemeralMessage,
   Follower,
   NewRecord,
   Page,
@@ -16,8 +18,6 @@ import type {
   Published,
   PublishOptions,
   ReadOptions,
-  Signal,
-  SignalListener,
 } from "../../src/engine/contract.ts";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 
@@ -97,12 +97,12 @@ export class DelayedEngine implements Engine {
     this.inner.unfollow(channel);
   }
 
-  signal(channel: string, signal: Signal): void {
-    this.#tasks.push(() => this.inner.signal(channel, signal));
+  publishEphemeral(channel: string, signal: EphemeralMessage): void {
+    this.#tasks.push(() => this.inner.publishEphemeral(channel, signal));
   }
 
-  onSignal(listener: SignalListener): void {
-    this.inner.onSignal(listener);
+  onEphemeral(listener: EphemeralListener): void {
+    this.inner.onEphemeral(listener);
   }
 
   presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {

@@ -43,10 +43,10 @@ Deno.test("connections are limited by address, by node and by rate, and counted 
   assert.equal(admission.enter("c", 0), "connection_limit");
   admission.leave("a");
   assert.equal(admission.enter("a", 0), undefined);
-  for (let i = 0; i < 3; i++) assert.equal(admission.knock("a", 0), undefined);
-  assert.equal(admission.knock("a", 0), "rate_limited");
-  assert.equal(admission.knock("b", 0), undefined);
-  assert.equal(admission.knock("a", 1000), undefined);
+  for (let i = 0; i < 3; i++) assert.equal(admission.admitHandshake("a", 0), undefined);
+  assert.equal(admission.admitHandshake("a", 0), "rate_limited");
+  assert.equal(admission.admitHandshake("b", 0), undefined);
+  assert.equal(admission.admitHandshake("a", 1000), undefined);
 });
 
 Deno.test("the host of an address is the address without its port, IPv6 by its /64", () => {
@@ -60,7 +60,7 @@ Deno.test("the host of an address is the address without its port, IPv6 by its /
 Deno.test("another configuration's rates hold at once, also for an address and a user that are connected", () => {
   let settings = testSettings({ perIp: { connections: 10, rate: 100, burst: 100 } });
   const admission = new Admission(() => settings);
-  assert.equal(admission.knock("a", 0), undefined);
+  assert.equal(admission.admitHandshake("a", 0), undefined);
   assert.equal(admission.enter("a", 0), undefined);
   assert.equal(admission.user("ann", 0).charge(1, 0), 0);
   const slow = { messagesPerSecond: 1, messageBurst: 1, bytesPerSecond: 0, byteBurst: 0 };
@@ -68,8 +68,8 @@ Deno.test("another configuration's rates hold at once, also for an address and a
     perIp: { connections: 1, rate: 1, burst: 1 },
     rates: { connection: slow, user: slow },
   });
-  assert.equal(admission.knock("a", 0), undefined);
-  assert.equal(admission.knock("a", 0), "rate_limited");
+  assert.equal(admission.admitHandshake("a", 0), undefined);
+  assert.equal(admission.admitHandshake("a", 0), "rate_limited");
   assert.equal(admission.enter("a", 0), "connection_limit", "the connection it has is still counted");
   const limit = admission.user("ann", 0);
   assert.equal(limit.charge(1, 0), 0);

@@ -12,14 +12,14 @@ import { call, Emitter, Feed, type Listener } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import { ChannelInbox, type Position } from "../session/inbox.ts";
-import type { Keeper, KeeperPort } from "../session/keepers.ts";
+import type { ChannelHandler, ChannelHandlerPort } from "../session/channel_handlers.ts";
 import { bytesOf } from "./bytes.ts";
 import type { DocumentEvents, DocumentOptions, Operation } from "./events.ts";
 import { Groups, joined } from "./groups.ts";
 import { Idle } from "./idle.ts";
 import { isPlace, type Opened, openedOf, placedOf, type PlacedOp } from "./messages.ts";
 import { Sender } from "./sender.ts";
-import { Telling } from "./telling.ts";
+import { DecryptionQueue } from "./decryption_queue.ts";
 
 /** Milliseconds without progress, while something is missing, until the document is opened again. */
 const PATIENCE = 2000;
@@ -36,18 +36,18 @@ interface Incoming {
 }
 
 /** A document. Made by `SkeinClient.document`. */
-export class Document implements AsyncIterable<Operation>, Keeper {
+export class Document implements AsyncIterable<Operation>, ChannelHandler {
   readonly name: string;
   /** What it takes its time from. */
   readonly clock: Clock;
-  readonly #port: KeeperPort;
+  readonly #port: ChannelHandlerPort;
   readonly #idle: Idle;
   readonly #closing: () => void;
   readonly #events = new Emitter<DocumentEvents>();
   readonly #feeds = new Set<Feed<Operation>>();
   readonly #groups = new Groups();
   readonly #sender: Sender;
-  readonly #telling: Telling;
+  readonly #telling: DecryptionQueue;
   readonly #first = unwatched<void>();
   #inbox = new ChannelInbox<PlacedOp>();
   #incoming: Incoming | undefined;
@@ -65,7 +65,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
   /** `port` is made with the document as its keeper; `closing` is called once when it closes. */
   constructor(
     name: string,
-    port: (keeper: Keeper) => KeeperPort,
+    port: (handler: ChannelHandler) => ChannelHandlerPort,
     clock: Clock,
     { key, since, idle = 300_000 }: DocumentOptions,
     closing: () => void,
@@ -76,7 +76,7 @@ export class Document implements AsyncIterable<Operation>, Keeper {
     this.#closing = closing;
     // Opened again, the server takes the operations after it.
     this.#sender = new Sender(name, () => this.#port, clock, key, () => this.#isOpen && this.#open());
-    this.#telling = new Telling(name, key, (error) => this.#failed(error));
+    this.#telling = new DecryptionQueue(name, key, (error) => this.#failed(error));
     if (since !== undefined) {
       this.#inbox.place(since, false);
       this.#applied = since;

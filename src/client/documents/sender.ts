@@ -11,7 +11,7 @@ import { deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Position } from "../session/inbox.ts";
-import type { KeeperPort } from "../session/keepers.ts";
+import type { ChannelHandlerPort } from "../session/channel_handlers.ts";
 import { toBase64 } from "./bytes.ts";
 import type { Cipher, SealedKind } from "./encryption.ts";
 import type { Part } from "./groups.ts";
@@ -29,7 +29,7 @@ interface Asked {
 /** The sending side of one document. */
 export class Sender {
   readonly #channel: string;
-  readonly #port: () => KeeperPort;
+  readonly #port: () => ChannelHandlerPort;
   readonly #clock: Clock;
   readonly #key: Cipher | undefined;
   readonly #asked = new Map<string, Asked>();
@@ -40,7 +40,7 @@ export class Sender {
   /** `givenUp` is called when an operation that the server waits for will not come. */
   constructor(
     channel: string,
-    port: () => KeeperPort,
+    port: () => ChannelHandlerPort,
     clock: Clock,
     key: Cipher | undefined,
     givenUp: () => void,

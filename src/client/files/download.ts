@@ -16,7 +16,7 @@ import { FIRST_RANGE, nextRange } from "../policy/ranges.ts";
 import { readPayload } from "../session/payloads.ts";
 import type { TransportManager } from "../transport_manager.ts";
 import { Hash } from "./hash.ts";
-import type { Turns } from "./turns.ts";
+import type { Semaphore } from "./semaphore.ts";
 
 /** Options of a download. */
 export interface DownloadOptions {
@@ -57,7 +57,7 @@ export class Download {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #manager: TransportManager;
   readonly #clock: Clock;
-  readonly #turns: Turns;
+  readonly #turns: Semaphore;
   readonly #fileId: string;
   readonly #options: DownloadOptions;
   #hash: Hash | undefined;
@@ -79,7 +79,7 @@ export class Download {
   constructor(
     manager: TransportManager,
     clock: Clock,
-    turns: Turns,
+    turns: Semaphore,
     fileId: string,
     options: DownloadOptions = {},
   ) {
@@ -144,8 +144,8 @@ export class Download {
     for (let tries = 0;;) {
       const before = this.#at;
       try {
-        await this.#turns.enter(signal);
-        return await this.#ask(signal).finally(() => this.#turns.leave());
+        await this.#turns.acquire(signal);
+        return await this.#ask(signal).finally(() => this.#turns.release());
       } catch (error) {
         tries = this.#at > before ? 1 : tries + 1;
         if (!(error instanceof SkeinError && error.temporary) || tries >= MAX_TRIES) {

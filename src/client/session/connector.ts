@@ -30,11 +30,11 @@ export interface Established {
 }
 
 /** What one attempt wants. */
-export interface ConnectWish {
+export interface ConnectRequest {
   /** Only these paths, whatever breakers say. @default all that are allowed */
   readonly only?: readonly Path[];
   /** Asked of a link that is connected but not authenticated: rejects when it is not worth having. */
-  readonly audition?: (link: Link) => Promise<void>;
+  readonly probe?: (link: Link) => Promise<void>;
   /** What is resumed, asked for when a link is about to authenticate. */
   readonly resume: (link: Link, token: string) => AuthRequest["resume"];
   /** Told that a link has asked for authentication: what is sent now is read once that is granted. */
@@ -112,7 +112,7 @@ export class Connector {
    * Connects and authenticates. Rejects with what is final (SkeinError `closed` that is not temporary, `no_token`), with
    * RaceLost, or with the signal's reason. RaceLost without errors: every path is left alone for now.
    */
-  async connect({ only, audition, resume, early, signal }: ConnectWish): Promise<Established> {
+  async connect({ only, probe, resume, early, signal }: ConnectRequest): Promise<Established> {
     const { clock, environment, headStart, authTimeout, client } = this.#options;
     const begun = clock.now();
     const [endpoints, token] = await Promise.all([this.discovery.find(signal), this.#tokens.get()]);
@@ -139,7 +139,7 @@ export class Connector {
         return new Link(transport, path, clock);
       },
       authenticate: async (link) => {
-        await audition?.(link);
+        await probe?.(link);
         const resumed = resume(link, token);
         const request = { token, client, batch: true, ...(resumed === undefined ? {} : { resume: resumed }) };
         const answer = link.authenticate(request, authTimeout);

@@ -8,7 +8,7 @@ import type { Message, Payload } from "../../protocol/core.ts";
 import type { ServerNotice } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
 import { SkeinError } from "../errors.ts";
-import type { Keepers } from "./keepers.ts";
+import type { ChannelHandlers } from "./channel_handlers.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Requests } from "./requests.ts";
 import type { Delivered, Subscriptions } from "./subscriptions.ts";
@@ -18,7 +18,7 @@ export interface Recipients {
   readonly publisher: Publisher;
   readonly requests: Requests;
   readonly subscriptions: Subscriptions;
-  readonly keepers: Keepers;
+  readonly handlers: ChannelHandlers;
   /** Pushes that are not kept: presence, typing, bots. */
   pushed(message: Message): void;
   notice(notice: ServerNotice): void;
@@ -35,7 +35,7 @@ export function take(message: Message, to: Recipients): void {
   }
   // A nack is a refusal of what was published.
   if (type === "doc_nack" && to.publisher.settle(message)) return;
-  if (to.keepers.take(message)) return;
+  if (to.handlers.take(message)) return;
   switch (type) {
     case "message_ack":
       return void to.publisher.settle(message);

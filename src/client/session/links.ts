@@ -8,7 +8,7 @@
 import { CLOSES, type Message } from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
-import type { Connector, ConnectWish, Established } from "./connector.ts";
+import type { Connector, ConnectRequest, Established } from "./connector.ts";
 import { errorOf, type Link, type LinkEnd, type LinkHandler } from "./link.ts";
 import { RaceLost } from "./race.ts";
 import type { Redial } from "./redial.ts";
@@ -19,7 +19,7 @@ const REPLACED_LINGER = 2000;
 /** What is told of the session's connection. */
 export interface LinksHost {
   /** What a link that is about to authenticate resumes. */
-  resume: ConnectWish["resume"];
+  resume: ConnectRequest["resume"];
   /** A link has asked for authentication while no other carries the session. */
   early(link: Link): void;
   /** Another link carries the session; `before` does no more. Called before anything it brings is handed on. */
@@ -88,7 +88,7 @@ export class Links implements LinkHandler {
   }
 
   /** Moves the session to another link while it lives; false when that did not come about. Never rejects. */
-  async move(wish: Pick<ConnectWish, "only" | "audition">): Promise<boolean> {
+  async move(wish: Pick<ConnectRequest, "only" | "probe">): Promise<boolean> {
     const signal = this.#abort?.signal;
     if (this.#moving || this.#link === undefined || signal === undefined) return false;
     this.#moving = true;

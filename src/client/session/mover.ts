@@ -13,23 +13,23 @@ import { isWorthwhile, PathJudge } from "../policy/quality.ts";
 import type { Link } from "./link.ts";
 
 /** Pings that a path has to answer before the session moves to it. */
-const AUDITION_PINGS = 3;
+const PROBE_PINGS = 3;
 /** Milliseconds each of them may take. */
-const AUDITION_PATIENCE = 3000;
+const PROBE_TIMEOUT = 3000;
 /** Milliseconds after a change of network before QUIC is tried. */
 const AFTER_CHANGE = 1000;
 
 /** What a mover asks for. */
-export interface MoveWish {
+export interface MoveRequest {
   readonly only: readonly Path[];
   readonly reason: "probe" | "poor";
-  audition(link: Link): Promise<void>;
+  probe(link: Link): Promise<void>;
 }
 
 /** What a mover needs of the session. */
 export interface MoverHost {
   /** Moves the session; false when the other path did not come through. Never rejects. */
-  move(wish: MoveWish): Promise<boolean>;
+  move(wish: MoveRequest): Promise<boolean>;
   has(path: Path): boolean;
   openUntil(path: Path): number;
   /** QUIC is alive but not good enough: WebSocket is preferred for a while. */
@@ -109,7 +109,7 @@ export class Mover {
     const moved = await this.#host.move({
       only: ["quic"],
       reason: "probe",
-      audition: (link) => this.#audition(link),
+      probe: (link) => this.#probePath(link),
     });
     this.#moving = false;
     if (moved) return this.#schedule.reset();
@@ -123,7 +123,7 @@ export class Mover {
       !this.#host.has("websocket")
     ) return;
     this.#moving = true;
-    void this.#host.move({ only: ["websocket"], reason: "poor", audition: () => Promise.resolve() }).then(
+    void this.#host.move({ only: ["websocket"], reason: "poor", probe: () => Promise.resolve() }).then(
       (moved) => {
         this.#moving = false;
         if (!moved) return;
@@ -136,10 +136,10 @@ export class Mover {
     );
   }
 
-  async #audition(link: Link): Promise<void> {
+  async #probePath(link: Link): Promise<void> {
     const { quality } = this.#options;
     const rtts: number[] = [];
-    for (let i = 0; i < AUDITION_PINGS; i++) rtts.push(await link.ping(AUDITION_PATIENCE));
+    for (let i = 0; i < PROBE_PINGS; i++) rtts.push(await link.ping(PROBE_TIMEOUT));
     if (quality !== false && !isWorthwhile(rtts, quality)) {
       throw new SkeinError("timeout", "QUIC comes through, but too slowly", { temporary: true });
     }

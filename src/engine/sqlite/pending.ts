@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "../../protocol/mod.ts";
-import type { Amendment, Bookmark, NewRecord, Position, Published, Retention } from "../contract.ts";
+import type { Bookmark, Edit, NewRecord, Position, Published, Retention } from "../contract.ts";
 import type { Channel } from "./channel.ts";
 import type { Amended } from "./store.ts";
 
@@ -16,7 +16,7 @@ export interface Pending {
   readonly body: string;
   readonly dedupeKey: string | undefined;
   readonly retention: Retention;
-  readonly amend: readonly Amendment[];
+  readonly amend: readonly Edit[];
   readonly resolve: (published: Published) => void;
   readonly reject: (error: unknown) => void;
   /** What the transaction did. */

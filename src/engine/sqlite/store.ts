@@ -6,7 +6,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Payload, uuidv7 } from "../../protocol/mod.ts";
-import type { Amendment, Bookmark, NewRecord, Position, ReadOptions, StoredRecord } from "../contract.ts";
+import type { Bookmark, Edit, NewRecord, Position, ReadOptions, StoredRecord } from "../contract.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 
@@ -186,9 +186,9 @@ export class Store {
    * Puts other payloads into messages that are kept; they are not changed in memory before the commit. What was changed
    * is added to `amended`.
    */
-  amend(channel: Channel, by: number, first: Amendment, amended: Amended[]): void {
-    for (let one: Amendment | undefined = first; one !== undefined;) {
-      const { offset, change, next }: Amendment = one;
+  amend(channel: Channel, by: number, first: Edit, amended: Amended[]): void {
+    for (let one: Edit | undefined = first; one !== undefined;) {
+      const { offset, change, next }: Edit = one;
       if (channel.id === 0 || offset < channel.first || offset >= by) return;
       const row = this.#body.get(channel.id, offset);
       if (row === undefined) return;

@@ -100,7 +100,7 @@ export class WebTransportSession extends BaseConnection {
         }
         if (id * 4 !== this.sessionId) continue;
         const value = bytes.subarray(varintLength(bytes[0]!));
-        this.ledger.receivedDatagram(value.length);
+        this.counters.receivedDatagram(value.length);
         return { done: false, value };
       }
     } catch {

@@ -24,7 +24,7 @@ export function upgradeWebSocket(
   if (info.remoteAddr.transport === "udp") {
     return new Response("WebSocket is served over TCP\n", { status: 501 });
   }
-  const unwanted = sessions.knock(remote);
+  const unwanted = sessions.admitHandshake(remote);
   if (unwanted !== undefined) return refuse(observer, unwanted, remote);
   const admitted = sessions.admit(remote);
   if ("refused" in admitted) return refuse(observer, admitted.refused, remote);

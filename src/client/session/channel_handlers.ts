@@ -16,7 +16,7 @@ import { readPayload } from "./payloads.ts";
 const MAX_ASKED = 1024;
 
 /** Looks after a channel. */
-export interface Keeper {
+export interface ChannelHandler {
   /** The session is on a connection, or a lane of it was lost: what was not answered is to be asked again. */
   attached(): void;
   /** The session is on no connection. */
@@ -30,7 +30,7 @@ export interface Keeper {
 }
 
 /** What a keeper does over the session. */
-export interface KeeperPort {
+export interface ChannelHandlerPort {
   /** Whether there is a connection. */
   readonly connected: boolean;
   /** Bytes of a message, as the server said last. */
@@ -50,9 +50,9 @@ export interface KeeperPort {
 type Publish = (type: KeptType, payload: Payload, id: string) => Promise<Receipt>;
 
 /** The keepers of a session. */
-export class Keepers {
+export class ChannelHandlers {
   readonly #publish: Publish;
-  readonly #keepers = new Map<string, Keeper>();
+  readonly #handlers = new Map<string, ChannelHandler>();
   readonly #asked = new Map<string, string>();
   #link: Link | undefined;
   #maxMessage = 65_536;
@@ -62,9 +62,9 @@ export class Keepers {
   }
 
   /** `keeper` looks after `channel` from now on. Throws `bad_argument` when somebody does already. */
-  keep(channel: string, keeper: Keeper): KeeperPort {
-    if (this.#keepers.has(channel)) throw new SkeinError("bad_argument", `${channel} is open already`);
-    this.#keepers.set(channel, keeper);
+  keep(channel: string, handler: ChannelHandler): ChannelHandlerPort {
+    if (this.#handlers.has(channel)) throw new SkeinError("bad_argument", `${channel} is open already`);
+    this.#handlers.set(channel, handler);
     const linkOf = () => this.#link;
     const maxMessage = () => this.#maxMessage;
     return {
@@ -84,8 +84,8 @@ export class Keepers {
       },
       closeLane: () => this.#link?.transport.closeLane?.(this.#link.laneOf("doc_op", channel)),
       release: () => {
-        if (this.#keepers.get(channel) !== keeper) return;
-        this.#keepers.delete(channel);
+        if (this.#handlers.get(channel) !== handler) return;
+        this.#handlers.delete(channel);
         this.#link?.releaseLane("doc_op", channel);
       },
     };
@@ -102,7 +102,7 @@ export class Keepers {
   detach(): void {
     this.#link = undefined;
     this.#asked.clear();
-    for (const keeper of [...this.#keepers.values()]) keeper.detached();
+    for (const handler of [...this.#handlers.values()]) handler.detached();
   }
 
   /** A lane is gone, and answers and deliveries with it, perhaps. */
@@ -112,7 +112,7 @@ export class Keepers {
 
   /** The server asks to send a published message again later. */
   refused(channel: unknown, error: SkeinError): void {
-    this.#keepers.get(channel as string)?.refused(error);
+    this.#handlers.get(channel as string)?.refused(error);
   }
 
   /** Hands a message to its channel's keeper; false: it has none. */
@@ -122,21 +122,21 @@ export class Keepers {
       const channel = this.#asked.get(re);
       if (channel !== undefined) {
         this.#asked.delete(re);
-        const keeper = this.#keepers.get(channel);
-        if (type === "error") keeper?.failed(re, SkeinError.from(readPayload("error", payload)));
-        else keeper?.message(message);
+        const handler = this.#handlers.get(channel);
+        if (type === "error") handler?.failed(re, SkeinError.from(readPayload("error", payload)));
+        else handler?.message(message);
         return true;
       }
       return false;
     }
-    const keeper = this.#keepers.get(payload.channel as string);
-    keeper?.message(message);
-    return keeper !== undefined;
+    const handler = this.#handlers.get(payload.channel as string);
+    handler?.message(message);
+    return handler !== undefined;
   }
 
   #again(): void {
     this.#asked.clear();
-    for (const keeper of [...this.#keepers.values()]) keeper.attached();
+    for (const handler of [...this.#handlers.values()]) handler.attached();
   }
 
   #send(channel: string, type: string, payload: Payload): string | undefined {

@@ -5,7 +5,7 @@
  */
 
 /** A queue for each key. */
-export class Gates {
+export class KeyedLock {
   readonly #last = new Map<string, Promise<void>>();
 
   /** Waits for all who came to `key` before, and then for `leave`, which never rejects. Without any of them at once. */

@@ -7,18 +7,18 @@
 import { type FetchHandler, type HttpServer, startHttp, type TlsMaterial } from "./http/mod.ts";
 
 /** Where one listener is to be. */
-export interface HttpPlace {
+export interface HttpAddress {
   readonly hostname: string;
   readonly port: number;
   readonly tls: TlsMaterial | undefined;
 }
 
 /** One listener that moves when its place changes. */
-export class HttpFront {
+export class HttpListener {
   readonly #handler: FetchHandler;
   readonly #failed: (error: unknown) => void;
   #server: HttpServer | undefined;
-  #place: HttpPlace | undefined;
+  #place: HttpAddress | undefined;
   #closing: Promise<void>[] = [];
 
   constructor(handler: FetchHandler, failed: (error: unknown) => void) {
@@ -36,7 +36,7 @@ export class HttpFront {
    * sockets are closed with 1001: clients come back and resume. Rejects when the new place cannot be had; then
    * the old one goes on.
    */
-  async apply(place: HttpPlace | undefined): Promise<void> {
+  async apply(place: HttpAddress | undefined): Promise<void> {
     const before = this.#place;
     if (place !== undefined && before !== undefined && samePlace(before, place)) {
       const { tls } = place;
@@ -79,6 +79,6 @@ export class HttpFront {
   }
 }
 
-function samePlace(a: HttpPlace, b: HttpPlace): boolean {
+function samePlace(a: HttpAddress, b: HttpAddress): boolean {
   return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined);
 }

@@ -20,7 +20,7 @@ import { QuicMessageConnection } from "../transport/mod.ts";
 import type { FetchHandler } from "./http/deps.ts";
 
 /** Settings of the QUIC listener; times in milliseconds. */
-export interface QuicFrontSettings {
+export interface QuicListenerSettings {
   readonly enabled: boolean;
   readonly hostname: string;
   readonly port: number;
@@ -41,7 +41,7 @@ export interface KeyPair {
 }
 
 /** What the front needs. */
-export interface QuicFrontDeps {
+export interface QuicListenerOptions {
   readonly sessions: Sessions;
   readonly observer: Observer;
   /** Answers ordinary HTTP/3 requests. */
@@ -55,13 +55,13 @@ export const WEBTRANSPORT_PATH = "/connection/webtransport";
 
 interface Running {
   readonly listener: Listener;
-  settings: QuicFrontSettings;
+  settings: QuicListenerSettings;
   readonly loop: Promise<void>;
 }
 
 /** Follows the configuration: starts, updates, moves and ends QUIC listeners. */
-export class QuicFront {
-  readonly #deps: QuicFrontDeps;
+export class QuicListener {
+  readonly #deps: QuicListenerOptions;
   #current: Running | undefined;
   /**
    * Listeners that take nothing new, by address. They are kept: Deno does not give a UDP port back when its endpoint
@@ -69,7 +69,7 @@ export class QuicFront {
    */
   readonly #parked = new Map<string, Running>();
 
-  constructor(deps: QuicFrontDeps) {
+  constructor(deps: QuicListenerOptions) {
     this.#deps = deps;
   }
 
@@ -83,7 +83,7 @@ export class QuicFront {
    * go on; other changes hold for new connections. Throws when an address cannot be bound: then the old listener
    * goes on. No listener without a certificate.
    */
-  apply(settings: QuicFrontSettings, certificate: KeyPair | undefined): void {
+  apply(settings: QuicListenerSettings, certificate: KeyPair | undefined): void {
     const current = this.#current;
     if (!settings.enabled || certificate === undefined) return this.#switchOff();
     if (current !== undefined && addressOf(current.settings) === addressOf(settings)) {
@@ -94,7 +94,7 @@ export class QuicFront {
     if (current !== undefined) this.#park(current);
   }
 
-  #take(settings: QuicFrontSettings, certificate: KeyPair): Running {
+  #take(settings: QuicListenerSettings, certificate: KeyPair): Running {
     const parked = this.#parked.get(addressOf(settings));
     if (parked !== undefined) {
       this.#update(parked, settings, certificate);
@@ -106,12 +106,12 @@ export class QuicFront {
     return { listener, settings, loop: this.#run(listener) };
   }
 
-  #update(running: Running, settings: QuicFrontSettings, { cert, key }: KeyPair): void {
+  #update(running: Running, settings: QuicListenerSettings, { cert, key }: KeyPair): void {
     running.listener.update({ ...limitsOf(settings), cert, key });
     running.settings = settings;
   }
 
-  #listen(settings: QuicFrontSettings, certificate: KeyPair): Listener {
+  #listen(settings: QuicListenerSettings, certificate: KeyPair): Listener {
     return listen({
       ...limitsOf(settings),
       cert: certificate.cert,
@@ -174,7 +174,7 @@ export class QuicFront {
   }
 
   #knock(address: Address): boolean {
-    const refused = this.#deps.sessions.knock(text(address)!);
+    const refused = this.#deps.sessions.admitHandshake(text(address)!);
     if (refused !== undefined) this.#refused("quic", refused, text(address));
     return refused === undefined;
   }
@@ -211,7 +211,7 @@ export class QuicFront {
   }
 }
 
-function limitsOf(settings: QuicFrontSettings): Omit<ListenOptions, "cert" | "key"> {
+function limitsOf(settings: QuicListenerSettings): Omit<ListenOptions, "cert" | "key"> {
   return {
     alpn: settings.alpn,
     webtransport: settings.webtransport,
@@ -225,7 +225,7 @@ function limitsOf(settings: QuicFrontSettings): Omit<ListenOptions, "cert" | "ke
   };
 }
 
-function addressOf({ hostname, port }: QuicFrontSettings): string {
+function addressOf({ hostname, port }: QuicListenerSettings): string {
   return `${hostname} ${port}`;
 }
 

@@ -28,7 +28,7 @@ interface Entry {
 }
 
 /** Counts operations that wait for a snapshot. */
-export class DocumentLedger {
+export class PendingOperations {
   readonly #hub: Hub;
   readonly #entries = new Map<string, Entry>();
 

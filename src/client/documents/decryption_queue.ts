@@ -13,7 +13,7 @@ export type Sealed = readonly [kind: SealedKind, data: Uint8Array];
 export type Use = (data: Uint8Array | undefined) => void | Promise<void>;
 
 /** Tells what came, in order. Where nothing is encrypted it is told at once. */
-export class Telling {
+export class DecryptionQueue {
   readonly #channel: string;
   readonly #key: Cipher | undefined;
   readonly #failed: (error: unknown) => void;

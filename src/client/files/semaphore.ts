@@ -7,7 +7,7 @@
 import { deferred } from "../deferred.ts";
 
 /** So many at once; the others wait for their turn. */
-export class Turns {
+export class Semaphore {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
@@ -16,7 +16,7 @@ export class Turns {
   }
 
   /** Resolves when it is one's turn; `leave` ends it. Rejects with the signal's reason. */
-  async enter(signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
     const { promise, resolve, reject } = deferred<void>();
@@ -30,7 +30,7 @@ export class Turns {
   }
 
   /** The turn is over: it is the next one's. */
-  leave(): void {
+  release(): void {
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
       return next();

@@ -10,7 +10,7 @@ import type { Client } from "../router/types.ts";
 import type { Member } from "./channel.ts";
 
 /** A session's place in the hub, whichever connection it is on. */
-export class Seat {
+export class HubSession {
   readonly sessionId: string;
   readonly userId: string;
   principal: Principal;
@@ -38,21 +38,21 @@ export class Seat {
 }
 
 interface Bots {
-  readonly seats: Seat[];
+  readonly sessions: HubSession[];
   next: number;
 }
 
 /** All seats of this node. */
-export class Seats {
-  readonly #slices: readonly Set<Seat>[];
-  readonly #sessions = new Map<string, Seat>();
-  readonly #users = new Map<string, Set<Seat>>();
+export class SessionRegistry {
+  readonly #slices: readonly Set<HubSession>[];
+  readonly #sessions = new Map<string, HubSession>();
+  readonly #users = new Map<string, Set<HubSession>>();
   readonly #bots = new Map<string, Bots>();
   #turn = 0;
 
   /** `slices`: into how many parts the seats are divided, to be gone through a part at a time. */
   constructor(slices: number) {
-    this.#slices = Array.from({ length: slices }, () => new Set<Seat>());
+    this.#slices = Array.from({ length: slices }, () => new Set<HubSession>());
   }
 
   /** How many sessions there are, those waiting for their client to come back among them. */
@@ -61,12 +61,12 @@ export class Seats {
   }
 
   /** The seat of a session. */
-  get(sessionId: string): Seat | undefined {
+  get(sessionId: string): HubSession | undefined {
     return this.#sessions.get(sessionId);
   }
 
   /** The seats of a user. */
-  of(userId: string): ReadonlySet<Seat> | undefined {
+  of(userId: string): ReadonlySet<HubSession> | undefined {
     return this.#users.get(userId);
   }
 
@@ -76,47 +76,47 @@ export class Seats {
   }
 
   /** One part of the seats; `at` counts on for ever. */
-  slice(at: number): ReadonlySet<Seat> {
+  slice(at: number): ReadonlySet<HubSession> {
     return this.#slices[at % this.#slices.length]!;
   }
 
   /** Takes a seat in. */
-  add(seat: Seat): void {
-    this.#sessions.set(seat.sessionId, seat);
-    const others = this.#users.get(seat.userId);
-    if (others === undefined) this.#users.set(seat.userId, new Set([seat]));
-    else others.add(seat);
-    this.#slices[this.#turn++ % this.#slices.length]!.add(seat);
+  add(session: HubSession): void {
+    this.#sessions.set(session.sessionId, session);
+    const others = this.#users.get(session.userId);
+    if (others === undefined) this.#users.set(session.userId, new Set([session]));
+    else others.add(session);
+    this.#slices[this.#turn++ % this.#slices.length]!.add(session);
   }
 
   /** Lets a seat go. */
-  remove(seat: Seat): void {
-    this.#sessions.delete(seat.sessionId);
-    const own = this.#users.get(seat.userId);
-    if (own?.delete(seat) && own.size === 0) this.#users.delete(seat.userId);
-    for (const slice of this.#slices) if (slice.delete(seat)) break;
+  remove(session: HubSession): void {
+    this.#sessions.delete(session.sessionId);
+    const own = this.#users.get(session.userId);
+    if (own?.delete(session) && own.size === 0) this.#users.delete(session.userId);
+    for (const slice of this.#slices) if (slice.delete(session)) break;
   }
 
   /** `seat` answers commands to `name` from now on. */
-  addBot(name: string, seat: Seat): void {
+  addBot(name: string, session: HubSession): void {
     const bots = this.#bots.get(name);
-    if (bots === undefined) this.#bots.set(name, { seats: [seat], next: 0 });
-    else if (!bots.seats.includes(seat)) bots.seats.push(seat);
+    if (bots === undefined) this.#bots.set(name, { sessions: [session], next: 0 });
+    else if (!bots.sessions.includes(session)) bots.sessions.push(session);
   }
 
   /** `seat` answers no more. */
-  removeBot(name: string, seat: Seat): void {
+  removeBot(name: string, session: HubSession): void {
     const bots = this.#bots.get(name);
-    const at = bots?.seats.indexOf(seat) ?? -1;
+    const at = bots?.sessions.indexOf(session) ?? -1;
     if (bots === undefined || at < 0) return;
-    bots.seats.splice(at, 1);
-    if (bots.seats.length === 0) this.#bots.delete(name);
+    bots.sessions.splice(at, 1);
+    if (bots.sessions.length === 0) this.#bots.delete(name);
   }
 
   /** The next connection of a bot, in turn. */
-  nextBot(name: string): Seat | undefined {
+  nextBot(name: string): HubSession | undefined {
     const bots = this.#bots.get(name);
     if (bots === undefined) return undefined;
-    return bots.seats[bots.next++ % bots.seats.length];
+    return bots.sessions[bots.next++ % bots.sessions.length];
   }
 }

@@ -7,7 +7,7 @@
 import type { ConnectionStats } from "./types.ts";
 
 /** Counters of one connection. */
-export class Ledger {
+export class TrafficCounters {
   bytesSent = 0;
   bytesReceived = 0;
   datagramsSent = 0;
