@@ -27,7 +27,7 @@ export const QUALIFIERS = {
     "bidirectional_stream.ts",
     "send_stream.ts",
     "receive_stream.ts",
-    "ledger.ts",
+    "traffic_counters.ts",
     "queue.ts",
   ],
 } as const satisfies Record<string, readonly string[]>;
