@@ -264,11 +264,9 @@ export class TransportManager {
   /** Asks what several messages answer; see `Requests.follow`. */
   follow = (question: Following): Promise<void> => this.#requests.follow(question);
 
-  /** `keeper` looks after a channel by itself. Throws `bad_argument` when somebody does already. */
+  /** `handler` takes what concerns a channel. Throws `bad_argument` when it has one already. */
   handleChannel = (channel: string, handler: ChannelHandler): ChannelHandlerPort =>
     this.#handlers.keep(channel, handler);
-
-  // --- the connection ---
 
   readonly #aborted = (): void => void this.close();
 
