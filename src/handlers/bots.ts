@@ -6,7 +6,7 @@
 
 import { contentOf, Encoded, LANES, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
-import type { HandlerParts } from "./deps.ts";
+import type { HandlerParts } from "./contract.ts";
 
 const [BOT_LANE] = LANES.bot;
 

@@ -7,7 +7,8 @@
 import { isBuiltIn } from "../hub/mod.ts";
 import { parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, when } from "./deps.ts";
+import { when } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 
 /** Routes of subscriptions. The lane a `subscribe` came on is the lane of the channel's deliveries. */
 export function channelRoutes({ hub }: HandlerParts): Route[] {

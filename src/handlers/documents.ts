@@ -6,22 +6,16 @@
  */
 
 import type { Position } from "../engine/contract.ts";
-import { deliveryOf, isDocument, refusePublish, refuseSubscribe } from "../hub/mod.ts";
+import { deliveryOf, refusePublish, refuseSubscribe } from "../hub/mod.ts";
 import { crc32, Encoded, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
-import { type HandlerParts, publishAndAcknowledge, refuse, when } from "./deps.ts";
+import { needDocument, refuse, when } from "./checks.ts";
+import type { DocumentLimits, HandlerParts } from "./contract.ts";
+import { publishAndAcknowledge } from "./publish.ts";
 import { PendingOperations } from "./documents_pending.ts";
 import { openDocument, type Turn } from "./documents_open.ts";
 import { OutgoingSnapshots } from "./documents_outgoing.ts";
 import { snapshotRoute } from "./documents_snapshot.ts";
-
-/** Bounds of documents. */
-export interface DocumentLimits {
-  /** Bytes of operations that no snapshot covers; above it there is `doc_full`. @default 8388608 */
-  readonly maxPending: number;
-  /** Bytes of a snapshot. @default 16777216 */
-  readonly maxSnapshot: number;
-}
 
 const LIMITS: DocumentLimits = { maxPending: 8_388_608, maxSnapshot: 16_777_216 };
 /** Milliseconds a client that opens a document may take to make room for the next part of its snapshot. */
@@ -136,11 +130,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
       },
     },
   ];
-}
-
-/** Throws ProtocolError `not_a_document` for other channels. */
-export function needDocument(channel: string): void {
-  if (!isDocument(channel)) throw new ProtocolError("not_a_document", "documents are the channels doc:*");
 }
 
 /** What is remembered for each connection, as long as it lives. */

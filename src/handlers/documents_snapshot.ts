@@ -5,12 +5,12 @@
  * @module
  */
 
-import { type Hub, isDocument, refusePublish } from "../hub/mod.ts";
+import { type Hub, refusePublish } from "../hub/mod.ts";
 import type { Position } from "../engine/contract.ts";
 import { crc32, type DocSnapshot, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
-import { refuse } from "./deps.ts";
-import type { DocumentLimits } from "./documents.ts";
+import { needDocument, refuse } from "./checks.ts";
+import type { DocumentLimits } from "./contract.ts";
 
 /** The name of a document's snapshot beside its channel. */
 export const SNAPSHOT = "snapshot";
@@ -94,7 +94,7 @@ export function snapshotRoute(
       const message = parsePayload("doc_snapshot", context.message.payload);
       const { channel, epoch, offset, part, parts } = message;
       const { client } = context;
-      if (!isDocument(channel)) throw new ProtocolError("not_a_document", "documents are the channels doc:*");
+      needDocument(channel);
       refuse(refusePublish(client.principal, channel, hub.namespace));
       if (crc32(message.data) !== message.checksum) throw new ProtocolError("checksum_mismatch");
       const now = Date.now();

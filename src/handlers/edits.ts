@@ -10,7 +10,9 @@ import type { Edit, StoredRecord } from "../engine/contract.ts";
 import { type Hub, refusePublish } from "../hub/mod.ts";
 import { contentOf, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
 import type { Context, Route } from "../router/types.ts";
-import { type HandlerParts, publishAndAcknowledge, refuse, when } from "./deps.ts";
+import { refuse, when } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
+import { publishAndAcknowledge } from "./publish.ts";
 
 /** Routes of edits and deletions. They may be sent again with the same id: only the first has an effect. */
 export function editRoutes({ hub }: HandlerParts): Route[] {

@@ -6,7 +6,7 @@
 
 import { ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import type { HandlerParts } from "./deps.ts";
+import type { HandlerParts } from "./contract.ts";
 import { downloadRoutes } from "./files_download.ts";
 import type { FileParts } from "./files_parts.ts";
 import { uploadRoutes } from "./files_upload.ts";

@@ -7,7 +7,8 @@
 import { chunkSize, type FileReader, type FileRecord } from "../files/mod.ts";
 import { Encoded, parsePayload, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
-import { type HandlerParts, refuse } from "./deps.ts";
+import { refuse } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 
 /** One download under way. */

@@ -8,7 +8,8 @@ import { chunkSize, type FileRecord, mediaType, safeName, type Upload } from "..
 import { refusePublish } from "../hub/mod.ts";
 import { Encoded, failureOf, parsePayload, type Principal, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
-import { type HandlerParts, refuse } from "./deps.ts";
+import { refuse } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 
 /** Chunks of fewer bytes count against the sender's rate as any message does; larger ones are held back by the window. */

@@ -8,7 +8,8 @@ import type { Page, StoredRecord } from "../engine/contract.ts";
 import { refuseSubscribe } from "../hub/mod.ts";
 import { type History, parsePayload, type Payload } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, refuse, when } from "./deps.ts";
+import { refuse, when } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 
 /** The route of `history`. */

@@ -9,7 +9,8 @@ import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
 import { inboxOf, parsePayload, ProtocolError, type UnreadCount } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, refuse } from "./deps.ts";
+import { refuse } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 
 /** Types of messages that can be unread. */
 const COUNTED: readonly string[] = ["chat_message", "direct_message", "broadcast"];

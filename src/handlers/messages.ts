@@ -7,7 +7,9 @@
 import { isDocument, refusePublish } from "../hub/mod.ts";
 import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, needRight, publishAndAcknowledge, refuse } from "./deps.ts";
+import { needRight, refuse } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
+import { publishAndAcknowledge } from "./publish.ts";
 
 /** Routes of kept messages. They may be sent again with the same id: only the first has an effect. */
 export function messageRoutes({ hub }: HandlerParts): Route[] {

@@ -7,7 +7,7 @@
 import type { Route } from "../router/types.ts";
 import { botRoutes } from "./bots.ts";
 import { channelRoutes } from "./channels.ts";
-import type { HandlerParts } from "./deps.ts";
+import type { HandlerParts } from "./contract.ts";
 import { documentRoutes } from "./documents.ts";
 import { editRoutes } from "./edits.ts";
 import { fileRoutes } from "./files.ts";
@@ -19,8 +19,7 @@ import { presenceRoutes } from "./presence.ts";
 import { replayRoutes } from "./replay.ts";
 import { typingRoutes } from "./typing.ts";
 
-export type { HandlerParts, Reports } from "./deps.ts";
-export type { DocumentLimits } from "./documents.ts";
+export type { DocumentLimits, HandlerParts, Reports } from "./contract.ts";
 export { type FileService, refuseRead } from "./files_parts.ts";
 
 /** The routes of every type a client may send once it is authenticated. */

@@ -6,7 +6,7 @@
 
 import { parsePayload } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import type { HandlerParts } from "./deps.ts";
+import type { HandlerParts } from "./contract.ts";
 
 /** Routes of what clients measure. */
 export function pingRoutes({ reports }: HandlerParts): Route[] {

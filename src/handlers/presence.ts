@@ -8,7 +8,8 @@ import type { PresenceEntry } from "../engine/contract.ts";
 import { isBuiltIn, refuseSubscribe } from "../hub/mod.ts";
 import { BROADCAST_CHANNEL, parsePayload, type PresentUser, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, needRight, refuse, when } from "./deps.ts";
+import { needRight, refuse, when } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 
 /** Routes of presence. */

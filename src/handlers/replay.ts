@@ -15,7 +15,8 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
-import { type HandlerParts, refuse } from "./deps.ts";
+import { refuse } from "./checks.ts";
+import type { HandlerParts, ReplayClock } from "./contract.ts";
 
 /** Replays of one connection at once. */
 const MAX_REPLAYS = 4;
@@ -23,14 +24,6 @@ const MAX_REPLAYS = 4;
 const PAGE = 100, PAGE_BYTES = 256 * 1024;
 /** Longest time, in milliseconds, before it is seen that the client has gone. */
 const LOOK = 200;
-
-/** Where replays take their time from. */
-export interface ReplayClock {
-  /** Milliseconds; only differences count. */
-  now(): number;
-  /** Resolves after `ms`. */
-  sleep(ms: number): Promise<void>;
-}
 
 const systemClock: ReplayClock = {
   now: () => performance.now(),

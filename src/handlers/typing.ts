@@ -7,7 +7,8 @@
 import { refusePublish } from "../hub/mod.ts";
 import { parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { type HandlerParts, refuse } from "./deps.ts";
+import { refuse } from "./checks.ts";
+import type { HandlerParts } from "./contract.ts";
 
 /** Routes of typing notices. They have no answer. */
 export function typingRoutes({ hub }: HandlerParts): Route[] {

@@ -1,5 +1,5 @@
 /**
- * Brings a member from where it stands into the fan-out without a gap and without a repetition: pages of history
+ * Brings a subscription from where it stands into the fan-out without a gap and without a repetition: pages of history
  * from the engine, then what came meanwhile from the channel's tail, then live. As fast as the client takes it.
  *
  * @module
@@ -7,7 +7,8 @@
 
 import type { Engine, Page } from "../engine/contract.ts";
 import { Encoded } from "../protocol/mod.ts";
-import { type ChannelOwner, deliveryOf, type Member } from "./channel.ts";
+import { type ChannelEvents, deliveryOf } from "./channel.ts";
+import type { Subscription } from "./session.ts";
 
 /** Reads in a row that bring nothing new before the engine is taken to be unable. */
 const FRUITLESS = 8;
@@ -20,49 +21,51 @@ export interface CatchUpParts {
   readonly engine: Engine;
   /** Messages read at once. */
   readonly page: number;
-  readonly owner: ChannelOwner;
+  readonly events: ChannelEvents;
 }
 
-/** What follows `page` for `member`; without a page the engine is asked. Ends the member when it cannot go on. */
+/** What follows `page` for `subscription`; without a page the engine is asked. Ends the subscription when it cannot go on. */
 export function catchUp(
-  member: Member,
+  subscription: Subscription,
   page: Page | undefined,
   parts: CatchUpParts,
   fruitless = 0,
 ): void {
-  const { channel } = member;
-  const { owner } = parts;
+  const { channel } = subscription;
+  const { events } = parts;
   for (;;) {
-    if (member.state !== "catching") return;
-    const before = member.cursor;
+    if (subscription.state !== "catching") return;
+    const before = subscription.cursor;
     let room: Promise<void> | undefined;
-    if (page === undefined && !tailSuffices(member)) {
-      const read = readOn(member, parts, fruitless);
+    if (page === undefined && !tailSuffices(subscription)) {
+      const read = readOn(subscription, parts, fruitless);
       if (read === undefined) return;
       page = read;
     }
     if (page !== undefined) {
-      if (page.epoch !== member.epoch || !page.complete) return owner.end(member, "unrecoverable_position");
-      room = sendRecords(member, page, owner);
+      if (page.epoch !== subscription.epoch || !page.complete) {
+        return events.end(subscription, "unrecoverable_position");
+      }
+      room = sendRecords(subscription, page, events);
       // Nothing is kept between the last record and the end of the channel.
-      if (page.records.length === 0) member.cursor = Math.max(member.cursor, page.offset);
-      if (member.cursor >= page.offset) member.reached = true;
+      if (page.records.length === 0) subscription.cursor = Math.max(subscription.cursor, page.offset);
+      if (subscription.cursor >= page.offset) subscription.reached = true;
     }
-    if (room === undefined && tailSuffices(member)) {
-      room = sendTail(member, owner);
-      if (room === undefined && member.state === "catching" && member.cursor >= channel.offset) {
-        return channel.goLive(member);
+    if (room === undefined && tailSuffices(subscription)) {
+      room = sendTail(subscription, events);
+      if (room === undefined && subscription.state === "catching" && subscription.cursor >= channel.offset) {
+        return channel.goLive(subscription);
       }
     }
     if (room !== undefined) {
-      room.then(() => catchUp(member, undefined, parts)).catch((error) => {
-        owner.failed(error, "replay");
-        owner.end(member, "not_available");
+      room.then(() => catchUp(subscription, undefined, parts)).catch((error) => {
+        events.failed(error, "replay");
+        events.end(subscription, "not_available");
       });
       return;
     }
-    fruitless = member.cursor > before ? 0 : fruitless + 1;
-    if (fruitless > FRUITLESS) return owner.end(member, "not_available");
+    fruitless = subscription.cursor > before ? 0 : fruitless + 1;
+    if (fruitless > FRUITLESS) return events.end(subscription, "not_available");
     page = undefined;
   }
 }
@@ -71,70 +74,74 @@ export function catchUp(
  * Once the end of the history was reached after the channel was followed, all that was committed later is in the tail
  * or still to come, unless the tail had to let go of some of it.
  */
-function tailSuffices({ reached, cursor, channel }: Member): boolean {
+function tailSuffices({ reached, cursor, channel }: Subscription): boolean {
   return reached && cursor >= channel.floor;
 }
 
-function readOn(member: Member, parts: CatchUpParts, fruitless: number): Page | undefined {
-  const { engine, owner } = parts;
+function readOn(subscription: Subscription, parts: CatchUpParts, fruitless: number): Page | undefined {
+  const { engine, events } = parts;
   const failed = (error: unknown) => {
-    owner.failed(error, "replay");
-    owner.end(member, "not_available");
+    events.failed(error, "replay");
+    events.end(subscription, "not_available");
   };
   try {
-    const read = engine.read(member.channel.name, {
-      since: member.cursor,
+    const read = engine.read(subscription.channel.name, {
+      since: subscription.cursor,
       limit: parts.page,
       bytes: PAGE_BYTES,
     });
     if (!(read instanceof Promise)) return read;
-    read.then((page) => catchUp(member, page, parts, fruitless)).catch(failed);
+    read.then((page) => catchUp(subscription, page, parts, fruitless)).catch(failed);
   } catch (error) {
     failed(error);
   }
   return undefined;
 }
 
-/** Undefined when all were sent (or the member was taken out), else when to go on. */
-function sendRecords(member: Member, page: Page, owner: ChannelOwner): Promise<void> | undefined {
+/** Undefined when all were sent (or the subscription was taken out), else when to go on. */
+function sendRecords(
+  subscription: Subscription,
+  page: Page,
+  events: ChannelEvents,
+): Promise<void> | undefined {
   for (const record of page.records) {
-    if (record.offset <= member.cursor) continue;
+    if (record.offset <= subscription.cursor) continue;
     const room = sendNext(
-      member,
+      subscription,
       record.offset,
-      () => new Encoded(deliveryOf(member.channel.name, record)),
-      owner,
+      () => new Encoded(deliveryOf(subscription.channel.name, record)),
+      events,
     );
-    if (room !== undefined || member.state !== "catching") return room;
+    if (room !== undefined || subscription.state !== "catching") return room;
   }
   return undefined;
 }
 
-function sendTail(member: Member, owner: ChannelOwner): Promise<void> | undefined {
-  const { tail } = member.channel;
+function sendTail(subscription: Subscription, events: ChannelEvents): Promise<void> | undefined {
+  const { tail } = subscription.channel;
   for (let i = 0; i < tail.length; i++) {
     const { offset, message } = tail[i]!;
-    if (offset <= member.cursor) continue;
-    const room = sendNext(member, offset, () => message, owner);
-    if (room !== undefined || member.state !== "catching") return room;
+    if (offset <= subscription.cursor) continue;
+    const room = sendNext(subscription, offset, () => message, events);
+    if (room !== undefined || subscription.state !== "catching") return room;
   }
   return undefined;
 }
 
 /** Sends one, unless the client has no room: then nothing is sent. */
 function sendNext(
-  member: Member,
+  subscription: Subscription,
   offset: number,
   message: () => Encoded,
-  owner: ChannelOwner,
+  events: ChannelEvents,
 ): Promise<void> | undefined {
-  const room = member.client.ready?.(member.lane);
+  const room = subscription.client.ready?.(subscription.lane);
   if (room !== undefined) return room;
-  member.cursor = offset;
+  subscription.cursor = offset;
   try {
-    member.client.send(message(), member.lane);
+    subscription.client.send(message(), subscription.lane);
   } catch (error) {
-    owner.failed(error, "send");
+    events.failed(error, "send");
   }
   return undefined;
 }

@@ -1,60 +1,22 @@
 /**
- * A channel with its local members: fan-out, and the way from catching up to live.
+ * A channel with its local subscribers: fan-out, and the way from catching up to live.
  *
  * @module
  */
 
 import type { StoredRecord } from "../engine/contract.ts";
 import { Encoded, type ErrorName, type Message } from "../protocol/mod.ts";
-import type { Client } from "../router/types.ts";
-import type { HubSession } from "./session_registry.ts";
-
-/**
- * Where a member stands: told nothing yet (`joining`), being sent what it missed (`catching`), in the fan-out
- * (`live`), out of it until it subscribes again (`stopped`), replaced or left (`gone`).
- */
-export type MemberState = "joining" | "catching" | "live" | "stopped" | "gone";
-
-/** One subscription of one connection. A later connection of the session gets members of its own. */
-export class Member {
-  readonly session: HubSession;
-  readonly client: Client;
-  readonly channel: Channel;
-  lane: number;
-  state: MemberState = "joining";
-  epoch = "";
-  /** Offset of the last message sent to it. */
-  cursor = 0;
-  /** It has had everything up to an end of the history that the engine named after it joined. */
-  reached = false;
-  /** Its place among the live ones, -1 when it is not. */
-  index = -1;
-  /** Set while the engine has not yet said where the channel stands. */
-  joining: Promise<unknown> | undefined;
-
-  constructor(session: HubSession, client: Client, channel: Channel, lane: number) {
-    this.session = session;
-    this.client = client;
-    this.channel = channel;
-    this.lane = lane;
-  }
-}
-
-/** A message on its way to members. */
-export interface Delivery {
-  readonly offset: number;
-  readonly message: Encoded;
-}
+import type { Delivery, HubSession, SubscribedChannel, Subscription } from "./session.ts";
 
 /** What a channel tells its hub. */
-export interface ChannelOwner {
-  /** `member` cannot go on: it is to be removed and told why. */
-  end(member: Member, reason: ErrorName): void;
+export interface ChannelEvents {
+  /** `subscription` cannot go on: it is to be removed and told why. */
+  end(subscription: Subscription, reason: ErrorName): void;
   failed(error: unknown, stage: string): void;
 }
 
 /** A channel somebody on this node is on. */
-export class Channel {
+export class Channel implements SubscribedChannel {
   readonly name: string;
   /** Rejects when the engine could not be followed. */
   ready: Promise<void> | undefined;
@@ -63,22 +25,22 @@ export class Channel {
   /** Offset of the last message fanned out. */
   offset = 0;
   /** In the fan-out. */
-  readonly live: Member[] = [];
+  readonly live: Subscription[] = [];
   /** On their way there. */
-  readonly waiting = new Set<Member>();
+  readonly waiting = new Set<Subscription>();
   /** What came since somebody began to catch up, oldest first, as far as it was kept. */
   tail: Delivery[] = [];
   /** Everything after this offset that was fanned out is in `tail`. */
   floor = 0;
-  readonly #owner: ChannelOwner;
+  readonly #events: ChannelEvents;
   readonly #most: number;
   #past = "";
 
   /** `tail`: messages kept at hand while somebody catches up. */
-  constructor(name: string, owner: ChannelOwner, tail: number) {
+  constructor(name: string, events: ChannelEvents, tail: number) {
     this.name = name;
     this.#most = tail;
-    this.#owner = owner;
+    this.#events = events;
   }
 
   /** Members that get messages, or will. */
@@ -86,35 +48,35 @@ export class Channel {
     return this.live.length + this.waiting.size;
   }
 
-  /** Takes in a member that has still to catch up. */
-  join(member: Member): void {
+  /** Takes in a subscription that has still to catch up. */
+  join(subscription: Subscription): void {
     if (this.waiting.size === 0) {
       this.tail = [];
       this.floor = this.offset;
     }
-    this.waiting.add(member);
+    this.waiting.add(subscription);
   }
 
-  /** Puts a member that has caught up into the fan-out. */
-  goLive(member: Member): void {
-    this.#stopWaiting(member);
-    member.state = "live";
-    member.index = this.live.push(member) - 1;
+  /** Puts a subscription that has caught up into the fan-out. */
+  goLive(subscription: Subscription): void {
+    this.#stopWaiting(subscription);
+    subscription.state = "live";
+    subscription.index = this.live.push(subscription) - 1;
   }
 
-  /** Takes a member out. */
-  remove(member: Member, state: "stopped" | "gone"): void {
-    member.state = state;
-    if (member.index < 0) return this.#stopWaiting(member);
+  /** Takes a subscription out. */
+  remove(subscription: Subscription, state: "stopped" | "gone"): void {
+    subscription.state = state;
+    if (subscription.index < 0) return this.#stopWaiting(subscription);
     const last = this.live.pop()!;
-    if (last !== member) {
-      this.live[member.index] = last;
-      last.index = member.index;
+    if (last !== subscription) {
+      this.live[subscription.index] = last;
+      last.index = subscription.index;
     }
-    member.index = -1;
+    subscription.index = -1;
   }
 
-  /** Sends a committed message to all members, once each. */
+  /** Sends a committed message to all subscribers, once each. */
   deliver(record: StoredRecord, epoch: string): void {
     if (epoch !== this.epoch) {
       if (epoch === this.#past) return;
@@ -127,33 +89,33 @@ export class Channel {
     const many = live.length + this.waiting.size;
     if (many === 0) return;
     const message = new Encoded(deliveryOf(this.name, record), many > 1);
-    // First into the tail: a member that goes live during the loop below takes it from there.
+    // First into the tail: a subscription that goes live during the loop below takes it from there.
     if (this.waiting.size > 0) this.#keep({ offset, message });
-    // Backwards, because sending may take members out: the last one then moves to the place that fell free, and it
+    // Backwards, because sending may take subscribers out: the last one then moves to the place that fell free, and it
     // has been served.
     for (let i = live.length - 1; i >= 0; i--) {
-      const member = live[i];
-      if (member === undefined || member.cursor >= offset) continue;
-      member.cursor = offset;
+      const subscription = live[i];
+      if (subscription === undefined || subscription.cursor >= offset) continue;
+      subscription.cursor = offset;
       try {
-        member.client.send(message, member.lane);
+        subscription.client.send(message, subscription.lane);
       } catch (error) {
-        this.#owner.failed(error, "send");
+        this.#events.failed(error, "send");
       }
     }
   }
 
-  /** Sends what is not kept to all members that have been told they are on the channel. */
+  /** Sends what is not kept to all subscribers that have been told they are on the channel. */
   push(message: Encoded, ephemeral: boolean, except: (session: HubSession) => boolean): void {
     for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, ephemeral, except);
     if (this.waiting.size === 0) return;
-    for (const member of this.waiting) {
-      if (member.state === "catching") this.#pushTo(member, message, ephemeral, except);
+    for (const subscription of this.waiting) {
+      if (subscription.state === "catching") this.#pushTo(subscription, message, ephemeral, except);
     }
   }
 
   /**
-   * The engine says that the channel is in `epoch`. When it was in another one, that history was lost: members that
+   * The engine says that the channel is in `epoch`. When it was in another one, that history was lost: subscribers that
    * are not in the new one cannot go on.
    */
   meet(epoch: string): void {
@@ -165,23 +127,25 @@ export class Channel {
     this.offset = 0;
     this.tail = [];
     this.floor = 0;
-    for (const member of [...this.live, ...this.waiting]) {
-      if (member.epoch !== epoch && member.epoch !== "") this.#owner.end(member, "unrecoverable_position");
+    for (const subscription of [...this.live, ...this.waiting]) {
+      if (subscription.epoch !== epoch && subscription.epoch !== "") {
+        this.#events.end(subscription, "unrecoverable_position");
+      }
     }
   }
 
   #pushTo(
-    member: Member | undefined,
+    subscription: Subscription | undefined,
     message: Encoded,
     ephemeral: boolean,
     except: (session: HubSession) => boolean,
   ): void {
-    if (member === undefined || except(member.session)) return;
+    if (subscription === undefined || except(subscription.session)) return;
     try {
-      if (ephemeral) member.client.sendEphemeral(message, member.lane);
-      else member.client.send(message, member.lane);
+      if (ephemeral) subscription.client.sendEphemeral(message, subscription.lane);
+      else subscription.client.send(message, subscription.lane);
     } catch (error) {
-      this.#owner.failed(error, "send");
+      this.#events.failed(error, "send");
     }
   }
 
@@ -190,12 +154,12 @@ export class Channel {
     this.tail.push(delivery);
   }
 
-  #stopWaiting(member: Member): void {
-    if (this.waiting.delete(member) && this.waiting.size === 0) this.tail = [];
+  #stopWaiting(subscription: Subscription): void {
+    if (this.waiting.delete(subscription) && this.waiting.size === 0) this.tail = [];
   }
 }
 
-/** A kept message as members get it. */
+/** A kept message as subscribers get it. */
 export function deliveryOf(channel: string, record: StoredRecord): Message {
   return {
     type: record.type,

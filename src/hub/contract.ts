@@ -37,12 +37,6 @@ export interface ReplayOptions {
   readonly tail: number;
 }
 
-/** Where a channel stood when its subscriber last heard of it. */
-export interface Since {
-  readonly epoch: string;
-  readonly offset: number;
-}
-
 /** Where a channel stands after subscribing or resuming. */
 export interface ChannelState {
   readonly epoch: string;
@@ -53,7 +47,7 @@ export interface ChannelState {
 }
 
 /** A subscription; nothing is delivered before `start`. */
-export interface Joined {
+export interface Subscribed {
   readonly state: ChannelState;
   /** Sends what was missed and lets live deliveries follow. Calling it again does nothing. */
   start(): void;

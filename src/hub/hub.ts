@@ -1,5 +1,5 @@
 /**
- * The hub: channels with their members on this node, the sessions' seats, presence, fan-out.
+ * The hub: channels with their subscribers on this node, the sessions' seats, presence, fan-out.
  *
  * @module
  */
@@ -29,9 +29,10 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import type { Attached, ChannelState, HubOptions, Joined, Publication, Since } from "./contract.ts";
+import type { Attached, ChannelState, HubOptions, Publication, Subscribed } from "./contract.ts";
 import { Leases } from "./leases.ts";
-import { HubSession, SessionRegistry } from "./session_registry.ts";
+import { HubSession } from "./session.ts";
+import { SessionRegistry } from "./session_registry.ts";
 import {
   DOCUMENT_RETENTION,
   isBuiltIn,
@@ -43,7 +44,7 @@ import {
 } from "./settings.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
-/** Channels, members, presence and fan-out of this node. */
+/** Channels, subscribers, presence and fan-out of this node. */
 export class Hub {
   readonly #engine: Engine;
   readonly #namespace: NamespaceLookup;
@@ -101,7 +102,7 @@ export class Hub {
    */
   async attach(
     client: Client,
-    resume: Readonly<Record<string, Since & { readonly lane?: number }>> | undefined,
+    resume: Readonly<Record<string, Position & { readonly lane?: number }>> | undefined,
   ): Promise<Attached> {
     const { principal } = client;
     if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
@@ -150,7 +151,7 @@ export class Hub {
     if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
     session.principal = principal;
     const left: string[] = [];
-    for (const name of new Set([...session.members.keys(), ...session.present])) {
+    for (const name of new Set([...session.subscriptions.keys(), ...session.present])) {
       if (this.#isRefused(session, name) && this.unsubscribe(client, name)) left.push(name);
     }
     return left;
@@ -161,9 +162,9 @@ export class Hub {
    * `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`; `not_subscribed` when the client left
    * the channel before the engine answered. After that it is not on the channel.
    */
-  subscribe(client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
+  subscribe(client: Client, name: string, lane: number, since?: Position): MaybePromise<Subscribed> {
     const session = this.#sessionOf(client);
-    const known = session.members.get(name);
+    const known = session.subscriptions.get(name);
     if (known?.joining !== undefined) {
       // One at a time: the first one is answered and started before the second one takes its place.
       const again = () => this.subscribe(client, name, lane, since);
@@ -182,26 +183,28 @@ export class Hub {
   /** Takes the client off a channel; false: it was not on it. */
   unsubscribe(client: Client, name: string): boolean {
     const session = this.#sessionOf(client);
-    const member = session.members.get(name);
-    if (member !== undefined) this.#subscriptions.drop(member);
+    const subscription = session.subscriptions.get(name);
+    if (subscription !== undefined) this.#subscriptions.drop(subscription);
     else if (session.present.has(name)) this.#leases.leave(session, name);
-    return member !== undefined;
+    return subscription !== undefined;
   }
 
   /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
   stopChannel(client: Client, name: string): void {
     const session = this.#sessions.get(client.sessionId);
-    const member = session?.members.get(name);
+    const subscription = session?.subscriptions.get(name);
     // One that has still to begin has sent nothing yet: what fills the outbox came before it.
-    if (member?.client !== client || (member.state !== "live" && member.state !== "catching")) return;
-    member.channel.remove(member, "stopped");
-    this.#subscriptions.closeLater(member.channel);
+    if (
+      subscription?.client !== client || (subscription.state !== "live" && subscription.state !== "catching")
+    ) return;
+    subscription.channel.remove(subscription, "stopped");
+    this.#subscriptions.closeLater(subscription.channel);
   }
 
   /** Whether the client is on a channel. */
   isOn(client: Client, name: string): boolean {
-    const member = this.#sessions.get(client.sessionId)?.members.get(name);
-    return member !== undefined && member.client === client;
+    const subscription = this.#sessions.get(client.sessionId)?.subscriptions.get(name);
+    return subscription !== undefined && subscription.client === client;
   }
 
   /**
@@ -259,12 +262,12 @@ export class Hub {
     return this.#engine.presence(channel);
   }
 
-  /** Channels of this node and how many members each has. */
+  /** Channels of this node and how many subscribers each has. */
   channels(): Iterable<{ readonly channel: string; readonly subscribers: number }> {
     return this.#subscriptions.list();
   }
 
-  /** How many channels have members on this node. */
+  /** How many channels have subscribers on this node. */
   get channelCount(): number {
     return this.#subscriptions.count;
   }
@@ -277,7 +280,7 @@ export class Hub {
   /** How many channels a connection is subscribed to, its inbox and the broadcast channel among them. */
   channelsOf(client: Client): number {
     const session = this.#sessions.get(client.sessionId);
-    return session?.client === client ? session.members.size : 0;
+    return session?.client === client ? session.subscriptions.size : 0;
   }
 
   /** How many sessions have a seat. */
@@ -312,14 +315,14 @@ export class Hub {
   async #attachChannels(
     session: HubSession,
     client: Client,
-    resume: Readonly<Record<string, Since & { readonly lane?: number }>>,
+    resume: Readonly<Record<string, Position & { readonly lane?: number }>>,
   ): Promise<Attached> {
     const own = [inboxOf(session.userId), BROADCAST_CHANNEL];
     const channels: Record<string, ChannelState> = {};
     const refused: Record<string, ErrorName> = {};
     const starts: (() => void)[] = [];
     const waiting: Promise<void>[] = [];
-    const take = (name: string) => (joined: Joined) => {
+    const take = (name: string) => (joined: Subscribed) => {
       channels[name] = joined.state;
       starts.push(joined.start);
     };
@@ -367,9 +370,9 @@ export class Hub {
     return session;
   }
 
-  /** The connection is gone: its members get nothing any more. */
+  /** The connection is gone: its subscribers get nothing any more. */
   #vacate(session: HubSession): void {
-    for (const member of [...session.members.values()]) this.#subscriptions.remove(member);
+    for (const subscription of [...session.subscriptions.values()]) this.#subscriptions.remove(subscription);
     if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
   }
 

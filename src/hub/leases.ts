@@ -5,7 +5,8 @@
  */
 
 import type { Engine, MaybePromise } from "../engine/contract.ts";
-import type { HubSession, SessionRegistry } from "./session_registry.ts";
+import type { HubSession } from "./session.ts";
+import type { SessionRegistry } from "./session_registry.ts";
 
 /** Milliseconds between two parts of the renewal. */
 const STEP = 1000;
@@ -85,6 +86,6 @@ export class Leases {
 }
 
 /** Channels the session is shown on without being on them. */
-function absent({ present, members }: HubSession): string[] {
-  return [...present].filter((channel) => !members.has(channel));
+function absent({ present, subscriptions }: HubSession): string[] {
+  return [...present].filter((channel) => !subscriptions.has(channel));
 }

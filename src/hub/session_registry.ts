@@ -4,38 +4,7 @@
  * @module
  */
 
-import type { PresenceEntry } from "../engine/contract.ts";
-import type { Principal } from "../protocol/mod.ts";
-import type { Client } from "../router/types.ts";
-import type { Member } from "./channel.ts";
-
-/** A session's place in the hub, whichever connection it is on. */
-export class HubSession {
-  readonly sessionId: string;
-  readonly userId: string;
-  principal: Principal;
-  /** The connection it is on, or was on last. */
-  client: Client;
-  /** Whether that connection is still there. */
-  attached = true;
-  /** Subscriptions of the connection, by channel. */
-  readonly members = new Map<string, Member>();
-  /** Channels on which it is entered as present; they outlive a connection. */
-  readonly present = new Set<string>();
-
-  constructor(client: Client) {
-    this.sessionId = client.sessionId;
-    this.userId = client.principal.userId;
-    this.principal = client.principal;
-    this.client = client;
-  }
-
-  /** What others see of it. */
-  entry(): PresenceEntry {
-    const { userId, sessionId, principal } = this;
-    return principal.info === undefined ? { userId, sessionId } : { userId, sessionId, info: principal.info };
-  }
-}
+import type { HubSession } from "./session.ts";
 
 interface Bots {
   readonly sessions: HubSession[];

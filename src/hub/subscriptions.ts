@@ -8,10 +8,10 @@ import type { Engine, MaybePromise, Page, Position } from "../engine/contract.ts
 import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
-import { Channel, type ChannelOwner, Member } from "./channel.ts";
-import type { Joined, ReplayOptions, Since } from "./contract.ts";
+import { Channel, type ChannelEvents } from "./channel.ts";
+import type { ReplayOptions, Subscribed } from "./contract.ts";
 import type { Leases } from "./leases.ts";
-import type { HubSession } from "./session_registry.ts";
+import { type HubSession, type SubscribedChannel, Subscription } from "./session.ts";
 import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
 
 /** What subscriptions are made with; see `HubOptions`. */
@@ -26,16 +26,16 @@ export interface SubscriptionParts {
 }
 
 /** Channels by name, each followed in the engine as long as somebody is on it. */
-export class Subscriptions implements ChannelOwner {
+export class Subscriptions implements ChannelEvents {
   readonly #parts: SubscriptionParts;
   readonly #catchUp: CatchUpParts;
   readonly #channels = new Map<string, Channel>();
-  /** Without members: closed by the next sweep unless somebody joins, so that a reconnect costs nothing. */
+  /** Without subscribers: closed by the next sweep unless somebody joins, so that a reconnect costs nothing. */
   readonly #empty = new Set<Channel>();
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
-    this.#catchUp = { engine: parts.engine, page: parts.replay.page, owner: this };
+    this.#catchUp = { engine: parts.engine, page: parts.replay.page, events: this };
   }
 
   /** A channel somebody is on, or was a moment ago. */
@@ -43,14 +43,14 @@ export class Subscriptions implements ChannelOwner {
     return this.#channels.get(name);
   }
 
-  /** Channels with members. */
+  /** Channels with subscribers. */
   *list(): Generator<{ readonly channel: string; readonly subscribers: number }> {
     for (const { name, size } of this.#channels.values()) {
       if (size > 0) yield { channel: name, subscribers: size };
     }
   }
 
-  /** How many channels have members. */
+  /** How many channels have subscribers. */
   get count(): number {
     return this.#channels.size - this.#empty.size;
   }
@@ -59,9 +59,9 @@ export class Subscriptions implements ChannelOwner {
   refuse(session: HubSession, name: string): ErrorName | undefined {
     const { namespace, maxChannels } = this.#parts;
     const refused = refuseSubscribe(session.principal, name, namespace);
-    if (refused !== undefined || isBuiltIn(name) || session.members.has(name)) return refused;
+    if (refused !== undefined || isBuiltIn(name) || session.subscriptions.has(name)) return refused;
     let own = 0;
-    for (const channel of session.members.keys()) if (!isBuiltIn(channel)) own++;
+    for (const channel of session.subscriptions.keys()) if (!isBuiltIn(channel)) own++;
     if (own >= maxChannels()) return "limit_exceeded";
     const size = this.#channels.get(name)?.size ?? 0;
     return size >= (settingsOf(name, namespace)?.maxSubscribers ?? 0) ? "limit_exceeded" : undefined;
@@ -71,65 +71,71 @@ export class Subscriptions implements ChannelOwner {
    * Puts `client` on a channel, in the place of an earlier subscription of the session. Throws or rejects with
    * ProtocolError.
    */
-  join(session: HubSession, client: Client, name: string, lane: number, since?: Since): MaybePromise<Joined> {
+  join(
+    session: HubSession,
+    client: Client,
+    name: string,
+    lane: number,
+    since?: Position,
+  ): MaybePromise<Subscribed> {
     const { engine, replay } = this.#parts;
-    const before = session.members.get(name);
+    const before = session.subscriptions.get(name);
     const channel = this.#open(name);
     if (before !== undefined) this.remove(before);
     this.#empty.delete(channel);
-    const member = new Member(session, client, channel, lane);
-    session.members.set(name, member);
-    channel.join(member);
+    const subscription = new Subscription(session, client, channel, lane);
+    session.subscriptions.set(name, subscription);
+    channel.join(subscription);
     const ask = (): MaybePromise<Page | Position> =>
       since === undefined
         ? engine.position(name)
         : engine.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
     const fail = (error: unknown): never => {
-      member.joining = undefined;
-      this.drop(member);
+      subscription.joining = undefined;
+      this.drop(subscription);
       throw unavailable(error);
     };
     try {
       const answer = channel.ready === undefined ? ask() : channel.ready.then(ask);
-      if (!(answer instanceof Promise)) return this.#joined(member, answer, since);
+      if (!(answer instanceof Promise)) return this.#joined(subscription, answer, since);
       const joining = answer.then((position) => {
-        member.joining = undefined;
-        if (member.state === "gone" && session.client === client && session.attached) {
+        subscription.joining = undefined;
+        if (subscription.state === "gone" && session.client === client && session.attached) {
           throw new ProtocolError("not_subscribed", "left before the answer came");
         }
-        return this.#joined(member, position, since);
+        return this.#joined(subscription, position, since);
       }).catch(fail);
-      member.joining = joining;
+      subscription.joining = joining;
       return joining;
     } catch (error) {
       return fail(error);
     }
   }
 
-  /** Takes a member off its channel; the session stays present there. */
-  remove(member: Member): void {
-    const { session: session, channel } = member;
-    channel.remove(member, "gone");
-    if (session.members.get(channel.name) === member) session.members.delete(channel.name);
+  /** Takes a subscription off its channel; the session stays present there. */
+  remove(subscription: Subscription): void {
+    const { session, channel } = subscription;
+    channel.remove(subscription, "gone");
+    if (session.subscriptions.get(channel.name) === subscription) session.subscriptions.delete(channel.name);
     this.closeLater(channel);
   }
 
-  /** Takes a member off its channel, and the session's presence with it. */
-  drop(member: Member): void {
-    const { session: session, channel } = member;
-    const current = session.members.get(channel.name) === member;
-    this.remove(member);
+  /** Takes a subscription off its channel, and the session's presence with it. */
+  drop(subscription: Subscription): void {
+    const { session, channel } = subscription;
+    const current = session.subscriptions.get(channel.name) === subscription;
+    this.remove(subscription);
     if (current && session.present.has(channel.name)) this.#parts.leases.leave(session, channel.name);
   }
 
-  /** A member cannot go on: it is taken off and told. */
-  end(member: Member, reason: ErrorName): void {
-    if (member.state === "gone") return;
-    this.drop(member);
-    const payload = { channel: member.channel.name, reason };
+  /** A subscription cannot go on: it is taken off and told. */
+  end(subscription: Subscription, reason: ErrorName): void {
+    if (subscription.state === "gone") return;
+    this.drop(subscription);
+    const payload = { channel: subscription.channel.name, reason };
     const message = { type: "unsubscribed", id: uuidv7(), timestamp: this.#parts.now(), payload };
     try {
-      member.client.send(new Encoded(message), member.lane);
+      subscription.client.send(new Encoded(message), subscription.lane);
     } catch (error) {
       this.failed(error, "send");
     }
@@ -140,8 +146,9 @@ export class Subscriptions implements ChannelOwner {
   }
 
   /** The channel is closed by the next sweep if nobody is on it by then. */
-  closeLater(channel: Channel): void {
-    if (channel.size === 0 && this.#channels.get(channel.name) === channel) this.#empty.add(channel);
+  closeLater({ name }: SubscribedChannel): void {
+    const channel = this.#channels.get(name);
+    if (channel?.size === 0) this.#empty.add(channel);
   }
 
   /** Closes channels nobody is on. */
@@ -155,26 +162,26 @@ export class Subscriptions implements ChannelOwner {
     }
   }
 
-  #joined(member: Member, answer: Page | Position, since: Since | undefined): Joined {
-    const { session: session, channel } = member;
+  #joined(subscription: Subscription, answer: Page | Position, since: Position | undefined): Subscribed {
+    const { session, channel } = subscription;
     const { leases } = this.#parts;
     const { epoch, offset } = answer;
     const nothing: Page = { epoch, offset, records: [], complete: true };
     const page: Page = "records" in answer ? answer : nothing;
     const recovered = since !== undefined && since.epoch === epoch && since.offset <= offset && page.complete;
-    member.epoch = epoch;
-    member.cursor = recovered ? since.offset : offset;
+    subscription.epoch = epoch;
+    subscription.cursor = recovered ? since.offset : offset;
     channel.meet(epoch);
     const { name } = channel;
-    if (member.state === "joining" && !session.present.has(name) && this.#countsPresence(name)) {
+    if (subscription.state === "joining" && !session.present.has(name) && this.#countsPresence(name)) {
       leases.enter(session, name);
     }
     return {
       state: { epoch, offset, recovered },
       start: () => {
-        if (member.state !== "joining") return;
-        member.state = "catching";
-        catchUp(member, recovered ? page : nothing, this.#catchUp);
+        if (subscription.state !== "joining") return;
+        subscription.state = "catching";
+        catchUp(subscription, recovered ? page : nothing, this.#catchUp);
       },
     };
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import { DEFAULT_NAMESPACE, Hub, type Joined } from "../../src/hub/mod.ts";
+import { DEFAULT_NAMESPACE, Hub, type Subscribed } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import type { StoredRecord } from "../../src/engine/contract.ts";
@@ -143,7 +143,7 @@ Deno.test("a history that is lost while a channel is followed ends its subscript
   };
   const { hub } = makeHub({ engine });
   const ann = await join(hub, "s1", "ann");
-  (hub.subscribe(ann, "chat:a", 1) as Joined).start();
+  (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
   say(hub, "chat:a", "1");
   const record = {
     type: "chat_message",
@@ -164,13 +164,13 @@ Deno.test("a history that is lost while a channel is followed ends its subscript
 Deno.test("a replay goes no faster than its client", async () => {
   const { hub } = makeHub({ replay: { page: 10, tail: 4 } });
   const ann = await join(hub, "s1", "ann");
-  const { state } = hub.subscribe(ann, "chat:a", 1) as Joined;
+  const { state } = hub.subscribe(ann, "chat:a", 1) as Subscribed;
   for (let i = 1; i <= 50; i++) say(hub, "chat:a", `${i}`);
   let room = 3;
   let free = Promise.withResolvers<void>();
   ann.ready = () => room > 0 ? undefined : free.promise;
   ann.onSend = () => room--;
-  (hub.subscribe(ann, "chat:a", 1, { epoch: state.epoch, offset: 0 }) as Joined).start();
+  (hub.subscribe(ann, "chat:a", 1, { epoch: state.epoch, offset: 0 }) as Subscribed).start();
   assert.equal(ann.offsets("chat:a").length, 3);
   for (let had = 3; had < 50; had += 5) {
     say(hub, "chat:a", `more ${had}`);

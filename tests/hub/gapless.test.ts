@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { setImmediate } from "node:timers";
 import type { MaybePromise } from "../../src/engine/contract.ts";
 import { MemoryEngine } from "../../src/engine/memory.ts";
-import { DEFAULT_NAMESPACE, Hub, type Joined, type Since } from "../../src/hub/mod.ts";
+import type { Position } from "../../src/engine/contract.ts";
+import { DEFAULT_NAMESPACE, Hub, type Subscribed } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { DelayedEngine } from "./delayed.ts";
 import { FakeClient, principal } from "./support.ts";
@@ -79,7 +80,7 @@ class Device {
   readonly #kept: boolean;
   readonly problems: string[] = [];
   /** Position by channel, across connections. */
-  readonly #have = new Map<string, Since>();
+  readonly #have = new Map<string, Position>();
   /** On the connection of now: channels that were answered and neither left nor stopped. */
   readonly #on = new Set<string>();
   #client: FakeClient | undefined;
@@ -95,7 +96,7 @@ class Device {
   }
 
   /** Channels it is on and where it stands there. */
-  get standing(): [string, Since][] {
+  get standing(): [string, Position][] {
     return [...this.#on].map((channel) => [channel, this.#have.get(channel)!]);
   }
 
@@ -138,7 +139,7 @@ class Device {
     // A client says nothing before its session has answered.
     if (client === undefined || this.#start !== undefined || !this.#on.has("broadcast:all")) return;
     const since = useSince ? this.#have.get(channel) : undefined;
-    const take = ({ state, start }: Joined) => {
+    const take = ({ state, start }: Subscribed) => {
       if (client !== this.#client) return;
       const moved = since === undefined && this.#on.has(channel);
       if (!moved) this.#answered(channel, state, since);
@@ -150,7 +151,7 @@ class Device {
       if (!expected) this.problems.push(`subscribe: ${error}`);
     };
     try {
-      const joined: MaybePromise<Joined> = this.#hub.subscribe(client, channel, lane, since);
+      const joined: MaybePromise<Subscribed> = this.#hub.subscribe(client, channel, lane, since);
       if (joined instanceof Promise) joined.then(take).catch(refused);
       else take(joined);
     } catch (error) {
@@ -182,7 +183,7 @@ class Device {
   #answered(
     channel: string,
     state: { epoch: string; offset: number; recovered: boolean },
-    since?: Since,
+    since?: Position,
   ): void {
     this.#on.add(channel);
     if (state.recovered) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DEFAULT_NAMESPACE, type Joined } from "../../src/hub/mod.ts";
+import { DEFAULT_NAMESPACE, type Subscribed } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { FakeClient, join, makeHub, principal, say } from "./support.ts";
 
@@ -11,7 +11,7 @@ Deno.test("a subscriber gets what is published after it subscribed, on the lane 
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   say(hub, "chat:a", "before");
-  const { state, start } = hub.subscribe(ann, "chat:a", 3) as Joined;
+  const { state, start } = hub.subscribe(ann, "chat:a", 3) as Subscribed;
   assert.equal(state.offset, 1);
   assert.equal(state.recovered, false);
   say(hub, "chat:a", "between");
@@ -31,7 +31,7 @@ Deno.test("one encoded message goes to all subscribers of a channel", async () =
   const clients = [];
   for (const name of ["ann", "bob", "cid"]) {
     const client = await join(hub, name, name);
-    (hub.subscribe(client, "chat:a", 1) as Joined).start();
+    (hub.subscribe(client, "chat:a", 1) as Subscribed).start();
     clients.push(client);
   }
   say(hub, "chat:a", "hello");
@@ -43,9 +43,9 @@ Deno.test("one encoded message goes to all subscribers of a channel", async () =
 Deno.test("subscribing again moves the channel to another lane without a gap or a repetition", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
-  (hub.subscribe(ann, "chat:a", 1) as Joined).start();
+  (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
   say(hub, "chat:a", "one");
-  const moved = hub.subscribe(ann, "chat:a", 2) as Joined;
+  const moved = hub.subscribe(ann, "chat:a", 2) as Subscribed;
   assert.equal(moved.state.offset, 1);
   say(hub, "chat:a", "two");
   moved.start();
@@ -54,7 +54,10 @@ Deno.test("subscribing again moves the channel to another lane without a gap or 
     "three",
     2,
   ]]);
-  const { state, start } = hub.subscribe(ann, "chat:a", 4, { epoch: moved.state.epoch, offset: 1 }) as Joined;
+  const { state, start } = hub.subscribe(ann, "chat:a", 4, {
+    epoch: moved.state.epoch,
+    offset: 1,
+  }) as Subscribed;
   assert.deepEqual(state, { epoch: moved.state.epoch, offset: 3, recovered: true });
   ann.clear();
   start();
@@ -67,17 +70,17 @@ Deno.test("a resume from another epoch or from before the history is not recover
   });
   const ann = await join(hub, "s1", "ann");
   for (const text of ["1", "2", "3", "4"]) say(hub, "chat:a", text);
-  const { epoch } = (hub.subscribe(ann, "chat:a", 1) as Joined).state;
+  const { epoch } = (hub.subscribe(ann, "chat:a", 1) as Subscribed).state;
   for (
     const since of [{ epoch: "other", offset: 3 }, { epoch, offset: 1 }, { epoch, offset: 5 }]
   ) {
     ann.clear();
-    const { state, start } = hub.subscribe(ann, "chat:a", 1, since) as Joined;
+    const { state, start } = hub.subscribe(ann, "chat:a", 1, since) as Subscribed;
     start();
     assert.deepEqual(state, { epoch, offset: 4, recovered: false });
     assert.equal(ann.sent.length, 0);
   }
-  const { state, start } = hub.subscribe(ann, "chat:a", 1, { epoch, offset: 2 }) as Joined;
+  const { state, start } = hub.subscribe(ann, "chat:a", 1, { epoch, offset: 2 }) as Subscribed;
   start();
   assert.equal(state.recovered, true);
   assert.deepEqual(ann.offsets("chat:a"), [3, 4]);
@@ -86,7 +89,7 @@ Deno.test("a resume from another epoch or from before the history is not recover
 Deno.test("a session taken over by another connection resumes where it stood, and the earlier connection gets nothing more", async () => {
   const { hub } = makeHub();
   const first = await join(hub, "s1", "ann");
-  const { state, start } = hub.subscribe(first, "chat:a", 1) as Joined;
+  const { state, start } = hub.subscribe(first, "chat:a", 1) as Subscribed;
   start();
   say(hub, "chat:a", "one");
   const second = new FakeClient("s1", principal("ann"), "s1-2");
@@ -125,7 +128,7 @@ Deno.test("an inbox belongs to its user alone, whatever the token's patterns say
   const ann = await join(hub, "s1", "ann");
   assert.throws(() => hub.subscribe(ann, "user:bob", 1), refusal("permission_denied"));
   assert.throws(() => hub.subscribe(ann, "broadcast:other", 1), refusal("permission_denied"));
-  const { state } = hub.subscribe(ann, "user:ann", 2) as Joined;
+  const { state } = hub.subscribe(ann, "user:ann", 2) as Subscribed;
   assert.equal(state.offset, 0);
 });
 
@@ -137,7 +140,7 @@ Deno.test("a namespace that does not exist, a pattern that does not match and on
   const ann = await join(hub, "s1", principal("ann", { subscribe: ["chat:a*", "x:*"] }));
   assert.throws(() => hub.subscribe(ann, "x:1", 1), refusal("unknown_channel"));
   assert.throws(() => hub.subscribe(ann, "chat:b", 1), refusal("permission_denied"));
-  (hub.subscribe(ann, "chat:a1", 1) as Joined).start();
+  (hub.subscribe(ann, "chat:a1", 1) as Subscribed).start();
   assert.throws(() => hub.subscribe(ann, "chat:a2", 1), refusal("limit_exceeded"));
   const bob = await join(hub, "s2", "bob");
   assert.throws(() => hub.subscribe(bob, "chat:a1", 1), refusal("limit_exceeded"));
@@ -156,7 +159,7 @@ Deno.test("a namespace that does not exist, a pattern that does not match and on
 Deno.test("after a token was refreshed channels it no longer allows are left", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
-  for (const channel of ["chat:a", "chat:b"]) (hub.subscribe(ann, channel, 1) as Joined).start();
+  for (const channel of ["chat:a", "chat:b"]) (hub.subscribe(ann, channel, 1) as Subscribed).start();
   assert.deepEqual(hub.refresh(ann, principal("ann", { subscribe: ["chat:a"] })), ["chat:b"]);
   say(hub, "chat:a", "1");
   say(hub, "chat:b", "2");
@@ -168,8 +171,8 @@ Deno.test("a stopped channel delivers nothing until it is subscribed to again, a
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   const bob = await join(hub, "s2", "bob");
-  (hub.subscribe(bob, "chat:a", 1) as Joined).start();
-  const { state, start } = hub.subscribe(ann, "chat:a", 1) as Joined;
+  (hub.subscribe(bob, "chat:a", 1) as Subscribed).start();
+  const { state, start } = hub.subscribe(ann, "chat:a", 1) as Subscribed;
   start();
   say(hub, "chat:a", "1");
   // As an outbox does it: in the middle of a fan-out.
@@ -182,7 +185,7 @@ Deno.test("a stopped channel delivers nothing until it is subscribed to again, a
   assert.deepEqual(bob.offsets("chat:a"), [1, 2, 3]);
   assert.deepEqual(bob.of("user_offline"), []);
   assert.equal(hub.isOn(ann, "chat:a"), true);
-  const again = hub.subscribe(ann, "chat:a", 1, { epoch: state.epoch, offset: 2 }) as Joined;
+  const again = hub.subscribe(ann, "chat:a", 1, { epoch: state.epoch, offset: 2 }) as Subscribed;
   again.start();
   assert.deepEqual(ann.offsets("chat:a"), [1, 2, 3]);
 });
@@ -192,7 +195,7 @@ Deno.test("members that leave during a fan-out do not keep the message from othe
   const clients: FakeClient[] = [];
   for (let i = 0; i < 20; i++) {
     const client = await join(hub, `s${i}`, `u${i}`);
-    (hub.subscribe(client, "chat:a", 1) as Joined).start();
+    (hub.subscribe(client, "chat:a", 1) as Subscribed).start();
     clients.push(client);
   }
   const gone = new Set<FakeClient>();
@@ -219,14 +222,14 @@ Deno.test("members that leave during a fan-out do not keep the message from othe
 Deno.test("a channel nobody is on is closed by the sweep, and opened again for the next one", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
-  (hub.subscribe(ann, "chat:a", 1) as Joined).start();
+  (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
   assert.equal(hub.channelCount, 3);
   assert.equal(hub.unsubscribe(ann, "chat:a"), true);
   assert.equal(hub.unsubscribe(ann, "chat:a"), false);
   assert.equal(hub.channelCount, 2);
   hub.sweep(Date.now());
   say(hub, "chat:a", "1");
-  (hub.subscribe(ann, "chat:a", 1) as Joined).start();
+  (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
   say(hub, "chat:a", "2");
   assert.deepEqual(ann.offsets("chat:a"), [2]);
   assert.deepEqual([...hub.channels()].find(({ channel }) => channel === "chat:a"), {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory.ts";
-import { DEFAULT_NAMESPACE, type Hub, type HubOptions, type Joined } from "../../src/hub/mod.ts";
+import { DEFAULT_NAMESPACE, type Hub, type HubOptions, type Subscribed } from "../../src/hub/mod.ts";
 import { FakeClient, join, makeHub, principal } from "./support.ts";
 
 function enter(hub: Hub, client: FakeClient, channel: string): void {
-  (hub.subscribe(client, channel, 1) as Joined).start();
+  (hub.subscribe(client, channel, 1) as Subscribed).start();
 }
 
 function pushes(client: FakeClient): string[] {
