@@ -57,7 +57,7 @@ async function setup(): Promise<Setup> {
 const loose = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test(
-  "Chromium: streams of both kinds both ways with their ends, datagrams, Origin and query",
+  "browser: Chromium exchanges streams of both kinds, stream ends and datagrams, and sends Origin and query",
   loose,
   async () => {
     await using s = await setup();
@@ -118,7 +118,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Chromium: close codes go both ways, and a refusal is seen as a failed handshake",
+  "browser: close codes reach Chromium and come from it",
   loose,
   async () => {
     await using s = await setup();
@@ -160,7 +160,7 @@ Deno.test(
   },
 );
 
-Deno.test("Firefox: a stream with its end, a datagram, close codes both ways", loose, async () => {
+Deno.test("browser: Firefox exchanges a stream, its end, a datagram and close codes", loose, async () => {
   const { cert, key, hash } = await testCertificate();
   const listener = listen({ hostname: "127.0.0.1", cert, key });
   const http = Deno.serve(

@@ -5,7 +5,7 @@ import { BEHAVIOURS } from "./conformance.ts";
 for (const adapter of ADAPTERS) {
   for (const { name, options, check } of BEHAVIOURS) {
     if (!adapter.broken.includes(name)) {
-      Deno.test(`${adapter.name}: ${name}`, async () => {
+      Deno.test(`conformance: ${adapter.name}: ${name}`, async () => {
         await using pair = await connectedPair(adapter, options);
         await check(pair);
       });
@@ -13,7 +13,7 @@ for (const adapter of ADAPTERS) {
     }
     // Known to be broken in Deno: it must still fail, so that it shows when Deno has mended it.
     Deno.test({
-      name: `${adapter.name}: still broken in Deno: ${name}`,
+      name: `conformance: ${adapter.name}: still broken in Deno: ${name}`,
       // What hangs leaves its operations behind.
       sanitizeOps: false,
       sanitizeResources: false,
@@ -25,7 +25,7 @@ for (const adapter of ADAPTERS) {
   }
 }
 
-Deno.test("every behaviour that is listed as broken is one of the suite", () => {
+Deno.test("conformance: every behaviour listed as broken is in the suite", () => {
   const names = new Set(BEHAVIOURS.map(({ name }) => name));
   for (const { broken } of ADAPTERS) for (const name of broken) assert.ok(names.has(name), name);
 });

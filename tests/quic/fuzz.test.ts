@@ -51,7 +51,7 @@ async function attack(
   if (end) await writer.close();
 }
 
-Deno.test("whatever bytes peers send, other connections go on and the process lives", async () => {
+Deno.test("fuzz: random bytes of some peers leave other connections and the process alive", async () => {
   const { cert, key, hash } = await testCertificate();
   const listener = listen({
     hostname: "127.0.0.1",
@@ -105,7 +105,7 @@ Deno.test("whatever bytes peers send, other connections go on and the process li
   }
 });
 
-Deno.test("an empty datagram does not end a process that serves Deno.upgradeWebTransport", async () => {
+Deno.test("fuzz: an empty datagram does not end a process that serves Deno.upgradeWebTransport", async () => {
   const { cert, key } = await testCertificate();
   const listener = listen({ hostname: "127.0.0.1", cert, key, webtransport: "deno" });
   try {

@@ -21,19 +21,19 @@ const hex = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.fromHex(text.r
 const failsWith = (code: number) => (error: unknown): boolean =>
   error instanceof Http3Error && error.code === code;
 
-Deno.test("varints are those of RFC 9000 Appendix A.1", () => {
+Deno.test("varint: matches the vectors of RFC 9000 Appendix A.1", () => {
   const vectors: [string, number][] = [["9d7f3e7d", 494_878_333], ["7bbd", 15_293], ["25", 37], ["4025", 37]];
   for (const [encoded, value] of vectors) assert.equal(readVarint(hex(encoded)), value);
   assert.equal(encodeVarints(494_878_333, 15_293, 37).toHex(), "9d7f3e7d7bbd25");
   assert.equal(readVarint(hex("c000000100000000")), 2 ** 32);
 });
 
-Deno.test("a varint that is not whole asks for more, and none is made of what is no integer", () => {
+Deno.test("varint: an incomplete one reads as -1", () => {
   for (const part of ["", "40", "9d7f3e", "c0000001000000"]) assert.equal(readVarint(hex(part)), -1);
   for (const value of [-1, 0.5, 2 ** 53, NaN]) assert.throws(() => varintSize(value), RangeError);
 });
 
-Deno.test("every varint reads back as it was written", () => {
+Deno.test("varint: every value reads back as it was written", () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), fc.nat(9), (value, at) => {
       const buffer = new Uint8Array(20);
@@ -47,7 +47,7 @@ Deno.test("every varint reads back as it was written", () => {
   );
 });
 
-Deno.test("Huffman strings are those of RFC 7541 Appendix C", () => {
+Deno.test("huffman: matches the vectors of RFC 7541 Appendix C", () => {
   const vectors: [string, string][] = [
     ["www.example.com", "f1e3c2e5f23a6ba0ab90f4ff"],
     ["no-cache", "a8eb10649cbf"],
@@ -70,7 +70,7 @@ Deno.test("Huffman strings are those of RFC 7541 Appendix C", () => {
   }
 });
 
-Deno.test("every byte string goes through Huffman unchanged", () => {
+Deno.test("huffman: every byte string survives encoding and decoding", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (plain) => {
       assert.deepEqual([...huffmanDecode(huffmanEncode(plain))], [...plain]);
@@ -79,18 +79,18 @@ Deno.test("every byte string goes through Huffman unchanged", () => {
   );
 });
 
-Deno.test("Huffman refuses the end-of-string symbol and wrong padding", () => {
+Deno.test("huffman: refuses the end-of-string symbol and wrong padding", () => {
   for (const wrong of ["ffffffff", "ff", "18", "00"]) {
     assert.throws(() => huffmanDecode(hex(wrong)), RangeError);
   }
 });
 
-Deno.test("QPACK decodes what RFC 9204 Appendix B gives without a dynamic table", () => {
+Deno.test("qpack: decodes the vectors of RFC 9204 Appendix B that use no dynamic table", () => {
   assert.deepEqual(decodeSection(hex("0000 510b 2f69 6e64 6578 2e68 746d 6c")), [[":path", "/index.html"]]);
   assert.deepEqual(decodeSection(hex("0000 c1 d1")), [[":path", "/"], [":method", "GET"]]);
 });
 
-Deno.test("QPACK refuses references to a dynamic table, and sections that end early", () => {
+Deno.test("qpack: refuses references to a dynamic table and sections that end early", () => {
   for (
     const wrong of ["", "00", "0381 10 11", "0000 80", "0000 4001 61", "0000 10", "0000 0001 61", "0000 ff3f"]
   ) {
@@ -101,7 +101,7 @@ Deno.test("QPACK refuses references to a dynamic table, and sections that end ea
   }
 });
 
-Deno.test("QPACK bounds what a small section can grow to", () => {
+Deno.test("qpack: bounds how large a small section can grow", () => {
   const bomb = join([hex("0000"), new Uint8Array(1000).fill(0xc1)]);
   assert.throws(
     () => decodeSection(bomb),
@@ -109,7 +109,7 @@ Deno.test("QPACK bounds what a small section can grow to", () => {
   );
 });
 
-Deno.test("every section reads back as it was encoded", () => {
+Deno.test("qpack: every section reads back as it was encoded", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/);
   const value = fc.string({ unit: "binary-ascii", maxLength: 60 });
   const known = fc.constantFrom([":status", "200"], [":method", "GET"], ["origin", ""], ["accept", "*/*"]);
@@ -122,7 +122,7 @@ Deno.test("every section reads back as it was encoded", () => {
   );
 });
 
-Deno.test("random bytes given to the section decoder give lines or a known error", () => {
+Deno.test("qpack: random bytes decode to lines or fail with a known error", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (input) => {
       try {
@@ -135,7 +135,7 @@ Deno.test("random bytes given to the section decoder give lines or a known error
   );
 });
 
-Deno.test("the peer's QPACK streams may do nothing that needs a dynamic table", () => {
+Deno.test("qpack: the peer's encoder and decoder streams may not use a dynamic table", () => {
   checkEncoderStream(hex("20"));
   for (const wrong of ["3fbd01", "c00f", "4a", "02"]) {
     assert.throws(() => checkEncoderStream(hex(wrong)), failsWith(H3.QPACK_ENCODER_STREAM_ERROR));
@@ -148,7 +148,7 @@ Deno.test("the peer's QPACK streams may do nothing that needs a dynamic table", 
   }
 });
 
-Deno.test("frames come out whole whatever pieces their bytes come in", () => {
+Deno.test("frames: come out whole however their bytes are cut", () => {
   const item = fc.tuple(fc.constantFrom(0, 1, 0x2843, 0x1f * 7 + 0x21), fc.uint8Array({ maxLength: 80 }));
   fc.assert(
     fc.property(
@@ -182,7 +182,7 @@ Deno.test("frames come out whole whatever pieces their bytes come in", () => {
   );
 });
 
-Deno.test("settings tell WebTransport in every draft's words, and odd ones of a peer are refused", () => {
+Deno.test("settings: malformed ones of a peer are refused", () => {
   const frame = encodeSettings();
   assert.equal(frame[0], 0x04);
   const settings = decodeSettings(frame.subarray(2));
@@ -197,7 +197,7 @@ Deno.test("settings tell WebTransport in every draft's words, and odd ones of a 
   assert.throws(() => decodeSettings(hex("3301 06")), failsWith(H3.FRAME_ERROR));
 });
 
-Deno.test("the control stream must begin with SETTINGS and carry only what belongs there", () => {
+Deno.test("control stream: begins with SETTINGS and carries only control frames", () => {
   const grease = encodeFrame(0x21 + 0x1f * 5, new Uint8Array(300));
   const after = controlChecker();
   after(encodeSettings());
@@ -214,7 +214,7 @@ Deno.test("the control stream must begin with SETTINGS and carry only what belon
   for (const [input, code] of wrong) assert.throws(() => controlChecker()(input), failsWith(code));
 });
 
-Deno.test("a close capsule keeps code and reason, and cuts a long reason at a character", () => {
+Deno.test("capsule: a close keeps its code and cuts a long reason between characters", () => {
   const open = (frame: Uint8Array): { code: number; reason: string } => {
     const reader = new TlvReader(treatCapsule);
     const [piece] = [...reader.push(frame)];
@@ -234,7 +234,7 @@ const GET: [string, string][] = [[":method", "GET"], [":scheme", "https"], [":au
   "/x?y=z",
 ]];
 
-Deno.test("a request's head is read with path, query and joined fields", () => {
+Deno.test("message: a request head is read with path, query and joined fields", () => {
   const head = parseRequest([...GET, ["cookie", "a=1"], ["cookie", "b=2"], ["accept", "x"], ["accept", "y"]]);
   assert.equal(head.url.href, "https://a:1/x?y=z");
   assert.deepEqual([...head.headers], [["cookie", "a=1; b=2"], ["accept", "x, y"]]);
@@ -242,7 +242,7 @@ Deno.test("a request's head is read with path, query and joined fields", () => {
   assert.equal(connect.protocol, "webtransport");
 });
 
-Deno.test("a malformed request is refused and says with what status", () => {
+Deno.test("message: a malformed request is refused with its status", () => {
   const without = (name: string): [string, string][] => GET.filter((line) => line[0] !== name);
   const wrong: [string, string][][] = [
     ...[":method", ":scheme", ":authority", ":path"].map(without),
@@ -266,7 +266,7 @@ Deno.test("a malformed request is refused and says with what status", () => {
   }
 });
 
-Deno.test("a response's head leaves out what has no place in HTTP/3", () => {
+Deno.test("message: a response head leaves out connection-specific fields", () => {
   assert.deepEqual(responseLines(204, [["Connection", "close"], ["X-A", "b"]]), [[":status", "204"], [
     "x-a",
     "b",

@@ -40,7 +40,7 @@ const echo: ListenOptions["onRequest"] = async (request) =>
     headers: { "x-agent": request.headers.get("user-agent") ?? "none" },
   });
 
-Deno.test("an ordinary request is answered, bodies both ways, without a control stream of the peer", async () => {
+Deno.test("http3: a request with a body is answered before the peer opens a control stream", async () => {
   await using s = await server({ onRequest: echo });
   const peer = await s.peer();
   const got = await peer.request(head("POST", "/path", [["user-agent", "test/1"]]), [
@@ -54,7 +54,7 @@ Deno.test("an ordinary request is answered, bodies both ways, without a control 
   assert.equal(text(get.body), "GET / ");
 });
 
-Deno.test("a body is streamed through as it comes, and a response without one has none", async () => {
+Deno.test("http3: a body is streamed through as it comes", async () => {
   await using s = await server({
     onRequest: (request) =>
       request.method === "HEAD" ? new Response("not sent") : new Response(request.body, { status: 201 }),
@@ -67,7 +67,7 @@ Deno.test("a body is streamed through as it comes, and a response without one ha
   assert.deepEqual((await peer.request(head("HEAD"))).body.length, 0);
 });
 
-Deno.test("a body that is too long, or not as long as declared, is refused", async () => {
+Deno.test("http3: a body that is too long or not as long as declared is refused", async () => {
   await using s = await server({ onRequest: echo, maxRequestBody: 1000 });
   const peer = await s.peer();
   assert.equal((await peer.request(head("POST"), [new Uint8Array(900), new Uint8Array(200)])).status, 413);
@@ -82,7 +82,7 @@ Deno.test("a body that is too long, or not as long as declared, is refused", asy
   );
 });
 
-Deno.test("a responder that throws is answered with 500, and told of", async () => {
+Deno.test("http3: a handler that throws is answered with 500 and reported", async () => {
   const stages: string[] = [];
   await using s = await server({
     onRequest: () => {
@@ -94,7 +94,7 @@ Deno.test("a responder that throws is answered with 500, and told of", async () 
   assert.deepEqual(stages, ["request"]);
 });
 
-Deno.test("malformed requests get 400, unknown tunnels 501, and the connection goes on", async () => {
+Deno.test("http3: malformed requests and unknown tunnels are refused without ending the connection", async () => {
   await using s = await server({ onRequest: echo });
   const peer = await s.peer();
   for (
@@ -111,7 +111,7 @@ Deno.test("malformed requests get 400, unknown tunnels 501, and the connection g
   assert.equal((await peer.request(head("GET"))).status, 200);
 });
 
-Deno.test("unknown frames and streams and settings are passed over", async () => {
+Deno.test("http3: unknown frames, streams and settings are ignored", async () => {
   await using s = await server({ onRequest: echo });
   const peer = await s.peer();
   const grease = 0x21 + 0x1f * 9;
@@ -181,7 +181,7 @@ const VIOLATIONS: [string, number, (peer: Http3Peer) => Promise<unknown>][] = [
 ];
 
 for (const [what, code, act] of VIOLATIONS) {
-  Deno.test(`${what} closes the connection with 0x${code.toString(16)}`, async () => {
+  Deno.test(`http3: ${what} closes the connection with 0x${code.toString(16)}`, async () => {
     await using s = await server();
     const peer = await s.peer();
     await act(peer);
@@ -189,7 +189,7 @@ for (const [what, code, act] of VIOLATIONS) {
   });
 }
 
-Deno.test("streams are taken whatever their order: a silent one holds up none", async () => {
+Deno.test("session: a silent stream does not hold up others", async () => {
   await using s = await server();
   const peer = await s.peer();
   await peer.control();
@@ -209,7 +209,7 @@ Deno.test("streams are taken whatever their order: a silent one holds up none", 
   assert.equal(text(await within(readExactly((await within(incoming.next())).value!, 4))), "late");
 });
 
-Deno.test("a stream that never brings its header is given up after the deadline", async () => {
+Deno.test("session: a stream without a header is given up after the deadline", async () => {
   await using s = await server({ headerTimeout: 200 });
   const peer = await s.peer();
   const { status } = await peer.session(s.port);
@@ -224,14 +224,14 @@ Deno.test("a stream that never brings its header is given up after the deadline"
   assert.equal(text(await within(readAll(await first(session.incomingBidirectionalStreams)))), "ok");
 });
 
-Deno.test("a connection that asks for nothing is closed without an error", async () => {
+Deno.test("http3: an idle connection is closed without an error", async () => {
   await using s = await server({ headerTimeout: 150 });
   const peer = await s.peer();
   await peer.control();
   assert.equal(await peer.closeCode(), H3.NO_ERROR);
 });
 
-Deno.test("a session sees headers and Origin, and a second one on the connection is refused", async () => {
+Deno.test("session: a second one on the connection is refused", async () => {
   await using s = await server();
   const peer = await s.peer();
   const asked = await peer.session(s.port, [["origin", "https://a.example"], [
@@ -246,7 +246,7 @@ Deno.test("a session sees headers and Origin, and a second one on the connection
   assert.equal((await peer.request(head("GET"))).status, 404);
 });
 
-Deno.test("the peer's close capsule ends the session with its code, its DRAIN does not", async () => {
+Deno.test("session: the peer's close capsule ends it and the drain capsule does not", async () => {
   await using s = await server();
   const peer = await s.peer();
   const connect = await peer.session(s.port);
@@ -261,7 +261,7 @@ Deno.test("the peer's close capsule ends the session with its code, its DRAIN do
   assert.equal(await peer.closeCode(), H3.NO_ERROR);
 });
 
-Deno.test("the bare end of the CONNECT stream is a close without a code", async () => {
+Deno.test("session: the end of the CONNECT stream is a close without a code", async () => {
   await using s = await server();
   const peer = await s.peer();
   const connect = await peer.session(s.port);
@@ -270,7 +270,7 @@ Deno.test("the bare end of the CONNECT stream is a close without a code", async 
   assert.deepEqual(await within(session.closed), { code: 0, reason: "", by: "remote" });
 });
 
-Deno.test("our close reaches the peer as a capsule and then the end of the stream", async () => {
+Deno.test("session: our close reaches the peer as a capsule and the end of the stream", async () => {
   await using s = await server();
   const peer = await s.peer();
   const connect = await peer.session(s.port, [["user-agent", "browser"]]);
@@ -288,7 +288,7 @@ Deno.test("our close reaches the peer as a capsule and then the end of the strea
   assert.equal(await peer.closeCode(), H3.NO_ERROR);
 });
 
-Deno.test("a malformed capsule ends the connection", async () => {
+Deno.test("session: a malformed capsule ends the connection", async () => {
   await using s = await server();
   const peer = await s.peer();
   const connect = await peer.session(s.port);
@@ -298,7 +298,7 @@ Deno.test("a malformed capsule ends the connection", async () => {
   assert.equal((await within(session.closed)).by, "error");
 });
 
-Deno.test("datagrams of other sessions are dropped, one without a session id ends the connection", async () => {
+Deno.test("session: datagrams of other sessions are dropped", async () => {
   await using s = await server();
   const peer = await s.peer();
   const connect = await peer.session(s.port);

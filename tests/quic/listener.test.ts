@@ -47,7 +47,7 @@ async function works(client: Connection, server: Connection): Promise<void> {
   assert.equal(text(await within(readExactly(await first(server.incomingBidirectionalStreams), 3))), "ok?");
 }
 
-Deno.test("one port takes raw QUIC and WebTransport, told apart by ALPN", async () => {
+Deno.test("listener: one port takes raw QUIC and WebTransport by ALPN", async () => {
   await using s = await server();
   await connect(s.raw, s.trust);
   assert.equal((await s.next()).kind, "quic");
@@ -59,7 +59,7 @@ Deno.test("one port takes raw QUIC and WebTransport, told apart by ALPN", async 
   await works(own, await s.next());
 });
 
-Deno.test("another certificate is used for new connections, live ones stay", async () => {
+Deno.test("listener: a new certificate applies to new connections and live ones stay", async () => {
   await using s = await server();
   const before = await connect(s.raw, s.trust);
   const beforeThere = await s.next();
@@ -73,14 +73,14 @@ Deno.test("another certificate is used for new connections, live ones stay", asy
   await works(before, beforeThere);
 });
 
-Deno.test("a bad certificate is refused and the good one stays", async () => {
+Deno.test("listener: a bad certificate is refused and the good one stays", async () => {
   await using s = await server();
   assert.throws(() => s.listener.setCertificate("no certificate", "no key"));
   await connect(s.raw, s.trust);
   await s.next();
 });
 
-Deno.test("other limits hold for new connections, live ones stay", async () => {
+Deno.test("listener: new limits apply to new connections and live ones stay", async () => {
   await using s = await server({ maxBidirectionalStreams: 3 });
   const open = async (connection: Connection): Promise<number> => {
     for (let count = 0;; count++) {
@@ -98,7 +98,7 @@ Deno.test("other limits hold for new connections, live ones stay", async () => {
   assert.throws(() => s.listener.update({ maxBidirectionalStreams: 0 }), RangeError);
 });
 
-Deno.test("a draining listener refuses new connections and keeps live ones, until it resumes", async () => {
+Deno.test("listener: while draining it refuses new connections and keeps live ones", async () => {
   await using s = await server();
   const live = await connect(s.raw, s.trust);
   const there = await s.next();
@@ -109,7 +109,7 @@ Deno.test("a draining listener refuses new connections and keeps live ones, unti
   await works(await connect(s.raw, s.trust), await s.next());
 });
 
-Deno.test("an address that is not admitted gets no connection", async () => {
+Deno.test("listener: an address that is not admitted gets no connection", async () => {
   const seen: string[] = [];
   await using s = await server({
     admitAddress: ({ hostname }) => {
@@ -127,7 +127,7 @@ Deno.test("an address that is not admitted gets no connection", async () => {
   assert.deepEqual(seen, ["127.0.0.1"]);
 });
 
-Deno.test("a connection is counted in when its handshake is done and out when it is over, whatever it becomes", async () => {
+Deno.test("listener: admitConnection counts each connection in once and out once", async () => {
   const counted = new Set<number>();
   const kinds: string[] = [];
   await using s = await server({
@@ -152,7 +152,7 @@ Deno.test("a connection is counted in when its handshake is done and out when it
   await until(() => counted.size === 0, "all are gone");
 });
 
-Deno.test("a connection that is not admitted is closed with its code before anything is read of it", async () => {
+Deno.test("listener: a connection that is not admitted is closed with its code before anything is read", async () => {
   const requests: string[] = [];
   await using s = await server({
     admitConnection: () => ({ accept: false, code: 3504, reason: "connection limit" }),
@@ -169,7 +169,7 @@ Deno.test("a connection that is not admitted is closed with its code before anyt
 });
 
 // Deno's client keeps what it had opened for a refused session until the connection ends.
-Deno.test("admission sees path, query and peer, and a refusal spends no session", {
+Deno.test("listener: admit sees path, query and peer", {
   sanitizeResources: false,
 }, async () => {
   const seen: ConnectRequest[] = [];
@@ -193,7 +193,7 @@ Deno.test("admission sees path, query and peer, and a refusal spends no session"
   assert.equal(seen[0]!.remoteAddress.hostname, "127.0.0.1");
 });
 
-Deno.test("bad options are named when listening", async () => {
+Deno.test("listener: bad options are named", async () => {
   const { cert, key } = await testCertificate();
   assert.throws(() => listen({ cert, key, port: 70_000 }), /port must be .* not 70000/);
   assert.throws(() => listen({ cert, key, maxIdleTimeout: 0 }), /maxIdleTimeout/);
@@ -202,7 +202,7 @@ Deno.test("bad options are named when listening", async () => {
 });
 
 // There is no way to call off a dial: the runtime goes on with it until it dies.
-Deno.test("dialling gives up after its timeout and when its signal aborts", {
+Deno.test("dial: gives up after its timeout and when its signal aborts", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
@@ -227,7 +227,7 @@ Deno.test("dialling gives up after its timeout and when its signal aborts", {
   await assert.rejects(connect("quic://127.0.0.1"), TypeError);
 });
 
-Deno.test("a listener on all addresses shows IPv4 peers by their plain address", async () => {
+Deno.test("listener: on all addresses it shows IPv4 peers by their plain address", async () => {
   await using s = await server({ hostname: "::" });
   await connect(s.raw, s.trust);
   assert.equal((await s.next()).remoteAddress?.hostname, "127.0.0.1");

@@ -59,7 +59,7 @@ for (const adapter of ADAPTERS.slice(0, 2)) {
   });
 }
 
-Deno.test("a listener to migrations that was taken away is told of nothing more", async () => {
+Deno.test("migration: a removed listener is not called again", async () => {
   let proxy: UdpProxy | undefined;
   try {
     await using pair = await connectedPair(ADAPTERS[0]!, {}, {
@@ -79,7 +79,7 @@ Deno.test("a listener to migrations that was taken away is told of nothing more"
   }
 });
 
-Deno.test("a connection whose packets vanish ends by timeout at both sides", async () => {
+Deno.test("idle: a connection whose packets vanish ends by timeout on both sides", async () => {
   let proxy: UdpProxy | undefined;
   try {
     await using pair = await connectedPair(ADAPTERS[0]!, { maxIdleTimeout: 600 }, {
@@ -98,7 +98,7 @@ Deno.test("a connection whose packets vanish ends by timeout at both sides", asy
   }
 });
 
-Deno.test("data comes whole through a path that drops a tenth of all packets", async () => {
+Deno.test("loss: data arrives whole through a path that drops a tenth of all packets", async () => {
   let proxy: UdpProxy | undefined;
   try {
     await using pair = await connectedPair(ADAPTERS[0]!, {}, {

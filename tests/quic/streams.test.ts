@@ -114,7 +114,7 @@ Deno.test("Feature: quic-transport, Property 11: a closed stream leaves the othe
   );
 });
 
-Deno.test("a stream of high priority overtakes bulk data that is already on its way", async () => {
+Deno.test("streams: an urgent stream is not blocked by an unread bulk stream", async () => {
   await using pair = await connectedPair(RAW);
   const { client, server } = pair;
   const bulk = await client.openBidirectionalStream({ priority: PRIORITY.BACKGROUND });
@@ -139,7 +139,7 @@ Deno.test("a stream of high priority overtakes bulk data that is already on its 
   await assert.rejects(pumping);
 });
 
-Deno.test("a W3C writable applies back-pressure: a peer that does not read stops it", async () => {
+Deno.test("streams: a peer that does not read stops a W3C writable", async () => {
   await using pair = await connectedPair(RAW);
   const stream = await pair.client.openBidirectionalStream();
   const writer = stream.writable.getWriter();
@@ -166,7 +166,7 @@ Deno.test("a W3C writable applies back-pressure: a peer that does not read stops
   await assert.rejects(writing);
 });
 
-Deno.test("reading in small buffers loses nothing of what came with a stream's header", async () => {
+Deno.test("streams: small reads lose nothing of what came with a stream's header", async () => {
   const adapter = ADAPTERS[1]!;
   await using pair = await connectedPair(adapter);
   const stream = await pair.client.openBidirectionalStream();
@@ -179,7 +179,7 @@ Deno.test("reading in small buffers loses nothing of what came with a stream's h
   assert.equal(accepted.stats().bytesReceived, 200);
 });
 
-Deno.test("a second write while one is under way is refused, and so is one after the end", async () => {
+Deno.test("streams: a second write while one is pending is refused", async () => {
   await using pair = await connectedPair(RAW);
   const stream = await pair.client.openBidirectionalStream();
   const one = stream.write(bytes("a"));

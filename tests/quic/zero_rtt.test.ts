@@ -8,7 +8,7 @@ async function server(zeroRtt = true): Promise<Listener> {
   return listen({ hostname: "127.0.0.1", cert, key, zeroRtt });
 }
 
-Deno.test("with a ticket a client sends before the handshake, and the server knows that it came early", async () => {
+Deno.test("0-rtt: with a ticket a client sends before the handshake and the server can tell", async () => {
   const { hash } = await testCertificate();
   const listener = await server();
   const proxy = new UdpProxy({ target: listener.address });
@@ -51,7 +51,7 @@ Deno.test("with a ticket a client sends before the handshake, and the server kno
   }
 });
 
-Deno.test("when early data is rejected its streams fail, and the connection lives", async () => {
+Deno.test("0-rtt: rejected early data fails its streams and leaves the connection", async () => {
   const { hash } = await testCertificate();
   const first_ = await server();
   const proxy = new UdpProxy({ target: first_.address });
@@ -93,7 +93,7 @@ Deno.test("when early data is rejected its streams fail, and the connection live
   }
 });
 
-Deno.test("a server without 0-RTT hands a connection out only after its handshake", async () => {
+Deno.test("0-rtt: a server without it hands a connection out after the handshake", async () => {
   const { hash } = await testCertificate();
   const listener = await server(false);
   try {
