@@ -78,7 +78,11 @@ export function documentRoutes(parts: HandlerParts): Route[] {
           }
           if (place !== undefined) place.awaited = undefined;
           const release = pendingOperations.reserve(channel, op.data.length);
-          const published = publishAndAcknowledge(hub, context, channel, { ...op });
+          const published = publishAndAcknowledge(hub, context, {
+            channel,
+            type: "doc_op",
+            payload: { ...op },
+          });
           if (published !== undefined) return published.finally(release);
           release();
           return undefined;
@@ -113,9 +117,9 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         needDocument(channel);
         if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
         refuse(refusePublish(client.principal, channel, hub.namespace));
-        const payload = { session: client.sessionId, data };
-        const publication = { type: message.type, id: message.id, from: client.principal.userId, payload };
-        hub.signal(channel, publication, client.sessionId);
+        const { sessionId, principal: { userId: from } } = client;
+        const payload = { session: sessionId, data };
+        hub.publishEphemeral(channel, { type: message.type, id: message.id, from, sessionId, payload });
       },
     },
     {

@@ -27,7 +27,12 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { ...content, edited: by };
           const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
-          return publishAndAcknowledge(hub, context, channel, { target, ...content }, [amend]);
+          return publishAndAcknowledge(hub, context, {
+            channel,
+            type: "chat_edit",
+            payload: { target, ...content },
+            edits: [amend],
+          });
         });
       },
     },
@@ -39,7 +44,12 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
         return withOriginal(hub, context, { channel, target, epoch }, () => {
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
           const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
-          return publishAndAcknowledge(hub, context, channel, { target }, [amend]);
+          return publishAndAcknowledge(hub, context, {
+            channel,
+            type: "chat_delete",
+            payload: { target },
+            edits: [amend],
+          });
         });
       },
     },

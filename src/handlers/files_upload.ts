@@ -95,15 +95,12 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
 
   // One announcement, however often the upload is said to be complete: the store knows of it for as long as it has the
   // file, and for the moments that a process may end in before it does, the message's id does.
-  async function announce({ message }: Context, file: FileRecord): Promise<void> {
-    const publication = {
-      type: "chat_message",
-      id: message.id,
-      from: file.userId,
-      payload: { data: { file: infoOf(file) } },
-    };
-    const publish = async () => await hub.publish(file.channel, publication, message.id + " " + file.userId);
-    await store.announce(file, publish);
+  async function announce({ client, message: { id } }: Context, file: FileRecord): Promise<void> {
+    const { channel } = file;
+    const payload = { data: { file: infoOf(file) } };
+    await store.announce(file, async () => {
+      await hub.publish({ origin: "file", client, channel, type: "chat_message", id, payload });
+    });
   }
 }
 

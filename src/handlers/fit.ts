@@ -4,6 +4,8 @@
  * @module
  */
 
+import { utf8Length } from "../protocol/mod.ts";
+
 /** Bytes kept for the envelope and the fields around a list. */
 const AROUND = 1024;
 
@@ -20,16 +22,4 @@ export function fitting<T>(entries: readonly T[], room: number): T[] {
     count++;
   }
   return entries.slice(0, count);
-}
-
-/** How many bytes a text takes in UTF-8. */
-export function utf8Length(text: string): number {
-  let bytes = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) continue;
-    // Each half of a surrogate pair counts two of its four bytes.
-    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
-  }
-  return bytes;
 }

@@ -41,8 +41,9 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
         const payload = { channel, epoch, offset: mark?.epoch === epoch ? mark.offset : 0 };
         context.reply("read_marks", payload);
         if (offset === 0 || payload.offset !== offset) return;
-        const publication = { type: "read_marks", id: context.message.id, from: principal.userId, payload };
-        hub.signal(inboxOf(principal.userId), publication, sessionId);
+        const { id } = context.message;
+        const message = { type: "read_marks", id, from: principal.userId, sessionId, payload };
+        hub.publishEphemeral(inboxOf(principal.userId), message);
       },
     },
     {

@@ -4,10 +4,8 @@
  * @module
  */
 
-import { isDocument, refusePublish } from "../hub/mod.ts";
-import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
+import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { needRight, refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 
@@ -20,9 +18,11 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
         const { channel } = payload;
-        if (isDocument(channel)) throw new ProtocolError("not_a_document", "a document takes doc_op alone");
-        refuse(refusePublish(context.client.principal, channel, hub.namespace));
-        return publishAndAcknowledge(hub, context, channel, { ...contentOf(payload) });
+        return publishAndAcknowledge(hub, context, {
+          channel,
+          type: "chat_message",
+          payload: contentOf(payload),
+        });
       },
     },
     {
@@ -30,9 +30,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       idempotent: true,
       handler: (context) => {
         const payload = parsePayload("direct_message", context.message.payload);
-        needRight(context, "direct_message");
         const { to } = payload;
-        return publishAndAcknowledge(hub, context, inboxOf(to), { to, ...contentOf(payload) });
+        return publishAndAcknowledge(hub, context, {
+          channel: inboxOf(to),
+          type: "direct_message",
+          payload: { to, ...contentOf(payload) },
+        });
       },
     },
     {
@@ -40,8 +43,11 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       idempotent: true,
       handler: (context) => {
         const payload = parsePayload("broadcast", context.message.payload);
-        needRight(context, "broadcast");
-        return publishAndAcknowledge(hub, context, BROADCAST_CHANNEL, { ...contentOf(payload) });
+        return publishAndAcknowledge(hub, context, {
+          channel: BROADCAST_CHANNEL,
+          type: "broadcast",
+          payload: contentOf(payload),
+        });
       },
     },
   ];

@@ -20,11 +20,8 @@ export function typingRoutes({ hub }: HandlerParts): Route[] {
       const { channel } = parsePayload(type, message.payload);
       if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
       refuse(refusePublish(client.principal, channel, hub.namespace));
-      hub.signal(
-        channel,
-        { type, id: message.id, from: client.principal.userId, payload: {} },
-        client.sessionId,
-      );
+      const { sessionId, principal: { userId: from } } = client;
+      hub.publishEphemeral(channel, { type, id: message.id, from, sessionId, payload: {} });
     },
   }));
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from "../engine/contract.ts";
-import type { ErrorName, Payload } from "../protocol/mod.ts";
+import type { ErrorName } from "../protocol/mod.ts";
 import type { NamespaceLookup } from "./settings.ts";
 
 /** What a hub is made of. */
@@ -15,6 +15,8 @@ export interface HubOptions {
   readonly namespace: NamespaceLookup;
   /** Channels of one session, beside its inbox and the broadcast channel. @default 128 */
   readonly maxChannels?: () => number;
+  /** Bytes that the payload of a message may take, in JSON and in MessagePack. @default 65536 */
+  readonly maxMessage?: () => number;
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
   /**
@@ -60,15 +62,4 @@ export interface Attached {
   readonly refused: Readonly<Record<string, ErrorName>>;
   /** Sends what was missed and lets live deliveries follow. */
   start(): void;
-}
-
-/** A message to be published. */
-export interface Publication {
-  readonly type: string;
-  /** The sender's message id. */
-  readonly id: string;
-  /** The sender's user id. */
-  readonly from: string;
-  /** Without `channel`, `from`, `offset` and `prev`. */
-  readonly payload: Payload;
 }

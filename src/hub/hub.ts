@@ -6,7 +6,6 @@
 
 import type {
   Bookmark,
-  Edit,
   Engine,
   EphemeralMessage,
   MaybePromise,
@@ -14,7 +13,6 @@ import type {
   Position,
   PresenceEntry,
   Published,
-  PublishOptions,
   ReadOptions,
 } from "../engine/contract.ts";
 import {
@@ -29,14 +27,15 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import type { Attached, ChannelState, HubOptions, Publication, Subscribed } from "./contract.ts";
+import type { Attached, ChannelState, HubOptions, Subscribed } from "./contract.ts";
+import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
+import type { PublishRequest } from "./publication.ts";
+import { Publisher } from "./publisher.ts";
 import { HubSession } from "./session.ts";
 import { SessionRegistry } from "./session_registry.ts";
 import {
-  DOCUMENT_RETENTION,
   isBuiltIn,
-  isDocument,
   type NamespaceLookup,
   type NamespaceSettings,
   refuseSubscribe,
@@ -54,10 +53,11 @@ export class Hub {
   readonly #sessions: SessionRegistry;
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
+  readonly #publisher: Publisher;
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
-    const { maxChannels = () => 128, now = Date.now, failed = () => {} } = options;
+    const { maxChannels = () => 128, maxMessage = () => 65_536, now = Date.now, failed = () => {} } = options;
     const { replay = { page: 100, tail: 256 } } = options;
     this.#engine = engine;
     this.#namespace = namespace;
@@ -67,9 +67,8 @@ export class Hub {
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
     this.#sessions = new SessionRegistry(leases.slices);
     this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
-    this.#engine.onEphemeral((channel, publishEphemeral) =>
-      this.#deliverEphemeral(channel, publishEphemeral)
-    );
+    this.#publisher = new Publisher({ engine, namespace, maxMessage, now, failed });
+    this.#engine.onEphemeral((channel, message) => this.#deliverEphemeral(channel, message));
     this.#engine.onPresence((channel, event, entry) => {
       const settings = this.settings(channel);
       if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
@@ -207,28 +206,19 @@ export class Hub {
     return subscription !== undefined && subscription.client === client;
   }
 
-  /**
-   * Publishes; subscribers of all nodes get it. Resolves once committed. Throws or rejects with ProtocolError
-   * `unknown_channel`, or what the engine says. `amend` changes earlier messages of the channel with it.
-   */
-  publish(
-    channel: string,
-    publication: Publication,
-    dedupeKey?: string,
-    amend?: readonly Edit[],
-  ): MaybePromise<Published> {
-    const settings = this.settings(channel);
-    if (settings === undefined) throw new ProtocolError("unknown_channel");
-    const { type, id, from, payload } = publication;
-    const record = { type, id, from, timestamp: this.#now(), payload };
-    const retention = isDocument(channel) ? DOCUMENT_RETENTION : settings.retention;
-    const options: PublishOptions = dedupeKey === undefined ? { retention } : { retention, dedupeKey };
-    return this.#engine.publish(channel, record, amend === undefined ? options : { ...options, amend });
+  /** Publishes a message: see `Publisher.publish`. */
+  publish(request: PublishRequest): MaybePromise<Published> {
+    return this.#publisher.publish(request);
+  }
+
+  /** Adds a hook of publications. Throws TypeError when there is one of its name. */
+  addHook(hook: PublishHook): void {
+    this.#publisher.addHook(hook);
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */
-  signal(channel: string, publication: Publication, sessionId: string): void {
-    const { type, id, from, payload } = publication;
+  publishEphemeral(channel: string, message: Omit<EphemeralMessage, "timestamp">): void {
+    const { type, id, from, sessionId, payload } = message;
     this.#engine.publishEphemeral(channel, { type, id, from, sessionId, timestamp: this.#now(), payload });
   }
 
@@ -275,6 +265,11 @@ export class Hub {
   /** Users of this node and how many sessions each has, those waiting to come back among them. */
   users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
     return this.#sessions.users();
+  }
+
+  /** How many users have a session on this node. */
+  get userCount(): number {
+    return this.#sessions.userCount;
   }
 
   /** How many channels a connection is subscribed to, its inbox and the broadcast channel among them. */
@@ -376,14 +371,14 @@ export class Hub {
     if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
   }
 
-  #deliverEphemeral(name: string, signal: EphemeralMessage): void {
-    const { type, id, from, timestamp, payload } = signal;
+  #deliverEphemeral(name: string, ephemeral: EphemeralMessage): void {
+    const { type, id, from, timestamp, payload } = ephemeral;
     const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
     this.#subscriptions.get(name)?.push(
       new Encoded(message, true),
       // A mark that moved is told once: not as a datagram.
       type !== "read_marks",
-      (session) => session.sessionId === signal.sessionId,
+      (session) => session.sessionId === ephemeral.sessionId,
     );
   }
 }

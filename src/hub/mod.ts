@@ -6,5 +6,7 @@
 
 export { deliveryOf } from "./channel.ts";
 export * from "./contract.ts";
+export type { PublishHook } from "./hooks.ts";
 export { Hub } from "./hub.ts";
+export * from "./publication.ts";
 export * from "./settings.ts";

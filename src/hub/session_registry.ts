@@ -29,6 +29,11 @@ export class SessionRegistry {
     return this.#sessions.size;
   }
 
+  /** How many users have a session. */
+  get userCount(): number {
+    return this.#users.size;
+  }
+
   /** The seat of a session. */
   get(sessionId: string): HubSession | undefined {
     return this.#sessions.get(sessionId);

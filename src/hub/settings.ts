@@ -97,7 +97,12 @@ export function refusePublish(
   if (isBuiltIn(channel)) return "permission_denied";
   const settings = lookup(namespaceOf(channel));
   if (settings === undefined) return "unknown_channel";
-  return grants(settings.publish, principal.publish, channel) ? undefined : "permission_denied";
+  return mayPublish(principal, channel, settings) ? undefined : "permission_denied";
+}
+
+/** Whether `principal` may publish to a channel with these settings that is neither an inbox nor the broadcast channel. */
+export function mayPublish(principal: Principal, channel: string, settings: NamespaceSettings): boolean {
+  return grants(settings.publish, principal.publish, channel);
 }
 
 function grants(access: Access, patterns: readonly string[], channel: string): boolean {

@@ -17,4 +17,6 @@ export * from "./lanes.ts";
 export * from "./message.ts";
 export * from "./principal.ts";
 export * from "./schemas/mod.ts";
+export * from "./size.ts";
+export { utf8Length } from "./utf8.ts";
 export * from "./varint.ts";

@@ -5,13 +5,12 @@
  */
 
 import type { Published, StoredRecord } from "../engine/contract.ts";
-import { type Hub, isDocument } from "../hub/mod.ts";
+import type { Hub } from "../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
   Encoded,
   inboxOf,
   matches,
-  namespaceOf,
   type Payload,
   ProtocolError,
   uuidv7,
@@ -91,16 +90,10 @@ async function publish(
   { channel, id = uuidv7(), from = SERVER, text, data }: ApiPublish,
 ): Promise<Published> {
   const content: Payload = text !== undefined ? { text } : { data };
-  const namespace = namespaceOf(channel);
-  if (isDocument(channel)) throw new ProtocolError("not_a_document", "a document takes doc_op alone");
-  const type = namespace === "user"
-    ? "direct_message"
-    : namespace === "broadcast"
-    ? "broadcast"
-    : "chat_message";
-  if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
-  const payload = type === "direct_message" ? { to: channel.slice(inboxOf("").length), ...content } : content;
-  return await hub.publish(channel, { type, id, from, payload }, `api ${from} ${id}`);
+  // A direct message says whom it is for.
+  const inbox = inboxOf("");
+  const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;
+  return await hub.publish({ origin: "api", from, channel, id, payload });
 }
 
 /** A kept message in an answer: bytes, which documents have, as base64. */

@@ -140,6 +140,7 @@ class RunningService implements Service {
       engine: this.#engine,
       namespace: (name) => this.#namespaces(name),
       maxChannels: () => this.#settings.maxChannels,
+      maxMessage: () => this.#settings.maxMessage,
       failed,
     });
     this.#files = new ServiceFiles({
@@ -189,7 +190,7 @@ class RunningService implements Service {
       traffic: () => this.#sessions.traffic(),
       outbox: () => outboxDepth(this.#sessions),
       sessions: () => this.#sessions.counts,
-      hub: () => ({ channels: this.#hub.channelCount, users: countUsers(this.#hub) }),
+      hub: () => ({ channels: this.#hub.channelCount, users: this.#hub.userCount }),
       certificateExpiry: () => this.#quicCertificate.current?.notAfter,
     });
   }
@@ -391,10 +392,4 @@ function hostname(): string {
   } catch {
     return "skein";
   }
-}
-
-function countUsers(hub: Hub): number {
-  let count = 0;
-  for (const _ of hub.users()) count++;
-  return count;
 }

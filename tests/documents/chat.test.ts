@@ -238,7 +238,7 @@ Deno.test("large messages are counted and read to the last one, though few are r
     const said = Array.from(
       { length: 120 },
       (_, i) =>
-        service.hub.publish(ROOM, { type: "chat_message", id: `m${i}`, from: "bob", payload: { text } }),
+        service.hub.publish({ origin: "api", channel: ROOM, id: `m${i}`, from: "bob", payload: { text } }),
     );
     await Promise.all(said);
     const { channels } = only(await service.say(ann, "unread", { channels: [ROOM], limit: 500 })).payload;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type Document, type DocumentOptions, SkeinClient, type SkeinError } from "../../src/client/mod.ts";
 import { DocumentKey } from "../../src/client/documents/encryption.ts";
 import { KeptOutbox, World } from "../client/support.ts";
+import { FakeClient, principal } from "../hub/support.ts";
 import { bytes, textOf } from "./support.ts";
 
 const DOC = "doc:plan";
@@ -160,7 +161,7 @@ Deno.test("while parts of an operation are missing a snapshot reaches only up to
     await world.until(() => ann.copy.texts.length === 1);
     const part = (index: number) => ({ op: "o", index, count: 2 });
     const publish = (id: string, payload: Record<string, unknown>) =>
-      world.hub.publish(DOC, { type: "doc_op", id, from: "eve", payload });
+      world.hub.publish({ origin: "api", channel: DOC, type: "doc_op", id, from: "eve", payload });
     const data = bytes("x");
     const checksum = 2363233923;
     await publish("p0", { data, checksum, part: part(0) });
@@ -195,7 +196,15 @@ Deno.test("what else is kept in the channel has its place, and holds nothing up"
     await world.until(() => ann.copy.document.synced);
     void ann.copy.document.send(bytes("a"));
     await world.until(() => ann.copy.texts.length === 1);
-    world.hub.publish(DOC, { type: "chat_message", id: "m1", from: "eve", payload: { text: "a file" } });
+    const client = new FakeClient("s9", principal("eve"));
+    world.hub.publish({
+      origin: "file",
+      client,
+      channel: DOC,
+      type: "chat_message",
+      id: "m1",
+      payload: { text: "a file" },
+    });
     void ann.copy.document.send(bytes("b"));
     await world.until(() => ann.copy.texts.length === 2);
     assert.equal(ann.copy.document.position!.offset, 3);

@@ -104,7 +104,14 @@ Deno.test("snapshots that grow and are never ended have a bound together, and th
     covered: () => {},
     maxAssembling: 100,
   });
-  hub.publish(DOC, { type: "doc_op", id: "m", from: "ann", payload: { data: bytes("x") } });
+  hub.publish({
+    origin: "api",
+    channel: DOC,
+    type: "doc_op",
+    id: "m",
+    from: "ann",
+    payload: { data: bytes("x") },
+  });
   const { epoch } = await hub.position(DOC);
   const say = async (client: FakeClient, part: number, data: Uint8Array) => {
     const payload = { channel: DOC, epoch, offset: 1, part, parts: 100, data, checksum: crc32(data) };

@@ -50,7 +50,7 @@ Deno.test("an engine that cannot say where a channel stands refuses the subscrip
     const joining = Promise.resolve(hub.subscribe(ann, "chat:a", 1));
     await settle();
     (await joining).start();
-    void hub.publish("chat:a", { type: "chat_message", id: "1", from: "bob", payload: { text: "1" } });
+    void hub.publish({ origin: "api", channel: "chat:a", id: "1", from: "bob", payload: { text: "1" } });
     await settle();
     assert.deepEqual(ann.offsets("chat:a"), [1]);
   }
@@ -84,7 +84,7 @@ Deno.test("a replay the engine breaks off ends the subscription, and says so", a
   const { engine, hub, failures, settle, attach } = delayed();
   const ann = await attach(new FakeClient("s1", principal("ann")));
   for (const id of ["1", "2", "3", "4", "5"]) {
-    void hub.publish("chat:a", { type: "chat_message", id, from: "bob", payload: { text: id } });
+    void hub.publish({ origin: "api", channel: "chat:a", id, from: "bob", payload: { text: id } });
   }
   await settle();
   const { epoch } = engine.inner.position("chat:a");
@@ -121,8 +121,9 @@ Deno.test("of two connections that take a session at the same time the later one
   const attaching = [hub.attach(first, undefined), hub.attach(second, undefined)];
   await settle();
   for (const attached of await Promise.all(attaching)) attached.start();
-  void hub.publish("user:ann", {
-    type: "direct_message",
+  void hub.publish({
+    origin: "api",
+    channel: "user:ann",
     id: "1",
     from: "bob",
     payload: { to: "ann", text: "1" },

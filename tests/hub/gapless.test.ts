@@ -234,7 +234,7 @@ async function run(
         for (let i = 0; i < step.count; i++) {
           const id = `m${++said}`;
           const name = CHANNELS[step.channel]!;
-          hub.publish(name, { type: "chat_message", id, from: "eve", payload: { text: id } });
+          hub.publish({ origin: "api", channel: name, id, from: "eve", payload: { text: id } });
         }
         break;
       case "subscribe":

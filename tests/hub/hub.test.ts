@@ -164,7 +164,7 @@ Deno.test("after a token was refreshed channels it no longer allows are left", a
   say(hub, "chat:a", "1");
   say(hub, "chat:b", "2");
   say(hub, "user:ann", "3");
-  assert.deepEqual(ann.of("chat_message").map(({ id }) => id), ["1", "3"]);
+  assert.deepEqual(ann.sent.map(({ message }) => message.id), ["1", "3"]);
 });
 
 Deno.test("a stopped channel delivers nothing until it is subscribed to again, and presence stays", async () => {

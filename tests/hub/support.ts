@@ -96,8 +96,8 @@ export async function join(hub: Hub, sessionId: string, who: Principal | string)
   return client;
 }
 
-/** Publishes a text as `chat_message`. */
+/** Publishes a text with itself as the id. */
 export function say(hub: Hub, channel: string, text: string, from = "bob"): void {
-  const published = hub.publish(channel, { type: "chat_message", id: text, from, payload: { text } });
+  const published = hub.publish({ origin: "api", channel, id: text, from, payload: { text } });
   if (published instanceof Promise) throw new TypeError("say() is for engines that answer at once");
 }

@@ -158,6 +158,6 @@ export function perChannel<T>(value: Schema<T>): Schema<Record<string, T>> {
 }
 
 /** Only what was said, out of a payload that holds more. */
-export function contentOf(payload: Content): Content {
+export function contentOf(payload: Content): Content & Record<string, unknown> {
   return payload.text !== undefined ? { text: payload.text } : { data: payload.data };
 }

@@ -1,0 +1,72 @@
+/**
+ * What is asked of the hub to publish a message, and what hooks see of it.
+ *
+ * @module
+ */
+
+import type { Edit } from "../engine/contract.ts";
+import type { Payload } from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+
+/** Types of messages that channels keep. */
+export const KEPT_TYPES = [
+  "chat_message",
+  "direct_message",
+  "broadcast",
+  "chat_edit",
+  "chat_delete",
+  "doc_op",
+] as const;
+
+/** A type of message that channels keep. */
+export type KeptType = typeof KEPT_TYPES[number];
+
+/** Where publications come from: a message of a client, the server API, the announcement of an uploaded file. */
+export const ORIGINS = ["client", "api", "file"] as const;
+
+/** Where a publication comes from. */
+export type Origin = typeof ORIGINS[number];
+
+interface Request {
+  readonly channel: string;
+  /** @default what the channel takes: `direct_message` in an inbox, `broadcast`, else `chat_message` */
+  readonly type?: KeptType | undefined;
+  /** The sender's message id. */
+  readonly id: string;
+  /** Without `channel`, `from`, `offset` and `prev`. */
+  readonly payload: Payload;
+  /** Changes of earlier messages of the channel, committed with this one. @default none */
+  readonly edits?: readonly Edit[] | undefined;
+}
+
+/** A message of a client or about a client's file: the rights of its token hold, and it is from its user. */
+export interface ClientRequest extends Request {
+  readonly origin: "client" | "file";
+  readonly client: Client;
+}
+
+/** A message of a back end, which may publish to every channel. */
+export interface ServerRequest extends Request {
+  readonly origin: "api";
+  /** The user id it is said to be from. */
+  readonly from: string;
+}
+
+/** A message to be published. */
+export type PublishRequest = ClientRequest | ServerRequest;
+
+/** A message on its way to the engine, as hooks see it. */
+export interface Publication {
+  readonly origin: Origin;
+  readonly channel: string;
+  readonly type: KeptType;
+  /** The sender's message id. */
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** The sender's connection; undefined for origins without one. */
+  readonly client: Client | undefined;
+  /** Put another object here to change what is said; it is measured again. */
+  payload: Payload;
+  readonly edits: readonly Edit[] | undefined;
+}

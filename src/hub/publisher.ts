@@ -1,0 +1,189 @@
+/**
+ * The one way to publish: what every message is held to, whoever it comes from, and the hooks around the commit.
+ *
+ * @module
+ */
+
+import type { Engine, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
+import {
+  BROADCAST_CHANNEL,
+  fitsEveryForm,
+  type Payload,
+  type Principal,
+  ProtocolError,
+  type Right,
+} from "../protocol/mod.ts";
+import { type HookChain, type PublishHook, PublishHooks } from "./hooks.ts";
+import type { KeptType, Publication, PublishRequest } from "./publication.ts";
+import {
+  DOCUMENT_RETENTION,
+  isBuiltIn,
+  isDocument,
+  mayPublish,
+  type NamespaceLookup,
+  settingsOf,
+} from "./settings.ts";
+
+/** What a publisher is made of; see `HubOptions`. */
+export interface PublisherParts {
+  readonly engine: Engine;
+  readonly namespace: NamespaceLookup;
+  readonly maxMessage: () => number;
+  readonly now: () => number;
+  readonly failed: (error: unknown, stage: string) => void;
+}
+
+/** Publishes messages of every origin. */
+export class Publisher {
+  readonly #parts: PublisherParts;
+  readonly #hooks: PublishHooks;
+  /** Publications that a hook holds, by channel and sender: resolves when all of them were handed to the engine or refused. */
+  readonly #held = new Map<string, Promise<unknown>>();
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+    this.#hooks = new PublishHooks(parts.failed);
+  }
+
+  /** Adds a hook. Throws TypeError when there is one of its name. */
+  addHook(hook: PublishHook): void {
+    this.#hooks.add(hook);
+  }
+
+  /**
+   * Publishes; subscribers of all nodes get it. Resolves once committed. The same id of the same sender in the same
+   * channel has one effect, whatever its origin. Throws or rejects with ProtocolError: `unknown_channel`,
+   * `not_a_document`, `permission_denied`, `message_too_large`, what a hook refuses with, or what the engine says.
+   */
+  publish(request: PublishRequest): MaybePromise<Published> {
+    const { origin, channel, id, payload } = request;
+    const type = request.type ?? contentTypeOf(channel);
+    const retention = this.#admit(request, type);
+    this.#measure(payload);
+    const publication: Publication = {
+      origin,
+      channel,
+      type,
+      id,
+      from: origin === "api" ? request.from : request.client.principal.userId,
+      client: origin === "api" ? undefined : request.client,
+      payload,
+      edits: request.edits,
+    };
+    const chain = this.#hooks.of(type);
+    if (chain === undefined) return this.#commit(publication, retention);
+    const asked = chain.before.length === 0 ? undefined : this.#hooks.before(chain, publication);
+    const earlier = this.#held.size === 0 ? undefined : this.#held.get(senderOf(publication));
+    const go = () => {
+      try {
+        if (publication.payload !== payload) this.#measure(publication.payload);
+        return this.#told(chain, publication, this.#commit(publication, retention));
+      } catch (error) {
+        this.#hooks.failed(chain, publication, error);
+        throw error;
+      }
+    };
+    return asked === undefined && earlier === undefined
+      ? go()
+      : this.#hold(publication, [asked, earlier], go);
+  }
+
+  /** Commits a publication once a hook lets it go on, after earlier ones of its sender to the same channel. */
+  #hold(
+    publication: Publication,
+    [asked, earlier]: [MaybePromise<void>, Promise<unknown> | undefined],
+    go: () => MaybePromise<Published>,
+  ): Promise<Published> {
+    // In an object: a promise would resolve only after the commit, and the next one need not wait for that.
+    const handed = Promise.all([asked, earlier]).then(() => ({ published: go() }));
+    const sender = senderOf(publication);
+    const over = Promise.allSettled([earlier, handed]);
+    this.#held.set(sender, over);
+    void over.then(() => {
+      if (this.#held.get(sender) === over) this.#held.delete(sender);
+    });
+    return handed.then(({ published }) => published);
+  }
+
+  #told(
+    chain: HookChain,
+    publication: Publication,
+    published: MaybePromise<Published>,
+  ): MaybePromise<Published> {
+    if (!(published instanceof Promise)) {
+      this.#hooks.after(chain, publication, published);
+      return published;
+    }
+    return published.then((published) => {
+      this.#hooks.after(chain, publication, published);
+      return published;
+    }, (error) => {
+      this.#hooks.failed(chain, publication, error);
+      throw error;
+    });
+  }
+
+  #commit(
+    { channel, type, id, from, payload, edits }: Publication,
+    retention: Retention,
+  ): MaybePromise<Published> {
+    const record = { type, id, from, timestamp: this.#parts.now(), payload };
+    // Neither an id nor a user id holds a space, so no two pairs make one key.
+    const options: PublishOptions = { retention, dedupeKey: id + " " + from };
+    return this.#parts.engine.publish(
+      channel,
+      record,
+      edits === undefined ? options : { ...options, amend: edits },
+    );
+  }
+
+  /** How the message is kept. Throws ProtocolError when the channel does not take it, or not from this sender. */
+  #admit(request: PublishRequest, type: KeptType): Retention {
+    const { channel, origin } = request;
+    const principal = origin === "api" ? undefined : request.client.principal;
+    const settings = settingsOf(channel, this.#parts.namespace);
+    if (isDocument(channel)) {
+      // A file may be uploaded to a document; its announcement has an offset there and is no operation.
+      if (type !== "doc_op" && origin !== "file") {
+        throw new ProtocolError("not_a_document", "a document takes doc_op alone");
+      }
+    } else if (type === "doc_op") {
+      throw new ProtocolError("not_a_document", "documents are the channels doc:*");
+    }
+    if (isBuiltIn(channel)) {
+      if (type !== contentTypeOf(channel)) throw new ProtocolError("permission_denied");
+      if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
+      if (principal !== undefined) needRight(principal, type as "direct_message" | "broadcast");
+    }
+    if (settings === undefined) throw new ProtocolError("unknown_channel");
+    if (principal !== undefined && !isBuiltIn(channel) && !mayPublish(principal, channel, settings)) {
+      throw new ProtocolError("permission_denied");
+    }
+    return isDocument(channel) ? DOCUMENT_RETENTION : settings.retention;
+  }
+
+  /** What is kept has to be deliverable to every reader, whatever form it speaks. */
+  #measure(payload: Payload): void {
+    const limit = this.#parts.maxMessage();
+    if (!fitsEveryForm(payload, limit)) {
+      throw new ProtocolError(
+        "message_too_large",
+        `what is said takes more than ${limit} bytes in JSON or MessagePack`,
+      );
+    }
+  }
+}
+
+/** The type of a message with content on `channel`. */
+function contentTypeOf(channel: string): KeptType {
+  if (channel.startsWith("user:")) return "direct_message";
+  return channel.startsWith("broadcast:") ? "broadcast" : "chat_message";
+}
+
+function needRight(principal: Principal, right: Right): void {
+  if (!principal.rights.has(right)) throw new ProtocolError("permission_denied", `needs the right ${right}`);
+}
+
+function senderOf({ channel, from }: Publication): string {
+  return channel + " " + from;
+}
