@@ -14,17 +14,6 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 /** Where a session stands: `idle` before `connect` and after `disconnect`, `closed` for good. */
 export type ClientStatus = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
 
-/** What is sent once, without an answer that is waited for. */
-export type UnacknowledgedType =
-  | "typing_start"
-  | "typing_stop"
-  | "bot_command"
-  | "bot_response"
-  | "client_report"
-  | "replay_stop"
-  | "file_chunk"
-  | "file_download_cancel";
-
 /** Events of a client, and what their listeners are given. */
 export interface ClientEvents {
   /** The session is on a connection; again after each reconnection and each move. */

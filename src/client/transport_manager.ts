@@ -5,17 +5,16 @@
  * @module
  */
 
-import { Encoded, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
-import type { ClientPayloads, ServerNotice } from "../protocol/mod.ts";
+import { clientRow, Encoded, isAcknowledged, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
+import type { AcknowledgedType, ClientType, ServerNotice, UnansweredType } from "../protocol/mod.ts";
 import { sleep } from "./clock.ts";
 import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import type { EnvironmentEvent } from "./environment.ts";
 import { SkeinError } from "./errors.ts";
-import type { ClientEvents, ClientStatus, UnacknowledgedType } from "./events.ts";
+import type { ClientEvents, ClientStatus } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
-import { KEPT_TYPES, type KeptType } from "./outbox/storage.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
 import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
@@ -28,12 +27,10 @@ import { Mover } from "./session/mover.ts";
 import { Publisher } from "./session/publisher.ts";
 import { Redial } from "./session/redial.ts";
 import { Reporter } from "./session/reporter.ts";
-import { type AnswerOf, ANSWERS, type Following, type Question, Requests } from "./session/requests.ts";
+import { type AnswerOf, type Following, type Question, Requests } from "./session/requests.ts";
 import { Subscriptions } from "./session/subscriptions.ts";
 import { Tokens } from "./session/tokens.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
-
-const KEPT: readonly string[] = KEPT_TYPES;
 
 /** One session of one user on one device. */
 export class TransportManager {
@@ -241,21 +238,22 @@ export class TransportManager {
   }
 
   /** Publishes; resolves when the server has committed it. Waits for a connection as long as it takes. */
-  send(type: KeptType, payload: Payload, id?: string): Promise<Receipt>;
+  send(type: AcknowledgedType, payload: Payload, id?: string): Promise<Receipt>;
   /** Asks, and resolves with the answer. */
   send<Q extends Question>(type: Q, payload: Payload, id?: string): Promise<AnswerOf<Q>>;
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
-  send(type: UnacknowledgedType, payload: Payload, id?: string): Promise<void>;
-  send(type: keyof ClientPayloads, payload: Payload, id?: string): Promise<unknown> {
+  send(type: UnansweredType, payload: Payload, id?: string): Promise<void>;
+  send(type: ClientType, payload: Payload, id?: string): Promise<unknown> {
     if (this.#status === "closed") return Promise.reject(SkeinError.closed());
-    if (KEPT.includes(type)) return this.#publisher.publish(type as KeptType, payload, id);
-    if (Object.hasOwn(ANSWERS, type)) return this.#requests.ask(type as Question, payload, id);
+    if (isAcknowledged(type)) return this.#publisher.publish(type, payload, id);
+    const row = clientRow(type as string);
+    if (row?.answer !== undefined) return this.#requests.ask(type as Question, payload, id);
     const link = this.#links.current;
     if (link === undefined) {
       return Promise.reject(new SkeinError("connection_lost", "not connected", { temporary: true }));
     }
     const message = new Encoded({ type, id: id ?? uuidv7(), timestamp: Date.now(), payload });
-    if (!type.startsWith("typing_") || !link.transport.sendDatagram(message)) {
+    if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
       link.sendEncoded(message, link.laneOf(type, payload.channel));
     }
     return Promise.resolve();

@@ -15,7 +15,6 @@ export function channelRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "subscribe",
-      idempotent: true,
       handler: (context) => {
         const { channel, since } = parsePayload("subscribe", context.message.payload);
         return when(hub.subscribe(context.client, channel, context.lane, since), ({ state, start }) => {
@@ -26,7 +25,6 @@ export function channelRoutes({ hub }: HandlerParts): Route[] {
     },
     {
       type: "unsubscribe",
-      idempotent: true,
       handler: (context) => {
         const { channel } = parsePayload("unsubscribe", context.message.payload);
         if (isBuiltIn(channel)) {

@@ -44,7 +44,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
   return [
     {
       type: "doc_open",
-      idempotent: true,
       handler: (context) => {
         const asked = parsePayload("doc_open", context.message.payload);
         needDocument(asked.channel);
@@ -57,7 +56,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
     },
     {
       type: "doc_op",
-      idempotent: true,
       handler: (context) => {
         const { channel, ...op } = parsePayload("doc_op", context.message.payload);
         const { client, message } = context;
@@ -91,7 +89,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
     },
     {
       type: "doc_nack",
-      idempotent: true,
       handler: async ({ client, message, lane }) => {
         const { channel, epoch, offset } = parsePayload("doc_nack", message.payload);
         needDocument(channel);
@@ -110,8 +107,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
     snapshotRoute({ hub, limits: documents, covered }),
     {
       type: "doc_awareness",
-      idempotent: true,
-      datagram: true,
       handler: ({ client, message }) => {
         const { channel, data } = parsePayload("doc_awareness", message.payload);
         needDocument(channel);
@@ -124,7 +119,6 @@ export function documentRoutes(parts: HandlerParts): Route[] {
     },
     {
       type: "doc_close",
-      idempotent: true,
       handler: (context) => {
         const { channel } = parsePayload("doc_close", context.message.payload);
         needDocument(channel);

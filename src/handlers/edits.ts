@@ -19,7 +19,6 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "chat_edit",
-      idempotent: true,
       handler: (context) => {
         const { channel, target, epoch, ...said } = parsePayload("chat_edit", context.message.payload);
         const content = contentOf(said);
@@ -38,7 +37,6 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
     },
     {
       type: "chat_delete",
-      idempotent: true,
       handler: (context) => {
         const { channel, target, epoch } = parsePayload("chat_delete", context.message.payload);
         return withOriginal(hub, context, { channel, target, epoch }, () => {

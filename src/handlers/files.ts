@@ -4,22 +4,14 @@
  * @module
  */
 
-import { ProtocolError } from "../protocol/mod.ts";
+import { CLIENT_TYPES, clientRow, type ClientType, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
 import { downloadRoutes } from "./files_download.ts";
 import type { FileParts } from "./files_parts.ts";
 import { uploadRoutes } from "./files_upload.ts";
 
-const TYPES = [
-  "file_upload_start",
-  "file_chunk",
-  "file_upload_complete",
-  "file_upload_cancel",
-  "file_download",
-  "file_download_cancel",
-  "file_link",
-];
+const TYPES = (Object.keys(CLIENT_TYPES) as ClientType[]).filter((type) => clientRow(type).lane === "file");
 
 /** Routes of files. Without a store every one of them is `not_available`. */
 export function fileRoutes(parts: HandlerParts): Route[] {

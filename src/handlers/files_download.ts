@@ -60,7 +60,6 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
     },
     {
       type: "file_link",
-      idempotent: true,
       handler: async (context) => {
         const { fileId } = parsePayload("file_link", context.message.payload);
         parts.needEnabled();

@@ -16,7 +16,6 @@ import { fitting } from "./fit.ts";
 export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts): Route[] {
   return [{
     type: "history",
-    idempotent: true,
     handler: (context) => {
       const asked = parsePayload("history", context.message.payload);
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));

@@ -7,13 +7,11 @@
 import { setImmediate } from "node:timers";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
-import { inboxOf, parsePayload, ProtocolError, type UnreadCount } from "../protocol/mod.ts";
+import { inboxOf, parsePayload, ProtocolError, serverRow, type UnreadCount } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 
-/** Types of messages that can be unread. */
-const COUNTED: readonly string[] = ["chat_message", "direct_message", "broadcast"];
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 200, PAGE_BYTES = 256 * 1024;
 /** Reads before others get a turn of the event loop. */
@@ -24,7 +22,6 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "read_up_to",
-      idempotent: true,
       handler: async (context) => {
         const { channel, epoch, offset } = parsePayload("read_up_to", context.message.payload);
         const { principal, sessionId } = context.client;
@@ -48,7 +45,6 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
     },
     {
       type: "unread",
-      idempotent: true,
       handler: async (context) => {
         const { channels, limit } = parsePayload("unread", context.message.payload);
         const { principal } = context.client;
@@ -102,5 +98,5 @@ async function count(
 }
 
 function isUnread({ type, from, payload }: StoredRecord, userId: string): boolean {
-  return COUNTED.includes(type) && from !== userId && payload.deleted === undefined;
+  return serverRow(type)?.unread === true && from !== userId && payload.deleted === undefined;
 }

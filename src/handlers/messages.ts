@@ -14,7 +14,6 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "chat_message",
-      idempotent: true,
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
         const { channel } = payload;
@@ -27,7 +26,6 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
     },
     {
       type: "direct_message",
-      idempotent: true,
       handler: (context) => {
         const payload = parsePayload("direct_message", context.message.payload);
         const { to } = payload;
@@ -40,7 +38,6 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
     },
     {
       type: "broadcast",
-      idempotent: true,
       handler: (context) => {
         const payload = parsePayload("broadcast", context.message.payload);
         return publishAndAcknowledge(hub, context, {

@@ -13,8 +13,6 @@ export function pingRoutes({ reports }: HandlerParts): Route[] {
   return [
     {
       type: "ping",
-      idempotent: true,
-      datagram: true,
       handler: (context) => {
         const { rtt } = parsePayload("ping", context.message.payload);
         if (rtt !== undefined) reports?.rtt(context.client, rtt);

@@ -17,7 +17,6 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
   return [
     {
       type: "presence",
-      idempotent: true,
       handler: (context) => {
         const { channel } = parsePayload("presence", context.message.payload);
         refuse(refuseSubscribe(context.client.principal, channel, hub.namespace));
@@ -33,7 +32,6 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
     },
     {
       type: "client_list",
-      idempotent: true,
       handler: (context) => {
         parsePayload("client_list", context.message.payload);
         needRight(context, "client_list");

@@ -14,8 +14,6 @@ import type { HandlerParts } from "./contract.ts";
 export function typingRoutes({ hub }: HandlerParts): Route[] {
   return (["typing_start", "typing_stop"] as const).map((type) => ({
     type,
-    idempotent: true,
-    datagram: true,
     handler: ({ client, message }) => {
       const { channel } = parsePayload(type, message.payload);
       if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");

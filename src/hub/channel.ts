@@ -106,11 +106,11 @@ export class Channel implements SubscribedChannel {
   }
 
   /** Sends what is not kept to all subscribers that have been told they are on the channel. */
-  push(message: Encoded, ephemeral: boolean, except: (session: HubSession) => boolean): void {
-    for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, ephemeral, except);
+  push(message: Encoded, except: (session: HubSession) => boolean): void {
+    for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, except);
     if (this.waiting.size === 0) return;
     for (const subscription of this.waiting) {
-      if (subscription.state === "catching") this.#pushTo(subscription, message, ephemeral, except);
+      if (subscription.state === "catching") this.#pushTo(subscription, message, except);
     }
   }
 
@@ -137,13 +137,11 @@ export class Channel implements SubscribedChannel {
   #pushTo(
     subscription: Subscription | undefined,
     message: Encoded,
-    ephemeral: boolean,
     except: (session: HubSession) => boolean,
   ): void {
     if (subscription === undefined || except(subscription.session)) return;
     try {
-      if (ephemeral) subscription.client.sendEphemeral(message, subscription.lane);
-      else subscription.client.send(message, subscription.lane);
+      subscription.client.send(message, subscription.lane);
     } catch (error) {
       this.#events.failed(error, "send");
     }

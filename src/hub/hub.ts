@@ -16,8 +16,10 @@ import type {
   ReadOptions,
 } from "../engine/contract.ts";
 import {
+  BROADCAST_CHANNEL,
   Encoded,
   type ErrorName,
+  inboxOf,
   isUserId,
   type Payload,
   type Principal,
@@ -25,15 +27,12 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import { Bots } from "./bots.ts";
-import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
+import type { Attached, ChannelState, HubOptions, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import type { PublishRequest } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
-import { resumeChannels } from "./resume.ts";
 import { HubSession } from "./session.ts";
-import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
 import {
   isBuiltIn,
@@ -55,9 +54,6 @@ export class Hub {
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
   readonly #publisher: Publisher;
-  readonly #bots = new Bots();
-  /** What happens to the sessions of this node. */
-  readonly events: SessionEvents;
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
@@ -70,18 +66,7 @@ export class Hub {
     this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
     this.#sessions = new SessionRegistry(leases.slices);
-    const events = this.events = new SessionEvents(failed);
-    events.listen("bots", this.#bots.listener);
-    this.#subscriptions = new Subscriptions({
-      engine,
-      namespace,
-      maxChannels,
-      leases,
-      events,
-      replay,
-      now,
-      failed,
-    });
+    this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
     this.#publisher = new Publisher({ engine, namespace, maxMessage, now, failed });
     this.#engine.onEphemeral((channel, message) => this.#deliverEphemeral(channel, message));
     this.#engine.onPresence((channel, event, entry) => {
@@ -92,7 +77,6 @@ export class Hub {
       const message = { type: `user_${event}`, id: uuidv7(), timestamp: this.#now(), payload };
       this.#subscriptions.get(channel)?.push(
         new Encoded(message, true),
-        false,
         (session) => session.userId === entry.userId,
       );
     });
@@ -116,7 +100,7 @@ export class Hub {
    */
   async attach(
     client: Client,
-    resume: ResumePoints | undefined,
+    resume: Readonly<Record<string, Position & { readonly lane?: number }>> | undefined,
   ): Promise<Attached> {
     const { principal } = client;
     if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
@@ -125,20 +109,14 @@ export class Hub {
       throw new ProtocolError("permission_denied", "the session is another user's");
     }
     const session = known ?? new HubSession(client);
-    if (known !== undefined) this.#disconnect(known);
-    else if (this.#sessions.add(session) === 1) this.events.emit({ kind: "online", client, principal });
+    if (known === undefined) this.#sessions.add(session);
+    else this.#vacate(known);
     session.client = client;
-    session.attached = true;
-    const previous = session.principal;
     session.principal = principal;
-    this.events.emit({ kind: "connect", client, principal, resumed: known !== undefined });
+    session.attached = true;
+    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
     try {
-      const attached = await resumeChannels(this.#subscriptions, session, client, resume ?? {});
-      if (session.client === client) {
-        this.#leaveLost(session, attached.refused);
-        if (previous.info !== principal.info) this.#leases.renew(session);
-      }
-      return attached;
+      return await this.#attachChannels(session, client, resume ?? {});
     } catch (error) {
       if (known === undefined) this.leave(client);
       else this.detach(client);
@@ -149,35 +127,31 @@ export class Hub {
   /** The connection is gone but the session may come back: deliveries stop, presence stays. */
   detach(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
-    if (session?.client === client) this.#disconnect(session);
+    if (session === undefined || session.client !== client || !session.attached) return;
+    this.#vacate(session);
+    session.attached = false;
   }
 
   /** The session is over: presence ends. */
   leave(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
     if (session === undefined || session.client !== client) return;
-    this.#disconnect(session);
+    this.#vacate(session);
+    session.attached = false;
+    this.#sessions.remove(session);
     for (const channel of session.present) this.#leases.leave(session, channel);
-    const left = this.#sessions.remove(session);
-    const { principal } = session;
-    this.events.emit({ kind: "end", client, principal });
-    if (left === 0) this.events.emit({ kind: "offline", client, principal });
   }
 
-  /**
-   * The token was refreshed: channels it no longer allows are left; returns their names. Others on the channels are told
-   * of new `info` at once.
-   */
+  /** The token was refreshed: channels it no longer allows are left; returns their names. */
   refresh(client: Client, principal: Principal): readonly string[] {
     const session = this.#sessionOf(client);
-    const previous = session.principal;
+    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
+    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
     session.principal = principal;
-    this.events.emit({ kind: "refresh", client, principal, previous });
     const left: string[] = [];
     for (const name of new Set([...session.subscriptions.keys(), ...session.present])) {
-      if (this.#isRefused(session, name) && this.#leave(session, name, "permission_denied")) left.push(name);
+      if (this.#isRefused(session, name) && this.unsubscribe(client, name)) left.push(name);
     }
-    if (previous.info !== principal.info) this.#leases.renew(session);
     return left;
   }
 
@@ -206,7 +180,11 @@ export class Hub {
 
   /** Takes the client off a channel; false: it was not on it. */
   unsubscribe(client: Client, name: string): boolean {
-    return this.#leave(this.#sessionOf(client), name);
+    const session = this.#sessionOf(client);
+    const subscription = session.subscriptions.get(name);
+    if (subscription !== undefined) this.#subscriptions.drop(subscription);
+    else if (session.present.has(name)) this.#leases.leave(session, name);
+    return subscription !== undefined;
   }
 
   /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
@@ -283,6 +261,11 @@ export class Hub {
     return this.#subscriptions.count;
   }
 
+  /** Users of this node and how many sessions each has, those waiting to come back among them. */
+  users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
+    return this.#sessions.users();
+  }
+
   /** How many users have a session on this node. */
   get userCount(): number {
     return this.#sessions.userCount;
@@ -314,13 +297,59 @@ export class Hub {
 
   /** A connection of a bot; asked again, the next one. */
   bot(name: string): Client | undefined {
-    return this.#bots.next(name);
+    return this.#sessions.nextBot(name)?.client;
   }
 
   /** Renews presence leases, a part at a time, and closes channels nobody is on. To be called once a second. */
   sweep(now: number): void {
     this.#leases.sweep(now, this.#sessions);
     this.#subscriptions.sweep();
+  }
+
+  async #attachChannels(
+    session: HubSession,
+    client: Client,
+    resume: Readonly<Record<string, Position & { readonly lane?: number }>>,
+  ): Promise<Attached> {
+    const own = [inboxOf(session.userId), BROADCAST_CHANNEL];
+    const channels: Record<string, ChannelState> = {};
+    const refused: Record<string, ErrorName> = {};
+    const starts: (() => void)[] = [];
+    const waiting: Promise<void>[] = [];
+    const take = (name: string) => (joined: Subscribed) => {
+      channels[name] = joined.state;
+      starts.push(joined.start);
+    };
+    for (const name of new Set([...own, ...Object.keys(resume)])) {
+      const point = resume[name];
+      const refuse = (error: unknown) => {
+        // Without its inbox a session is none.
+        if (own.includes(name)) throw error;
+        refused[name] = error instanceof ProtocolError ? error.error : "not_available";
+      };
+      try {
+        const reason = this.#subscriptions.refuse(session, name);
+        if (reason !== undefined) throw new ProtocolError(reason);
+        const joined = this.#subscriptions.join(session, client, name, point?.lane ?? 0, point);
+        if (joined instanceof Promise) waiting.push(joined.then(take(name)).catch(refuse));
+        else take(name)(joined);
+      } catch (error) {
+        refuse(error);
+      }
+    }
+    if (waiting.length > 0) await Promise.all(waiting);
+    if (session.client === client) {
+      const lost = (name: string) =>
+        (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
+      this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
+    }
+    return {
+      channels,
+      refused,
+      start() {
+        for (const start of starts.splice(0)) start();
+      },
+    };
   }
 
   #isRefused(session: HubSession, name: string): boolean {
@@ -335,27 +364,10 @@ export class Hub {
     return session;
   }
 
-  #leave(session: HubSession, name: string, reason?: ErrorName): boolean {
-    const subscription = session.subscriptions.get(name);
-    if (subscription !== undefined) this.#subscriptions.drop(subscription, reason);
-    else if (session.present.has(name)) this.#leases.leave(session, name);
-    return subscription !== undefined;
-  }
-
-  /** The session came back: channels that it could not resume or may not read any more are not its own any longer. */
-  #leaveLost(session: HubSession, refused: Attached["refused"]): void {
-    const lost = (name: string) =>
-      (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
-    this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
-  }
-
-  /** The connection is gone: its subscriptions get nothing any more. */
-  #disconnect(session: HubSession): void {
-    if (!session.attached) return;
-    session.attached = false;
+  /** The connection is gone: its subscribers get nothing any more. */
+  #vacate(session: HubSession): void {
     for (const subscription of [...session.subscriptions.values()]) this.#subscriptions.remove(subscription);
-    const { client, principal } = session;
-    this.events.emit({ kind: "disconnect", client, principal });
+    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
   }
 
   #deliverEphemeral(name: string, ephemeral: EphemeralMessage): void {
@@ -363,8 +375,6 @@ export class Hub {
     const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
     this.#subscriptions.get(name)?.push(
       new Encoded(message, true),
-      // A mark that moved is told once: not as a datagram.
-      type !== "read_marks",
       (session) => session.sessionId === ephemeral.sessionId,
     );
   }

@@ -10,6 +10,7 @@ import { checkEnvelope, type Decoded, decodeJsonFrame, JsonEncoded, stringify } 
 import type { Form, Message } from "./message.ts";
 import { unpackMessage } from "./msgpack.ts";
 import { pack, packFramed, utf8, utf8Framed } from "./pack.ts";
+import { type Queueing, queueingOf } from "./server_types.ts";
 
 export {
   checkEnvelope,
@@ -38,6 +39,12 @@ export function decodeFrame(frame: Uint8Array): Decoded {
 /** A message on its way out, in either form; see `JsonEncoded`. */
 export class Encoded extends JsonEncoded {
   #msgpack: Uint8Array | undefined;
+  #queueing: Queueing | undefined;
+
+  /** How it waits for a slow client; asked of the table once, however many connections it goes to. */
+  get queueing(): Queueing {
+    return this.#queueing ??= queueingOf(this.message);
+  }
 
   override framed(form: Form): Uint8Array {
     if (form === "msgpack") return this.#msgpack ??= packFramed(this.message);

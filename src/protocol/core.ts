@@ -6,6 +6,7 @@
  */
 
 export * from "./channel.ts";
+export * from "./client_types.ts";
 export * from "./crc32.ts";
 export * from "./errors.ts";
 export * from "./frame.ts";

@@ -7,6 +7,8 @@
 interface ErrorRow {
   readonly code: number;
   readonly temporary: boolean;
+  /** For people, when nothing else is said. */
+  readonly text: string;
 }
 
 /**
@@ -14,50 +16,58 @@ interface ErrorRow {
  * succeed later, sent again with the same id.
  */
 export const ERRORS = {
-  internal: { code: 100, temporary: true },
-  unauthorized: { code: 101, temporary: false },
-  unknown_channel: { code: 102, temporary: false },
-  permission_denied: { code: 103, temporary: false },
-  unknown_type: { code: 104, temporary: false },
-  limit_exceeded: { code: 106, temporary: false },
-  bad_request: { code: 107, temporary: false },
-  bad_payload: { code: 108, temporary: false },
-  token_expired: { code: 109, temporary: true },
-  invalid_token: { code: 110, temporary: false },
-  rate_limited: { code: 111, temporary: true },
-  unrecoverable_position: { code: 112, temporary: false },
-  too_early: { code: 113, temporary: true },
-  not_available: { code: 114, temporary: true },
-  unknown_user: { code: 115, temporary: false },
-  not_subscribed: { code: 116, temporary: false },
-  message_too_large: { code: 117, temporary: false },
-  wrong_lane: { code: 118, temporary: false },
-  unknown_bot: { code: 119, temporary: true },
-  unknown_upload: { code: 130, temporary: false },
-  foreign_upload: { code: 131, temporary: false },
-  file_gap: { code: 132, temporary: false },
-  file_overlap: { code: 133, temporary: false },
-  file_beyond_end: { code: 134, temporary: false },
-  file_window: { code: 135, temporary: false },
-  file_incomplete: { code: 136, temporary: false },
-  file_hash_mismatch: { code: 137, temporary: false },
-  file_too_large: { code: 138, temporary: false },
-  file_type_refused: { code: 139, temporary: false },
-  quota_exceeded: { code: 140, temporary: false },
-  too_many_transfers: { code: 141, temporary: true },
-  unknown_file: { code: 142, temporary: false },
-  file_range: { code: 143, temporary: false },
-  not_a_document: { code: 150, temporary: false },
-  doc_out_of_order: { code: 151, temporary: true },
-  doc_full: { code: 152, temporary: true },
-  doc_snapshot_gap: { code: 153, temporary: false },
-  doc_snapshot_too_large: { code: 154, temporary: false },
-  checksum_mismatch: { code: 155, temporary: true },
-  wrong_epoch: { code: 156, temporary: false },
-  unknown_offset: { code: 157, temporary: false },
-  unknown_message: { code: 158, temporary: false },
-  foreign_message: { code: 159, temporary: false },
-  unknown_replay: { code: 160, temporary: false },
+  internal: { code: 100, temporary: true, text: "internal error" },
+  unauthorized: { code: 101, temporary: false, text: "not authenticated" },
+  unknown_channel: { code: 102, temporary: false, text: "no such channel" },
+  permission_denied: { code: 103, temporary: false, text: "not allowed" },
+  unknown_type: { code: 104, temporary: false, text: "unknown message type" },
+  limit_exceeded: { code: 106, temporary: false, text: "limit exceeded" },
+  bad_request: { code: 107, temporary: false, text: "malformed message" },
+  bad_payload: { code: 108, temporary: false, text: "payload does not fit the message type" },
+  token_expired: { code: 109, temporary: true, text: "token expired" },
+  invalid_token: { code: 110, temporary: false, text: "token not accepted" },
+  rate_limited: { code: 111, temporary: true, text: "too many messages" },
+  unrecoverable_position: { code: 112, temporary: false, text: "history does not reach back that far" },
+  too_early: { code: 113, temporary: true, text: "not allowed before the handshake ends" },
+  not_available: { code: 114, temporary: true, text: "not available now" },
+  unknown_user: { code: 115, temporary: false, text: "no such user" },
+  not_subscribed: { code: 116, temporary: false, text: "not subscribed" },
+  message_too_large: { code: 117, temporary: false, text: "message too large" },
+  wrong_lane: { code: 118, temporary: false, text: "message type does not belong on this lane" },
+  unknown_bot: { code: 119, temporary: true, text: "no such bot is connected" },
+  unknown_upload: { code: 130, temporary: false, text: "no such upload" },
+  foreign_upload: { code: 131, temporary: false, text: "the upload is another user's" },
+  file_gap: { code: 132, temporary: false, text: "bytes before the chunk are missing" },
+  file_overlap: { code: 133, temporary: false, text: "the chunk overlaps what was sent before" },
+  file_beyond_end: { code: 134, temporary: false, text: "the chunk goes beyond the end of the file" },
+  file_window: { code: 135, temporary: false, text: "more bytes on their way than the window allows" },
+  file_incomplete: { code: 136, temporary: false, text: "the file is not as long as was said" },
+  file_hash_mismatch: { code: 137, temporary: false, text: "the bytes do not have the hash that was said" },
+  file_too_large: { code: 138, temporary: false, text: "file too large" },
+  file_type_refused: { code: 139, temporary: false, text: "files of this type are not taken" },
+  quota_exceeded: { code: 140, temporary: false, text: "no room left for this user's files" },
+  too_many_transfers: { code: 141, temporary: true, text: "too many transfers at once" },
+  unknown_file: { code: 142, temporary: false, text: "no such file" },
+  file_range: { code: 143, temporary: false, text: "the file has no such part" },
+  not_a_document: {
+    code: 150,
+    temporary: false,
+    text: "the channel is no document, or a document where none may be",
+  },
+  doc_out_of_order: { code: 151, temporary: true, text: "an operation before this one has not come whole" },
+  doc_full: { code: 152, temporary: true, text: "the document takes no operations until a snapshot is made" },
+  doc_snapshot_gap: {
+    code: 153,
+    temporary: false,
+    text: "parts of the snapshot before this one are missing",
+  },
+  doc_snapshot_too_large: { code: 154, temporary: false, text: "the snapshot is too large" },
+  checksum_mismatch: { code: 155, temporary: true, text: "the bytes do not have the checksum that was said" },
+  wrong_epoch: { code: 156, temporary: false, text: "the offset is of another epoch" },
+  unknown_offset: { code: 157, temporary: false, text: "nothing is at this offset" },
+  unknown_message: { code: 158, temporary: false, text: "no such message is kept" },
+  foreign_message: { code: 159, temporary: false, text: "the message is another user's" },
+  unknown_replay: { code: 160, temporary: false, text: "no such replay" },
 } as const satisfies Record<string, ErrorRow>;
 
 /** The name of an error in the table. */
@@ -99,7 +109,10 @@ export function shouldReconnect(code: number): boolean {
   return code < 3500 || code > 3999;
 }
 
-/** A failure that is answered with an `error` message; the connection lives. */
+/**
+ * A failure that is answered with an `error` message; the connection lives. It names its row of `ERRORS` and does not
+ * refer to the table, so that a page that loads the SDK does not load the table.
+ */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
   readonly error: ErrorName;
@@ -111,16 +124,6 @@ export class ProtocolError extends Error {
     super(detail ?? error.replaceAll("_", " "), options);
     this.error = error;
     this.detail = detail;
-  }
-
-  /** The number of the table. */
-  get code(): number {
-    return ERRORS[this.error].code;
-  }
-
-  /** Whether the same message may succeed later. */
-  get temporary(): boolean {
-    return ERRORS[this.error].temporary;
   }
 }
 

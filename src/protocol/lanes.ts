@@ -48,24 +48,6 @@ export function lanePriority(lane: number): number {
   return LANE_PRIORITY[laneClass(lane)];
 }
 
-/** Which class a message type belongs to; `channel` decides for those that are about a channel. */
-export function classOfType(type: string, channel?: string): LaneClass {
-  if (type.startsWith("file_")) return "file";
-  if (type.startsWith("bot_")) return "bot";
-  if (type.startsWith("doc_")) return "document";
-  if (channel !== undefined) return classOfChannel(channel);
-  if (type.startsWith("typing_")) return "conversation";
-  return "control";
-}
-
-/**
- * Whether a message of `type` about `channel` may come on `lane`. Lane 0 takes every type; the others take
- * what is of their class. A message that may not is answered with `wrong_lane`.
- */
-export function laneAllows(lane: number, type: string, channel?: string): boolean {
-  return lane === 0 || classOfType(type, channel) === laneClass(lane);
-}
-
 /** Which class a channel's messages belong to. */
 export function classOfChannel(channel: string): LaneClass {
   switch (namespaceOf(channel)) {

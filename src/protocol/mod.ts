@@ -6,6 +6,7 @@
  */
 
 export * from "./channel.ts";
+export * from "./client_types.ts";
 export * from "./codec.ts";
 export * from "./crc32.ts";
 export * from "./errors.ts";
@@ -17,6 +18,7 @@ export * from "./lanes.ts";
 export * from "./message.ts";
 export * from "./principal.ts";
 export * from "./schemas/mod.ts";
+export * from "./server_types.ts";
 export * from "./size.ts";
 export { utf8Length } from "./utf8.ts";
 export * from "./varint.ts";

@@ -4,5 +4,5 @@
  * @module
  */
 
-export { Router } from "./router.ts";
+export { checkArrival, Router } from "./router.ts";
 export type * from "./types.ts";

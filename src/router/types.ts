@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoded, Message, Payload, Principal } from "../protocol/mod.ts";
+import type { ClientType, Encoded, Message, Payload, Principal, ServerType } from "../protocol/mod.ts";
 
 /** The sender of a message, as handlers see it. */
 export interface Client {
@@ -14,10 +14,11 @@ export interface Client {
   readonly principal: Principal;
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
-  /** Sends on a lane (0 when that lane is gone). Bounded: the slow-consumer policy decides what is dropped. */
+  /**
+   * Sends on a lane (0 when that lane is gone), or as a datagram. What waits is bounded; the table of types says which
+   * of it may be dropped.
+   */
   send(message: Encoded, lane: number): void;
-  /** Sends as a datagram where there are any, else on `lane`. For what may be lost. */
-  sendEphemeral(message: Encoded, lane: number): void;
   /**
    * Undefined while there is room for a replay of history, on `lane` when it is given; else a promise that resolves when
    * there is again, or when the connection has ended. Without it replays are not paced.
@@ -35,7 +36,7 @@ export interface Context {
   /** It came as early data and may be a replay. */
   readonly early: boolean;
   /** Sends a reply: a message with `re` set to the id of the one it answers. */
-  reply(type: string, payload: Payload): void;
+  reply(type: ServerType, payload: Payload): void;
   /**
    * The handler itself holds the sender back, by acknowledgements and a window: this message does not count against
    * the sender's rates. To be called before the handler returns.
@@ -49,12 +50,8 @@ export type Handler = (context: Context) => void | Promise<void>;
 /** Runs around handlers; calls `next` or answers itself. */
 export type Middleware = (context: Context, next: () => void | Promise<void>) => void | Promise<void>;
 
-/** A route: a handler and what the router checks before calling it. */
+/** Handles one type. The table of types says how messages of it may come. */
 export interface Route {
-  readonly type: string;
+  readonly type: ClientType;
   readonly handler: Handler;
-  /** Safe to act on twice: allowed in early data. @default false */
-  readonly idempotent?: boolean;
-  /** May come as a datagram. @default false */
-  readonly datagram?: boolean;
 }

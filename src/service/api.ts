@@ -13,6 +13,7 @@ import {
   matches,
   type Payload,
   ProtocolError,
+  type ServerType,
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
@@ -116,6 +117,6 @@ function clientsOf(hub: Hub, { user, session }: ApiSubscription): Client[] {
   return clients;
 }
 
-function notify(client: Client, type: string, payload: Payload): void {
+function notify(client: Client, type: ServerType, payload: Payload): void {
   client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), 0);
 }

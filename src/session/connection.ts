@@ -20,9 +20,11 @@ import {
   type Payload,
   type Principal,
   ProtocolError,
+  type ServerType,
   shouldReconnect,
   uuidv7,
 } from "../protocol/mod.ts";
+import { checkArrival } from "../router/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { Arrival, ConnectionSink, MessageConnection, TransportClose } from "../transport/contract.ts";
 import type { SessionSettings } from "./contract.ts";
@@ -184,21 +186,12 @@ export class ClientConnection implements ConnectionSink, Client {
 
   send(message: Encoded, lane: number): void {
     if (this.state !== "open") return;
-    // Who came and went is kept up to date by the newest message of each user: a storm of joins is no reason to end a
-    // slow client.
-    if (/^(user_o|read_marks)/.test(message.message.type)) return this.#pushEphemeral(message, lane);
-    const at = this.connection.laneOrControl(lane);
-    const { channel, offset } = message.message.payload;
-    if (typeof offset === "number" && typeof channel === "string") {
-      this.outbox.pushDelivery(message, at, channel);
-    } else this.outbox.push(message, at);
-    this.connection.wake(at);
-  }
-
-  sendEphemeral(message: Encoded, lane: number): void {
-    if (this.state !== "open") return;
-    if (this.connection.maxDatagramSize > 0 && this.connection.sendDatagram(message)) return;
-    this.#pushEphemeral(message, lane);
+    const { connection } = this;
+    if (message.queueing.datagram && connection.maxDatagramSize > 0 && connection.sendDatagram(message)) {
+      return;
+    }
+    const at = connection.laneOrControl(lane);
+    if (this.outbox.add(message, at)) connection.wake(at);
   }
 
   /** Room for a replay of history: see `Client.ready`. */
@@ -207,18 +200,8 @@ export class ClientConnection implements ConnectionSink, Client {
     return this.state === "open" ? this.outbox.whenRoom(at) : undefined;
   }
 
-  #pushEphemeral(message: Encoded, lane: number): void {
-    const { channel, from, userId, session } = message.message.payload;
-    const at = this.connection.laneOrControl(lane);
-    // typing_stop replaces typing_start, user_offline replaces user_online: only the last one counts.
-    const family = message.message.type.slice(0, message.message.type.indexOf("_"));
-    if (this.outbox.pushEphemeral(message, at, `${family} ${channel} ${session ?? from ?? userId}`)) {
-      this.connection.wake(at);
-    }
-  }
-
   /** Sends a reply or a notice: never dropped. */
-  push(type: string, payload: Payload, lane = 0, re?: string): void {
+  push(type: ServerType, payload: Payload, lane = 0, re?: string): void {
     if (this.state === "closed") return;
     const at = this.connection.laneOrControl(lane);
     const message: Message = re === undefined
@@ -307,16 +290,17 @@ export class ClientConnection implements ConnectionSink, Client {
   #handle(message: Message, arrival: Arrival, started: number): boolean {
     const { type, payload } = message;
     const channel = typeof payload.channel === "string" ? payload.channel : undefined;
-    const lane = this.transport === "websocket" ? LANES[classOfType(type, channel)][0] : arrival.lane;
+    const hasLanes = this.transport !== "websocket";
+    const lane = hasLanes ? arrival.lane : LANES[classOfType(type, channel)][0];
     try {
-      if (!arrival.datagram && lane !== 0 && !laneAllows(lane, type, channel)) {
+      if (hasLanes && lane !== 0 && !arrival.datagram && !laneAllows(lane, type, channel)) {
         throw new ProtocolError("wrong_lane");
       }
       if (type === "auth_request") {
         throw new ProtocolError("bad_request", "already authenticated: use auth_refresh");
       }
       const context = new MessageContext(this, message, lane, arrival);
-      const done = type === "auth_refresh" ? refresh(this, message, lane) : this.host.dispatch(context);
+      const done = type === "auth_refresh" ? this.#refresh(context) : this.host.dispatch(context);
       if (done === undefined) {
         if (started > 0) this.host.observer.handled(this.transport, performance.now() - started);
       } else {
@@ -330,6 +314,11 @@ export class ClientConnection implements ConnectionSink, Client {
       } else this.#answer(error, message, lane);
       return false;
     }
+  }
+
+  #refresh(context: MessageContext): Promise<void> {
+    checkArrival(context);
+    return refresh(this, context.message, context.lane);
   }
 
   async #finish(done: Promise<void>, message: Message, lane: number, started: number): Promise<void> {

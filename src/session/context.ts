@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Encoded, type Message, type Payload, uuidv7 } from "../protocol/mod.ts";
+import { Encoded, type Message, type Payload, type ServerType, uuidv7 } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { Arrival } from "../transport/contract.ts";
 import type { ClientConnection } from "./connection.ts";
@@ -33,7 +33,7 @@ export class MessageContext implements Context {
     this.paced = true;
   }
 
-  reply(type: string, payload: Payload): void {
+  reply(type: ServerType, payload: Payload): void {
     const { client } = this;
     if (this.arrival.datagram) {
       const message = { type, id: uuidv7(), timestamp: Date.now(), re: this.message.id, payload };

@@ -1,7 +1,7 @@
 /**
- * What waits for one connection: a bounded queue per lane, taken from by the transport when it can write.
- * When the peer is slow it is handled in grades: what is ephemeral is coalesced, then dropped, then the channel
- * that holds most is stopped, and only when even that is not enough the connection ends.
+ * What waits for one connection: a bounded queue per lane, taken from by the transport when it can write. The table of
+ * message types says how each message waits. A slow peer is handled in grades: messages are replaced by newer ones,
+ * then what may be lost is dropped, then the channel that holds most is stopped, and at last the connection ends.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import type { OutboxSource, Queued } from "../transport/contract.ts";
 export interface OutboxEvents {
   /** `channel` was stopped: `dropped` of its messages are gone, and no more are to be sent. */
   stopped(channel: string, dropped: number): void;
-  /** Ephemeral messages were replaced by newer ones, or dropped. */
+  /** Messages that may be lost were replaced by newer ones, or dropped. */
   dropped(grade: "coalesced" | "ephemeral", count: number): void;
   /** Even without any channel it is full: the connection has to end. */
   overflow(): void;
 }
 
 interface Item extends Queued {
-  /** The channel whose delivery this is; `undefined` for replies and notices, which are never dropped. */
+  /** The channel whose stop drops it; `undefined`: it is not in a channel's deliveries. */
   readonly channel: string | undefined;
 }
 
@@ -31,8 +31,8 @@ interface LaneQueue {
   head: number;
 }
 
-/** Share of the bound from which on nothing ephemeral is taken in. */
-const EPHEMERAL_SHARE = 0.5;
+/** Share of the bound from which on nothing is taken in that may be dropped. */
+const DROPPABLE_SHARE = 0.5;
 /** Bytes above the bound that replies and notices may still use. */
 const RESERVE = 1.25;
 /** Messages a lane may have waiting while others hold most of the outbox: enough to go on with. */
@@ -43,7 +43,9 @@ export class Outbox implements OutboxSource {
   readonly #lanes = new Map<number, LaneQueue>();
   /** By descending priority. */
   #order: LaneQueue[] = [];
-  readonly #ephemeral = new Map<string, Item>();
+  /** What may be dropped, under a key of its own or one that newer messages share. */
+  readonly #droppable = new Map<string | number, Item>();
+  #nextKey = 0;
   /** What waits for room, by lane. */
   readonly #rooms = new Map<number | undefined, PromiseWithResolvers<void>>();
   readonly #events: OutboxEvents;
@@ -85,43 +87,28 @@ export class Outbox implements OutboxSource {
     return room.promise;
   }
 
-  /** A reply or notice: never dropped. */
+  /** Takes a message in as the table says for its type. False: it was dropped. */
+  add(message: Encoded, lane: number): boolean {
+    const { policy, key } = message.queueing;
+    if (policy === "always") this.push(message, lane);
+    else if (policy === "channel") {
+      this.#add(message, lane, key);
+      if (this.#bytes > this.#max) this.#relieve();
+    } else return this.#addDroppable(message, lane, policy === "latest" ? key : ++this.#nextKey);
+    return true;
+  }
+
+  /** Takes in a reply or a notice, whatever its type: it is never dropped. */
   push(message: Encoded, lane: number): void {
     this.#add(message, lane, undefined);
     if (this.#bytes > this.#max * RESERVE) this.#relieve();
     if (this.#bytes > this.#max * RESERVE) this.#events.overflow();
   }
 
-  /** A channel's message; the channel is stopped when the peer does not keep up. */
-  pushDelivery(message: Encoded, lane: number, channel: string): void {
-    this.#add(message, lane, channel);
-    if (this.#bytes > this.#max) this.#relieve();
-  }
-
-  /** Something that only its newest value counts of: a newer one with the same `key` replaces it. False when it was dropped. */
-  pushEphemeral(message: Encoded, lane: number, key: string): boolean {
-    const older = this.#ephemeral.get(key);
-    if (older !== undefined) {
-      this.#bytes -= older.size;
-      this.#count--;
-      this.#ephemeral.delete(key);
-      this.#events.dropped("coalesced", 1);
-    }
-    const size = message.size(this.#form());
-    if (this.#bytes + size > this.#max * EPHEMERAL_SHARE) {
-      this.#events.dropped("ephemeral", 1);
-      return false;
-    }
-    this.#ephemeral.set(key, { message, lane, size, channel: undefined });
-    this.#bytes += size;
-    this.#count++;
-    return true;
-  }
-
   take(lane?: number): Queued | undefined {
     const item = lane === undefined
       ? this.#takeFirst()
-      : this.#takeFrom(this.#lanes.get(lane)) ?? this.#takeEphemeral(lane);
+      : this.#takeFrom(this.#lanes.get(lane)) ?? this.#takeDroppable(lane);
     if (item !== undefined) {
       this.#bytes -= item.size;
       this.#count--;
@@ -144,8 +131,8 @@ export class Outbox implements OutboxSource {
         }
       }
     }
-    for (const [key, item] of this.#ephemeral) {
-      if (item.lane === lane) this.#ephemeral.set(key, { ...item, lane: 0 });
+    for (const [key, item] of this.#droppable) {
+      if (item.lane === lane) this.#droppable.set(key, { ...item, lane: 0 });
     }
   }
 
@@ -153,7 +140,7 @@ export class Outbox implements OutboxSource {
   clear(): void {
     this.#lanes.clear();
     this.#order = [];
-    this.#ephemeral.clear();
+    this.#droppable.clear();
     this.#bytes = 0;
     this.#count = 0;
     this.#roomAgain();
@@ -166,6 +153,27 @@ export class Outbox implements OutboxSource {
   #letGo(lane: number | undefined): void {
     this.#rooms.get(lane)?.resolve();
     this.#rooms.delete(lane);
+  }
+
+  /** A message that waits under the same `key` is replaced. False: there is no room for this one. */
+  #addDroppable(message: Encoded, lane: number, key: string | number): boolean {
+    const older = this.#droppable.get(key);
+    if (older !== undefined) {
+      this.#bytes -= older.size;
+      this.#count--;
+      this.#droppable.delete(key);
+      this.#events.dropped("coalesced", 1);
+    }
+    const size = message.size(this.#form());
+    // What takes no more room than the one it replaces is not dropped: the client would be left with neither.
+    if (size > (older?.size ?? 0) && this.#bytes + size > this.#max * DROPPABLE_SHARE) {
+      this.#events.dropped("ephemeral", 1);
+      return false;
+    }
+    this.#droppable.set(key, { message, lane, size, channel: undefined });
+    this.#bytes += size;
+    this.#count++;
+    return true;
   }
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
@@ -206,27 +214,30 @@ export class Outbox implements OutboxSource {
       const item = this.#takeFrom(queue);
       if (item !== undefined) return item;
     }
-    return this.#takeEphemeral();
+    return this.#takeDroppable();
   }
 
-  #takeEphemeral(lane?: number): Item | undefined {
-    if (this.#ephemeral.size === 0) return undefined;
-    for (const [key, item] of this.#ephemeral) {
+  #takeDroppable(lane?: number): Item | undefined {
+    if (this.#droppable.size === 0) return undefined;
+    for (const [key, item] of this.#droppable) {
       if (lane === undefined || item.lane === lane) {
-        this.#ephemeral.delete(key);
+        this.#droppable.delete(key);
         return item;
       }
     }
     return undefined;
   }
 
-  /** Grade two: everything ephemeral goes. Grade three: channels are stopped, those that hold most first, until half is free. */
+  /**
+   * Drops all that may be dropped. When that is not enough it stops channels, those that hold most first, until half is
+   * free.
+   */
   #relieve(): void {
-    if (this.#ephemeral.size > 0) {
-      for (const item of this.#ephemeral.values()) this.#bytes -= item.size;
-      this.#count -= this.#ephemeral.size;
-      this.#events.dropped("ephemeral", this.#ephemeral.size);
-      this.#ephemeral.clear();
+    if (this.#droppable.size > 0) {
+      for (const item of this.#droppable.values()) this.#bytes -= item.size;
+      this.#count -= this.#droppable.size;
+      this.#events.dropped("ephemeral", this.#droppable.size);
+      this.#droppable.clear();
     }
     if (this.#bytes <= this.#max) return;
     const held = new Map<string, number>();

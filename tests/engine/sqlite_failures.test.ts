@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { ProtocolError } from "../../src/protocol/mod.ts";
+import { ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
 import type { SqliteEngine } from "../../src/engine/sqlite/engine.ts";
 import { fill, note, withDatabases } from "./sqlite_support.ts";
 
 const MIB = 1024 * 1024;
 
 function isTemporary(error: unknown): boolean {
-  return error instanceof ProtocolError && error.error === "not_available" && error.temporary;
+  return error instanceof ProtocolError && ERRORS[error.error].temporary;
 }
 
 /** Publishes groups until one is refused; how many messages were acknowledged. */

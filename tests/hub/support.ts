@@ -13,7 +13,6 @@ import type { Client } from "../../src/router/types.ts";
 export interface Sent {
   readonly message: Message;
   readonly lane: number;
-  readonly ephemeral: boolean;
 }
 
 /** A client that keeps what it is sent, as it came over a wire. */
@@ -38,12 +37,7 @@ export class FakeClient implements Client {
   send(message: Encoded, lane: number): void {
     this.onSend?.(message.message);
     this.encoded.push(message);
-    this.sent.push({ message: JSON.parse(message.text()), lane, ephemeral: false });
-  }
-
-  sendEphemeral(message: Encoded, lane: number): void {
-    this.encoded.push(message);
-    this.sent.push({ message: JSON.parse(message.text()), lane, ephemeral: true });
+    this.sent.push({ message: JSON.parse(message.text()), lane });
   }
 
   /** What it was sent of a type. */

@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignJWT } from "jose";
-import { CLIENT_TYPES, crc32 } from "../../src/protocol/mod.ts";
+import { crc32 } from "../../src/protocol/mod.ts";
 import { KINDS, type Received, type TestClient } from "../support/client.ts";
 import { downloadFile, startUpload, uploadFile } from "../files/support.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { clientTypes } from "../support/message_types.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
 const OPEN = {
@@ -336,7 +337,7 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
           const here = await script(kind, form, `chat:room-${n++}`, text);
           const there = await script("websocket", "json", `chat:room-${n++}`, text);
           assert.deepEqual(here, there);
-          assert.deepEqual(Object.keys(here).sort(), [...CLIENT_TYPES].sort());
+          assert.deepEqual(Object.keys(here).sort(), [...clientTypes].sort());
         },
       ),
       { numRuns: 100 },

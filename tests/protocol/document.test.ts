@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  CLIENT_TYPES,
   decodeFrame,
   decodeText,
   type ErrorName,
@@ -10,8 +9,8 @@ import {
   parseServerPayload,
   readVarint,
   scanFrame,
-  SERVER_TYPES,
 } from "../../src/protocol/mod.ts";
+import { clientTypes, serverTypes } from "../support/message_types.ts";
 
 const page = Deno.readTextFileSync(new URL("../../src/protocol/PROTOCOL.md", import.meta.url));
 
@@ -20,13 +19,13 @@ function blocks(info: string): string[] {
 }
 
 function checkClient(message: Message): void {
-  const type = CLIENT_TYPES.find((type) => type === message.type);
+  const type = clientTypes.find((type) => type === message.type);
   assert.ok(type, `${message.type} is no client type`);
   parsePayload(type, message.payload);
 }
 
 function checkServer(message: Message): void {
-  const type = SERVER_TYPES.find((type) => type === message.type);
+  const type = serverTypes.find((type) => type === message.type);
   assert.ok(type, `${message.type} is no server type`);
   const parsed = Object.fromEntries(
     Object.entries(parseServerPayload(type, message.payload))
@@ -39,8 +38,8 @@ Deno.test("every message type has an example in PROTOCOL.md, and each fits its s
   const client = blocks("json client").map(decodeText), server = blocks("json server").map(decodeText);
   client.forEach(checkClient);
   server.forEach(checkServer);
-  assert.deepEqual(new Set(client.map(({ type }) => type)), new Set<string>(CLIENT_TYPES));
-  assert.deepEqual(new Set(server.map(({ type }) => type)), new Set<string>(SERVER_TYPES));
+  assert.deepEqual(new Set(client.map(({ type }) => type)), new Set<string>(clientTypes));
+  assert.deepEqual(new Set(server.map(({ type }) => type)), new Set<string>(serverTypes));
 });
 
 Deno.test("every block of JSON in PROTOCOL.md says which side sends it", () => {

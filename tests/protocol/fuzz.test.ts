@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
-  CLIENT_TYPES,
   CloseError,
   decodeFrame,
   decodeText,
@@ -14,6 +13,7 @@ import {
   scanFrames,
 } from "../../src/protocol/mod.ts";
 import { json, message } from "./arbitraries.ts";
+import { clientTypes } from "../support/message_types.ts";
 
 /** Decodes; what comes out is a message or a ProtocolError. */
 function survives(decode: () => ReturnType<typeof decodeText>): void {
@@ -121,7 +121,7 @@ Deno.test("any payload of any type is taken or refused with bad_payload", () => 
   const payload = fc.dictionary(field, value, { noNullPrototype: true });
   let taken = 0;
   fc.assert(
-    fc.property(fc.constantFrom(...CLIENT_TYPES), payload, (type, payload: Payload) => {
+    fc.property(fc.constantFrom(...clientTypes), payload, (type, payload: Payload) => {
       try {
         parsePayload(type, payload);
         taken++;

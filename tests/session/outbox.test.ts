@@ -44,7 +44,7 @@ Deno.test("without lanes, messages leave by the priority of theirs, and in order
 Deno.test("what waits for a lane that is gone leaves on lane 0", () => {
   const { box } = outbox(1 << 20);
   box.push(encoded("chat_a"), 5);
-  box.pushEphemeral(encoded("typing_start"), 5, "typing");
+  box.add(encoded("typing_start"), 5);
   box.reroute(5);
   assert.deepEqual(drain(box, 5), []);
   assert.deepEqual(drain(box, 0), ["chat_a", "typing_start"]);
@@ -52,8 +52,9 @@ Deno.test("what waits for a lane that is gone leaves on lane 0", () => {
 
 Deno.test("a newer ephemeral message takes the place of the older one", () => {
   const { box, log } = outbox(1 << 20);
-  box.pushEphemeral(encoded("typing_start"), 1, "typing ann");
-  box.pushEphemeral(encoded("typing_stop"), 1, "typing ann");
+  const ann = { channel: "chat:a", from: "ann" };
+  box.add(encoded("typing_start", ann), 1);
+  box.add(encoded("typing_stop", ann), 1);
   assert.deepEqual(drain(box), ["typing_stop"]);
   assert.deepEqual(log, ["coalesced 1"]);
 });
@@ -62,11 +63,11 @@ Deno.test("a slow consumer is handled in grades: ephemeral dropped, then the ful
   const { box, log } = outbox(4000);
   const delivery = (channel: string) =>
     encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
-  for (let i = 0; i < 7; i++) box.pushDelivery(delivery("chat:busy"), 1, "chat:busy");
-  box.pushDelivery(delivery("chat:calm"), 2, "chat:calm");
-  assert.equal(box.pushEphemeral(encoded("typing_start"), 1, "typing"), false);
+  for (let i = 0; i < 7; i++) box.add(delivery("chat:busy"), 1);
+  box.add(delivery("chat:calm"), 2);
+  assert.equal(box.add(encoded("typing_start"), 1), false);
   assert.deepEqual(log, ["ephemeral 1"]);
-  while (log.length === 1) box.pushDelivery(delivery("chat:busy"), 1, "chat:busy");
+  while (log.length === 1) box.add(delivery("chat:busy"), 1);
   assert.match(log[1]!, /^stopped chat:busy \d+$/);
   assert.equal(drain(box, 2).length, 1, "the calm channel keeps its message");
   for (let i = 0; i < 100 && !log.includes("overflow"); i++) {
@@ -79,7 +80,7 @@ Deno.test("the bytes and messages counted are those that wait, whatever happens"
   const step = fc.oneof(
     fc.record({ op: fc.constant("push" as const), lane: fc.constantFrom(0, 1, 2, 300), size: fc.nat(300) }),
     fc.record({ op: fc.constant("deliver" as const), lane: fc.constantFrom(1, 2), size: fc.nat(300) }),
-    fc.record({ op: fc.constant("ephemeral" as const), lane: fc.constantFrom(0, 1), size: fc.nat(300) }),
+    fc.record({ op: fc.constant("droppable" as const), lane: fc.constantFrom(0, 1), size: fc.nat(300) }),
     fc.record({
       op: fc.constant("take" as const),
       lane: fc.constantFrom(0, 1, 2, 300, -1),
@@ -101,9 +102,10 @@ Deno.test("the bytes and messages counted are those that wait, whatever happens"
           text: "x".repeat(size),
         });
         if (op === "push") box.push(message, lane);
-        else if (op === "deliver") box.pushDelivery(message, lane, `chat:${lane}`);
-        else if (op === "ephemeral") box.pushEphemeral(message, lane, `k${size % 3}`);
-        else if (op === "take") box.take(lane < 0 ? undefined : lane);
+        else if (op === "deliver") box.add(message, lane);
+        else if (op === "droppable") {
+          box.add(encoded("user_online", { channel: `chat:${size % 3}`, info: "x".repeat(size) }), lane);
+        } else if (op === "take") box.take(lane < 0 ? undefined : lane);
         else box.reroute(lane);
       }
       const { bytes, length } = box;
@@ -123,14 +125,14 @@ Deno.test("a lane that is not read leaves room on the others, and none on itself
   const { box } = outbox(10_000);
   const delivery = (channel: string) =>
     encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
-  while (box.bytes < 6000) box.pushDelivery(delivery("chat:stuck"), 1, "chat:stuck");
+  while (box.bytes < 6000) box.add(delivery("chat:stuck"), 1);
   const stuck = box.whenRoom(1);
   assert.ok(stuck instanceof Promise);
   assert.ok(box.whenRoom() instanceof Promise, "what is never dropped waits for the whole");
   let freed = false;
   void stuck.then(() => freed = true);
   for (let sent = 0; sent < 20; sent++) {
-    while (box.whenRoom(2) === undefined) box.pushDelivery(delivery("chat:read"), 2, "chat:read");
+    while (box.whenRoom(2) === undefined) box.add(delivery("chat:read"), 2);
     const room = box.whenRoom(2);
     assert.ok(drain(box, 2).length > 0);
     await room;

@@ -1,6 +1,7 @@
 /** Parts for session tests: settings, a membership that does nothing, and a node in memory. */
 
 import {
+  type ClientType,
   type Message,
   type Principal,
   ProtocolError,
@@ -94,7 +95,7 @@ export function memoryNode(
   const membership = new FakeMembership();
   let settings = testSettings(options.settings);
   const routes: Route[] = Object.entries(options.handlers ?? {}).map(([type, handler]) => ({
-    type,
+    type: type as ClientType,
     handler,
   }));
   const router = new Router(routes);

@@ -194,7 +194,7 @@ async function checks(): Promise<Check[]> {
   }
   const protocol = files.get("src/protocol/PROTOCOL.md");
   if (protocol !== undefined) {
-    const names = [...CLIENT_TYPES, ...SERVER_TYPES, ...Object.keys(ERRORS), ...Object.keys(CLOSES)];
+    const names = [CLIENT_TYPES, SERVER_TYPES, ERRORS, CLOSES].flatMap(Object.keys);
     all.push(rule("protocol document", () => repository.undocumented(new Set(names), protocol)));
   }
   return all;

@@ -4,34 +4,15 @@
  * @module
  */
 
-import { isId } from "../../protocol/core.ts";
+import { type AcknowledgedType, isAcknowledged, isId } from "../../protocol/core.ts";
 import type { Payload } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { sleep } from "../clock.ts";
 
-/** A type that is kept until the server acknowledges it. */
-export type KeptType =
-  | "chat_message"
-  | "direct_message"
-  | "broadcast"
-  | "chat_edit"
-  | "chat_delete"
-  | "doc_op";
-
-/** All of them. */
-export const KEPT_TYPES: readonly KeptType[] = [
-  "chat_message",
-  "direct_message",
-  "broadcast",
-  "chat_edit",
-  "chat_delete",
-  "doc_op",
-];
-
 /** A message as it is kept: it is sent again with the same `id`, so it has one effect. */
 export interface StoredMessage {
   readonly id: string;
-  readonly type: KeptType;
+  readonly type: AcknowledgedType;
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
   readonly payload: Payload;
@@ -121,6 +102,6 @@ export function isStored(value: unknown): value is StoredMessage {
   if (typeof value !== "object" || value === null) return false;
   const { id, type, timestamp, payload } = value as Record<string, unknown>;
   return typeof id === "string" && isId(id) && typeof type === "string" &&
-    (KEPT_TYPES as readonly string[]).includes(type) &&
+    isAcknowledged(type) &&
     Number.isFinite(timestamp) && typeof payload === "object" && payload !== null && !Array.isArray(payload);
 }

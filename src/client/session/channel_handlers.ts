@@ -5,10 +5,9 @@
  * @module
  */
 
-import { Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import { type AcknowledgedType, Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
-import type { KeptType } from "../outbox/storage.ts";
 import type { Link } from "./link.ts";
 import { readPayload } from "./payloads.ts";
 
@@ -36,7 +35,7 @@ export interface ChannelHandlerPort {
   /** Bytes of a message, as the server said last. */
   readonly maxMessage: number;
   /** Publishes through the outbox; resolves when the server has committed it. */
-  publish(type: KeptType, payload: Payload, id: string): Promise<Receipt>;
+  publish(type: AcknowledgedType, payload: Payload, id: string): Promise<Receipt>;
   /** Sends once, on the channel's lane; its id, or undefined without a connection. */
   send(type: string, payload: Payload): string | undefined;
   /** Sends once, as a datagram where that can be. */
@@ -47,7 +46,7 @@ export interface ChannelHandlerPort {
   release(): void;
 }
 
-type Publish = (type: KeptType, payload: Payload, id: string) => Promise<Receipt>;
+type Publish = (type: AcknowledgedType, payload: Payload, id: string) => Promise<Receipt>;
 
 /** The keepers of a session. */
 export class ChannelHandlers {

@@ -5,7 +5,7 @@
  */
 
 import type { Message, Payload } from "../../protocol/core.ts";
-import type { ServerNotice } from "../../protocol/mod.ts";
+import type { ServerNotice, ServerType } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
 import { SkeinError } from "../errors.ts";
 import type { ChannelHandlers } from "./channel_handlers.ts";
@@ -57,16 +57,13 @@ export function take(message: Message, to: Recipients): void {
         to.subscriptions.ended(channel, reason);
       }
       return;
-    case "typing_start":
-    case "typing_stop":
-    case "user_online":
-    case "user_offline":
-    case "bot_command":
-    case "bot_response":
-      return to.pushed({ ...message, payload: { ...readPayload(type, payload) } });
     default:
-      // A type this version does not know is for whoever does.
-      if (!to.requests.settle(message) && message.re === undefined) to.pushed(message);
+      if (to.requests.settle(message)) return;
+      // A bot's answer names the command it answers; other answers to what was not asked are ignored.
+      if (message.re === undefined || type === "bot_response") {
+        readPayload(type as ServerType, payload);
+        to.pushed(message);
+      }
   }
 }
 

@@ -227,5 +227,5 @@ export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
 
 // What is said of uploads goes one way: that one is complete must not overtake its last chunk.
 function directionOf(type: string): string {
-  return type.startsWith("file_download") ? "down" : "up";
+  return type === "file_download" || type === "file_download_cancel" ? "down" : "up";
 }

@@ -6,31 +6,7 @@
  */
 
 import { isChannel, isUserId, type Payload, ProtocolError } from "../../protocol/core.ts";
-import type {
-  AuthResponse,
-  BotCommandDelivery,
-  BotResponseDelivery,
-  ClientListResponse,
-  Close,
-  ErrorPayload,
-  FileDownloadReady,
-  FileLinkResponse,
-  FileUploaded,
-  FileUploadId,
-  FileUploadReady,
-  HistoryResponse,
-  MessageAck,
-  PresenceResponse,
-  ReadMarks,
-  ReplayStarted,
-  ServerNotice,
-  Subscribed,
-  TypingDelivery,
-  UnreadResponse,
-  Unsubscribed,
-  UserOffline,
-  UserOnline,
-} from "../../protocol/mod.ts";
+import type { ServerPayloads, ServerType } from "../../protocol/mod.ts";
 import {
   type Check,
   either,
@@ -44,34 +20,6 @@ import {
   text,
   token,
 } from "./checks.ts";
-
-/** The payloads the SDK reads, by type. */
-export interface ReadPayloads {
-  auth_response: AuthResponse;
-  error: ErrorPayload;
-  close: Close;
-  server_notice: ServerNotice;
-  subscribed: Subscribed;
-  unsubscribed: Unsubscribed;
-  message_ack: MessageAck;
-  history_response: HistoryResponse;
-  presence_response: PresenceResponse;
-  client_list_response: ClientListResponse;
-  typing_start: TypingDelivery;
-  typing_stop: TypingDelivery;
-  user_online: UserOnline;
-  user_offline: UserOffline;
-  bot_command: BotCommandDelivery;
-  bot_response: BotResponseDelivery;
-  file_upload_ready: FileUploadReady;
-  file_uploaded: FileUploaded;
-  file_upload_cancelled: FileUploadId;
-  file_download_ready: FileDownloadReady;
-  file_link_response: FileLinkResponse;
-  read_marks: ReadMarks;
-  unread_response: UnreadResponse;
-  replay_started: ReplayStarted;
-}
 
 const channel: Check = (value) => typeof value === "string" && isChannel(value);
 const user: Check = (value) => typeof value === "string" && isUserId(value);
@@ -92,7 +40,7 @@ const notices: Readonly<Record<string, Check>> = {
 };
 
 // What is only handed on to the application, who asked for it, is not checked to its depth, or not at all.
-const CHECKS: Readonly<Partial<Record<keyof ReadPayloads, Check>>> = {
+const CHECKS: Readonly<Partial<Record<ServerType, Check>>> = {
   auth_response: shape({
     userId: user,
     sessionId: id,
@@ -148,9 +96,9 @@ const CHECKS: Readonly<Partial<Record<keyof ReadPayloads, Check>>> = {
 };
 
 /** Checks what a server sent. Throws ProtocolError `bad_payload`. */
-export function readPayload<T extends keyof ReadPayloads>(type: T, payload: Payload): ReadPayloads[T] {
+export function readPayload<T extends ServerType>(type: T, payload: Payload): ServerPayloads[T] {
   if (CHECKS[type]?.(payload) === false) {
     throw new ProtocolError("bad_payload", `${type}: not as it should be`);
   }
-  return payload as unknown as ReadPayloads[T];
+  return payload as unknown as ServerPayloads[T];
 }

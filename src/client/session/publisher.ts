@@ -4,22 +4,27 @@
  * @module
  */
 
-import { Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import {
+  type AcknowledgedType,
+  clientRow,
+  Encoded,
+  type Message,
+  type Payload,
+  uuidv7,
+} from "../../protocol/core.ts";
 import type { MessageAck } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
 import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt } from "../outbox/outbox.ts";
-import { type KeptType, type OutboxStorage, StorageWriter } from "../outbox/storage.ts";
+import { type OutboxStorage, StorageWriter } from "../outbox/storage.ts";
 import type { Link } from "./link.ts";
 
 /** Times the server may ask to send one message again before it is given up. */
 const MAX_REFUSALS = 20;
 /** Wait after a first refusal, in milliseconds; doubled with each, up to 30 s. */
 const REFUSED_WAIT = 500;
-/** Types that may go out behind `auth_request`: acted on once, however often they come. */
-const EARLY_TYPES: readonly string[] = ["chat_message", "direct_message", "broadcast"];
-/** Bytes of one such message: the least that a server takes before it knows who speaks. */
+/** Bytes of one message that goes out behind `auth_request`: the least that a server takes before it knows who speaks. */
 const EARLY_BYTES = 512;
 /** Such messages on one connection. */
 const MAX_EARLY = 8;
@@ -82,7 +87,7 @@ export class Publisher {
    * Publishes; resolves when the server has committed it, whatever happens to connections meanwhile. Rejects with the
    * server's error, `outbox_full`, `dropped`, or `closed`.
    */
-  publish(type: KeptType, payload: Payload, id: string = uuidv7()): Promise<Receipt> {
+  publish(type: AcknowledgedType, payload: Payload, id: string = uuidv7()): Promise<Receipt> {
     const message = { id, type, timestamp: Date.now(), payload };
     try {
       const { receipt, dropped } = this.#outbox.add(message);
@@ -110,7 +115,9 @@ export class Publisher {
     this.#early = { link, sent, open };
     this.#outbox.rewind();
     this.#outbox.offer(({ id, type, timestamp, payload }) => {
-      if (sent.size === MAX_EARLY || !EARLY_TYPES.includes(type) || isAwaited(payload.channel)) return false;
+      if (sent.size === MAX_EARLY || clientRow(type)?.lane === "document" || isAwaited(payload.channel)) {
+        return false;
+      }
       const message = new Encoded({ type, id, timestamp, payload });
       if (isLonger(message.text(), EARLY_BYTES)) return false;
       sent.add(id);

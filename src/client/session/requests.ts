@@ -6,23 +6,18 @@
  * @module
  */
 
-import { type ClientType, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
-import type {
-  AuthResponse,
-  ClientListResponse,
-  FileLinkResponse,
-  FileUploaded,
-  FileUploadId,
-  FileUploadReady,
-  HistoryResponse,
-  PresenceResponse,
-  ReadMarks,
-  ReplayStarted,
-  Subscribed,
-  UnreadResponse,
-  Unsubscribed,
-} from "../../protocol/mod.ts";
-import { readPayload, type ReadPayloads } from "./payloads.ts";
+import {
+  type AcknowledgedType,
+  type AnsweredType,
+  type AnswerType,
+  clientRow,
+  type ClientType,
+  type Message,
+  type Payload,
+  uuidv7,
+} from "../../protocol/core.ts";
+import type { ServerPayloads, ServerType } from "../../protocol/mod.ts";
+import { readPayload } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
 import { deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
@@ -45,7 +40,7 @@ export interface Following {
 
 interface Pending extends Omit<Following, "take" | "signal"> {
   /** The answer's type, or what takes several. */
-  readonly answer: keyof ReadPayloads | Following["take"];
+  readonly answer: ServerType | Following["take"];
   /** Undefined while it has not been sent. */
   lane: number | undefined;
   resolve(payload: unknown): void;
@@ -53,44 +48,10 @@ interface Pending extends Omit<Following, "take" | "signal"> {
   cancel: (() => void) | undefined;
 }
 
-/** Questions, and what answers them. */
-export interface Answers {
-  subscribe: Subscribed;
-  unsubscribe: Unsubscribed;
-  history: HistoryResponse;
-  presence: PresenceResponse;
-  client_list: ClientListResponse;
-  auth_refresh: AuthResponse;
-  file_upload_start: FileUploadReady;
-  file_upload_complete: FileUploaded;
-  file_upload_cancel: FileUploadId;
-  file_link: FileLinkResponse;
-  read_up_to: ReadMarks;
-  unread: UnreadResponse;
-  replay: ReplayStarted;
-}
-
-/** A type that has an answer. */
-export type Question = keyof Answers;
+/** A type that has an answer which the application waits for. */
+export type Question = Exclude<AnsweredType, AcknowledgedType>;
 /** The payload of a question's answer. */
-export type AnswerOf<Q extends Question> = Answers[Q];
-
-/** The type of the answer each question has. */
-export const ANSWERS: Readonly<Record<Question, keyof ReadPayloads>> = {
-  subscribe: "subscribed",
-  unsubscribe: "unsubscribed",
-  history: "history_response",
-  presence: "presence_response",
-  client_list: "client_list_response",
-  auth_refresh: "auth_response",
-  file_upload_start: "file_upload_ready",
-  file_upload_complete: "file_uploaded",
-  file_upload_cancel: "file_upload_cancelled",
-  file_link: "file_link_response",
-  read_up_to: "read_marks",
-  unread: "unread_response",
-  replay: "replay_started",
-};
+export type AnswerOf<Q extends Question> = ServerPayloads[AnswerType<Q>];
 
 /** Questions that are open. */
 export class Requests {
@@ -110,7 +71,7 @@ export class Requests {
    * the same `id` it is the same question.
    */
   ask<Q extends Question>(type: Q, payload: Payload, id: string = uuidv7()): Promise<AnswerOf<Q>> {
-    return this.#ask(id, type, payload, ANSWERS[type]) as Promise<AnswerOf<Q>>;
+    return this.#ask(id, type, payload, clientRow(type).answer!) as Promise<AnswerOf<Q>>;
   }
 
   /**

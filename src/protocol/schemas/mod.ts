@@ -6,7 +6,9 @@
 
 import * as v from "valibot";
 import { ProtocolError } from "../errors.ts";
-import type { ClientType, Payload, ServerType } from "../message.ts";
+import type { ClientType } from "../client_types.ts";
+import type { Payload } from "../message.ts";
+import type { ServerType } from "../server_types.ts";
 import {
   type AuthRefresh,
   authRefresh,

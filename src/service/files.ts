@@ -4,20 +4,20 @@
  * @module
  */
 
-import { FileStore } from "../../files/mod.ts";
-import { type FileService, refuseRead } from "../../handlers/mod.ts";
-import type { NamespaceLookup } from "../../hub/mod.ts";
-import { type Principal, ProtocolError } from "../../protocol/mod.ts";
-import type { Middleware } from "../../router/types.ts";
-import { type Config, toFileLimits } from "../config/mod.ts";
-import type { FileDoor } from "../http/files.ts";
+import { FileStore } from "../files/mod.ts";
+import { type FileService, refuseRead } from "../handlers/mod.ts";
+import type { NamespaceLookup } from "../hub/mod.ts";
+import { clientRow, type Principal, ProtocolError } from "../protocol/mod.ts";
+import type { Middleware } from "../router/types.ts";
+import { type Config, toFileLimits } from "./config/mod.ts";
+import type { FileDoor } from "./http/files.ts";
 
 /** Milliseconds after a message in which uploads give way to the next. */
 const ATTENTIVE = 500;
 
 /** What files need of the rest of the service. */
 export interface ServiceFilesOptions {
-  readonly settings: Config["files"];
+  readonly config: () => Config;
   readonly namespace: NamespaceLookup;
   /** Checks a bearer token. */
   readonly verify: (token: string) => Promise<Principal>;
@@ -27,16 +27,14 @@ export interface ServiceFilesOptions {
 /** The files of a service. */
 export class ServiceFiles implements FileService, FileDoor {
   readonly store: FileStore;
-  /** The configuration of files in force. */
-  settings: Config["files"];
   readonly #options: ServiceFilesOptions;
   #heardAt = 0;
 
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
-    this.settings = options.settings;
+    const { directory } = options.config().files;
     this.store = new FileStore({
-      directory: this.settings.directory,
+      directory,
       limits: this.limits,
       failed: options.failed,
       busy: () => Date.now() - this.#heardAt < ATTENTIVE,
@@ -45,13 +43,13 @@ export class ServiceFiles implements FileService, FileDoor {
 
   /** Hears that somebody talks: for a while uploads give way. */
   readonly listen: Middleware = ({ message: { type } }, next) => {
-    if (!type.startsWith("file_") && type !== "ping") this.#heardAt = Date.now();
+    if (type !== "ping" && clientRow(type)?.lane !== "file") this.#heardAt = Date.now();
     return next();
   };
 
-  readonly limits = () => toFileLimits(this.settings);
-  readonly enabled = () => this.settings.enabled;
-  readonly linkLifetime = () => this.settings.linkLifetime;
+  readonly limits = () => toFileLimits(this.#options.config());
+  readonly enabled = () => this.#options.config().files.enabled;
+  readonly linkLifetime = () => this.#options.config().files.linkLifetime;
 
   readonly admit: FileDoor["admit"] = async (fileId, { bearer, link }) => {
     if (!this.enabled()) throw new ProtocolError("not_available", "files are switched off");
@@ -68,4 +66,13 @@ export class ServiceFiles implements FileService, FileDoor {
   };
 
   readonly open: FileDoor["open"] = (file) => this.store.open(file);
+
+  /** Keeps deadlines; called once a second. */
+  sweep(now: number): void {
+    try {
+      this.store.sweep(now);
+    } catch (error) {
+      this.#options.failed(error, "sweep files");
+    }
+  }
 }

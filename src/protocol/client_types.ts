@@ -1,0 +1,108 @@
+/**
+ * The table of what a client may send. A row says how a type is treated; everything that treats types differently asks
+ * it. What is answered is in `server_types.ts`. PROTOCOL.md §7 shows the same table.
+ *
+ * @module
+ */
+
+import { classOfChannel, type LaneClass, laneClass } from "./lanes.ts";
+import type { ServerType } from "./server_types.ts";
+
+/** How a type that clients send is treated. */
+export interface ClientRow {
+  /**
+   * The lanes it may come on, beside lane 0. `channel`: those of the channel that the payload names; without a channel
+   * lane 0 alone.
+   */
+  readonly lane: LaneClass | "channel";
+  /**
+   * The type that answers it when all is well; without one there is no answer. `message_ack`: it is committed then, and
+   * a client keeps the message until it comes.
+   */
+  readonly answer?: ServerType;
+  /** Acting on it twice has the effect of acting once, so it may come as early data, which can be replayed. */
+  readonly idempotent?: true;
+  /** It may come as a datagram. */
+  readonly datagram?: true;
+}
+
+/** The table. `clientRow` looks a type up. */
+export const CLIENT_TYPES = {
+  auth_request: { lane: "control", answer: "auth_response", idempotent: true },
+  auth_refresh: { lane: "control", answer: "auth_response" },
+  ping: { lane: "control", answer: "pong", idempotent: true, datagram: true },
+  client_report: { lane: "control" },
+  subscribe: { lane: "channel", answer: "subscribed", idempotent: true },
+  unsubscribe: { lane: "channel", answer: "unsubscribed", idempotent: true },
+  history: { lane: "channel", answer: "history_response", idempotent: true },
+  presence: { lane: "channel", answer: "presence_response", idempotent: true },
+  client_list: { lane: "control", answer: "client_list_response", idempotent: true },
+  chat_message: { lane: "channel", answer: "message_ack", idempotent: true },
+  chat_edit: { lane: "channel", answer: "message_ack", idempotent: true },
+  chat_delete: { lane: "channel", answer: "message_ack", idempotent: true },
+  direct_message: { lane: "control", answer: "message_ack", idempotent: true },
+  broadcast: { lane: "control", answer: "message_ack", idempotent: true },
+  typing_start: { lane: "channel", idempotent: true, datagram: true },
+  typing_stop: { lane: "channel", idempotent: true, datagram: true },
+  read_up_to: { lane: "channel", answer: "read_marks", idempotent: true },
+  unread: { lane: "control", answer: "unread_response", idempotent: true },
+  replay: { lane: "channel", answer: "replay_started" },
+  replay_stop: { lane: "channel" },
+  bot_command: { lane: "bot" },
+  bot_response: { lane: "bot" },
+  file_upload_start: { lane: "file", answer: "file_upload_ready" },
+  file_chunk: { lane: "file" },
+  file_upload_complete: { lane: "file", answer: "file_uploaded" },
+  file_upload_cancel: { lane: "file", answer: "file_upload_cancelled" },
+  file_download: { lane: "file", answer: "file_download_ready" },
+  file_download_cancel: { lane: "file" },
+  file_link: { lane: "file", answer: "file_link_response", idempotent: true },
+  doc_open: { lane: "document", answer: "doc_opened", idempotent: true },
+  doc_op: { lane: "document", answer: "message_ack", idempotent: true },
+  doc_nack: { lane: "document", idempotent: true },
+  doc_snapshot: { lane: "document", answer: "doc_snapshot_ack" },
+  doc_awareness: { lane: "document", idempotent: true, datagram: true },
+  doc_close: { lane: "document", answer: "doc_closed", idempotent: true },
+} as const satisfies Record<string, ClientRow>;
+
+/** A type a client may send. */
+export type ClientType = keyof typeof CLIENT_TYPES;
+/** The types that have an answer. */
+export type AnsweredType = {
+  [T in ClientType]: (typeof CLIENT_TYPES)[T] extends { answer: ServerType } ? T : never;
+}[ClientType];
+/** The types that have no answer. */
+export type UnansweredType = Exclude<ClientType, AnsweredType>;
+/** The type that answers `T`. */
+export type AnswerType<T extends AnsweredType> = (typeof CLIENT_TYPES)[T]["answer"];
+/** The types that are kept until they are acknowledged. */
+export type AcknowledgedType = {
+  [T in AnsweredType]: AnswerType<T> extends "message_ack" ? T : never;
+}[AnsweredType];
+
+const TABLE: ReadonlyMap<string, ClientRow> = new Map(Object.entries(CLIENT_TYPES));
+
+/** The row of a type. */
+export function clientRow(type: ClientType): ClientRow;
+/** The row of a type; undefined: no client sends it. */
+export function clientRow(type: string): ClientRow | undefined;
+export function clientRow(type: string): ClientRow | undefined {
+  return TABLE.get(type);
+}
+
+/** Whether messages of `type` are kept until they are acknowledged, and sent again. */
+export function isAcknowledged(type: string): type is AcknowledgedType {
+  return clientRow(type)?.answer === "message_ack";
+}
+
+/** Which class of lanes a message of `type` about `channel` belongs on. */
+export function classOfType(type: string, channel?: string): LaneClass {
+  const lane = clientRow(type)?.lane ?? "control";
+  if (lane !== "channel") return lane;
+  return channel === undefined ? "control" : classOfChannel(channel);
+}
+
+/** Whether a message of `type` about `channel` may come on `lane`. One that may not is answered with `wrong_lane`. */
+export function laneAllows(lane: number, type: string, channel?: string): boolean {
+  return lane === 0 || classOfType(type, channel) === laneClass(lane);
+}
