@@ -14,15 +14,11 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client, Context } from "../router/types.ts";
-import type { Outgoing, OutgoingSnapshots } from "./documents_outgoing.ts";
+import type { OutgoingSnapshot, OutgoingSnapshots } from "./documents_outgoing.ts";
+import type { DocumentState } from "./documents_state.ts";
 
 /** Times a document is opened anew because a snapshot took away the operations that were to be read. */
 const ATTEMPTS = 4;
-
-/** Which opening of a document on a connection it is: a later one ends an earlier one. */
-export interface Turn {
-  turn: number;
-}
 
 /** What documents are opened with. */
 export interface OpenParts {
@@ -39,13 +35,15 @@ export async function openDocument(
   parts: OpenParts,
   context: Context,
   { channel, since }: DocOpen,
-  place: Turn,
+  document: DocumentState,
 ): Promise<void> {
   const { hub, outgoing } = parts;
   const { client, lane } = context;
-  const turn = ++place.turn;
+  const opening = ++document.opening;
   const answer = (opened: Omit<DocOpened, "channel">) => {
-    if (place.turn !== turn) throw new ProtocolError("not_available", "opened again before the answer came");
+    if (document.opening !== opening) {
+      throw new ProtocolError("not_available", "opened again before the answer came");
+    }
     context.reply("doc_opened", { channel, ...opened });
   };
   if (since !== undefined) {
@@ -75,7 +73,7 @@ export async function openDocument(
         recovered: false,
         ...(count === 0 ? {} : { snapshot: { offset: from, size, parts: count } }),
       });
-      const isOn = () => place.turn === turn && hub.isOn(client, channel);
+      const isOn = () => document.opening === opening && hub.isOn(client, channel);
       const at = { channel, epoch, offset: from };
       if (snapshot !== undefined && !await send(parts, context, snapshot, at, isOn)) return;
       return start();
@@ -90,7 +88,7 @@ export async function openDocument(
 async function send(
   { hub, partSize, patience }: OpenParts,
   { client, lane }: Context,
-  snapshot: Outgoing,
+  snapshot: OutgoingSnapshot,
   at: Payload & { channel: string },
   isOn: () => boolean,
 ): Promise<boolean> {

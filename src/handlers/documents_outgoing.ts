@@ -19,7 +19,7 @@ export interface SnapshotPart {
 }
 
 /** A document's snapshot. */
-export class Outgoing {
+export class OutgoingSnapshot {
   readonly kept: Bookmark;
   /** How many are being sent it. */
   users = 0;
@@ -54,13 +54,13 @@ export class Outgoing {
 /** A snapshot that is being read, and how many wait for it. */
 interface Reading {
   waiting: number;
-  read: Promise<Outgoing | undefined> | undefined;
+  read: Promise<OutgoingSnapshot | undefined> | undefined;
 }
 
 /** What is being sent, by document. */
 export class OutgoingSnapshots {
   readonly #hub: Hub;
-  readonly #newest = new Map<string, Outgoing>();
+  readonly #newest = new Map<string, OutgoingSnapshot>();
   readonly #reading = new Map<string, Reading>();
   #bytes = 0;
 
@@ -77,7 +77,7 @@ export class OutgoingSnapshots {
    * The snapshot of a document, to be given back; undefined: it has none. Rejects with ProtocolError `not_available`
    * while too many bytes are on their way.
    */
-  async take(channel: string): Promise<Outgoing | undefined> {
+  async take(channel: string): Promise<OutgoingSnapshot | undefined> {
     const known = this.#newest.get(channel);
     if (known !== undefined) {
       known.users++;
@@ -94,7 +94,7 @@ export class OutgoingSnapshots {
   }
 
   /** One that `take` gave is not needed any more. */
-  release(channel: string, outgoing: Outgoing | undefined): void {
+  release(channel: string, outgoing: OutgoingSnapshot | undefined): void {
     if (outgoing === undefined || --outgoing.users > 0) return;
     if (this.#newest.get(channel) === outgoing) this.#newest.delete(channel);
     this.#bytes -= outgoing.size;
@@ -106,11 +106,11 @@ export class OutgoingSnapshots {
     this.#reading.delete(channel);
   }
 
-  async #read(channel: string, reading: Reading): Promise<Outgoing | undefined> {
+  async #read(channel: string, reading: Reading): Promise<OutgoingSnapshot | undefined> {
     try {
       const kept = await this.#hub.bookmark(channel, SNAPSHOT);
       if (kept === undefined) return undefined;
-      const outgoing = new Outgoing(kept);
+      const outgoing = new OutgoingSnapshot(kept);
       if (this.#bytes > 0 && this.#bytes + outgoing.size > MAX_OUTGOING) {
         throw new ProtocolError("not_available", "too many snapshots at once");
       }

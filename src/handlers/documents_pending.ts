@@ -21,8 +21,10 @@ interface Entry {
   /** Operations up to this offset are counted. */
   counted: number;
   bytes: number;
-  /** On their way to being committed. */
+  /** Bytes of operations on their way to being committed. */
   inFlight: number;
+  /** Whether counting has begun, at the snapshot there was. */
+  begun: boolean;
   /** Set while the engine has not yet answered: later questions wait for it, so that answers keep their order. */
   reading: Promise<unknown> | undefined;
 }
@@ -38,32 +40,36 @@ export class PendingOperations {
 
   /** Bytes that no snapshot covers, those on their way included. */
   pending(channel: string): MaybePromise<number> {
-    const known = this.#entries.get(channel);
-    const entry = known ?? this.#add(channel);
+    const entry = this.#entries.get(channel) ?? this.#add(channel);
     if (entry.reading === undefined) {
-      const counted = known === undefined ? this.#begin(channel, entry) : this.#count(channel, entry);
+      const counted = this.#update(channel, entry);
       if (!(counted instanceof Promise)) return entry.bytes + entry.inFlight;
       entry.reading = counted;
-    } else entry.reading = entry.reading.then(() => this.#count(channel, entry));
+    } else entry.reading = entry.reading.then(() => this.#update(channel, entry));
     const reading = entry.reading;
     return reading.finally(() => {
       if (entry.reading === reading) entry.reading = undefined;
     }).then(() => entry.bytes + entry.inFlight);
   }
 
-  /** Counts what is about to be committed; to be released when it is, or has failed. */
-  reserve(channel: string, bytes: number): () => void {
+  /** Counts an operation of so many bytes that is about to be committed. */
+  reserve(channel: string, bytes: number): void {
     const entry = this.#entries.get(channel) ?? this.#add(channel);
-    const size = bytes + AROUND;
-    entry.inFlight += size;
-    return () => void (entry.inFlight -= size);
+    entry.inFlight += bytes + AROUND;
+  }
+
+  /** An operation that was reserved is committed, or has failed. */
+  release(channel: string, bytes: number): void {
+    const entry = this.#entries.get(channel);
+    if (entry !== undefined) entry.inFlight -= bytes + AROUND;
   }
 
   /** A snapshot covers everything up to this place. */
   covered(channel: string, { epoch, offset }: Position): void {
     const entry = this.#entries.get(channel);
-    if (entry === undefined || entry.epoch !== epoch) return void this.#entries.delete(channel);
-    entry.counted = offset;
+    if (entry === undefined) return;
+    if (entry.epoch === epoch) entry.counted = offset;
+    else entry.begun = false;
     entry.bytes = 0;
   }
 
@@ -76,13 +82,15 @@ export class PendingOperations {
         break;
       }
     }
-    const entry: Entry = { epoch: "", counted: 0, bytes: 0, inFlight: 0, reading: undefined };
+    const entry: Entry = { epoch: "", counted: 0, bytes: 0, inFlight: 0, begun: false, reading: undefined };
     this.#entries.set(channel, entry);
     return entry;
   }
 
-  #begin(channel: string, entry: Entry): MaybePromise<void> {
+  #update(channel: string, entry: Entry): MaybePromise<void> {
+    if (entry.begun) return this.#count(channel, entry);
     const from = (snapshot: Bookmark | undefined) => {
+      entry.begun = true;
       entry.epoch = snapshot?.epoch ?? "";
       entry.counted = snapshot?.offset ?? 0;
       return this.#count(channel, entry);
