@@ -125,7 +125,7 @@ export interface EphemeralMessage {
 /** Told of each signal on a channel that this engine instance follows. */
 export type EphemeralListener = (channel: string, signal: EphemeralMessage) => void;
 
-/** Somebody came or went: the first session of a user on a channel, or the last one. */
+/** Somebody came or went: the first session of a user on a channel, or the last one; `online` also when `info` has changed. */
 export type PresenceListener = (channel: string, event: "online" | "offline", entry: PresenceEntry) => void;
 
 /** Keeps and fans out messages. Rejections are ProtocolErrors where the publisher is to be told (`not_available`), else anything. */

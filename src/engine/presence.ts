@@ -51,9 +51,15 @@ export class PresenceTable {
     if (room === undefined) this.#rooms.set(channel, room = { sessions: new Map(), users: new Map() });
     const known = room.sessions.get(entry.sessionId);
     if (known !== undefined && known.entry.userId === entry.userId) {
+      const changed = !sameInfo(known.entry, entry);
       known.entry = entry;
       known.expires = expires;
       if (Math.ceil(expires / STEP) < known.due) this.#await(known);
+      if (!changed) return;
+      // The newest entry of a user is the one that is shown: this one goes behind those of its other sessions.
+      room.sessions.delete(entry.sessionId);
+      room.sessions.set(entry.sessionId, known);
+      this.#listener?.(channel, "online", entry);
       return;
     }
     if (known !== undefined) this.#end(known);
@@ -125,4 +131,9 @@ export class PresenceTable {
     room.users.delete(entry.userId);
     this.#listener?.(channel, "offline", entry);
   }
+}
+
+/** A renewed entry is usually the same object; a refreshed token brings another one, mostly with the same in it. */
+function sameInfo({ info: a }: PresenceEntry, { info: b }: PresenceEntry): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine } from "../engine/contract.ts";
+import type { Engine, Position } from "../engine/contract.ts";
 import type { ErrorName } from "../protocol/mod.ts";
 import type { NamespaceLookup } from "./settings.ts";
 
@@ -47,6 +47,9 @@ export interface ChannelState {
   /** Everything after `since` follows. False without `since`, and when the gap is longer than the history. */
   readonly recovered: boolean;
 }
+
+/** Where a client says it stands, by channel; `lane` is where deliveries are to go. @default lane 0 */
+export type ResumePoints = Readonly<Record<string, Position & { readonly lane?: number }>>;
 
 /** A subscription; nothing is delivered before `start`. */
 export interface Subscribed {

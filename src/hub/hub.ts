@@ -16,10 +16,8 @@ import type {
   ReadOptions,
 } from "../engine/contract.ts";
 import {
-  BROADCAST_CHANNEL,
   Encoded,
   type ErrorName,
-  inboxOf,
   isUserId,
   type Payload,
   type Principal,
@@ -27,12 +25,15 @@ import {
   uuidv7,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
-import type { Attached, ChannelState, HubOptions, Subscribed } from "./contract.ts";
+import { Bots } from "./bots.ts";
+import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import type { PublishRequest } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
+import { resumeChannels } from "./resume.ts";
 import { HubSession } from "./session.ts";
+import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
 import {
   isBuiltIn,
@@ -54,6 +55,9 @@ export class Hub {
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
   readonly #publisher: Publisher;
+  readonly #bots = new Bots();
+  /** What happens to the sessions of this node. */
+  readonly events: SessionEvents;
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
@@ -66,7 +70,18 @@ export class Hub {
     this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
     this.#sessions = new SessionRegistry(leases.slices);
-    this.#subscriptions = new Subscriptions({ engine, namespace, maxChannels, leases, replay, now, failed });
+    const events = this.events = new SessionEvents(failed);
+    events.listen("bots", this.#bots.listener);
+    this.#subscriptions = new Subscriptions({
+      engine,
+      namespace,
+      maxChannels,
+      leases,
+      events,
+      replay,
+      now,
+      failed,
+    });
     this.#publisher = new Publisher({ engine, namespace, maxMessage, now, failed });
     this.#engine.onEphemeral((channel, message) => this.#deliverEphemeral(channel, message));
     this.#engine.onPresence((channel, event, entry) => {
@@ -100,7 +115,7 @@ export class Hub {
    */
   async attach(
     client: Client,
-    resume: Readonly<Record<string, Position & { readonly lane?: number }>> | undefined,
+    resume: ResumePoints | undefined,
   ): Promise<Attached> {
     const { principal } = client;
     if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
@@ -109,14 +124,20 @@ export class Hub {
       throw new ProtocolError("permission_denied", "the session is another user's");
     }
     const session = known ?? new HubSession(client);
-    if (known === undefined) this.#sessions.add(session);
-    else this.#vacate(known);
+    if (known !== undefined) this.#disconnect(known);
+    else if (this.#sessions.add(session) === 1) this.events.emit({ kind: "online", client, principal });
     session.client = client;
-    session.principal = principal;
     session.attached = true;
-    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
+    const previous = session.principal;
+    session.principal = principal;
+    this.events.emit({ kind: "connect", client, principal, resumed: known !== undefined });
     try {
-      return await this.#attachChannels(session, client, resume ?? {});
+      const attached = await resumeChannels(this.#subscriptions, session, client, resume ?? {});
+      if (session.client === client) {
+        this.#leaveLost(session, attached.refused);
+        if (previous.info !== principal.info) this.#leases.renew(session);
+      }
+      return attached;
     } catch (error) {
       if (known === undefined) this.leave(client);
       else this.detach(client);
@@ -127,31 +148,35 @@ export class Hub {
   /** The connection is gone but the session may come back: deliveries stop, presence stays. */
   detach(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
-    if (session === undefined || session.client !== client || !session.attached) return;
-    this.#vacate(session);
-    session.attached = false;
+    if (session?.client === client) this.#disconnect(session);
   }
 
   /** The session is over: presence ends. */
   leave(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
     if (session === undefined || session.client !== client) return;
-    this.#vacate(session);
-    session.attached = false;
-    this.#sessions.remove(session);
+    this.#disconnect(session);
     for (const channel of session.present) this.#leases.leave(session, channel);
+    const left = this.#sessions.remove(session);
+    const { principal } = session;
+    this.events.emit({ kind: "end", client, principal });
+    if (left === 0) this.events.emit({ kind: "offline", client, principal });
   }
 
-  /** The token was refreshed: channels it no longer allows are left; returns their names. */
+  /**
+   * The token was refreshed: channels it no longer allows are left; returns their names. Others on the channels are told
+   * of new `info` at once.
+   */
   refresh(client: Client, principal: Principal): readonly string[] {
     const session = this.#sessionOf(client);
-    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
-    if (principal.bot !== undefined) this.#sessions.addBot(principal.bot, session);
+    const previous = session.principal;
     session.principal = principal;
+    this.events.emit({ kind: "refresh", client, principal, previous });
     const left: string[] = [];
     for (const name of new Set([...session.subscriptions.keys(), ...session.present])) {
-      if (this.#isRefused(session, name) && this.unsubscribe(client, name)) left.push(name);
+      if (this.#isRefused(session, name) && this.#leave(session, name, "permission_denied")) left.push(name);
     }
+    if (previous.info !== principal.info) this.#leases.renew(session);
     return left;
   }
 
@@ -180,11 +205,7 @@ export class Hub {
 
   /** Takes the client off a channel; false: it was not on it. */
   unsubscribe(client: Client, name: string): boolean {
-    const session = this.#sessionOf(client);
-    const subscription = session.subscriptions.get(name);
-    if (subscription !== undefined) this.#subscriptions.drop(subscription);
-    else if (session.present.has(name)) this.#leases.leave(session, name);
-    return subscription !== undefined;
+    return this.#leave(this.#sessionOf(client), name);
   }
 
   /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
@@ -261,11 +282,6 @@ export class Hub {
     return this.#subscriptions.count;
   }
 
-  /** Users of this node and how many sessions each has, those waiting to come back among them. */
-  users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
-    return this.#sessions.users();
-  }
-
   /** How many users have a session on this node. */
   get userCount(): number {
     return this.#sessions.userCount;
@@ -297,59 +313,13 @@ export class Hub {
 
   /** A connection of a bot; asked again, the next one. */
   bot(name: string): Client | undefined {
-    return this.#sessions.nextBot(name)?.client;
+    return this.#bots.next(name);
   }
 
   /** Renews presence leases, a part at a time, and closes channels nobody is on. To be called once a second. */
   sweep(now: number): void {
     this.#leases.sweep(now, this.#sessions);
     this.#subscriptions.sweep();
-  }
-
-  async #attachChannels(
-    session: HubSession,
-    client: Client,
-    resume: Readonly<Record<string, Position & { readonly lane?: number }>>,
-  ): Promise<Attached> {
-    const own = [inboxOf(session.userId), BROADCAST_CHANNEL];
-    const channels: Record<string, ChannelState> = {};
-    const refused: Record<string, ErrorName> = {};
-    const starts: (() => void)[] = [];
-    const waiting: Promise<void>[] = [];
-    const take = (name: string) => (joined: Subscribed) => {
-      channels[name] = joined.state;
-      starts.push(joined.start);
-    };
-    for (const name of new Set([...own, ...Object.keys(resume)])) {
-      const point = resume[name];
-      const refuse = (error: unknown) => {
-        // Without its inbox a session is none.
-        if (own.includes(name)) throw error;
-        refused[name] = error instanceof ProtocolError ? error.error : "not_available";
-      };
-      try {
-        const reason = this.#subscriptions.refuse(session, name);
-        if (reason !== undefined) throw new ProtocolError(reason);
-        const joined = this.#subscriptions.join(session, client, name, point?.lane ?? 0, point);
-        if (joined instanceof Promise) waiting.push(joined.then(take(name)).catch(refuse));
-        else take(name)(joined);
-      } catch (error) {
-        refuse(error);
-      }
-    }
-    if (waiting.length > 0) await Promise.all(waiting);
-    if (session.client === client) {
-      const lost = (name: string) =>
-        (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
-      this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
-    }
-    return {
-      channels,
-      refused,
-      start() {
-        for (const start of starts.splice(0)) start();
-      },
-    };
   }
 
   #isRefused(session: HubSession, name: string): boolean {
@@ -364,10 +334,27 @@ export class Hub {
     return session;
   }
 
-  /** The connection is gone: its subscribers get nothing any more. */
-  #vacate(session: HubSession): void {
+  #leave(session: HubSession, name: string, reason?: ErrorName): boolean {
+    const subscription = session.subscriptions.get(name);
+    if (subscription !== undefined) this.#subscriptions.drop(subscription, reason);
+    else if (session.present.has(name)) this.#leases.leave(session, name);
+    return subscription !== undefined;
+  }
+
+  /** The session came back: channels that it could not resume or may not read any more are not its own any longer. */
+  #leaveLost(session: HubSession, refused: Attached["refused"]): void {
+    const lost = (name: string) =>
+      (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
+    this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
+  }
+
+  /** The connection is gone: its subscriptions get nothing any more. */
+  #disconnect(session: HubSession): void {
+    if (!session.attached) return;
+    session.attached = false;
     for (const subscription of [...session.subscriptions.values()]) this.#subscriptions.remove(subscription);
-    if (session.principal.bot !== undefined) this.#sessions.removeBot(session.principal.bot, session);
+    const { client, principal } = session;
+    this.events.emit({ kind: "disconnect", client, principal });
   }
 
   #deliverEphemeral(name: string, ephemeral: EphemeralMessage): void {

@@ -18,7 +18,7 @@ export class Leases {
   readonly #engine: Engine;
   readonly #ttl: number;
   readonly #failed: (error: unknown, stage: string) => void;
-  /** Seats whose session came back without channels it is still shown on, and until when. */
+  /** Sessions that came back without channels they are still shown on, and until when. */
   readonly #away = new Map<HubSession, number>();
   #renewed: number | undefined;
 
@@ -34,6 +34,13 @@ export class Leases {
   enter(session: HubSession, channel: string): void {
     session.present.add(channel);
     this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
+  }
+
+  /** Renews the leases of a session, with what others see of it now. */
+  renew(session: HubSession): void {
+    for (const channel of session.present) {
+      this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
+    }
   }
 
   /** The session is no longer on `channel`. */
@@ -56,22 +63,18 @@ export class Leases {
 
   /** Ends what was waited for in vain, and renews the parts that have come due since the last call. */
   sweep(now: number, sessions: SessionRegistry): void {
-    for (const [seat, until] of this.#away) {
-      if (seat.attached && now < until) continue;
-      this.#away.delete(seat);
-      // One that has lost its connection again says anew where it is when it comes back.
-      if (seat.attached) { for (const channel of absent(seat)) this.leave(seat, channel); }
+    for (const [session, until] of this.#away) {
+      if (session.attached && now < until) continue;
+      this.#away.delete(session);
+      // A session that lost its connection again names its channels anew when it comes back.
+      if (session.attached) { for (const channel of absent(session)) this.leave(session, channel); }
     }
     const step = Math.floor(now / STEP);
     const from = Math.max((this.#renewed ?? step - 1) + 1, step - this.slices + 1);
     // After a step back of the clock it goes on from there.
     this.#renewed = step;
     for (let at = from; at <= step; at++) {
-      for (const session of sessions.slice(at)) {
-        for (const channel of session.present) {
-          this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
-        }
-      }
+      for (const session of sessions.slice(at)) this.renew(session);
     }
   }
 

@@ -51,6 +51,8 @@ export class Subscription {
   reached = false;
   /** Its index in the channel's `live`, -1 when it is not there. */
   index = -1;
+  /** Whether session events have told of it. */
+  announced = false;
   /** Set while the engine has not yet said where the channel stands. */
   joining: Promise<unknown> | undefined;
 

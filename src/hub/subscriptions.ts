@@ -11,6 +11,7 @@ import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
 import { Channel, type ChannelEvents } from "./channel.ts";
 import type { ReplayOptions, Subscribed } from "./contract.ts";
 import type { Leases } from "./leases.ts";
+import type { SessionEvents } from "./session_events.ts";
 import { type HubSession, type SubscribedChannel, Subscription } from "./session.ts";
 import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
 
@@ -20,6 +21,7 @@ export interface SubscriptionParts {
   readonly namespace: NamespaceLookup;
   readonly maxChannels: () => number;
   readonly leases: Leases;
+  readonly events: SessionEvents;
   readonly replay: ReplayOptions;
   readonly now: () => number;
   readonly failed: (error: unknown, stage: string) => void;
@@ -84,6 +86,8 @@ export class Subscriptions implements ChannelEvents {
     if (before !== undefined) this.remove(before);
     this.#empty.delete(channel);
     const subscription = new Subscription(session, client, channel, lane);
+    // The session stays on the channel: to others nothing has happened.
+    if (before?.announced === true) subscription.announced = true;
     session.subscriptions.set(name, subscription);
     channel.join(subscription);
     const ask = (): MaybePromise<Page | Position> =>
@@ -92,7 +96,7 @@ export class Subscriptions implements ChannelEvents {
         : engine.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
     const fail = (error: unknown): never => {
       subscription.joining = undefined;
-      this.drop(subscription);
+      this.drop(subscription, "not_available");
       throw unavailable(error);
     };
     try {
@@ -120,18 +124,22 @@ export class Subscriptions implements ChannelEvents {
     this.closeLater(channel);
   }
 
-  /** Takes a subscription off its channel, and the session's presence with it. */
-  drop(subscription: Subscription): void {
-    const { session, channel } = subscription;
-    const current = session.subscriptions.get(channel.name) === subscription;
+  /** Takes a subscription off its channel, and the session's presence with it. `reason`: why, unless its client asked. */
+  drop(subscription: Subscription, reason?: ErrorName): void {
+    const { session, client, channel: { name } } = subscription;
+    const current = session.subscriptions.get(name) === subscription;
     this.remove(subscription);
-    if (current && session.present.has(channel.name)) this.#parts.leases.leave(session, channel.name);
+    if (!current) return;
+    if (session.present.has(name)) this.#parts.leases.leave(session, name);
+    if (!subscription.announced) return;
+    const { principal } = session;
+    this.#parts.events.emit({ kind: "unsubscribe", client, principal, channel: name, reason });
   }
 
   /** A subscription cannot go on: it is taken off and told. */
   end(subscription: Subscription, reason: ErrorName): void {
     if (subscription.state === "gone") return;
-    this.drop(subscription);
+    this.drop(subscription, reason);
     const payload = { channel: subscription.channel.name, reason };
     const message = { type: "unsubscribed", id: uuidv7(), timestamp: this.#parts.now(), payload };
     try {
@@ -175,6 +183,11 @@ export class Subscriptions implements ChannelEvents {
     const { name } = channel;
     if (subscription.state === "joining" && !session.present.has(name) && this.#countsPresence(name)) {
       leases.enter(session, name);
+    }
+    if (subscription.state === "joining" && !subscription.announced && !isBuiltIn(name)) {
+      subscription.announced = true;
+      const { client, session: { principal } } = subscription;
+      this.#parts.events.emit({ kind: "subscribe", client, principal, channel: name });
     }
     return {
       state: { epoch, offset, recovered },

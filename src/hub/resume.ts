@@ -1,0 +1,56 @@
+/**
+ * The channels of a connection that begins: the user's inbox, the broadcast channel, and those it resumes.
+ *
+ * @module
+ */
+
+import { BROADCAST_CHANNEL, type ErrorName, inboxOf, ProtocolError } from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+import type { Attached, ChannelState, ResumePoints, Subscribed } from "./contract.ts";
+import type { HubSession } from "./session.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+/**
+ * Subscribes `client` to its channels. A channel that cannot be resumed is named in `refused`. Rejects with
+ * ProtocolError when the inbox or the broadcast channel cannot be had: without them there is no session.
+ */
+export async function resumeChannels(
+  subscriptions: Subscriptions,
+  session: HubSession,
+  client: Client,
+  points: ResumePoints,
+): Promise<Attached> {
+  const own = [inboxOf(session.userId), BROADCAST_CHANNEL];
+  const channels: Record<string, ChannelState> = {};
+  const refused: Record<string, ErrorName> = {};
+  const starts: (() => void)[] = [];
+  const waiting: Promise<void>[] = [];
+  const take = (name: string) => ({ state, start }: Subscribed) => {
+    channels[name] = state;
+    starts.push(start);
+  };
+  for (const name of new Set([...own, ...Object.keys(points)])) {
+    const point = points[name];
+    const refuse = (error: unknown) => {
+      if (own.includes(name)) throw error;
+      refused[name] = error instanceof ProtocolError ? error.error : "not_available";
+    };
+    try {
+      const reason = subscriptions.refuse(session, name);
+      if (reason !== undefined) throw new ProtocolError(reason);
+      const subscribed = subscriptions.join(session, client, name, point?.lane ?? 0, point);
+      if (subscribed instanceof Promise) waiting.push(subscribed.then(take(name)).catch(refuse));
+      else take(name)(subscribed);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+  if (waiting.length > 0) await Promise.all(waiting);
+  return {
+    channels,
+    refused,
+    start() {
+      for (const start of starts.splice(0)) start();
+    },
+  };
+}
