@@ -69,7 +69,7 @@ export function toDocumentLimits({ documents }: Config): DocumentLimits {
 }
 
 /** The limits of files. */
-export function toFileLimits({ files }: Config): FileLimits {
+export function toFileLimits(files: Config["files"]): FileLimits {
   return { ...files, quota: { files: files.userFiles, bytes: files.userBytes } };
 }
 

@@ -4,7 +4,37 @@
  * @module
  */
 
+import type { SessionSettings } from "../../session/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { ClientInfo } from "./deps.ts";
+
+/** Where the service listens now: ports that are bound differ from those configured as 0. */
+export interface Reachable {
+  readonly httpPort: number;
+  /** `undefined` while QUIC is off. */
+  readonly quicPort: number | undefined;
+  /** Base64 SHA-256 of the QUIC certificate when browsers accept it by its hash; empty when they judge it as usual. */
+  readonly certificateHashes: readonly string[];
+}
+
+/** What clients are told of this service. */
+export function clientInfo(
+  { http, quic }: Config,
+  { maxMessage, maxStreams, maxChannels, heartbeat }: SessionSettings,
+  { httpPort, quicPort, certificateHashes }: Reachable,
+): ClientInfo {
+  return {
+    websocket: { port: httpPort, tls: http.tls !== null, publicUrl: http.publicUrl ?? undefined },
+    quic: quicPort === undefined ? undefined : {
+      port: quicPort,
+      alpn: quic.alpn[0] ?? "skein/1",
+      publicUrl: quic.publicUrl ?? undefined,
+      certificateHashes,
+    },
+    limits: { maxMessage, maxStreams, maxChannels },
+    heartbeat,
+  };
+}
 
 /** The body of `/client.json`. */
 export interface ClientDocument {

@@ -1,13 +1,12 @@
 /**
- * What the service shows of its parts: to `/stats`, to `/client.json`, to metrics.
+ * What operators see of connections, in `/stats` and in metrics.
  *
  * @module
  */
 
-import type { ClientConnection, Sessions, SessionSettings } from "../session/mod.ts";
-import type { Config } from "./config/mod.ts";
-import type { ClientInfo, ConnectionState } from "./http/mod.ts";
-import type { OutboxDepth } from "./metrics/state.ts";
+import type { ClientConnection, Sessions } from "../../session/mod.ts";
+import type { ConnectionState } from "../http/mod.ts";
+import type { OutboxDepth } from "../metrics/state.ts";
 
 /** Every connection as `/stats` shows it. */
 export function* connectionStates(
@@ -54,32 +53,4 @@ export function outboxDepth(sessions: Sessions): OutboxDepth {
   return deepest === undefined
     ? depth
     : { ...depth, deepest: { transport: deepest.transport, connectionId: deepest.connectionId } };
-}
-
-/** What clients are told of this service. Ports are those bound, which differ from configured ones for port 0. */
-export function clientInfo(
-  config: Config,
-  settings: SessionSettings,
-  ports: { readonly http: number; readonly quic: number | undefined },
-  certificateHashes: readonly string[],
-): ClientInfo {
-  return {
-    websocket: {
-      port: ports.http,
-      tls: config.http.tls !== null,
-      publicUrl: config.http.publicUrl ?? undefined,
-    },
-    quic: ports.quic === undefined ? undefined : {
-      port: ports.quic,
-      alpn: config.quic.alpn[0] ?? "skein/1",
-      publicUrl: config.quic.publicUrl ?? undefined,
-      certificateHashes,
-    },
-    limits: {
-      maxMessage: settings.maxMessage,
-      maxStreams: settings.maxStreams,
-      maxChannels: settings.maxChannels,
-    },
-    heartbeat: settings.heartbeat,
-  };
 }

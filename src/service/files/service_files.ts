@@ -4,20 +4,20 @@
  * @module
  */
 
-import { FileStore } from "../files/mod.ts";
-import { type FileService, refuseRead } from "../handlers/mod.ts";
-import type { NamespaceLookup } from "../hub/mod.ts";
-import { clientRow, type Principal, ProtocolError } from "../protocol/mod.ts";
-import type { Middleware } from "../router/types.ts";
-import { type Config, toFileLimits } from "./config/mod.ts";
-import type { FileDoor } from "./http/files.ts";
+import { FileStore } from "../../files/mod.ts";
+import { type FileService, refuseRead } from "../../handlers/mod.ts";
+import type { NamespaceLookup } from "../../hub/mod.ts";
+import { clientRow, type Principal, ProtocolError } from "../../protocol/mod.ts";
+import type { Middleware } from "../../router/types.ts";
+import { type Config, toFileLimits } from "../config/mod.ts";
+import type { FileDoor } from "../http/files.ts";
 
 /** Milliseconds after a message in which uploads give way to the next. */
 const ATTENTIVE = 500;
 
 /** What files need of the rest of the service. */
 export interface ServiceFilesOptions {
-  readonly config: () => Config;
+  readonly settings: Config["files"];
   readonly namespace: NamespaceLookup;
   /** Checks a bearer token. */
   readonly verify: (token: string) => Promise<Principal>;
@@ -27,14 +27,16 @@ export interface ServiceFilesOptions {
 /** The files of a service. */
 export class ServiceFiles implements FileService, FileDoor {
   readonly store: FileStore;
+  /** The configuration of files in force. */
+  settings: Config["files"];
   readonly #options: ServiceFilesOptions;
   #heardAt = 0;
 
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
-    const { directory } = options.config().files;
+    this.settings = options.settings;
     this.store = new FileStore({
-      directory,
+      directory: this.settings.directory,
       limits: this.limits,
       failed: options.failed,
       busy: () => Date.now() - this.#heardAt < ATTENTIVE,
@@ -47,9 +49,9 @@ export class ServiceFiles implements FileService, FileDoor {
     return next();
   };
 
-  readonly limits = () => toFileLimits(this.#options.config());
-  readonly enabled = () => this.#options.config().files.enabled;
-  readonly linkLifetime = () => this.#options.config().files.linkLifetime;
+  readonly limits = () => toFileLimits(this.settings);
+  readonly enabled = () => this.settings.enabled;
+  readonly linkLifetime = () => this.settings.linkLifetime;
 
   readonly admit: FileDoor["admit"] = async (fileId, { bearer, link }) => {
     if (!this.enabled()) throw new ProtocolError("not_available", "files are switched off");
@@ -66,13 +68,4 @@ export class ServiceFiles implements FileService, FileDoor {
   };
 
   readonly open: FileDoor["open"] = (file) => this.store.open(file);
-
-  /** Keeps deadlines; called once a second. */
-  sweep(now: number): void {
-    try {
-      this.store.sweep(now);
-    } catch (error) {
-      this.#options.failed(error, "sweep files");
-    }
-  }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type CloseName, CLOSES } from "../protocol/mod.ts";
+import { type CloseName, CLOSES } from "../../protocol/mod.ts";
 import {
   type Address,
   type Connection,
@@ -14,10 +14,10 @@ import {
   listen,
   type Listener,
   type ListenOptions,
-} from "../quic/mod.ts";
-import type { Observer, Sessions } from "../session/mod.ts";
-import { QuicMessageConnection } from "../transport/mod.ts";
-import type { FetchHandler } from "./http/deps.ts";
+} from "../../quic/mod.ts";
+import type { Observer, Sessions } from "../../session/mod.ts";
+import { QuicMessageConnection } from "../../transport/mod.ts";
+import type { FetchHandler } from "../http/deps.ts";
 
 /** Settings of the QUIC listener; times in milliseconds. */
 export interface QuicListenerSettings {

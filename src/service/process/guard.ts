@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Observer } from "../session/mod.ts";
+import type { Observer } from "../../session/mod.ts";
 
 /**
  * Keeps the process alive on unhandled rejections and on errors thrown in event handlers; `counted` is called for

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type FetchHandler, type HttpServer, startHttp, type TlsMaterial } from "./http/mod.ts";
+import type { FetchHandler } from "./deps.ts";
+import { type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
 
 /** Where one listener is to be. */
 export interface HttpAddress {
@@ -39,11 +40,7 @@ export class HttpListener {
   async apply(place: HttpAddress | undefined): Promise<void> {
     const before = this.#place;
     if (place !== undefined && before !== undefined && samePlace(before, place)) {
-      const { tls } = place;
-      if (tls !== undefined && (tls.cert !== before.tls?.cert || tls.key !== before.tls.key)) {
-        await this.#server!.setCertificate(tls);
-      }
-      this.#place = place;
+      if (place.tls !== undefined) await this.setCertificate(place.tls);
       return;
     }
     // One that is being ended may still have the port, when a refused configuration goes back to it.
@@ -61,6 +58,22 @@ export class HttpListener {
     const retired = this.#retire(old);
     // As long as both have the port either may be asked: it is over when only the new one answers.
     if (takeOver) await retired;
+  }
+
+  /**
+   * Takes another certificate for new connections; does nothing while it listens without TLS. Rejects when the
+   * certificate cannot be served; then the old one stays.
+   */
+  async setCertificate(tls: TlsMaterial): Promise<void> {
+    const place = this.#place;
+    if (place?.tls === undefined || (tls.cert === place.tls.cert && tls.key === place.tls.key)) return;
+    this.#place = { ...place, tls };
+    try {
+      await this.#server!.setCertificate(tls);
+    } catch (error) {
+      this.#place = place;
+      throw error;
+    }
   }
 
   /** Ends it; requests in progress have `grace` milliseconds. */

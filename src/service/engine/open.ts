@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Engine } from "../engine/contract.ts";
-import { MemoryEngine } from "../engine/memory.ts";
-import { SqliteEngine } from "../engine/sqlite/engine.ts";
-import type { Config } from "./config/mod.ts";
+import type { Engine } from "../../engine/contract.ts";
+import { MemoryEngine } from "../../engine/memory.ts";
+import { SqliteEngine } from "../../engine/sqlite/engine.ts";
+import type { Config } from "../config/mod.ts";
 
 /** Opens the engine; `failed` is told of what nobody waits for. Throws an Error that says what is wrong with its file. */
 export function openEngine(

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type CloseName, CLOSES } from "../protocol/mod.ts";
-import type { Observer, Sessions } from "../session/mod.ts";
-import { WebSocketMessageConnection } from "../transport/mod.ts";
-import type { RequestInfo } from "./http/deps.ts";
+import { type CloseName, CLOSES } from "../../protocol/mod.ts";
+import type { Observer, Sessions } from "../../session/mod.ts";
+import { WebSocketMessageConnection } from "../../transport/mod.ts";
+import type { RequestInfo } from "./deps.ts";
 
 /** The path of WebSocket on the HTTP port. */
 export const WEBSOCKET_PATH = "/connection/websocket";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type AuthSettings, createTokenSigner, type TokenClaims } from "../auth/mod.ts";
-import { ProtocolError, type Right, RIGHTS } from "../protocol/mod.ts";
-import type { DevTokenRequest } from "./http/mod.ts";
+import { type AuthSettings, createTokenSigner, type TokenClaims } from "../../auth/mod.ts";
+import { ProtocolError, type Right, RIGHTS } from "../../protocol/mod.ts";
+import type { DevTokenRequest } from "../http/mod.ts";
 
 const HS256 = "HS256";
 /** Seconds a development token is good for, when the request's `expiresIn` does not say. */

@@ -1,0 +1,97 @@
+/**
+ * The watch over the configuration's file as a module: the last one, so that everything runs before it can change.
+ *
+ * @module
+ */
+
+import type { Logger } from "../log/mod.ts";
+import type { ServiceObserver } from "../metrics/mod.ts";
+import type { Module } from "../module.ts";
+import { needsRestart } from "./diff.ts";
+import type { Flags } from "./flags.ts";
+import { type Problem, problemLine } from "./problem.ts";
+import { type ConfigWatch, watchConfig } from "./reload.ts";
+import type { Config } from "./schema/mod.ts";
+
+/** Where the configuration comes from, and who takes a new one. */
+export interface ConfigModuleOptions {
+  /** The file. @default none, and nothing is watched */
+  readonly path: string | undefined;
+  /** Environment and flags that lie over the file at each reload. */
+  readonly env: Readonly<Record<string, string>> | undefined;
+  readonly flags: Flags | undefined;
+  /** Puts a configuration in force, or rejects and leaves the one before in force. */
+  readonly apply: (next: Config, previous: Config, changed: readonly string[]) => Promise<void>;
+  readonly observer: ServiceObserver;
+  readonly log: Logger;
+}
+
+/** Reads the configuration again when its file changes. */
+export class ConfigModule implements Module {
+  readonly name = "configuration";
+  readonly #options: ConfigModuleOptions;
+  #watch: ConfigWatch | undefined;
+  #lastReload: { at: number; ok: boolean; problems: readonly string[] } | null = null;
+
+  constructor(options: ConfigModuleOptions) {
+    this.#options = options;
+  }
+
+  async start(config: Config): Promise<void> {
+    const { path, env, flags, apply } = this.#options;
+    if (path === undefined) return;
+    this.#watch = await watchConfig({
+      path,
+      env,
+      flags,
+      current: config,
+      onChange: async (next, previous, changed) => {
+        await apply(next, previous, changed);
+        const later = changed.filter(needsRestart);
+        this.#taken({ changed, ...(later.length === 0 ? {} : { afterRestart: later }) });
+      },
+      onUnchanged: async (current) => {
+        await apply(current, current, []);
+        this.#taken({ changed: [] });
+      },
+      onProblems: (problems) => this.#refused(problems),
+    });
+  }
+
+  /** Reads the file now; says whether what it found is in force. */
+  reload(): Promise<boolean> {
+    if (this.#watch === undefined) {
+      this.#options.log.warn("nothing to reload: there is no configuration file");
+    }
+    return this.#watch?.reload() ?? Promise.resolve(false);
+  }
+
+  /** From here on nothing changes any more. */
+  async drain(): Promise<void> {
+    await this.#watch?.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#watch?.close();
+  }
+
+  status(): Record<string, unknown> {
+    return { lastReload: this.#lastReload };
+  }
+
+  #taken(fields: Record<string, unknown>): void {
+    this.#options.observer.configReloaded(true);
+    this.#lastReload = { at: Date.now(), ok: true, problems: [] };
+    this.#options.log.info("configuration in force", fields);
+  }
+
+  #refused(problems: readonly Problem[]): void {
+    const lines = problems.map((problem) => problemLine(problem));
+    this.#options.observer.configReloaded(false);
+    this.#lastReload = { at: Date.now(), ok: false, problems: lines };
+    this.#options.log.error("configuration refused, the last good one stays", {
+      path: this.#options.path,
+      problems: lines,
+    });
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Handlers and their router as a module.
+ *
+ * @module
+ */
+
+import { type DocumentLimits, routes } from "../../handlers/mod.ts";
+import { type Context, Router } from "../../router/mod.ts";
+import { ClientConnection, takeReport } from "../../session/mod.ts";
+import { type Config, toDocumentLimits } from "../config/mod.ts";
+import type { FilesModule } from "../files/module.ts";
+import type { HubModule } from "../hub/module.ts";
+import { type Module, started } from "../module.ts";
+
+/** What a message of each type does; follows `documents`. */
+export class HandlersModule implements Module {
+  readonly name = "handlers";
+  readonly keys = ["documents"] as const;
+  readonly #hub: HubModule;
+  readonly #files: FilesModule;
+  #documents: DocumentLimits | undefined;
+  #router: Router | undefined;
+
+  constructor(hub: HubModule, files: FilesModule) {
+    this.#hub = hub;
+    this.#files = files;
+  }
+
+  /** Hands a message to the handler of its type. */
+  readonly dispatch = (context: Context): void | Promise<void> => this.#router!.dispatch(context);
+
+  start(config: Config): void {
+    this.apply(config);
+    const { files } = this.#files;
+    const handlers = routes({
+      hub: this.#hub.hub,
+      files,
+      maxMessage: (client) => (client as ClientConnection).settings.maxMessage,
+      documents: () => started(this.#documents, this.name),
+      reports: {
+        rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
+        report: (client, report) => client instanceof ClientConnection && takeReport(client, report),
+      },
+    });
+    this.#router = new Router(handlers, [files.listen]);
+  }
+
+  apply(config: Config): void {
+    this.#documents = toDocumentLimits(config);
+  }
+}

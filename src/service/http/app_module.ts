@@ -1,0 +1,100 @@
+/**
+ * The HTTP app as a module: one app for TCP and HTTP/3, one for the internal listener.
+ *
+ * @module
+ */
+
+import { createServerApi } from "../api.ts";
+import { type Config, toHttpSettings } from "../config/mod.ts";
+import type { FilesModule } from "../files/module.ts";
+import type { HubModule } from "../hub/module.ts";
+import type { Logger } from "../log/mod.ts";
+import type { ServiceObserver } from "../metrics/mod.ts";
+import { type Module, started } from "../module.ts";
+import type { SessionsModule } from "../sessions/module.ts";
+import { connectionStates } from "../sessions/views.ts";
+import type { TokensModule } from "../tokens/module.ts";
+import { createApp, createInternalApp } from "./app.ts";
+import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
+import { clientInfo, type Reachable } from "./client_info.ts";
+import { upgradeWebSocket } from "./websocket.ts";
+
+/** What the app needs of other parts. */
+export interface HttpAppOptions {
+  readonly hub: HubModule;
+  readonly sessions: SessionsModule;
+  readonly files: FilesModule;
+  readonly tokens: TokensModule;
+  readonly observer: ServiceObserver;
+  /** What all modules tell for `/stats` and `/readyz`. */
+  readonly modules: {
+    status(): Readonly<Record<string, unknown>>;
+    notReady(): string | undefined;
+  };
+  /** Where the service listens now, for `/client.json`. */
+  readonly reachable: () => Reachable;
+  readonly log: Logger;
+}
+
+/** Answers HTTP requests, whatever carried them; follows `http`, `api`, `metrics` and `admin`. */
+export class HttpAppModule implements Module {
+  readonly name = "http app";
+  readonly keys = ["http", "quic", "api", "metrics", "admin"] as const;
+  readonly #options: HttpAppOptions;
+  #config: Config | undefined;
+  #settings: HttpSettings | undefined;
+  #handler: FetchHandler | undefined;
+  #internalHandler: FetchHandler | undefined;
+
+  constructor(options: HttpAppOptions) {
+    this.#options = options;
+  }
+
+  /** The settings in force. */
+  get settings(): HttpSettings {
+    return started(this.#settings, this.name);
+  }
+
+  /** The app of the public listener and of HTTP/3. */
+  get handler(): FetchHandler {
+    return started(this.#handler, this.name);
+  }
+
+  /** The app of the internal listener. */
+  get internalHandler(): FetchHandler {
+    return started(this.#internalHandler, this.name);
+  }
+
+  start(config: Config): void {
+    this.apply(config);
+    const deps = this.#deps();
+    this.#handler = createApp(deps);
+    this.#internalHandler = createInternalApp(deps);
+  }
+
+  apply(config: Config): void {
+    this.#config = config;
+    this.#settings = toHttpSettings(config);
+  }
+
+  #deps(): HttpDeps {
+    const { observer, tokens, modules, reachable, log } = this.#options;
+    const { hub } = this.#options.hub, { sessions } = this.#options.sessions;
+    return {
+      settings: () => this.settings,
+      clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
+      upgradeWebSocket: (request, info) => upgradeWebSocket(sessions, observer, request, info),
+      notReady: () => modules.notReady(),
+      metrics: observer,
+      connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),
+      status: () => modules.status(),
+      files: this.#options.files.files,
+      api: createServerApi(hub, sessions),
+      // Asked for with each request: keys that are configured while running end it.
+      get devToken() {
+        return tokens.devToken;
+      },
+      log: (level, event, fields) => log.log(level, event, fields),
+    };
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The HTTP listeners as modules: the public one and the internal one.
+ *
+ * @module
+ */
+
+import { CertificateModule } from "../certificates/module.ts";
+import type { Config } from "../config/mod.ts";
+import type { Logger } from "../log/mod.ts";
+import type { Module } from "../module.ts";
+import type { HttpAppModule } from "./app_module.ts";
+import { type HttpAddress, HttpListener } from "./listener.ts";
+
+/** Milliseconds that requests in progress have when the service ends. */
+const GRACE = 500;
+
+/** The public listener: page, WebSocket, API, health; follows `http`. */
+export class HttpModule implements Module {
+  readonly name = "http";
+  readonly keys = ["http"] as const;
+  /** Its certificate, a module that comes before this one. */
+  readonly certificate: CertificateModule;
+  readonly #app: HttpAppModule;
+  readonly #failed: (error: unknown) => void;
+  #listener: HttpListener | undefined;
+
+  constructor(app: HttpAppModule, log: Logger) {
+    this.#app = app;
+    this.#failed = (error) => log.error("http failure", { error });
+    this.certificate = new CertificateModule({
+      name: "http.tls",
+      keys: ["http.tls"],
+      settings: ({ http }) => http.tls ?? undefined,
+      changed: (tls) => void this.#listener?.setCertificate(tls).catch(this.#failed),
+      log,
+    });
+  }
+
+  /** Where it listens; `undefined` while it does not. */
+  get address(): { readonly hostname: string; readonly port: number } | undefined {
+    return this.#listener?.address;
+  }
+
+  start(config: Config): Promise<void> {
+    this.#listener = new HttpListener(this.#app.handler, this.#failed);
+    return this.apply(config);
+  }
+
+  async apply({ http }: Config): Promise<void> {
+    const { hostname, port } = http;
+    const tls = http.tls === null ? undefined : this.certificate.current;
+    const address: HttpAddress = { hostname, port, tls: tls && { cert: tls.cert, key: tls.key } };
+    await this.#listener!.apply(address);
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close(GRACE);
+  }
+
+  status(): Record<string, unknown> {
+    return { listeners: { http: this.address } };
+  }
+}
+
+/** The internal listener: health, metrics, API and dashboard without a key; follows `http.internal`. */
+export class InternalHttpModule implements Module {
+  readonly name = "internal http";
+  readonly keys = ["http.internal"] as const;
+  readonly #app: HttpAppModule;
+  readonly #failed: (error: unknown) => void;
+  #listener: HttpListener | undefined;
+
+  constructor(app: HttpAppModule, log: Logger) {
+    this.#app = app;
+    this.#failed = (error) => log.error("http failure", { error });
+  }
+
+  /** Where it listens; `undefined` while it does not. */
+  get address(): { readonly hostname: string; readonly port: number } | undefined {
+    return this.#listener?.address;
+  }
+
+  start(config: Config): Promise<void> {
+    this.#listener = new HttpListener(this.#app.internalHandler, this.#failed);
+    return this.apply(config);
+  }
+
+  async apply({ http: { internal } }: Config): Promise<void> {
+    await this.#listener!.apply(internal === null ? undefined : { ...internal, tls: undefined });
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close(GRACE);
+  }
+
+  status(): Record<string, unknown> {
+    return { listeners: { internal: this.address } };
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The hub as a module.
+ *
+ * @module
+ */
+
+import { Hub, type NamespaceLookup } from "../../hub/mod.ts";
+import { type Config, namespaceLookup } from "../config/mod.ts";
+import type { EngineModule } from "../engine/module.ts";
+import { type Module, started } from "../module.ts";
+
+/** Channels, users and presence; follows `namespaces` and the limits of a session. */
+export class HubModule implements Module {
+  readonly name = "hub";
+  readonly keys = ["namespaces", "session.maxChannels", "session.maxMessage"] as const;
+  readonly #engine: EngineModule;
+  readonly #failed: (error: unknown, stage: string) => void;
+  #namespaces: NamespaceLookup = () => undefined;
+  #limits: Pick<Config["session"], "maxChannels" | "maxMessage"> | undefined;
+  #hub: Hub | undefined;
+
+  /** `failed` is told of failures that nobody waits for. */
+  constructor(engine: EngineModule, failed: (error: unknown, stage: string) => void) {
+    this.#engine = engine;
+    this.#failed = failed;
+  }
+
+  /** The hub. */
+  get hub(): Hub {
+    return started(this.#hub, this.name);
+  }
+
+  start(config: Config): void {
+    this.apply(config);
+    this.#hub = new Hub({
+      engine: this.#engine.engine,
+      namespace: (name) => this.#namespaces(name),
+      maxChannels: () => this.#limits!.maxChannels,
+      maxMessage: () => this.#limits!.maxMessage,
+      failed: this.#failed,
+    });
+  }
+
+  apply(config: Config): void {
+    this.#namespaces = namespaceLookup(config);
+    this.#limits = config.session;
+  }
+
+  sweep(now: number): void {
+    this.#hub?.sweep(now);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The modules of the service, in their order: each one after those it needs.
+ *
+ * @module
+ */
+
+import type { Config, Flags } from "./config/mod.ts";
+import { ConfigModule } from "./config/module.ts";
+import { EngineModule } from "./engine/module.ts";
+import { FilesModule } from "./files/module.ts";
+import { HandlersModule } from "./handlers/module.ts";
+import { HttpAppModule } from "./http/app_module.ts";
+import type { Reachable } from "./http/client_info.ts";
+import { HttpModule, InternalHttpModule } from "./http/module.ts";
+import { HubModule } from "./hub/module.ts";
+import type { Logger } from "./log/mod.ts";
+import { logModule } from "./log/module.ts";
+import { createObserver } from "./metrics/mod.ts";
+import { metricsModule } from "./metrics/module.ts";
+import type { Module } from "./module.ts";
+import { hostname, ProcessModule } from "./process/module.ts";
+import { QuicModule } from "./quic/module.ts";
+import { RevocationModule, SessionsModule } from "./sessions/module.ts";
+import { outboxDepth } from "./sessions/views.ts";
+import { TokensModule } from "./tokens/module.ts";
+
+/** How to start. */
+export interface StartOptions {
+  readonly config: Config;
+  /** The file it came from; watched when given. */
+  readonly configPath?: string | undefined;
+  /** Environment and flags that lie over the file at each reload. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly flags?: Flags | undefined;
+  readonly log: Logger;
+  /** @default "0.0.0" */
+  readonly version?: string;
+}
+
+/** What the modules need of the service that runs them. */
+export interface Control {
+  apply(next: Config, previous: Config, changed: readonly string[]): Promise<void>;
+  status(): Readonly<Record<string, unknown>>;
+  notReady(): string | undefined;
+}
+
+/** The list, and the modules that the service asks for something. */
+export interface Modules {
+  readonly list: readonly Module[];
+  readonly configuration: ConfigModule;
+  readonly sessions: SessionsModule;
+  readonly quic: QuicModule;
+  readonly http: HttpModule;
+  readonly internal: InternalHttpModule;
+}
+
+/** Makes all modules; none of them does anything before its start. */
+export function createModules(options: StartOptions, control: Control): Modules {
+  const { log } = options;
+  const node = options.config.node ?? hostname();
+  const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
+  const observer = createObserver({
+    log: (level, event, fields) => log.log(level, event, fields),
+    version: options.version ?? "0.0.0",
+    thresholds: () => ({ ...sessions.settings.thresholds, maxOutbox: sessions.settings.maxOutbox }),
+  });
+
+  const engine = new EngineModule(failed);
+  const hub = new HubModule(engine, failed);
+  const tokens = new TokensModule(log);
+  const files = new FilesModule(hub, tokens, log);
+  const handlers = new HandlersModule(hub, files);
+  const sessions = new SessionsModule({ hub, tokens, handlers, observer, node });
+  const reachable = (): Reachable => ({
+    httpPort: http.address?.port ?? 0,
+    quicPort: quic.address?.port,
+    certificateHashes: quic.certificate.browserHash === undefined ? [] : [quic.certificate.browserHash],
+  });
+  const app = new HttpAppModule({ hub, sessions, files, tokens, observer, modules: control, reachable, log });
+  const quic = new QuicModule({ sessions, observer, app, log });
+  const http = new HttpModule(app, log);
+  const internal = new InternalHttpModule(app, log);
+  const configuration = new ConfigModule({
+    path: options.configPath,
+    env: options.env,
+    flags: options.flags,
+    apply: control.apply,
+    observer,
+    log,
+  });
+
+  observer.connect({
+    traffic: () => sessions.sessions.traffic(),
+    outbox: () => outboxDepth(sessions.sessions),
+    sessions: () => sessions.sessions.counts,
+    hub: () => ({ channels: hub.hub.channelCount, users: hub.hub.userCount }),
+    certificateExpiry: () => quic.certificate.current?.notAfter,
+  });
+
+  const list: readonly Module[] = [
+    logModule(log),
+    new ProcessModule(node, observer),
+    engine,
+    hub,
+    tokens,
+    files,
+    handlers,
+    sessions,
+    metricsModule(observer),
+    app,
+    // Certificates before any listener, and QUIC before HTTP: /client.json tells whoever reaches HTTP of QUIC.
+    http.certificate,
+    quic.certificate,
+    quic,
+    http,
+    internal,
+    new RevocationModule(sessions, observer),
+    configuration,
+  ];
+  return { list, configuration, sessions, quic, http, internal };
+}

@@ -1,0 +1,85 @@
+/**
+ * QUIC and WebTransport as a module.
+ *
+ * @module
+ */
+
+import type { Observer } from "../../session/mod.ts";
+import { CertificateModule } from "../certificates/module.ts";
+import type { CertificateSettings } from "../certificates/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { originAllowed } from "../http/mod.ts";
+import type { HttpAppModule } from "../http/app_module.ts";
+import type { Logger } from "../log/mod.ts";
+import { type Module, started } from "../module.ts";
+import type { SessionsModule } from "../sessions/module.ts";
+import { QuicListener } from "./listener.ts";
+
+/** What the listener needs of other parts. */
+export interface QuicModuleOptions {
+  readonly sessions: SessionsModule;
+  readonly observer: Observer;
+  readonly app: HttpAppModule;
+  readonly log: Logger;
+}
+
+/** The QUIC listener; follows `quic` and `certificates`. */
+export class QuicModule implements Module {
+  readonly name = "quic";
+  readonly keys = ["quic", "certificates"] as const;
+  /** Its certificate, a module that comes before this one. */
+  readonly certificate: CertificateModule;
+  readonly #options: QuicModuleOptions;
+  #listener: QuicListener | undefined;
+
+  constructor(options: QuicModuleOptions) {
+    this.#options = options;
+    this.certificate = new CertificateModule({
+      name: "quic",
+      keys: this.keys,
+      settings: certificateSettings,
+      changed: (certificate) => this.#listener?.setCertificate(certificate),
+      log: options.log,
+    });
+  }
+
+  /** Where it listens; `undefined` while QUIC is off. */
+  get address(): { readonly hostname: string; readonly port: number } | undefined {
+    return this.#listener?.address;
+  }
+
+  start(config: Config): void {
+    const { sessions, observer, app } = this.#options;
+    this.#listener = new QuicListener({
+      sessions: sessions.sessions,
+      observer,
+      fetch: app.handler,
+      originAllowed: (origin, host) => originAllowed(origin, app.settings.allowedOrigins, host),
+    });
+    this.apply(config);
+  }
+
+  apply({ quic }: Config): void {
+    started(this.#listener, this.name).apply(quic, quic.enabled ? this.certificate.current : undefined);
+  }
+
+  drain(): void {
+    this.#listener?.drain();
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close();
+    // One turn of the event loop, or the last packets never leave.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  status(): Record<string, unknown> {
+    return { listeners: { quic: this.address } };
+  }
+}
+
+function certificateSettings({ quic, certificates }: Config): CertificateSettings | undefined {
+  const { enabled, cert, key } = quic;
+  if (!enabled) return undefined;
+  return cert !== null && key !== null ? { cert, key } : { development: certificates };
+}

@@ -1,0 +1,69 @@
+/**
+ * Token checks as a module, with development mode's own key.
+ *
+ * @module
+ */
+
+import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../../auth/mod.ts";
+import type { Authenticator } from "../../session/mod.ts";
+import { type Config, developmentTokens, toAuthSettings } from "../config/mod.ts";
+import type { DevTokenRequest } from "../http/mod.ts";
+import type { Logger } from "../log/mod.ts";
+import { type Module, started } from "../module.ts";
+import { DevelopmentKeys } from "./development.ts";
+
+/** Follows `auth`, and at every reload the files with keys that it names. */
+export class TokensModule implements Module {
+  readonly name = "tokens";
+  readonly keys = ["auth"] as const;
+  readonly everyReload = true;
+  readonly #log: Logger;
+  readonly #developmentKeys = new DevelopmentKeys();
+  #settings: AuthSettings | undefined;
+  #development = false;
+  #authenticator: TokenAuthenticator | undefined;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Checks tokens under the configuration in force. */
+  readonly authenticator: Required<Authenticator> = {
+    verify: (token) => started(this.#authenticator, this.name).verify(token),
+    trusts: (principal) => started(this.#authenticator, this.name).trusts(principal),
+  };
+
+  /** Makes a token for `POST /dev/token`; `undefined` when the service makes none under the configuration in force. */
+  get devToken(): ((request: DevTokenRequest) => Promise<string>) | undefined {
+    const settings = this.#settings;
+    if (!this.#development || settings === undefined) return undefined;
+    return (request) => this.#developmentKeys.token(request, settings);
+  }
+
+  start(config: Config): Promise<void> {
+    return this.apply(config);
+  }
+
+  async apply(config: Config): Promise<void> {
+    const configured = await toAuthSettings(config);
+    const development = developmentTokens(config);
+    const settings = development ? this.#developmentKeys.extend(configured) : configured;
+    if (this.#authenticator === undefined) {
+      this.#authenticator = createAuthenticator(settings, {
+        log: (level, event, fields) => this.#log.log(level, event, fields),
+      });
+    } else {
+      this.#authenticator.reconfigure(settings);
+    }
+    this.#settings = settings;
+    this.#development = development;
+  }
+
+  close(): void {
+    this.#authenticator?.close();
+  }
+
+  status(): Record<string, unknown> {
+    return { auth: this.#authenticator?.status() };
+  }
+}
