@@ -5,6 +5,7 @@
  */
 
 import type { Config } from "./config/mod.ts";
+import type { Series } from "./metrics/series.ts";
 
 /** A key of the configuration, or a group that stands for all keys in it: `quic.port`, `quic`. */
 export type ConfigKey = keyof Config | `${keyof Config}.${string}`;
@@ -23,6 +24,8 @@ export interface Module {
    * content under the same name. @default false
    */
   readonly everyReload?: boolean;
+  /** Its metrics. */
+  readonly series?: readonly Series[];
   /** Begins to work. When it rejects, the service does not start, and `close` is called. */
   start?(config: Config): void | Promise<void>;
   /**

@@ -15,13 +15,12 @@ import { HttpModule, InternalHttpModule } from "./http/module.ts";
 import { HubModule } from "./hub/module.ts";
 import type { Logger } from "./log/mod.ts";
 import { logModule } from "./log/module.ts";
-import { createObserver } from "./metrics/mod.ts";
-import { metricsModule } from "./metrics/module.ts";
+import { MetricsModule } from "./metrics/module.ts";
+import type { Series } from "./metrics/series.ts";
 import type { Module } from "./module.ts";
 import { hostname, ProcessModule } from "./process/module.ts";
 import { QuicModule } from "./quic/module.ts";
 import { RevocationModule, SessionsModule } from "./sessions/module.ts";
-import { outboxDepth } from "./sessions/views.ts";
 import { TokensModule } from "./tokens/module.ts";
 
 /** How to start. */
@@ -40,6 +39,7 @@ export interface StartOptions {
 /** What the modules need of the service that runs them. */
 export interface Control {
   apply(next: Config, previous: Config, changed: readonly string[]): Promise<void>;
+  series(): readonly Series[];
   status(): Readonly<Record<string, unknown>>;
   notReady(): string | undefined;
 }
@@ -59,25 +59,21 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const { log } = options;
   const node = options.config.node ?? hostname();
   const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
-  const observer = createObserver({
-    log: (level, event, fields) => log.log(level, event, fields),
-    version: options.version ?? "0.0.0",
-    thresholds: () => ({ ...sessions.settings.thresholds, maxOutbox: sessions.settings.maxOutbox }),
-  });
 
   const engine = new EngineModule(failed);
   const hub = new HubModule(engine, failed);
   const tokens = new TokensModule(log);
   const files = new FilesModule(hub, tokens, log);
   const handlers = new HandlersModule(hub, files);
-  const sessions = new SessionsModule({ hub, tokens, handlers, observer, node });
+  const sessions = new SessionsModule({ hub, tokens, handlers, node, log });
   const reachable = (): Reachable => ({
     httpPort: http.address?.port ?? 0,
     quicPort: quic.address?.port,
     certificateHashes: quic.certificate.browserHash === undefined ? [] : [quic.certificate.browserHash],
   });
-  const app = new HttpAppModule({ hub, sessions, files, tokens, observer, modules: control, reachable, log });
-  const quic = new QuicModule({ sessions, observer, app, log });
+  const metrics = new MetricsModule(control.series);
+  const app = new HttpAppModule({ hub, sessions, files, tokens, metrics, modules: control, reachable, log });
+  const quic = new QuicModule({ sessions, app, log });
   const http = new HttpModule(app, log);
   const internal = new InternalHttpModule(app, log);
   const configuration = new ConfigModule({
@@ -85,28 +81,19 @@ export function createModules(options: StartOptions, control: Control): Modules 
     env: options.env,
     flags: options.flags,
     apply: control.apply,
-    observer,
     log,
-  });
-
-  observer.connect({
-    traffic: () => sessions.sessions.traffic(),
-    outbox: () => outboxDepth(sessions.sessions),
-    sessions: () => sessions.sessions.counts,
-    hub: () => ({ channels: hub.hub.channelCount, users: hub.hub.userCount }),
-    certificateExpiry: () => quic.certificate.current?.notAfter,
   });
 
   const list: readonly Module[] = [
     logModule(log),
-    new ProcessModule(node, observer),
+    new ProcessModule(node, options.version ?? "0.0.0", log),
     engine,
     hub,
     tokens,
     files,
     handlers,
     sessions,
-    metricsModule(observer),
+    metrics,
     app,
     // Certificates before any listener, and QUIC before HTTP: /client.json tells whoever reaches HTTP of QUIC.
     http.certificate,
@@ -114,7 +101,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     quic,
     http,
     internal,
-    new RevocationModule(sessions, observer),
+    new RevocationModule(sessions, log),
     configuration,
   ];
   return { list, configuration, sessions, quic, http, internal };

@@ -7,6 +7,7 @@
 import type { Config } from "./config/mod.ts";
 import { LateError, within } from "./deadline.ts";
 import type { Logger } from "./log/mod.ts";
+import type { Series } from "./metrics/series.ts";
 import type { Module } from "./module.ts";
 
 /** Times in milliseconds. */
@@ -131,6 +132,11 @@ export class ModuleRunner {
       }
     }
     return all;
+  }
+
+  /** The metrics of all modules. */
+  series(): readonly Series[] {
+    return this.#running.flatMap((module) => module.series ?? []);
   }
 
   /** The first module's reason for which no client should be sent here now. */

@@ -57,6 +57,7 @@ class RunningService implements Service {
         await this.#runner.apply(next, previous, changed);
         this.#config = next;
       },
+      series: () => this.#runner.series(),
       status: () => this.#runner.status(),
       notReady: () => this.#runner.notReady(),
     });

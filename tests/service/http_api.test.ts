@@ -146,7 +146,7 @@ Deno.test("a batch runs in order, and one failure does not stop the others", asy
 });
 
 Deno.test("connections and info are answered from the service's figures", async () => {
-  const deps = makeDeps({ status: () => ({ node: "n1" }) });
+  const deps = makeDeps({ status: () => ({ node: "n1", connections: 2 }) });
   assert.deepEqual((await call(deps, "info", "")).body.result, { node: "n1", connections: 2 });
   const ann = (await call(deps, "connections", { user: "ann" })).body.result;
   assert.deepEqual(ann.items.map((c: { connectionId: string }) => c.connectionId), ["c1", "c3"]);

@@ -209,7 +209,7 @@ Deno.test("/admin can be switched off", async () => {
 });
 
 Deno.test("/stats lists connections up to the limit and says when there are more", async () => {
-  const app = createApp(makeDeps({ status: () => ({ node: "n1" }) }));
+  const app = createApp(makeDeps({ status: () => ({ node: "n1", connections: 2 }) }));
   const all = await (await app(request("/stats"), LOCAL)).json();
   assert.equal(all.node, "n1");
   assert.equal(all.connections, 2);

@@ -45,8 +45,8 @@ export function makeDeps(
     notReady: () => undefined,
     metrics: {
       expose: () => Promise.resolve({ contentType: "text/plain; version=0.0.4", body: "skein_users 1\n" }),
-      figures: () => ({ connections: 2 }),
     },
+    status: () => ({ connections: 2 }),
     connections: () => [connection(1), connection(2), connection(3)],
     api: {},
     log: (level, event, fields) => logged.push({ level, event, fields }),

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createObserver, type ServiceObserver, type Thresholds } from "../../src/service/metrics/mod.ts";
-import type { TransportKind } from "../../src/transport/contract.ts";
+import { createLogger } from "../../src/service/log/mod.ts";
+import { Exposition } from "../../src/service/metrics/exposition.ts";
+import { MetricsModule } from "../../src/service/metrics/module.ts";
+import { counter, counters, gauge, histograms, type Series } from "../../src/service/metrics/series.ts";
+import { Histogram } from "../../src/service/metrics/histogram.ts";
+import { ProcessModule } from "../../src/service/process/module.ts";
+import { ProcessSampler } from "../../src/service/process/sampler.ts";
+import type { Thresholds } from "../../src/service/sessions/diagnostics.ts";
+import { connectionFigures } from "../../src/service/sessions/figures.ts";
+import { ConnectionObserver } from "../../src/service/sessions/observer.ts";
+import { connectionSeries } from "../../src/service/sessions/series.ts";
+import type { Sessions } from "../../src/session/mod.ts";
 import { parseExposition } from "./metrics_support.ts";
 
 const KINDS = ["webtransport", "quic", "websocket"] as const;
@@ -13,20 +23,34 @@ interface Line {
   readonly fields: Record<string, unknown>;
 }
 
-function make(given: Partial<{ thresholds: Thresholds; now: () => number; quietPeriod: number }> = {}) {
-  const lines: Line[] = [];
-  const observer = createObserver({
-    log: (level, event, fields) => lines.push({ level, event, fields }),
-    version: "1.2.3",
-    thresholds: () => given.thresholds ?? THRESHOLDS,
-    ...(given.now ? { now: given.now } : {}),
-    ...(given.quietPeriod === undefined ? {} : { quietPeriod: given.quietPeriod }),
-  });
-  return { observer, lines };
+const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
+
+/** What the figures read of sessions, without any connection. */
+function noSessions(traffic = { quic: NO_TRAFFIC }): Sessions {
+  return {
+    traffic: () => ({ webtransport: NO_TRAFFIC, websocket: NO_TRAFFIC, memory: NO_TRAFFIC, ...traffic }),
+    counts: { attached: 7, detached: 8 },
+    connections: new Set([
+      { transport: "quic", connectionId: "c1", outbox: { bytes: 60, length: 5 } },
+      { transport: "quic", connectionId: "c2", outbox: { bytes: 40, length: 4 } },
+    ]),
+  } as unknown as Sessions;
 }
 
-async function scrape(observer: ServiceObserver) {
-  return parseExposition((await observer.expose()).body);
+function make(given: Partial<{ thresholds: Thresholds; now: () => number; sessions: Sessions }> = {}) {
+  const lines: Line[] = [];
+  const observer = new ConnectionObserver({
+    log: (level, event, fields) => lines.push({ level, event, fields }),
+    thresholds: () => given.thresholds ?? THRESHOLDS,
+    ...(given.now ? { now: given.now } : {}),
+  });
+  const sessions = given.sessions ?? noSessions();
+  const series = connectionSeries(observer.counters, () => sessions);
+  return { observer, lines, series, figures: () => connectionFigures(observer.counters, sessions) };
+}
+
+async function scrape(series: readonly Series[]) {
+  return parseExposition(await new Exposition(series).render());
 }
 
 Deno.test("Feature: quic-transport, Property 20: diagnostic log", () => {
@@ -89,7 +113,7 @@ Deno.test("Feature: quic-transport, Property 20: diagnostic log", () => {
   );
 });
 
-Deno.test("a diagnostic line holds nothing of a report but what it is about", () => {
+Deno.test("diagnostics: a line holds nothing of a report but what it is about", () => {
   const { observer, lines } = make();
   const report = { loss: 0.9, fallbackFrom: "secret-token", text: "payload", token: "secret-token" };
   observer.report("quic", report, "c1");
@@ -105,7 +129,7 @@ Deno.test("Feature: quic-transport, Property 21: transport ratio", async () => {
   });
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {
-      const { observer } = make();
+      const { observer, series, figures } = make();
       const active: Record<string, number> = { webtransport: 0, quic: 0, websocket: 0 };
       const opened: Record<string, number> = { ...active };
       for (const { kind, open } of given) {
@@ -114,32 +138,32 @@ Deno.test("Feature: quic-transport, Property 21: transport ratio", async () => {
           active[kind]!++;
           opened[kind]!++;
         } else if (active[kind]! > 0) {
-          observer.closed(kind, 1000, "remote", 5);
+          observer.closed(kind, 1000);
           active[kind]!--;
         }
       }
       const all = Object.values(active).reduce((a, b) => a + b, 0);
-      const series = await scrape(observer);
+      const text = await scrape(series);
       let sum = 0;
       for (const kind of KINDS) {
         const labels = { transport: kind };
-        assert.equal(series.value("skein_connections", labels), active[kind]);
-        assert.equal(series.value("skein_connections_total", labels), opened[kind]);
-        const ratio = series.value("skein_transport_ratio", labels)!;
+        assert.equal(text.value("skein_connections", labels), active[kind]);
+        assert.equal(text.value("skein_connections_total", labels), opened[kind]);
+        const ratio = text.value("skein_transport_ratio", labels)!;
         assert.equal(ratio, all === 0 ? 0 : active[kind]! / all);
         sum += ratio;
       }
       assert.ok(Math.abs(sum - (all === 0 ? 0 : 1)) < 1e-9, `ratios sum to ${sum} with ${all} connections`);
-      const figures = observer.figures();
-      assert.equal(figures.connections, all);
-      for (const kind of KINDS) assert.equal(figures.transports[kind]!.active, active[kind]);
+      const { connections, transports } = figures();
+      assert.equal(connections, all);
+      for (const kind of KINDS) assert.equal(transports[kind]!.active, active[kind]);
     }),
     { numRuns: 100 },
   );
 });
 
-Deno.test("every observation shows in the exposition under its labels", async () => {
-  const { observer } = make();
+Deno.test("metrics: every observation of a connection shows under its labels", async () => {
+  const { observer, series } = make();
   observer.authenticated("quic", "ok");
   observer.authenticated("quic", "invalid_token");
   observer.error("websocket", "rate_limited");
@@ -149,12 +173,9 @@ Deno.test("every observation shows in the exposition under its labels", async ()
   observer.resumed("quic", "resumed");
   observer.resumed("websocket", "resumed");
   observer.opened("quic");
-  observer.closed("quic", 3012, "local", 1);
+  observer.closed("quic", 3012);
   observer.report("websocket", { fallbackFrom: "webtransport", connectTime: 120, migrationFailed: true });
-  observer.configReloaded(true);
-  observer.configReloaded(false);
-  observer.unhandledRejection();
-  const s = await scrape(observer);
+  const s = await scrape(series);
   assert.equal(s.value("skein_auth_total", { transport: "quic", result: "ok" }), 1);
   assert.equal(s.value("skein_auth_total", { transport: "quic", result: "invalid_token" }), 1);
   assert.equal(s.value("skein_errors_total", { transport: "websocket", code: "rate_limited" }), 1);
@@ -165,22 +186,15 @@ Deno.test("every observation shows in the exposition under its labels", async ()
   assert.equal(s.value("skein_closes_total", { transport: "quic", code: "3012" }), 1);
   assert.equal(s.value("skein_fallbacks_total", { from: "webtransport" }), 1);
   assert.equal(s.value("skein_client_connect_seconds_sum", {}), 0.12);
-  assert.equal(s.value("skein_config_reloads_total", { result: "ok" }), 1);
-  assert.equal(s.value("skein_config_reloads_total", { result: "failed" }), 1);
-  assert.equal(s.value("skein_config_last_reload_success", {}), 0);
-  assert.equal(s.value("skein_unhandled_rejections_total", {}), 1);
-  assert.equal(s.value("skein_build_info", { version: "1.2.3", deno: Deno.version.deno }), 1);
-  assert.ok(s.value("skein_process_resident_memory_bytes", {})! > 1e6);
-  assert.ok(s.value("skein_process_heap_bytes", { of: "used" })! > 1e5);
 });
 
-Deno.test("histograms count each observation once, in every bucket that takes it", async () => {
+Deno.test("metrics: histograms count each observation once, in every bucket that takes it", async () => {
   const times = fc.array(fc.double({ min: 0, max: 20_000, noNaN: true }), { maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(times, async (ms) => {
-      const { observer } = make();
+      const { observer, series } = make();
       for (const one of ms) observer.rtt("quic", one);
-      const s = await scrape(observer);
+      const s = await scrape(series);
       const buckets = s.all("skein_rtt_seconds_bucket", { transport: "quic" });
       assert.ok(buckets.length > 5);
       for (const { labels, value } of buckets) {
@@ -195,19 +209,19 @@ Deno.test("histograms count each observation once, in every bucket that takes it
   );
 });
 
-Deno.test("what clients report cannot grow the metrics or spoil them", async () => {
-  const { observer } = make();
+Deno.test("metrics: what clients report cannot make them grow nor spoil them", async () => {
+  const { observer, series } = make();
   for (let i = 0; i < 1000; i++) observer.report("quic", { fallbackFrom: `x${i}"} 1\n` });
   for (let i = 0; i < 1000; i++) {
     observer.opened("websocket");
-    observer.closed("websocket", 4000 + i, "remote", 1);
+    observer.closed("websocket", 4000 + i);
   }
   for (const bad of [NaN, -1, Infinity, -Infinity, 1e300]) {
     observer.rtt("quic", bad);
     observer.report("quic", { connectTime: bad, loss: bad });
     observer.handled("quic", bad === 1e300 ? NaN : bad);
   }
-  const s = await scrape(observer);
+  const s = await scrape(series);
   assert.deepEqual(s.all("skein_fallbacks_total", {}), [{ labels: { from: "other" }, value: 1000 }]);
   assert.equal(s.all("skein_closes_total", {}).length, 1);
   assert.equal(s.value("skein_closes_total", { transport: "websocket", code: "other" }), 1000);
@@ -216,67 +230,110 @@ Deno.test("what clients report cannot grow the metrics or spoil them", async () 
   assert.equal(s.value("skein_client_connect_seconds_count", {}), 0);
 });
 
-Deno.test("figures of others are read when asked for, and left out while nobody keeps them", async () => {
-  const { observer } = make();
-  const before = await scrape(observer);
-  for (
-    const name of [
-      "skein_channels",
-      "skein_certificate_expiry_seconds",
-      "skein_sessions",
-      "skein_bytes_total",
-    ]
-  ) {
-    assert.deepEqual(before.all(name, {}), [], name);
-  }
-  assert.equal(observer.figures().channels, null);
+Deno.test("metrics: traffic, outboxes and sessions are read at each scrape", async () => {
   const traffic = { bytesIn: 1, bytesOut: 2, messagesIn: 3, messagesOut: 4 };
-  observer.connect({ hub: () => ({ channels: 5, users: 6 }), certificateExpiry: () => 1_700_000_000_000 });
-  observer.connect({
-    traffic: () => ({ quic: traffic }),
-    sessions: () => ({ attached: 7, detached: 8 }),
-    outbox: () => ({ bytes: 100, messages: 9, maxBytes: 60, maxMessages: 5 }),
-  });
-  const first = await scrape(observer);
-  assert.equal(first.value("skein_channels", {}), 5);
-  assert.equal(first.value("skein_users", {}), 6);
-  assert.equal(first.value("skein_certificate_expiry_seconds", {}), 1_700_000_000);
+  const { series } = make({ sessions: noSessions({ quic: traffic }) });
+  const first = await scrape(series);
   assert.equal(first.value("skein_sessions", { state: "detached" }), 8);
   assert.equal(first.value("skein_outbox_bytes", { of: "all" }), 100);
+  assert.equal(first.value("skein_outbox_bytes", { of: "max" }), 60);
   assert.equal(first.value("skein_outbox_messages", { of: "max" }), 5);
   assert.equal(first.value("skein_messages_total", { transport: "quic", direction: "out" }), 4);
   traffic.bytesIn += 10;
   traffic.bytesOut += 10;
-  const second = await scrape(observer);
+  const second = await scrape(series);
   assert.equal(second.value("skein_bytes_total", { transport: "quic", direction: "in" }), 11);
   assert.equal(second.value("skein_bytes_total", { transport: "quic", direction: "out" }), 12);
 });
 
-Deno.test("several scrapes at once say the same", async () => {
-  const { observer } = make();
-  const kinds: TransportKind[] = ["quic", "quic", "websocket"];
-  for (const kind of kinds) observer.opened(kind);
-  const bodies = await Promise.all([1, 2, 3, 4].map(() => observer.expose()));
-  const only = (body: string) =>
-    body.split("\n").filter((line) => line.startsWith("skein_connections")).join("\n");
-  for (const { body, contentType } of bodies) {
-    assert.equal(only(body), only(bodies[0]!.body));
-    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+Deno.test("metrics: a series without a value is left out", async () => {
+  let value: number | undefined;
+  const exposition = new Exposition([
+    gauge("skein_a", "A gauge.", () => value),
+    counter("skein_b_total", "A counter.", () => value),
+  ]);
+  const read = async () => parseExposition(await exposition.render());
+  assert.deepEqual((await read()).all("skein_a", {}), []);
+  value = 3;
+  assert.equal((await read()).value("skein_a", {}), 3);
+  assert.equal((await read()).value("skein_b_total", {}), 3);
+  value = undefined;
+  assert.deepEqual((await read()).all("skein_a", {}), []);
+});
+
+Deno.test("metrics: a series that several modules give shows the samples of all", async () => {
+  const one = (label: string, value: number) =>
+    counters("skein_a_total", "Some.", ["of"], () => [[[label], value]]);
+  const s = await scrape([one("x", 1), gauge("skein_b", "Other.", () => 5), one("y", 2)]);
+  assert.equal(s.value("skein_a_total", { of: "x" }), 1);
+  assert.equal(s.value("skein_a_total", { of: "y" }), 2);
+  assert.equal(s.value("skein_b", {}), 5);
+});
+
+Deno.test("metrics: one name for two things is refused", () => {
+  const histogram = histograms("skein_a", "Some.", [], [1], () => [[[], new Histogram([1])]]);
+  for (
+    const other of [
+      gauge("skein_a", "Other.", () => 1),
+      counter("skein_a", "Some.", () => 1),
+      histogram,
+    ]
+  ) {
+    assert.throws(() => new Exposition([gauge("skein_a", "Some.", () => 1), other]), /skein_a is described/);
   }
 });
 
-Deno.test("the event loop's lag is sampled between start and stop", async () => {
-  const { observer } = make();
-  observer.start();
+Deno.test("metrics: several scrapes at once say the same", async () => {
+  let series = 0, value = 0;
+  const metrics = new MetricsModule(() => {
+    series++;
+    return [gauge("skein_a", "Some.", () => value)];
+  });
+  value = 7;
+  const bodies = await Promise.all([1, 2, 3, 4].map(() => metrics.expose()));
+  for (const { body, contentType } of bodies) {
+    assert.equal(parseExposition(body).value("skein_a", {}), 7);
+    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+  }
+  assert.equal(series, 1, "the list of series is made once");
+});
+
+Deno.test("process: what runs and what it uses are metrics", async () => {
+  const log = createLogger({ write: () => {} });
+  const { series } = new ProcessModule("node", "1.2.3", log);
+  const s = await scrape(series);
+  assert.equal(s.value("skein_unhandled_rejections_total", {}), 0);
+  assert.equal(s.value("skein_build_info", { version: "1.2.3", deno: Deno.version.deno }), 1);
+  assert.ok(s.value("skein_process_resident_memory_bytes", {})! > 1e6);
+  assert.ok(s.value("skein_process_heap_bytes", { of: "used" })! > 1e5);
+});
+
+Deno.test("process: an unhandled rejection is counted and logged while the module runs", async () => {
+  const logged = Promise.withResolvers<string>();
+  const process = new ProcessModule("node", "1.2.3", createLogger({ write: (line) => logged.resolve(line) }));
+  process.start();
+  try {
+    void Promise.reject(new Error("nobody catches this"));
+    assert.match(await logged.promise, /nobody catches this/);
+    assert.equal(process.status()["unhandledRejections"], 1);
+    assert.equal((await scrape(process.series)).value("skein_unhandled_rejections_total", {}), 1);
+  } finally {
+    process.close();
+  }
+});
+
+Deno.test("process: the lag of the event loop is sampled between start and stop", async () => {
+  const sampler = new ProcessSampler();
+  sampler.start();
   try {
     const until = Date.now() + 300;
     while (Date.now() < until);
     // The late timer fires once the loop is free again.
-    for (let i = 0; i < 500 && observer.figures().process.lagMaxSeconds === 0; i++) {
+    for (let i = 0; i < 500 && sampler.read().lagMaxSeconds === 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    assert.ok(observer.figures().process.lagMaxSeconds > 0.01);
+    assert.ok(sampler.read().lagMaxSeconds > 0.01);
   } finally {
-    observer.stop();
+    sampler.stop();
   }
 });

@@ -6,12 +6,13 @@
 
 import type { Config } from "../config/mod.ts";
 import type { Logger } from "../log/mod.ts";
+import { gauges, type Sample, type Series } from "../metrics/series.ts";
 import type { ConfigKey, Module } from "../module.ts";
 import { type Certificate, type CertificateSettings, CertificateSource } from "./mod.ts";
 
 /** Which certificate this is. */
 export interface CertificateModuleOptions {
-  /** For log lines. */
+  /** The listener that uses it, for log lines and metrics. */
   readonly name: string;
   readonly keys: readonly ConfigKey[];
   /** The certificate that a configuration asks for; `undefined` when it needs none. */
@@ -28,6 +29,14 @@ export interface CertificateModuleOptions {
 export class CertificateModule implements Module {
   readonly name: string;
   readonly keys: readonly ConfigKey[];
+  readonly series: readonly Series[] = [
+    gauges(
+      "skein_certificate_expiry_seconds",
+      "When the certificate of a listener ends, in seconds since the epoch.",
+      ["listener"],
+      () => this.#expiry(),
+    ),
+  ];
   readonly #options: CertificateModuleOptions;
   #source: CertificateSource | undefined;
   #applying = false;
@@ -77,6 +86,16 @@ export class CertificateModule implements Module {
 
   async close(): Promise<void> {
     await this.#source?.close();
+  }
+
+  status(): Record<string, unknown> {
+    const { current } = this;
+    return { certificateExpiry: current === undefined ? {} : { [this.#options.name]: current.notAfter } };
+  }
+
+  #expiry(): Sample<number>[] {
+    const { current } = this;
+    return current === undefined ? [] : [[[this.#options.name], current.notAfter / 1000]];
   }
 
   #open(settings: CertificateSettings): Promise<CertificateSource> {

@@ -5,7 +5,7 @@
  */
 
 import type { Logger } from "../log/mod.ts";
-import type { ServiceObserver } from "../metrics/mod.ts";
+import { counters, gauge, type Series } from "../metrics/series.ts";
 import type { Module } from "../module.ts";
 import { needsRestart } from "./diff.ts";
 import type { Flags } from "./flags.ts";
@@ -22,14 +22,28 @@ export interface ConfigModuleOptions {
   readonly flags: Flags | undefined;
   /** Puts a configuration in force, or rejects and leaves the one before in force. */
   readonly apply: (next: Config, previous: Config, changed: readonly string[]) => Promise<void>;
-  readonly observer: ServiceObserver;
   readonly log: Logger;
 }
 
 /** Reads the configuration again when its file changes. */
 export class ConfigModule implements Module {
   readonly name = "configuration";
+  readonly series: readonly Series[] = [
+    counters(
+      "skein_config_reloads_total",
+      "Configurations read again.",
+      ["result"],
+      () => [[["ok"], this.#ok], [["failed"], this.#failed]],
+    ),
+    gauge(
+      "skein_config_last_reload_success",
+      "1 when the configuration last read was taken.",
+      () => this.#lastOk ? 1 : 0,
+    ),
+  ];
   readonly #options: ConfigModuleOptions;
+  #ok = 0;
+  #failed = 0;
   #watch: ConfigWatch | undefined;
   #lastReload: { at: number; ok: boolean; problems: readonly string[] } | null = null;
 
@@ -76,18 +90,24 @@ export class ConfigModule implements Module {
   }
 
   status(): Record<string, unknown> {
-    return { lastReload: this.#lastReload };
+    const configReloads = { ok: this.#ok, failed: this.#failed, lastOk: this.#lastOk };
+    return { lastReload: this.#lastReload, configReloads };
+  }
+
+  /** The configuration at the start counts as taken. */
+  get #lastOk(): boolean {
+    return this.#lastReload?.ok ?? true;
   }
 
   #taken(fields: Record<string, unknown>): void {
-    this.#options.observer.configReloaded(true);
+    this.#ok++;
     this.#lastReload = { at: Date.now(), ok: true, problems: [] };
     this.#options.log.info("configuration in force", fields);
   }
 
   #refused(problems: readonly Problem[]): void {
     const lines = problems.map((problem) => problemLine(problem));
-    this.#options.observer.configReloaded(false);
+    this.#failed++;
     this.#lastReload = { at: Date.now(), ok: false, problems: lines };
     this.#options.log.error("configuration refused, the last good one stays", {
       path: this.#options.path,

@@ -53,16 +53,12 @@ export class ApiRunner {
   async #single(method: string, params: unknown): Promise<unknown> {
     if (!isApiMethod(method)) throw new ProtocolError("unknown_type", "no such method");
     const checked = check(API_PARAMS[method] as v.GenericSchema<unknown, never>, params ?? {});
-    if (method === "info") return this.#info();
+    if (method === "info") return this.#deps.status();
     if (method === "connections") return this.#connections(checked);
     const { api } = this.#deps;
     const run = api[method] as ((params: unknown) => unknown) | undefined;
     if (run === undefined) throw new ProtocolError("unknown_type", "not offered by this service");
     return await inTime(run.call(api, checked)) ?? {};
-  }
-
-  #info(): unknown {
-    return { ...this.#deps.status?.(), ...this.#deps.metrics.figures() };
   }
 
   #connections({ user, limit }: { user?: string; limit?: number }): unknown {

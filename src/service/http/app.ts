@@ -158,8 +158,7 @@ function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
     if (answer !== undefined) return answer;
     const limit = parseLimit(c.req.query("limit"));
     const stats = {
-      ...deps.status?.(),
-      ...deps.metrics.figures(),
+      ...deps.status(),
       connectionList: listConnections(deps.connections(), limit),
     };
     return Response.json(stats, { headers: { "cache-control": "no-store" } });

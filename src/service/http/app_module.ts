@@ -9,7 +9,7 @@ import { type Config, toHttpSettings } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
-import type { ServiceObserver } from "../metrics/mod.ts";
+import type { MetricsModule } from "../metrics/module.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates } from "../sessions/views.ts";
@@ -25,7 +25,7 @@ export interface HttpAppOptions {
   readonly sessions: SessionsModule;
   readonly files: FilesModule;
   readonly tokens: TokensModule;
-  readonly observer: ServiceObserver;
+  readonly metrics: MetricsModule;
   /** What all modules tell for `/stats` and `/readyz`. */
   readonly modules: {
     status(): Readonly<Record<string, unknown>>;
@@ -78,14 +78,14 @@ export class HttpAppModule implements Module {
   }
 
   #deps(): HttpDeps {
-    const { observer, tokens, modules, reachable, log } = this.#options;
-    const { hub } = this.#options.hub, { sessions } = this.#options.sessions;
+    const { tokens, metrics, modules, reachable, log } = this.#options;
+    const { hub } = this.#options.hub, { sessions, observer } = this.#options.sessions;
     return {
       settings: () => this.settings,
       clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
       upgradeWebSocket: (request, info) => upgradeWebSocket(sessions, observer, request, info),
       notReady: () => modules.notReady(),
-      metrics: observer,
+      metrics,
       connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),
       status: () => modules.status(),
       files: this.#options.files.files,

@@ -100,15 +100,14 @@ export interface HttpDeps {
   upgradeWebSocket(request: Request, info: RequestInfo): Response | Promise<Response>;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
   notReady(): string | undefined;
-  /** The Prometheus text and the figures of `/stats`. */
+  /** The Prometheus text of `/metrics`. */
   readonly metrics: {
     expose(): Promise<{ readonly contentType: string; readonly body: string }>;
-    figures(): object;
   };
   /** Every connection; taken from lazily, up to the request's limit. */
   connections(): Iterable<ConnectionState>;
-  /** More for `/stats` and `/api/info`: the node's name, the state of the configuration, ... */
-  status?(): Readonly<Record<string, unknown>>;
+  /** The fields of `/stats` and `/api/info`: the figures and the state of all modules. */
+  status(): Readonly<Record<string, unknown>>;
   readonly api: ServerApi;
   /** @default there are no files */
   readonly files?: FileDoor;

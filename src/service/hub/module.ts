@@ -7,12 +7,17 @@
 import { Hub, type NamespaceLookup } from "../../hub/mod.ts";
 import { type Config, namespaceLookup } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
+import { gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 
 /** Channels, users and presence; follows `namespaces` and the limits of a session. */
 export class HubModule implements Module {
   readonly name = "hub";
   readonly keys = ["namespaces", "session.maxChannels", "session.maxMessage"] as const;
+  readonly series: readonly Series[] = [
+    gauge("skein_channels", "Channels with members on this node.", () => this.hub.channelCount),
+    gauge("skein_users", "Users with a session on this node.", () => this.hub.userCount),
+  ];
   readonly #engine: EngineModule;
   readonly #failed: (error: unknown, stage: string) => void;
   #namespaces: NamespaceLookup = () => undefined;
@@ -48,5 +53,9 @@ export class HubModule implements Module {
 
   sweep(now: number): void {
     this.#hub?.sweep(now);
+  }
+
+  status(): Record<string, unknown> {
+    return { channels: this.hub.channelCount, users: this.hub.userCount };
   }
 }

@@ -1,23 +1,21 @@
 /**
- * The Prometheus text of a snapshot, by prom-client. prom-client takes some 40 ms to load, a good part of the
+ * The Prometheus text of series, by prom-client. prom-client takes some 40 ms to load, a good part of the
  * time in which the whole service starts, so this module is imported when somebody first asks for metrics.
  *
  * @module
  */
 
 import client from "prom-client";
-import { CONNECT_BOUNDS, HANDLE_BOUNDS, RTT_BOUNDS } from "./histogram.ts";
-import { type HistogramSeries, type NumberSeries, seriesTable, type Snapshot } from "./series.ts";
+import type { HistogramSeries, NumberSeries, Series } from "./series.ts";
 
-/** Writes snapshots as Prometheus text. */
+/** Writes series as Prometheus text. */
 export class Exposition {
   // A registry of its own: prom-client's global one would mix several services in one process.
   readonly #registry = new client.Registry();
-  #snapshot: Snapshot | undefined;
 
-  constructor() {
-    const table = seriesTable({ handled: HANDLE_BOUNDS, rtt: RTT_BOUNDS, connect: CONNECT_BOUNDS });
-    for (const series of table) {
+  /** Series of one name, from several modules, become one that gives the samples of all. */
+  constructor(all: readonly Series[]) {
+    for (const series of merged(all)) {
       if (series.type === "histogram") this.#addHistogram(series);
       else this.#addNumbers(series);
     }
@@ -27,15 +25,12 @@ export class Exposition {
     return this.#registry.contentType;
   }
 
-  /** The text of `snapshot`. */
-  render(snapshot: Snapshot): Promise<string> {
-    // The collectors run before the first await of metrics(), so two scrapes at once do not mix.
-    this.#snapshot = snapshot;
+  /** The text as things stand now. */
+  render(): Promise<string> {
     return this.#registry.metrics();
   }
 
   #addNumbers(series: NumberSeries): void {
-    const read = () => this.#snapshot === undefined ? [] : series.read(this.#snapshot);
     const labelsOf = (values: readonly string[]) =>
       Object.fromEntries(series.labels.map((name, i) => [name, values[i]!]));
     const common = {
@@ -51,7 +46,7 @@ export class Exposition {
           this.reset();
           // Without its source a series is left out: the 0 that a reset leaves would be a lie.
           if (series.labels.length === 0) this.remove();
-          for (const [labels, value] of read()) this.set(labelsOf(labels), value);
+          for (const [labels, value] of series.read()) this.set(labelsOf(labels), value);
         },
       });
     } else {
@@ -60,14 +55,14 @@ export class Exposition {
         collect() {
           // Each figure is a total since the start already.
           this.reset();
-          for (const [labels, value] of read()) this.inc(labelsOf(labels), value);
+          for (const [labels, value] of series.read()) this.inc(labelsOf(labels), value);
         },
       });
     }
   }
 
   #addHistogram(series: HistogramSeries): void {
-    const samples = () => this.#snapshot === undefined ? [] : histogramSamples(series, this.#snapshot);
+    const samples = () => histogramSamples(series);
     // prom-client's histogram can only be filled one observation at a time; this one shows ours.
     class Shown extends client.Histogram {
       override async get() {
@@ -93,9 +88,9 @@ interface HistogramSample {
   readonly value: number;
 }
 
-function histogramSamples(series: HistogramSeries, snapshot: Snapshot): HistogramSample[] {
+function histogramSamples(series: HistogramSeries): HistogramSample[] {
   const samples: HistogramSample[] = [];
-  for (const [values, histogram] of series.read(snapshot)) {
+  for (const [values, histogram] of series.read()) {
     const labels = Object.fromEntries(series.labels.map((name, i) => [name, values[i]!]));
     histogram.cumulative().forEach((count, i) => {
       const le = histogram.bounds[i] ?? "+Inf";
@@ -105,4 +100,24 @@ function histogramSamples(series: HistogramSeries, snapshot: Snapshot): Histogra
     samples.push({ metricName: `${series.name}_count`, labels, value: histogram.count });
   }
   return samples;
+}
+
+function merged(all: readonly Series[]): readonly Series[] {
+  const byName = new Map<string, Series>();
+  for (const series of all) {
+    const before = byName.get(series.name);
+    byName.set(series.name, before === undefined ? series : joined(before, series));
+  }
+  return [...byName.values()];
+}
+
+/** Throws when the two do not describe the same. */
+function joined(a: Series, b: Series): Series {
+  const describe = ({ read: _, ...description }: Series) => JSON.stringify(description);
+  if (describe(a) !== describe(b)) throw new Error(`${a.name} is described in two ways`);
+  const read = function* () {
+    yield* a.read();
+    yield* b.read();
+  };
+  return { ...a, read } as Series;
 }

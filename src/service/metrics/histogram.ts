@@ -4,42 +4,6 @@
  * @module
  */
 
-/** Upper bounds, in seconds, of the time from a frame's arrival to its answer. */
-export const HANDLE_BOUNDS: readonly number[] = [
-  0.0001,
-  0.00025,
-  0.0005,
-  0.001,
-  0.0025,
-  0.005,
-  0.01,
-  0.025,
-  0.05,
-  0.1,
-  0.25,
-  1,
-];
-
-/** Upper bounds, in seconds, of a round trip over a network. */
-export const RTT_BOUNDS: readonly number[] = [
-  0.001,
-  0.0025,
-  0.005,
-  0.01,
-  0.025,
-  0.05,
-  0.1,
-  0.2,
-  0.35,
-  0.5,
-  1,
-  2.5,
-  5,
-];
-
-/** Upper bounds, in seconds, of the time a client needs to be connected. */
-export const CONNECT_BOUNDS: readonly number[] = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1, 2.5, 5, 10, 30];
-
 /** What a histogram says in `/stats`. Times in milliseconds. */
 export interface HistogramSummary {
   readonly count: number;

@@ -1,13 +1,28 @@
 /**
- * Metrics as a module: sampling of the process begins and ends with the service.
+ * `/metrics` as a module: the Prometheus text of the series of all modules.
  *
  * @module
  */
 
 import type { Module } from "../module.ts";
-import type { ServiceObserver } from "./mod.ts";
+import type { Exposition } from "./exposition.ts";
+import type { Series } from "./series.ts";
 
-/** Samples the process while the service runs. */
-export function metricsModule(observer: ServiceObserver): Module {
-  return { name: "metrics", start: () => observer.start(), close: () => observer.stop() };
+/** Gives out the metrics of all modules. */
+export class MetricsModule implements Module {
+  readonly name = "metrics";
+  readonly #series: () => readonly Series[];
+  #exposition: Promise<Exposition> | undefined;
+
+  /** `series` gives the series of all modules; it is called at the first scrape. */
+  constructor(series: () => readonly Series[]) {
+    this.#series = series;
+  }
+
+  /** The Prometheus text as things stand now. */
+  async expose(): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.#exposition ??= import("./exposition.ts").then((m) => new m.Exposition(this.#series()));
+    const exposition = await this.#exposition;
+    return { contentType: exposition.contentType, body: await exposition.render() };
+  }
 }

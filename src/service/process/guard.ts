@@ -4,22 +4,22 @@
  * @module
  */
 
-import type { Observer } from "../../session/mod.ts";
+import type { Logger } from "../log/mod.ts";
 
 /**
  * Keeps the process alive on unhandled rejections and on errors thrown in event handlers; `counted` is called for
  * each. Returns a function that takes the guard away.
  */
-export function guardProcess(observer: Observer, counted: () => void): () => void {
+export function guardProcess(log: Logger, counted: () => void): () => void {
   const rejected = (event: PromiseRejectionEvent) => {
     event.preventDefault();
     counted();
-    observer.log("error", "unhandled rejection", { error: event.reason });
+    log.error("unhandled rejection", { error: event.reason });
   };
   const thrown = (event: ErrorEvent) => {
     event.preventDefault();
     counted();
-    observer.log("error", "uncaught error", { error: event.error ?? event.message });
+    log.error("uncaught error", { error: event.error ?? event.message });
   };
   globalThis.addEventListener("unhandledrejection", rejected);
   globalThis.addEventListener("error", thrown);

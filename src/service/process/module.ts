@@ -1,38 +1,98 @@
 /**
- * The process as a module: its name, since when it runs, and the last catch for errors that nobody handled.
+ * The process as a module: what runs, since when, what it uses, and the last catch for errors that nobody handled.
  *
  * @module
  */
 
-import type { ServiceObserver } from "../metrics/mod.ts";
+import type { Logger } from "../log/mod.ts";
+import { counter, gauge, gauges, type Series } from "../metrics/series.ts";
 import type { Module } from "../module.ts";
 import { guardProcess } from "./guard.ts";
+import { ProcessSampler } from "./sampler.ts";
 
-/** Keeps the process alive when something throws where nobody catches it. */
+/** Measures the process, and keeps it alive when something throws where nobody catches it. */
 export class ProcessModule implements Module {
   readonly name = "process";
+  readonly series: readonly Series[];
   readonly #node: string;
-  readonly #observer: ServiceObserver;
+  readonly #version: string;
+  readonly #log: Logger;
+  readonly #sampler = new ProcessSampler();
   readonly #startedAt = Date.now();
+  #unhandled = 0;
   #unguard: (() => void) | undefined;
 
-  /** `node` is the name of this node. */
-  constructor(node: string, observer: ServiceObserver) {
+  /** `node` is the name of this node, `version` the one of the service. */
+  constructor(node: string, version: string, log: Logger) {
     this.#node = node;
-    this.#observer = observer;
+    this.#version = version;
+    this.#log = log;
+    this.series = [
+      counter(
+        "skein_unhandled_rejections_total",
+        "Rejections that nothing had caught.",
+        () => this.#unhandled,
+      ),
+      gauges(
+        "skein_build_info",
+        "Always 1; the labels say what runs.",
+        ["version", "deno"],
+        () => [[[version, Deno.version.deno], 1]],
+      ),
+      ...processSeries(this.#sampler),
+    ];
   }
 
   start(): void {
-    this.#unguard = guardProcess(this.#observer, () => this.#observer.unhandledRejection());
+    this.#unguard = guardProcess(this.#log, () => this.#unhandled++);
+    this.#sampler.start();
   }
 
   close(): void {
+    this.#sampler.stop();
     this.#unguard?.();
   }
 
   status(): Record<string, unknown> {
-    return { node: this.#node, startedAt: this.#startedAt };
+    return {
+      node: this.#node,
+      version: this.#version,
+      deno: Deno.version.deno,
+      startedAt: this.#startedAt,
+      process: this.#sampler.read(),
+      unhandledRejections: this.#unhandled,
+    };
   }
+}
+
+function processSeries(sampler: ProcessSampler): readonly Series[] {
+  return [
+    gauge("skein_process_resident_memory_bytes", "Resident memory.", () => sampler.read().residentBytes),
+    gauges(
+      "skein_process_heap_bytes",
+      "JavaScript heap: in use, reserved, and held outside of it.",
+      ["of"],
+      () => {
+        const { heapUsedBytes, heapTotalBytes, externalBytes } = sampler.read();
+        return [[["used"], heapUsedBytes], [["total"], heapTotalBytes], [["external"], externalBytes]];
+      },
+    ),
+    gauges(
+      "skein_event_loop_lag_seconds",
+      "How late timers come: the last one, and the latest of the last minute.",
+      ["of"],
+      () => {
+        const { lagSeconds, lagMaxSeconds } = sampler.read();
+        return [[["last"], lagSeconds], [["max"], lagMaxSeconds]];
+      },
+    ),
+    gauge("skein_process_uptime_seconds", "Time since the start.", () => sampler.read().uptimeSeconds),
+    gauge(
+      "skein_process_start_time_seconds",
+      "When the process started, in seconds since the epoch.",
+      () => sampler.read().startedAt / 1000,
+    ),
+  ];
 }
 
 /** The name of this machine. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Observer } from "../../session/mod.ts";
 import { CertificateModule } from "../certificates/module.ts";
 import type { CertificateSettings } from "../certificates/mod.ts";
 import type { Config } from "../config/mod.ts";
@@ -18,7 +17,6 @@ import { QuicListener } from "./listener.ts";
 /** What the listener needs of other parts. */
 export interface QuicModuleOptions {
   readonly sessions: SessionsModule;
-  readonly observer: Observer;
   readonly app: HttpAppModule;
   readonly log: Logger;
 }
@@ -49,10 +47,10 @@ export class QuicModule implements Module {
   }
 
   start(config: Config): void {
-    const { sessions, observer, app } = this.#options;
+    const { sessions, app } = this.#options;
     this.#listener = new QuicListener({
       sessions: sessions.sessions,
-      observer,
+      observer: sessions.observer,
       fetch: app.handler,
       originAllowed: (origin, host) => originAllowed(origin, app.settings.allowedOrigins, host),
     });

@@ -4,34 +4,51 @@
  * @module
  */
 
-import { type Membership, type Observer, Sessions, type SessionSettings } from "../../session/mod.ts";
-import type { Config } from "../config/mod.ts";
-import { toSessionSettings } from "../config/mod.ts";
+import { Sessions, type SessionSettings } from "../../session/mod.ts";
+import { type Config, toSessionSettings } from "../config/mod.ts";
 import type { HandlersModule } from "../handlers/module.ts";
 import type { HubModule } from "../hub/module.ts";
+import type { Logger } from "../log/mod.ts";
+import type { Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { TokensModule } from "../tokens/module.ts";
+import { connectionFigures } from "./figures.ts";
+import { ConnectionObserver } from "./observer.ts";
+import { connectionSeries } from "./series.ts";
+import { outboxDepth } from "./views.ts";
+
+/** Sweeps between two looks at the depth of the outboxes. */
+const OUTBOX_SWEEPS = 5;
 
 /** What sessions need of other parts. */
 export interface SessionsModuleOptions {
   readonly hub: HubModule;
   readonly tokens: TokensModule;
   readonly handlers: HandlersModule;
-  readonly observer: Observer;
   /** The name of this node. */
   readonly node: string;
+  readonly log: Logger;
 }
 
 /** All connections and sessions; follows `session`. */
 export class SessionsModule implements Module {
   readonly name = "sessions";
   readonly keys = ["session", "quic.maxStreams"] as const;
+  /** Counts what happens to connections, for their listeners too. */
+  readonly observer: ConnectionObserver;
+  readonly series: readonly Series[];
   readonly #options: SessionsModuleOptions;
   #settings: SessionSettings | undefined;
   #sessions: Sessions | undefined;
+  #sweeps = 0;
 
   constructor(options: SessionsModuleOptions) {
     this.#options = options;
+    this.observer = new ConnectionObserver({
+      log: (level, event, fields) => options.log.log(level, event, fields),
+      thresholds: () => ({ ...this.settings.thresholds, maxOutbox: this.settings.maxOutbox }),
+    });
+    this.series = connectionSeries(this.observer.counters, () => this.sessions);
   }
 
   /** The sessions. */
@@ -46,13 +63,12 @@ export class SessionsModule implements Module {
 
   start(config: Config): void {
     this.apply(config);
-    const { hub, tokens, handlers, observer, node } = this.#options;
-    const membership: Membership = hub.hub;
+    const { hub, tokens, handlers, node } = this.#options;
     this.#sessions = new Sessions({
       settings: () => this.settings,
       authenticator: tokens.authenticator,
-      membership,
-      observer,
+      membership: hub.hub,
+      observer: this.observer,
       node,
       dispatch: handlers.dispatch,
     });
@@ -63,7 +79,10 @@ export class SessionsModule implements Module {
   }
 
   sweep(now: number): void {
-    this.#sessions?.sweep(now);
+    this.sessions.sweep(now);
+    if (++this.#sweeps % OUTBOX_SWEEPS !== 0) return;
+    const { deepest, maxBytes } = outboxDepth(this.sessions);
+    if (deepest !== undefined) this.observer.outbox(deepest.transport, maxBytes, deepest.connectionId);
   }
 
   async drain(deadline: number): Promise<void> {
@@ -75,7 +94,8 @@ export class SessionsModule implements Module {
   }
 
   status(): Record<string, unknown> {
-    return { draining: this.sessions.draining };
+    const { sessions, observer } = this;
+    return { draining: sessions.draining, ...connectionFigures(observer.counters, sessions) };
   }
 
   notReady(): string | undefined {
@@ -92,17 +112,17 @@ export class RevocationModule implements Module {
   readonly keys = ["auth"] as const;
   readonly everyReload = true;
   readonly #sessions: SessionsModule;
-  readonly #observer: Observer;
+  readonly #log: Logger;
 
-  constructor(sessions: SessionsModule, observer: Observer) {
+  constructor(sessions: SessionsModule, log: Logger) {
     this.#sessions = sessions;
-    this.#observer = observer;
+    this.#log = log;
   }
 
   apply(): void {
     const ended = this.#sessions.sessions.revoke();
     if (ended > 0) {
-      this.#observer.log("warn", "connections ended: the keys of their tokens are gone", { ended });
+      this.#log.warn("connections ended: the keys of their tokens are gone", { ended });
     }
   }
 }

@@ -6,7 +6,17 @@
 
 import type { ClientConnection, Sessions } from "../../session/mod.ts";
 import type { ConnectionState } from "../http/mod.ts";
-import type { OutboxDepth } from "../metrics/state.ts";
+
+/** Depth of the outboxes of all connections. */
+export interface OutboxDepth {
+  readonly bytes: number;
+  readonly messages: number;
+  /** Of the deepest one. */
+  readonly maxBytes: number;
+  readonly maxMessages: number;
+  /** The connection with `maxBytes`, when anything waits. */
+  readonly deepest?: { readonly transport: string; readonly connectionId: string };
+}
 
 /** Every connection as `/stats` shows it. */
 export function* connectionStates(

@@ -5,7 +5,9 @@
  * @module
  */
 
+/** Milliseconds between two samples. */
 const SAMPLE_MS = 250;
+/** Samples that are kept: those of a minute. */
 const WINDOW = 240;
 
 /** What the process uses now. */
@@ -23,18 +25,13 @@ export interface ProcessFigures {
   readonly startedAt: number;
 }
 
-/** Measures event-loop lag by timer drift, and calls `onTick` four times a second. */
+/** Measures event-loop lag by timer drift. */
 export class ProcessSampler {
   readonly #startedAt = Date.now();
   readonly #started = performance.now();
   readonly #samples = new Float64Array(WINDOW);
-  readonly #onTick: () => void;
   #at = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-
-  constructor(onTick: () => void = () => {}) {
-    this.#onTick = onTick;
-  }
 
   /** Starts sampling. The timer does not keep the process alive. */
   start(): void {
@@ -45,7 +42,6 @@ export class ProcessSampler {
       this.#at = (this.#at + 1) % WINDOW;
       this.#samples[this.#at] = Math.max(0, now - due) / 1000;
       due = now + SAMPLE_MS;
-      this.#onTick();
     }, SAMPLE_MS);
     Deno.unrefTimer(this.#timer);
   }

@@ -1,0 +1,103 @@
+/**
+ * The `Observer` of the sessions: counts what happens and writes diagnostic lines.
+ *
+ * @module
+ */
+
+import type { ClientReport, Level, Observer } from "../../session/contract.ts";
+import type { TransportKind } from "../../transport/contract.ts";
+import { closeLabel, ConnectionCounters, fallbackLabel } from "./counters.ts";
+import { Diagnostics, type Log, type Thresholds } from "./diagnostics.ts";
+
+/** Above these a client's figures are not believed: a minute of round trip, ten to be connected. In milliseconds. */
+const MAX_RTT = 60_000;
+const MAX_CONNECT = 600_000;
+
+/** Options of `ConnectionObserver`. */
+export interface ObserverOptions {
+  /** Where log lines go. */
+  readonly log: Log;
+  /** When diagnostic lines are due; asked each time, so that a new configuration counts at once. */
+  readonly thresholds: () => Thresholds;
+  /** A clock in milliseconds. @default Date.now */
+  readonly now?: () => number;
+  /** Milliseconds between two diagnostic lines of one kind. @default 10000 */
+  readonly quietPeriod?: number;
+}
+
+/** Counts what happens to connections. */
+export class ConnectionObserver implements Observer {
+  readonly counters = new ConnectionCounters();
+  readonly #log: Log;
+  readonly #diagnostics: Diagnostics;
+
+  constructor(options: ObserverOptions) {
+    const { log, thresholds, now = Date.now, quietPeriod } = options;
+    this.#log = log;
+    this.#diagnostics = new Diagnostics(log, thresholds, now, quietPeriod);
+  }
+
+  log(level: Level, event: string, fields: Record<string, unknown>): void {
+    this.#log(level, event, fields);
+  }
+
+  opened(kind: TransportKind): void {
+    const transport = this.counters.transports[kind];
+    transport.active++;
+    transport.opened++;
+  }
+
+  closed(kind: TransportKind, code: number): void {
+    const transport = this.counters.transports[kind];
+    transport.active--;
+    transport.closes.add(closeLabel(code));
+  }
+
+  authenticated(kind: TransportKind, result: string): void {
+    this.counters.transports[kind].auth.add(result);
+  }
+
+  error(kind: TransportKind, code: string): void {
+    this.counters.transports[kind].errors.add(code);
+  }
+
+  dropped(kind: TransportKind, grade: string, count: number): void {
+    this.counters.transports[kind].drops.add(grade, count);
+  }
+
+  migrated(kind: TransportKind): void {
+    this.counters.transports[kind].migrations++;
+  }
+
+  resumed(_kind: TransportKind, outcome: string): void {
+    this.counters.resumes.add(outcome);
+  }
+
+  handled(kind: TransportKind, ms: number): void {
+    this.counters.transports[kind].handled.observe(ms / 1000);
+  }
+
+  rtt(kind: TransportKind, ms: number, connectionId?: string): void {
+    if (!(ms >= 0 && ms <= MAX_RTT)) return;
+    this.counters.transports[kind].rtt.observe(ms / 1000);
+    this.#diagnostics.rtt(kind, ms, connectionId);
+  }
+
+  report(kind: TransportKind, report: ClientReport, connectionId?: string): void {
+    const { counters } = this;
+    // `rtt` is not read here: sessions call `rtt()`, for pings too. `reconnects` is not added up: every report of a
+    // session repeats it.
+    const { fallbackFrom, connectTime, loss, migrationFailed } = report;
+    if (fallbackFrom !== undefined) counters.fallbacks.add(fallbackLabel(fallbackFrom));
+    if (connectTime !== undefined && connectTime <= MAX_CONNECT) {
+      counters.connectTime.observe(connectTime / 1000);
+    }
+    if (loss !== undefined && loss >= 0 && loss <= 1) this.#diagnostics.loss(kind, loss, connectionId);
+    if (migrationFailed === true) counters.transports[kind].migrationFailures++;
+  }
+
+  /** The bytes waiting in the deepest outbox: a diagnostic line when they are too many. */
+  outbox(transport: string, bytes: number, connectionId?: string): void {
+    this.#diagnostics.outbox(transport, bytes, connectionId);
+  }
+}
