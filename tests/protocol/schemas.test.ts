@@ -3,7 +3,6 @@ import fc from "fast-check";
 import * as v from "valibot";
 import {
   bytesField,
-  CLIENT_PAYLOADS,
   type ClientType,
   contentOf,
   MAX_DATA_DEPTH,
@@ -12,8 +11,8 @@ import {
   parseServerPayload,
   type Payload,
   ProtocolError,
-  SERVER_PAYLOADS,
 } from "../../src/protocol/mod.ts";
+import { CLIENT_SCHEMAS, SERVER_SCHEMAS } from "../../src/protocol/schemas/by_type.ts";
 import { bytes, json } from "./arbitraries.ts";
 import { clientTypes, serverTypes } from "../support/message_types.ts";
 
@@ -29,8 +28,8 @@ function refusal(type: ClientType, payload: Payload): string {
 }
 
 Deno.test("every type has a schema", () => {
-  assert.deepEqual(Object.keys(CLIENT_PAYLOADS).sort(), [...clientTypes].sort());
-  assert.deepEqual(Object.keys(SERVER_PAYLOADS).sort(), [...serverTypes].sort());
+  assert.deepEqual(Object.keys(CLIENT_SCHEMAS).sort(), [...clientTypes].sort());
+  assert.deepEqual(Object.keys(SERVER_SCHEMAS).sort(), [...serverTypes].sort());
 });
 
 Deno.test("the checks by hand say what the schemas say", () => {
@@ -56,7 +55,7 @@ Deno.test("the checks by hand say what the schemas say", () => {
   let taken = 0;
   fc.assert(
     fc.property(fc.constantFrom("chat_message" as const, "ping" as const), payload, (type, payload) => {
-      const slow = v.safeParse(CLIENT_PAYLOADS[type], payload);
+      const slow = v.safeParse(CLIENT_SCHEMAS[type], payload);
       let fast: unknown;
       try {
         fast = parsePayload(type, payload);

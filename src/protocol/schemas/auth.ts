@@ -14,6 +14,7 @@ import {
   offsetField,
   perChannel,
   type Schema,
+  type Schemas,
   shape,
   text,
   token,
@@ -111,8 +112,7 @@ const resumeChannels = v.pipe(
   ),
 );
 
-/** Checks `auth_request`. */
-export const authRequest: Schema<AuthRequest> = shape({
+const authRequest: Schema<AuthRequest> = shape({
   token: tokenField(),
   resume: v.exactOptional(shape({ sessionId: token(64), channels: resumeChannels })),
   batch: v.exactOptional(flag()),
@@ -121,11 +121,9 @@ export const authRequest: Schema<AuthRequest> = shape({
   ),
 });
 
-/** Checks `auth_refresh`. */
-export const authRefresh: Schema<AuthRefresh> = shape({ token: tokenField() });
+const authRefresh: Schema<AuthRefresh> = shape({ token: tokenField() });
 
-/** Checks `auth_response`. */
-export const authResponse: Schema<AuthResponse> = shape({
+const authResponse: Schema<AuthResponse> = shape({
   userId: userIdField(),
   sessionId: token(64),
   connectionId: token(64),
@@ -144,3 +142,25 @@ export const authResponse: Schema<AuthResponse> = shape({
   serverTime: integer(0),
   node: token(128),
 });
+
+/** What a client sends. */
+export interface AuthClientPayloads {
+  auth_request: AuthRequest;
+  auth_refresh: AuthRefresh;
+}
+
+/** Its schemas. */
+export const AUTH_CLIENT: Schemas<AuthClientPayloads> = {
+  auth_request: authRequest,
+  auth_refresh: authRefresh,
+};
+
+/** What a server sends. */
+export interface AuthServerPayloads {
+  auth_response: AuthResponse;
+}
+
+/** Its schemas. */
+export const AUTH_SERVER: Schemas<AuthServerPayloads> = {
+  auth_response: authResponse,
+};

@@ -11,6 +11,7 @@ import {
   jsonField,
   saying,
   type Schema,
+  type Schemas,
   shape,
   token,
   userIdField,
@@ -63,24 +64,45 @@ const COMMAND = {
 } as const;
 
 /** Checks `bot_command` as a client sends it; fills in `args`. */
-export const botCommand: Schema<BotCommand> = shape(COMMAND);
+const botCommand: Schema<BotCommand> = shape(COMMAND);
 
-/** Checks `bot_command` as a server sends it. */
-export const botCommandDelivery: Schema<BotCommandDelivery> = shape({
+const botCommandDelivery: Schema<BotCommandDelivery> = shape({
   ...COMMAND,
   from: userIdField(),
   session: token(64),
 });
 
-/** Checks `bot_response` as a bot sends it. */
-export const botResponse: Schema<BotResponse> = saying({
+const botResponse: Schema<BotResponse> = saying({
   to: token(64),
   command: v.exactOptional(name()),
 });
 
-/** Checks `bot_response` as a server sends it. */
-export const botResponseDelivery: Schema<BotResponseDelivery> = saying({
+const botResponseDelivery: Schema<BotResponseDelivery> = saying({
   bot: name(),
   from: userIdField(),
   command: v.exactOptional(name()),
 });
+
+/** What a client sends. */
+export interface BotClientPayloads {
+  bot_command: BotCommand;
+  bot_response: BotResponse;
+}
+
+/** Its schemas. */
+export const BOT_CLIENT: Schemas<BotClientPayloads> = {
+  bot_command: botCommand,
+  bot_response: botResponse,
+};
+
+/** What a server sends. */
+export interface BotServerPayloads {
+  bot_command: BotCommandDelivery;
+  bot_response: BotResponseDelivery;
+}
+
+/** Its schemas. */
+export const BOT_SERVER: Schemas<BotServerPayloads> = {
+  bot_command: botCommandDelivery,
+  bot_response: botResponseDelivery,
+};

@@ -17,6 +17,7 @@ import {
   offsetField,
   saying,
   type Schema,
+  type Schemas,
   shape,
   userIdField,
 } from "./fields.ts";
@@ -50,10 +51,9 @@ export interface Delivery extends Content {
 }
 
 /** Checks `chat_message` as a client sends it. `parseChat` says the same, faster. */
-export const chatMessage: Schema<ChatMessage> = saying({ channel: channelField() });
+const chatMessage: Schema<ChatMessage> = saying({ channel: channelField() });
 
-/** Checks `message_ack`. */
-export const messageAck: Schema<MessageAck> = shape({
+const messageAck: Schema<MessageAck> = shape({
   channel: channelField(),
   offset: offsetField(),
   epoch: epochField(),
@@ -68,8 +68,7 @@ export const DELIVERY = {
   prev: offsetField(),
 } as const;
 
-/** Checks `chat_message` as a server sends it. */
-export const chatDelivery: Schema<Delivery> = saying({
+const chatDelivery: Schema<Delivery> = saying({
   ...DELIVERY,
   edited: v.exactOptional(offsetField()),
   deleted: v.exactOptional(offsetField()),
@@ -97,3 +96,25 @@ export function parseChat(payload: Payload): ChatMessage {
   }
   return { channel, data };
 }
+
+/** What a client sends. */
+export interface ChatClientPayloads {
+  chat_message: ChatMessage;
+}
+
+/** Its schemas. */
+export const CHAT_CLIENT: Schemas<ChatClientPayloads> = {
+  chat_message: chatMessage,
+};
+
+/** What a server sends. */
+export interface ChatServerPayloads {
+  chat_message: Delivery;
+  message_ack: MessageAck;
+}
+
+/** Its schemas. */
+export const CHAT_SERVER: Schemas<ChatServerPayloads> = {
+  chat_message: chatDelivery,
+  message_ack: messageAck,
+};

@@ -5,7 +5,7 @@
  */
 
 import { DELIVERY, type Delivery } from "./chat.ts";
-import { type Content, saying, type Schema, userIdField } from "./fields.ts";
+import { type Content, saying, type Schema, type Schemas, userIdField } from "./fields.ts";
 
 /** A message to all devices of a user. */
 export interface DirectMessage extends Content {
@@ -21,14 +21,34 @@ export interface DirectDelivery extends Delivery {
 /** A message to everybody; needs the right `broadcast`. */
 export type Broadcast = Content;
 
-/** Checks `direct_message` as a client sends it. */
-export const directMessage: Schema<DirectMessage> = saying({ to: userIdField() });
+const directMessage: Schema<DirectMessage> = saying({ to: userIdField() });
 
-/** Checks `direct_message` as a server sends it. */
-export const directDelivery: Schema<DirectDelivery> = saying({ ...DELIVERY, to: userIdField() });
+const directDelivery: Schema<DirectDelivery> = saying({ ...DELIVERY, to: userIdField() });
 
-/** Checks `broadcast` as a client sends it. */
-export const broadcast: Schema<Broadcast> = saying({});
+const broadcast: Schema<Broadcast> = saying({});
 
-/** Checks `broadcast` as a server sends it. */
-export const broadcastDelivery: Schema<Delivery> = saying(DELIVERY);
+const broadcastDelivery: Schema<Delivery> = saying(DELIVERY);
+
+/** What a client sends. */
+export interface DirectClientPayloads {
+  direct_message: DirectMessage;
+  broadcast: Broadcast;
+}
+
+/** Its schemas. */
+export const DIRECT_CLIENT: Schemas<DirectClientPayloads> = {
+  direct_message: directMessage,
+  broadcast,
+};
+
+/** What a server sends. */
+export interface DirectServerPayloads {
+  direct_message: DirectDelivery;
+  broadcast: Delivery;
+}
+
+/** Its schemas. */
+export const DIRECT_SERVER: Schemas<DirectServerPayloads> = {
+  direct_message: directDelivery,
+  broadcast: broadcastDelivery,
+};

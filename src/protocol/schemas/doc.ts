@@ -14,6 +14,7 @@ import {
   integer,
   offsetField,
   type Schema,
+  type Schemas,
   shape,
   token,
   userIdField,
@@ -144,14 +145,12 @@ const OP = {
   part: v.exactOptional(partField),
 } as const;
 
-/** Checks `doc_open`. */
-export const docOpen: Schema<DocOpen> = shape({
+const docOpen: Schema<DocOpen> = shape({
   channel: channelField(),
   since: v.exactOptional(shape({ epoch: epochField(), offset: offsetField() })),
 });
 
-/** Checks `doc_opened`. */
-export const docOpened: Schema<DocOpened> = shape({
+const docOpened: Schema<DocOpened> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
@@ -162,32 +161,28 @@ export const docOpened: Schema<DocOpened> = shape({
   ),
 });
 
-/** Checks `doc_op` as a client sends it. */
-export const docOp: Schema<DocOp> = shape(OP);
+const docOp: Schema<DocOp> = shape(OP);
 
-/** Checks `doc_op` as a server sends it. */
-export const docOpDelivery: Schema<DocOpDelivery> = shape({
+const docOpDelivery: Schema<DocOpDelivery> = shape({
   ...OP,
   from: userIdField(),
   offset: offsetField(),
   prev: offsetField(),
 });
 
-/** Checks `doc_nack` as a client sends it. */
-export const docNack: Schema<DocNack> = shape({
+const docNack: Schema<DocNack> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: integer(1),
 });
 
-/** Checks `doc_nack` as a server sends it. */
-export const docNackDelivery: Schema<DocNackDelivery> = shape({
+const docNackDelivery: Schema<DocNackDelivery> = shape({
   channel: channelField(),
   reason: v.literal("checksum", "checksum"),
 });
 
 /** Checks `doc_snapshot`, the same in both directions. */
-export const docSnapshot: Schema<DocSnapshot> = v.pipe(
+const docSnapshot: Schema<DocSnapshot> = v.pipe(
   shape({
     channel: channelField(),
     epoch: epochField(),
@@ -200,19 +195,16 @@ export const docSnapshot: Schema<DocSnapshot> = v.pipe(
   v.check(({ part, parts }) => part < parts, "part is less than parts"),
 );
 
-/** Checks `doc_snapshot_ack`. */
-export const docSnapshotAck: Schema<DocSnapshotAck> = shape({
+const docSnapshotAck: Schema<DocSnapshotAck> = shape({
   channel: channelField(),
   offset: offsetField(),
   part: integer(0, MAX_DOC_PARTS - 1),
   kept: v.exactOptional(flag()),
 });
 
-/** Checks `doc_awareness` as a client sends it. */
-export const docAwareness: Schema<DocAwareness> = shape({ channel: channelField(), data: bytesField() });
+const docAwareness: Schema<DocAwareness> = shape({ channel: channelField(), data: bytesField() });
 
-/** Checks `doc_awareness` as a server sends it. */
-export const docAwarenessDelivery: Schema<DocAwarenessDelivery> = shape({
+const docAwarenessDelivery: Schema<DocAwarenessDelivery> = shape({
   channel: channelField(),
   data: bytesField(),
   from: userIdField(),
@@ -220,9 +212,9 @@ export const docAwarenessDelivery: Schema<DocAwarenessDelivery> = shape({
 });
 
 /** Checks `doc_close`, and `doc_closed`, which says the same. */
-export const docClose: Schema<DocClose> = shape({ channel: channelField() });
+const docClose: Schema<DocClose> = shape({ channel: channelField() });
 
-/** The payloads of this family that a client sends. */
+/** What a client sends. */
 export interface DocClientPayloads {
   doc_open: DocOpen;
   doc_op: DocOp;
@@ -232,7 +224,17 @@ export interface DocClientPayloads {
   doc_close: DocClose;
 }
 
-/** The payloads of this family that a server sends. */
+/** Its schemas. */
+export const DOC_CLIENT: Schemas<DocClientPayloads> = {
+  doc_open: docOpen,
+  doc_op: docOp,
+  doc_nack: docNack,
+  doc_snapshot: docSnapshot,
+  doc_awareness: docAwareness,
+  doc_close: docClose,
+};
+
+/** What a server sends. */
 export interface DocServerPayloads {
   doc_opened: DocOpened;
   doc_op: DocOpDelivery;
@@ -243,18 +245,8 @@ export interface DocServerPayloads {
   doc_closed: DocClose;
 }
 
-/** The schemas of what a client sends. */
-export const DOC_CLIENT: { readonly [T in keyof DocClientPayloads]: Schema<DocClientPayloads[T]> } = {
-  doc_open: docOpen,
-  doc_op: docOp,
-  doc_nack: docNack,
-  doc_snapshot: docSnapshot,
-  doc_awareness: docAwareness,
-  doc_close: docClose,
-};
-
-/** The schemas of what a server sends. */
-export const DOC_SERVER: { readonly [T in keyof DocServerPayloads]: Schema<DocServerPayloads[T]> } = {
+/** Its schemas. */
+export const DOC_SERVER: Schemas<DocServerPayloads> = {
   doc_opened: docOpened,
   doc_op: docOpDelivery,
   doc_nack: docNackDelivery,

@@ -15,6 +15,7 @@ import {
   offsetField,
   saying,
   type Schema,
+  type Schemas,
   shape,
 } from "./fields.ts";
 
@@ -53,42 +54,38 @@ export interface ChatDeleteDelivery {
 const target = integer(1);
 const epoch = v.exactOptional(epochField());
 
-/** Checks `chat_edit` as a client sends it. */
-export const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch });
+const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch });
 
-/** Checks `chat_edit` as a server sends it. */
-export const chatEditDelivery: Schema<ChatEditDelivery> = saying({
+const chatEditDelivery: Schema<ChatEditDelivery> = saying({
   ...DELIVERY,
   target,
   deleted: v.exactOptional(offsetField()),
 });
 
-/** Checks `chat_delete` as a client sends it. */
-export const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target, epoch });
+const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target, epoch });
 
-/** Checks `chat_delete` as a server sends it. */
-export const chatDeleteDelivery: Schema<ChatDeleteDelivery> = shape({ ...DELIVERY, target });
+const chatDeleteDelivery: Schema<ChatDeleteDelivery> = shape({ ...DELIVERY, target });
 
-/** The payloads of this family that a client sends. */
+/** What a client sends. */
 export interface EditClientPayloads {
   chat_edit: ChatEdit;
   chat_delete: ChatDelete;
 }
 
-/** The payloads of this family that a server sends. */
+/** Its schemas. */
+export const EDIT_CLIENT: Schemas<EditClientPayloads> = {
+  chat_edit: chatEdit,
+  chat_delete: chatDelete,
+};
+
+/** What a server sends. */
 export interface EditServerPayloads {
   chat_edit: ChatEditDelivery;
   chat_delete: ChatDeleteDelivery;
 }
 
-/** The schemas of what a client sends. */
-export const EDIT_CLIENT: { readonly [T in keyof EditClientPayloads]: Schema<EditClientPayloads[T]> } = {
-  chat_edit: chatEdit,
-  chat_delete: chatDelete,
-};
-
-/** The schemas of what a server sends. */
-export const EDIT_SERVER: { readonly [T in keyof EditServerPayloads]: Schema<EditServerPayloads[T]> } = {
+/** Its schemas. */
+export const EDIT_SERVER: Schemas<EditServerPayloads> = {
   chat_edit: chatEditDelivery,
   chat_delete: chatDeleteDelivery,
 };

@@ -12,6 +12,9 @@ import { isJson, MAX_DATA_DEPTH } from "../json.ts";
 /** A schema whose result is a `T`, whatever comes in. */
 export type Schema<T> = v.GenericSchema<unknown, T>;
 
+/** A schema for each type of `P`. */
+export type Schemas<P> = { readonly [T in keyof P]: Schema<P[T]> };
+
 /** What somebody said: exactly one of the two. */
 export interface Content {
   /** Plain text. */

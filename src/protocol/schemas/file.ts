@@ -7,7 +7,17 @@
 
 import * as v from "valibot";
 import type { Payload } from "../message.ts";
-import { bytesField, channelField, flag, integer, type Schema, shape, text, token } from "./fields.ts";
+import {
+  bytesField,
+  channelField,
+  flag,
+  integer,
+  type Schema,
+  type Schemas,
+  shape,
+  text,
+  token,
+} from "./fields.ts";
 
 /** Longest name of a file, in characters. */
 export const MAX_FILE_NAME_LENGTH = 255;
@@ -142,8 +152,7 @@ const INFO = {
   sha256: sha256(),
 } as const;
 
-/** Checks `file_upload_start`. */
-export const fileUploadStart: Schema<FileUploadStart> = shape({
+const fileUploadStart: Schema<FileUploadStart> = shape({
   channel: channelField(),
   name: v.pipe(
     v.string("a text"),
@@ -155,8 +164,7 @@ export const fileUploadStart: Schema<FileUploadStart> = shape({
   sha256: sha256(),
 });
 
-/** Checks `file_upload_ready`. */
-export const fileUploadReady: Schema<FileUploadReady> = shape({
+const fileUploadReady: Schema<FileUploadReady> = shape({
   uploadId: uploadId(),
   offset: integer(0),
   chunkSize: integer(1, MAX_FILE_CHUNK),
@@ -165,55 +173,48 @@ export const fileUploadReady: Schema<FileUploadReady> = shape({
 });
 
 /** Checks `file_chunk`. `parseChunk` says the same, faster. */
-export const fileChunk: Schema<FileChunk> = shape({
+const fileChunk: Schema<FileChunk> = shape({
   uploadId: uploadId(),
   offset: integer(0),
   data: v.pipe(bytesField(MAX_FILE_CHUNK), v.check((data) => data.length > 0, "at least one byte")),
 });
 
-/** Checks `file_chunk_ack`. */
-export const fileChunkAck: Schema<FileChunkAck> = shape({ uploadId: uploadId(), offset: integer(0) });
+const fileChunkAck: Schema<FileChunkAck> = shape({ uploadId: uploadId(), offset: integer(0) });
 
 /** Checks `file_upload_complete`, `file_upload_cancel` and `file_upload_cancelled`. */
-export const fileUploadId: Schema<FileUploadId> = shape({ uploadId: uploadId() });
+const fileUploadId: Schema<FileUploadId> = shape({ uploadId: uploadId() });
 
-/** Checks `file_uploaded`. */
-export const fileUploaded: Schema<FileUploaded> = shape({
+const fileUploaded: Schema<FileUploaded> = shape({
   ...INFO,
   channel: channelField(),
   expiresAt: integer(0),
 });
 
 /** Checks `file_download`; fills in `offset`. */
-export const fileDownload: Schema<FileDownload> = shape({
+const fileDownload: Schema<FileDownload> = shape({
   fileId: fileId(),
   offset: v.optional(integer(0), 0),
   length: v.exactOptional(integer(0)),
 });
 
-/** Checks `file_download_ready`. */
-export const fileDownloadReady: Schema<FileDownloadReady> = shape({
+const fileDownloadReady: Schema<FileDownloadReady> = shape({
   ...INFO,
   offset: integer(0),
   length: integer(0),
 });
 
-/** Checks `file_data`. */
-export const fileData: Schema<FileData> = shape({
+const fileData: Schema<FileData> = shape({
   fileId: fileId(),
   offset: integer(0),
   data: bytesField(MAX_FILE_CHUNK),
   last: flag(),
 });
 
-/** Checks `file_download_cancel`. */
-export const fileDownloadCancel: Schema<FileDownloadCancel> = shape({ download: token(64) });
+const fileDownloadCancel: Schema<FileDownloadCancel> = shape({ download: token(64) });
 
-/** Checks `file_link`. */
-export const fileLink: Schema<FileLink> = shape({ fileId: fileId() });
+const fileLink: Schema<FileLink> = shape({ fileId: fileId() });
 
-/** Checks `file_link_response`. */
-export const fileLinkResponse: Schema<FileLinkResponse> = shape({
+const fileLinkResponse: Schema<FileLinkResponse> = shape({
   fileId: fileId(),
   url: text(1024),
   expiresIn: integer(0),
@@ -231,3 +232,47 @@ export function parseChunk({ uploadId, offset, data }: Payload): FileChunk | und
 }
 
 const ID = new RegExp(`^[\\x21-\\x7e]{1,${MAX_ID}}$`);
+
+/** What a client sends. */
+export interface FileClientPayloads {
+  file_upload_start: FileUploadStart;
+  file_chunk: FileChunk;
+  file_upload_complete: FileUploadId;
+  file_upload_cancel: FileUploadId;
+  file_download: FileDownload;
+  file_download_cancel: FileDownloadCancel;
+  file_link: FileLink;
+}
+
+/** Its schemas. */
+export const FILE_CLIENT: Schemas<FileClientPayloads> = {
+  file_upload_start: fileUploadStart,
+  file_chunk: fileChunk,
+  file_upload_complete: fileUploadId,
+  file_upload_cancel: fileUploadId,
+  file_download: fileDownload,
+  file_download_cancel: fileDownloadCancel,
+  file_link: fileLink,
+};
+
+/** What a server sends. */
+export interface FileServerPayloads {
+  file_upload_ready: FileUploadReady;
+  file_chunk_ack: FileChunkAck;
+  file_uploaded: FileUploaded;
+  file_upload_cancelled: FileUploadId;
+  file_download_ready: FileDownloadReady;
+  file_data: FileData;
+  file_link_response: FileLinkResponse;
+}
+
+/** Its schemas. */
+export const FILE_SERVER: Schemas<FileServerPayloads> = {
+  file_upload_ready: fileUploadReady,
+  file_chunk_ack: fileChunkAck,
+  file_uploaded: fileUploaded,
+  file_upload_cancelled: fileUploadId,
+  file_download_ready: fileDownloadReady,
+  file_data: fileData,
+  file_link_response: fileLinkResponse,
+};

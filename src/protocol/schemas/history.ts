@@ -14,6 +14,7 @@ import {
   jsonField,
   offsetField,
   type Schema,
+  type Schemas,
   shape,
   text,
   token,
@@ -72,15 +73,14 @@ export interface HistoryResponse {
 }
 
 /** Checks `history`; fills in `limit` and `reverse`. */
-export const history: Schema<History> = shape({
+const history: Schema<History> = shape({
   channel: channelField(),
   since: v.exactOptional(offsetField()),
   limit: v.optional(integer(1, MAX_HISTORY), DEFAULT_HISTORY),
   reverse: v.optional(flag(), false),
 });
 
-/** Checks `history_response`. */
-export const historyResponse: Schema<HistoryResponse> = shape({
+const historyResponse: Schema<HistoryResponse> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
@@ -112,3 +112,23 @@ export const historyResponse: Schema<HistoryResponse> = shape({
     "an array",
   ),
 });
+
+/** What a client sends. */
+export interface HistoryClientPayloads {
+  history: History;
+}
+
+/** Its schemas. */
+export const HISTORY_CLIENT: Schemas<HistoryClientPayloads> = {
+  history,
+};
+
+/** What a server sends. */
+export interface HistoryServerPayloads {
+  history_response: HistoryResponse;
+}
+
+/** Its schemas. */
+export const HISTORY_SERVER: Schemas<HistoryServerPayloads> = {
+  history_response: historyResponse,
+};

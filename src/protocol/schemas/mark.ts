@@ -13,6 +13,7 @@ import {
   offsetField,
   perChannel,
   type Schema,
+  type Schemas,
   shape,
 } from "./fields.ts";
 
@@ -64,22 +65,20 @@ export interface UnreadResponse {
   refused: Record<string, string>;
 }
 
-/** Checks `read_up_to`. */
-export const readUpTo: Schema<ReadUpTo> = shape({
+const readUpTo: Schema<ReadUpTo> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
 });
 
-/** Checks `read_marks`. */
-export const readMarks: Schema<ReadMarks> = shape({
+const readMarks: Schema<ReadMarks> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
 });
 
 /** Checks `unread`; fills in `limit`. */
-export const unread: Schema<Unread> = shape({
+const unread: Schema<Unread> = shape({
   channels: v.pipe(
     v.array(channelField() as v.GenericSchema<string, string>, "an array of channels"),
     v.maxLength(MAX_UNREAD_CHANNELS, `at most ${MAX_UNREAD_CHANNELS} channels`),
@@ -87,32 +86,31 @@ export const unread: Schema<Unread> = shape({
   limit: v.optional(integer(1, MAX_UNREAD), DEFAULT_UNREAD),
 });
 
-/** Checks `unread_response`. */
-export const unreadResponse: Schema<UnreadResponse> = shape({
+const unreadResponse: Schema<UnreadResponse> = shape({
   channels: perChannel(shape({ epoch: epochField(), mark: offsetField(), unread: integer(0), more: flag() })),
   refused: perChannel(v.string("an error name") as Schema<string>),
 });
 
-/** The payloads of this family that a client sends. */
+/** What a client sends. */
 export interface MarkClientPayloads {
   read_up_to: ReadUpTo;
   unread: Unread;
 }
 
-/** The payloads of this family that a server sends. */
+/** Its schemas. */
+export const MARK_CLIENT: Schemas<MarkClientPayloads> = {
+  read_up_to: readUpTo,
+  unread,
+};
+
+/** What a server sends. */
 export interface MarkServerPayloads {
   read_marks: ReadMarks;
   unread_response: UnreadResponse;
 }
 
-/** The schemas of what a client sends. */
-export const MARK_CLIENT: { readonly [T in keyof MarkClientPayloads]: Schema<MarkClientPayloads[T]> } = {
-  read_up_to: readUpTo,
-  unread,
-};
-
-/** The schemas of what a server sends. */
-export const MARK_SERVER: { readonly [T in keyof MarkServerPayloads]: Schema<MarkServerPayloads[T]> } = {
+/** Its schemas. */
+export const MARK_SERVER: Schemas<MarkServerPayloads> = {
   read_marks: readMarks,
   unread_response: unreadResponse,
 };

@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import type { ErrorName } from "../errors.ts";
-import { channelField, flag, integer, type Schema, shape, text, token } from "./fields.ts";
+import { channelField, flag, integer, type Schema, type Schemas, shape, text, token } from "./fields.ts";
 
 /** The server is about to close every connection: move before `deadline`. */
 export interface DrainingNotice {
@@ -64,8 +64,7 @@ export interface Close {
 
 const url = () => v.exactOptional(text(2048));
 
-/** Checks `server_notice`. */
-export const serverNotice: Schema<ServerNotice> = v.variant("kind", [
+const serverNotice: Schema<ServerNotice> = v.variant("kind", [
   shape({ kind: v.literal("draining"), deadline: integer(0) }),
   shape({
     kind: v.literal("discontinuity"),
@@ -81,8 +80,7 @@ export const serverNotice: Schema<ServerNotice> = v.variant("kind", [
   }),
 ]);
 
-/** Checks `error`. */
-export const errorPayload: Schema<ErrorPayload> = shape({
+const errorPayload: Schema<ErrorPayload> = shape({
   code: integer(100, 999),
   name: token(64) as Schema<ErrorName>,
   message: text(1024),
@@ -90,9 +88,22 @@ export const errorPayload: Schema<ErrorPayload> = shape({
   retryAfter: v.exactOptional(integer(0)),
 });
 
-/** Checks `close`. */
-export const close: Schema<Close> = shape({
+const close: Schema<Close> = shape({
   code: integer(1000, 4999),
   reason: text(1024),
   reconnect: flag(),
 });
+
+/** What a server sends. */
+export interface NoticeServerPayloads {
+  server_notice: ServerNotice;
+  error: ErrorPayload;
+  close: Close;
+}
+
+/** Its schemas. */
+export const NOTICE_SERVER: Schemas<NoticeServerPayloads> = {
+  server_notice: serverNotice,
+  error: errorPayload,
+  close,
+};

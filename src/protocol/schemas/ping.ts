@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { ProtocolError } from "../errors.ts";
 import type { Payload } from "../message.ts";
-import { number, type Schema, shape } from "./fields.ts";
+import { number, type Schema, type Schemas, shape } from "./fields.ts";
 
 /** Longest round trip a client may report, in milliseconds. */
 export const MAX_RTT = 600_000;
@@ -22,10 +22,9 @@ export interface Ping {
 export type Pong = Record<never, never>;
 
 /** Checks `ping`. `parsePing` says the same, faster. */
-export const ping: Schema<Ping> = shape({ rtt: v.exactOptional(number(0, MAX_RTT)) });
+const ping: Schema<Ping> = shape({ rtt: v.exactOptional(number(0, MAX_RTT)) });
 
-/** Checks `pong`. */
-export const pong: Schema<Pong> = shape({});
+const pong: Schema<Pong> = shape({});
 
 /** Checks `ping` by hand, because it runs all the time. Throws ProtocolError `bad_payload`. */
 export function parsePing(payload: Payload): Ping {
@@ -34,3 +33,23 @@ export function parsePing(payload: Payload): Ping {
   if (typeof rtt === "number" && rtt >= 0 && rtt <= MAX_RTT) return { rtt };
   throw new ProtocolError("bad_payload", `rtt: a number from 0 to ${MAX_RTT}`);
 }
+
+/** What a client sends. */
+export interface PingClientPayloads {
+  ping: Ping;
+}
+
+/** Its schemas. */
+export const PING_CLIENT: Schemas<PingClientPayloads> = {
+  ping,
+};
+
+/** What a server sends. */
+export interface PingServerPayloads {
+  pong: Pong;
+}
+
+/** Its schemas. */
+export const PING_SERVER: Schemas<PingServerPayloads> = {
+  pong,
+};

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { channelField, infoField, integer, type Schema, shape, userIdField } from "./fields.ts";
+import { channelField, infoField, integer, type Schema, type Schemas, shape, userIdField } from "./fields.ts";
 
 /** Asks who is on a channel. */
 export interface Presence {
@@ -58,31 +58,53 @@ const presentUser = shape({
   info: v.exactOptional(infoField()),
 });
 
-/** Checks `presence`. */
-export const presence: Schema<Presence> = shape({ channel: channelField() });
+const presence: Schema<Presence> = shape({ channel: channelField() });
 
-/** Checks `client_list`. */
-export const clientList: Schema<ClientList> = shape({});
+const clientList: Schema<ClientList> = shape({});
 
-/** Checks `presence_response`. */
-export const presenceResponse: Schema<PresenceResponse> = shape({
+const presenceResponse: Schema<PresenceResponse> = shape({
   channel: channelField(),
   users: v.array(presentUser, "an array"),
   total: integer(0),
 });
 
-/** Checks `client_list_response`. */
-export const clientListResponse: Schema<ClientListResponse> = shape({
+const clientListResponse: Schema<ClientListResponse> = shape({
   users: v.array(presentUser, "an array"),
   total: integer(0),
 });
 
-/** Checks `user_online`. */
-export const userOnline: Schema<UserOnline> = shape({
+const userOnline: Schema<UserOnline> = shape({
   channel: channelField(),
   userId: userIdField(),
   info: v.exactOptional(infoField()),
 });
 
-/** Checks `user_offline`. */
-export const userOffline: Schema<UserOffline> = shape({ channel: channelField(), userId: userIdField() });
+const userOffline: Schema<UserOffline> = shape({ channel: channelField(), userId: userIdField() });
+
+/** What a client sends. */
+export interface PresenceClientPayloads {
+  presence: Presence;
+  client_list: ClientList;
+}
+
+/** Its schemas. */
+export const PRESENCE_CLIENT: Schemas<PresenceClientPayloads> = {
+  presence,
+  client_list: clientList,
+};
+
+/** What a server sends. */
+export interface PresenceServerPayloads {
+  presence_response: PresenceResponse;
+  client_list_response: ClientListResponse;
+  user_online: UserOnline;
+  user_offline: UserOffline;
+}
+
+/** Its schemas. */
+export const PRESENCE_SERVER: Schemas<PresenceServerPayloads> = {
+  presence_response: presenceResponse,
+  client_list_response: clientListResponse,
+  user_online: userOnline,
+  user_offline: userOffline,
+};

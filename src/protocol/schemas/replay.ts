@@ -15,6 +15,7 @@ import {
   number,
   offsetField,
   type Schema,
+  type Schemas,
   shape,
   text,
   token,
@@ -83,7 +84,7 @@ export interface ReplayStop {
 }
 
 /** Checks `replay`; fills in `speed`. */
-export const replay: Schema<Replay> = v.pipe(
+const replay: Schema<Replay> = v.pipe(
   shape({
     channel: channelField(),
     epoch: epochField(),
@@ -94,16 +95,14 @@ export const replay: Schema<Replay> = v.pipe(
   v.check(({ from, to }) => from < to, "from is less than to"),
 );
 
-/** Checks `replay_started`. */
-export const replayStarted: Schema<ReplayStarted> = shape({
+const replayStarted: Schema<ReplayStarted> = shape({
   channel: channelField(),
   replay: token(64),
   from: offsetField(),
   to: offsetField(),
 });
 
-/** Checks `replay_message`. */
-export const replayMessage: Schema<ReplayMessage> = shape({
+const replayMessage: Schema<ReplayMessage> = shape({
   channel: channelField(),
   replay: token(64),
   kind: token(64),
@@ -116,41 +115,37 @@ export const replayMessage: Schema<ReplayMessage> = shape({
   checksum: v.exactOptional(integer(0, 0xffffffff)),
 });
 
-/** Checks `replay_ended`. */
-export const replayEnded: Schema<ReplayEnded> = shape({
+const replayEnded: Schema<ReplayEnded> = shape({
   channel: channelField(),
   replay: token(64),
   offset: offsetField(),
   reason: v.picklist(["done", "stopped", "unrecoverable_position", "not_available"], "a reason"),
 });
 
-/** Checks `replay_stop`. */
-export const replayStop: Schema<ReplayStop> = shape({ channel: channelField(), replay: token(64) });
+const replayStop: Schema<ReplayStop> = shape({ channel: channelField(), replay: token(64) });
 
-/** The payloads of this family that a client sends. */
+/** What a client sends. */
 export interface ReplayClientPayloads {
   replay: Replay;
   replay_stop: ReplayStop;
 }
 
-/** The payloads of this family that a server sends. */
+/** Its schemas. */
+export const REPLAY_CLIENT: Schemas<ReplayClientPayloads> = {
+  replay,
+  replay_stop: replayStop,
+};
+
+/** What a server sends. */
 export interface ReplayServerPayloads {
   replay_started: ReplayStarted;
   replay_message: ReplayMessage;
   replay_ended: ReplayEnded;
 }
 
-/** The schemas of what a client sends. */
-export const REPLAY_CLIENT: { readonly [T in keyof ReplayClientPayloads]: Schema<ReplayClientPayloads[T]> } =
-  {
-    replay,
-    replay_stop: replayStop,
-  };
-
-/** The schemas of what a server sends. */
-export const REPLAY_SERVER: { readonly [T in keyof ReplayServerPayloads]: Schema<ReplayServerPayloads[T]> } =
-  {
-    replay_started: replayStarted,
-    replay_message: replayMessage,
-    replay_ended: replayEnded,
-  };
+/** Its schemas. */
+export const REPLAY_SERVER: Schemas<ReplayServerPayloads> = {
+  replay_started: replayStarted,
+  replay_message: replayMessage,
+  replay_ended: replayEnded,
+};

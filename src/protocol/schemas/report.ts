@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { flag, integer, number, type Schema, shape } from "./fields.ts";
+import { flag, integer, number, type Schema, type Schemas, shape } from "./fields.ts";
 import { MAX_RTT } from "./ping.ts";
 
 /** Transports a client may have failed on; a fixed list, because it becomes a metric's label. */
@@ -27,8 +27,7 @@ export interface Report {
   migrationFailed?: boolean;
 }
 
-/** Checks `client_report`. */
-export const report: Schema<Report> = shape({
+const report: Schema<Report> = shape({
   fallbackFrom: v.exactOptional(v.picklist(REPORTED_TRANSPORTS, `one of ${REPORTED_TRANSPORTS.join(", ")}`)),
   connectTime: v.exactOptional(number(0, 86_400_000)),
   reconnects: v.exactOptional(integer(0)),
@@ -36,3 +35,13 @@ export const report: Schema<Report> = shape({
   rtt: v.exactOptional(number(0, MAX_RTT)),
   migrationFailed: v.exactOptional(flag()),
 });
+
+/** What a client sends. */
+export interface ReportClientPayloads {
+  client_report: Report;
+}
+
+/** Its schemas. */
+export const REPORT_CLIENT: Schemas<ReportClientPayloads> = {
+  client_report: report,
+};

@@ -5,7 +5,16 @@
  */
 
 import * as v from "valibot";
-import { channelField, epochField, flag, offsetField, type Schema, shape, token } from "./fields.ts";
+import {
+  channelField,
+  epochField,
+  flag,
+  offsetField,
+  type Schema,
+  type Schemas,
+  shape,
+  token,
+} from "./fields.ts";
 
 /** Joins a channel; its deliveries travel on the lane this came on. */
 export interface Subscribe {
@@ -36,25 +45,45 @@ export interface Unsubscribed {
   reason?: string;
 }
 
-/** Checks `subscribe`. */
-export const subscribe: Schema<Subscribe> = shape({
+const subscribe: Schema<Subscribe> = shape({
   channel: channelField(),
   since: v.exactOptional(shape({ epoch: epochField(), offset: offsetField() })),
 });
 
-/** Checks `subscribed`. */
-export const subscribed: Schema<Subscribed> = shape({
+const subscribed: Schema<Subscribed> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
   recovered: flag(),
 });
 
-/** Checks `unsubscribe`. */
-export const unsubscribe: Schema<Unsubscribe> = shape({ channel: channelField() });
+const unsubscribe: Schema<Unsubscribe> = shape({ channel: channelField() });
 
-/** Checks `unsubscribed`. */
-export const unsubscribed: Schema<Unsubscribed> = shape({
+const unsubscribed: Schema<Unsubscribed> = shape({
   channel: channelField(),
   reason: v.exactOptional(token(64)),
 });
+
+/** What a client sends. */
+export interface SubscribeClientPayloads {
+  subscribe: Subscribe;
+  unsubscribe: Unsubscribe;
+}
+
+/** Its schemas. */
+export const SUBSCRIBE_CLIENT: Schemas<SubscribeClientPayloads> = {
+  subscribe,
+  unsubscribe,
+};
+
+/** What a server sends. */
+export interface SubscribeServerPayloads {
+  subscribed: Subscribed;
+  unsubscribed: Unsubscribed;
+}
+
+/** Its schemas. */
+export const SUBSCRIBE_SERVER: Schemas<SubscribeServerPayloads> = {
+  subscribed,
+  unsubscribed,
+};

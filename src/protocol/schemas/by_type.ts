@@ -1,0 +1,130 @@
+/**
+ * What the payload of each type is: the families put together. A new family is added here, a new type of a family in
+ * its file alone.
+ *
+ * @module
+ */
+
+import { AUTH_CLIENT, AUTH_SERVER, type AuthClientPayloads, type AuthServerPayloads } from "./auth.ts";
+import { BOT_CLIENT, BOT_SERVER, type BotClientPayloads, type BotServerPayloads } from "./bot.ts";
+import { CHAT_CLIENT, CHAT_SERVER, type ChatClientPayloads, type ChatServerPayloads } from "./chat.ts";
+import {
+  DIRECT_CLIENT,
+  DIRECT_SERVER,
+  type DirectClientPayloads,
+  type DirectServerPayloads,
+} from "./direct.ts";
+import { DOC_CLIENT, DOC_SERVER, type DocClientPayloads, type DocServerPayloads } from "./doc.ts";
+import { EDIT_CLIENT, EDIT_SERVER, type EditClientPayloads, type EditServerPayloads } from "./edit.ts";
+import { FILE_CLIENT, FILE_SERVER, type FileClientPayloads, type FileServerPayloads } from "./file.ts";
+import {
+  HISTORY_CLIENT,
+  HISTORY_SERVER,
+  type HistoryClientPayloads,
+  type HistoryServerPayloads,
+} from "./history.ts";
+import { MARK_CLIENT, MARK_SERVER, type MarkClientPayloads, type MarkServerPayloads } from "./mark.ts";
+import { NOTICE_SERVER, type NoticeServerPayloads } from "./notice.ts";
+import { PING_CLIENT, PING_SERVER, type PingClientPayloads, type PingServerPayloads } from "./ping.ts";
+import {
+  PRESENCE_CLIENT,
+  PRESENCE_SERVER,
+  type PresenceClientPayloads,
+  type PresenceServerPayloads,
+} from "./presence.ts";
+import {
+  REPLAY_CLIENT,
+  REPLAY_SERVER,
+  type ReplayClientPayloads,
+  type ReplayServerPayloads,
+} from "./replay.ts";
+import { REPORT_CLIENT, type ReportClientPayloads } from "./report.ts";
+import {
+  SUBSCRIBE_CLIENT,
+  SUBSCRIBE_SERVER,
+  type SubscribeClientPayloads,
+  type SubscribeServerPayloads,
+} from "./subscribe.ts";
+import {
+  TYPING_CLIENT,
+  TYPING_SERVER,
+  type TypingClientPayloads,
+  type TypingServerPayloads,
+} from "./typing.ts";
+import type { Schemas } from "./fields.ts";
+
+/** The payload of each type a client sends, as it is once checked (defaults filled in). */
+export interface ClientPayloads
+  extends
+    AuthClientPayloads,
+    BotClientPayloads,
+    ChatClientPayloads,
+    DirectClientPayloads,
+    DocClientPayloads,
+    EditClientPayloads,
+    FileClientPayloads,
+    HistoryClientPayloads,
+    MarkClientPayloads,
+    PingClientPayloads,
+    PresenceClientPayloads,
+    ReplayClientPayloads,
+    ReportClientPayloads,
+    SubscribeClientPayloads,
+    TypingClientPayloads {}
+
+/** The payload of each type a server sends. */
+export interface ServerPayloads
+  extends
+    AuthServerPayloads,
+    BotServerPayloads,
+    ChatServerPayloads,
+    DirectServerPayloads,
+    DocServerPayloads,
+    EditServerPayloads,
+    FileServerPayloads,
+    HistoryServerPayloads,
+    MarkServerPayloads,
+    NoticeServerPayloads,
+    PingServerPayloads,
+    PresenceServerPayloads,
+    ReplayServerPayloads,
+    SubscribeServerPayloads,
+    TypingServerPayloads {}
+
+/** The schema of each type a client sends. Fields they do not name are ignored. */
+export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
+  ...AUTH_CLIENT,
+  ...BOT_CLIENT,
+  ...CHAT_CLIENT,
+  ...DIRECT_CLIENT,
+  ...DOC_CLIENT,
+  ...EDIT_CLIENT,
+  ...FILE_CLIENT,
+  ...HISTORY_CLIENT,
+  ...MARK_CLIENT,
+  ...PING_CLIENT,
+  ...PRESENCE_CLIENT,
+  ...REPLAY_CLIENT,
+  ...REPORT_CLIENT,
+  ...SUBSCRIBE_CLIENT,
+  ...TYPING_CLIENT,
+};
+
+/** The schema of each type a server sends. Fields they do not name are ignored. */
+export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
+  ...AUTH_SERVER,
+  ...BOT_SERVER,
+  ...CHAT_SERVER,
+  ...DIRECT_SERVER,
+  ...DOC_SERVER,
+  ...EDIT_SERVER,
+  ...FILE_SERVER,
+  ...HISTORY_SERVER,
+  ...MARK_SERVER,
+  ...NOTICE_SERVER,
+  ...PING_SERVER,
+  ...PRESENCE_SERVER,
+  ...REPLAY_SERVER,
+  ...SUBSCRIBE_SERVER,
+  ...TYPING_SERVER,
+};
