@@ -61,13 +61,12 @@ export function documentRoutes(parts: HandlerParts): Route[] {
           throw error;
         };
         try {
-          refuse(refusePublish(client.principal, channel, hub.namespace));
           if (crc32(op.data) !== op.checksum) {
+            refuse(refusePublish(client.principal, channel, hub.namespace));
             refused(true);
             return context.reply("doc_nack", { channel, reason: "checksum" });
           }
-          const payload = { ...op };
-          return publishAndAcknowledge(hub, context, { channel, type: "doc_op", payload })?.catch(failed);
+          return publishAndAcknowledge(hub, context, { channel, type: "doc_op", payload: op })?.catch(failed);
         } catch (error) {
           failed(error);
         }

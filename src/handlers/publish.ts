@@ -14,8 +14,8 @@ export function publishAndAcknowledge(
   context: Context,
   { channel, type, payload, edits }: Pick<ClientRequest, "channel" | "type" | "payload" | "edits">,
 ): void | Promise<void> {
-  const { client, message: { id } } = context;
-  const published = hub.publish({ origin: "client", client, channel, type, id, payload, edits });
+  const { client, form, message: { id } } = context;
+  const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edits });
   return when(published, ({ offset, epoch, duplicate }) => {
     context.reply("message_ack", { channel, offset, epoch, duplicate });
   });

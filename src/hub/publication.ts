@@ -5,7 +5,7 @@
  */
 
 import type { Edit } from "../engine/contract.ts";
-import type { Payload } from "../protocol/mod.ts";
+import type { Form, Payload } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 
 /** Types of messages that channels keep. */
@@ -43,6 +43,8 @@ interface Request {
 export interface ClientRequest extends Request {
   readonly origin: "client" | "file";
   readonly client: Client;
+  /** The payload came in a message of this form, within the limit of the connection. @default it is measured anew */
+  readonly form?: Form | undefined;
 }
 
 /** A message of a back end, which may publish to every channel. */

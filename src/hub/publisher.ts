@@ -8,6 +8,7 @@ import type { Engine, MaybePromise, Published, PublishOptions, Retention } from 
 import {
   BROADCAST_CHANNEL,
   fitsEveryForm,
+  type Form,
   type Payload,
   type Principal,
   ProtocolError,
@@ -59,7 +60,7 @@ export class Publisher {
     const { origin, channel, id, payload } = request;
     const type = request.type ?? contentTypeOf(channel);
     const retention = this.#admit(request, type);
-    this.#measure(payload);
+    this.#measure(payload, origin === "api" ? undefined : request.form);
     const publication: Publication = {
       origin,
       channel,
@@ -163,9 +164,9 @@ export class Publisher {
   }
 
   /** What is kept has to be deliverable to every reader, whatever form it speaks. */
-  #measure(payload: Payload): void {
+  #measure(payload: Payload, form?: Form): void {
     const limit = this.#parts.maxMessage();
-    if (!fitsEveryForm(payload, limit)) {
+    if (!fitsEveryForm(payload, limit, form)) {
       throw new ProtocolError(
         "message_too_large",
         `what is said takes more than ${limit} bytes in JSON or MessagePack`,

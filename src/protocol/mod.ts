@@ -20,5 +20,4 @@ export * from "./principal.ts";
 export * from "./schemas/mod.ts";
 export * from "./server_types.ts";
 export * from "./size.ts";
-export { utf8Length } from "./utf8.ts";
 export * from "./varint.ts";

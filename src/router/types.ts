@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ClientType, Encoded, Message, Payload, Principal, ServerType } from "../protocol/mod.ts";
+import type { ClientType, Encoded, Form, Message, Payload, Principal, ServerType } from "../protocol/mod.ts";
 
 /** The sender of a message, as handlers see it. */
 export interface Client {
@@ -35,6 +35,8 @@ export interface Context {
   readonly datagram: boolean;
   /** It came as early data and may be a replay. */
   readonly early: boolean;
+  /** The form it came in, within the connection's limit. @default not known */
+  readonly form?: Form;
   /** Sends a reply: a message with `re` set to the id of the one it answers. */
   reply(type: ServerType, payload: Payload): void;
   /**

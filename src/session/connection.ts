@@ -14,6 +14,7 @@ import {
   decodeText,
   Encoded,
   failureOf,
+  type Form,
   laneAllows,
   LANES,
   type Message,
@@ -74,6 +75,8 @@ export class ClientConnection implements ConnectionSink, Client {
   tokenNoticeSent = false;
   #preAuthBytes = 0;
   #formKnown = false;
+  /** The form of the last message that was read. */
+  #form: Form = "json";
   #malformed = 0;
   #refused = 0;
   #pending = 0;
@@ -253,10 +256,12 @@ export class ClientConnection implements ConnectionSink, Client {
   #decode(data: Uint8Array | string): Message {
     if (typeof data === "string") {
       const message = decodeText(data);
+      this.#form = "json";
       this.#formKnown = true;
       return message;
     }
     const { message, form } = decodeFrame(data);
+    this.#form = form;
     if (!this.#formKnown) {
       this.#formKnown = true;
       this.connection.wire.form = form;
@@ -299,7 +304,7 @@ export class ClientConnection implements ConnectionSink, Client {
       if (type === "auth_request") {
         throw new ProtocolError("bad_request", "already authenticated: use auth_refresh");
       }
-      const context = new MessageContext(this, message, lane, arrival);
+      const context = new MessageContext(this, message, lane, arrival, this.#form);
       const done = type === "auth_refresh" ? this.#refresh(context) : this.host.dispatch(context);
       if (done === undefined) {
         if (started > 0) this.host.observer.handled(this.transport, performance.now() - started);

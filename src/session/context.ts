@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Encoded, type Message, type Payload, type ServerType, uuidv7 } from "../protocol/mod.ts";
+import { Encoded, type Form, type Message, type Payload, type ServerType, uuidv7 } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { Arrival } from "../transport/contract.ts";
 import type { ClientConnection } from "./connection.ts";
@@ -19,6 +19,7 @@ export class MessageContext implements Context {
     readonly message: Message,
     readonly lane: number,
     readonly arrival: Arrival,
+    readonly form: Form,
   ) {}
 
   get datagram(): boolean {

@@ -46,3 +46,27 @@ Deno.test("size: what is said to fit has at most that many bytes in JSON and in 
     { numRuns: 500 },
   );
 });
+
+Deno.test("size: what came in JSON grows by 256 bytes at most, and is not refused for less", () => {
+  const number = fc.oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.constantFrom(1e20, 0.5, 1e-7),
+  );
+  const payload = fc.record({
+    text: fc.string({ unit: "grapheme" }),
+    data: fc.jsonValue(),
+    extra: fc.array(number),
+  });
+  fc.assert(
+    fc.property(payload, fc.nat(60), (payload, more) => {
+      // As short as a client may write it: `1e20` is four bytes, and twenty-one as we write it.
+      const text = JSON.stringify(payload).replaceAll("100000000000000000000", "1e20");
+      const said = JSON.parse(text) as Payload;
+      const limit = new TextEncoder().encode(text).length + more;
+      const growth = largest(said) - limit;
+      if (fitsEveryForm(said, limit, "json")) assert.ok(growth <= 256, `grows by ${growth}`);
+      else assert.ok(growth > 0, "refused although it fits");
+    }),
+    { numRuns: 500 },
+  );
+});
