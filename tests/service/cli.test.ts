@@ -307,5 +307,5 @@ Deno.test("serve with a bad configuration ends with 1 and a line for each proble
 Deno.test("serve refuses production without keys and certificates", async () => {
   const { code, err } = await skein(["serve"], { SKEIN_ENV: "production" });
   assert.equal(code, 1);
-  assert.match(err, /^auth\.keys: no keys.*\nquic\.cert: no certificate/);
+  assert.match(err, /^quic\.cert: no certificate.*\nauth\.keys: no keys/);
 });

@@ -4,11 +4,13 @@
  * @module
  */
 
-import { type Config, developmentCertificate, developmentTokens } from "../config/mod.ts";
+import { makesCertificate } from "../certificates/settings.ts";
+import type { Config } from "../config/mod.ts";
 import { createLogger, type Logger } from "../log/mod.ts";
 import type { Addresses } from "../service.ts";
 import { HELP } from "./arguments.ts";
 import { type Command, CONFIG, EXIT, loadFor, reportProblems } from "./command.ts";
+import { makesTokens } from "../tokens/settings.ts";
 import { untilSignalled } from "./signals.ts";
 import { VERSION } from "./version_number.ts";
 
@@ -80,7 +82,7 @@ function announce(
   });
   if (config.env === "production") return;
   log.warn("development mode, not for the open internet", {
-    access: developmentTokens(config) ? "anybody may have one from POST /dev/token" : "signed with auth.keys",
-    certificate: developmentCertificate(config) ? "made here, browsers accept it by its hash" : "quic.cert",
+    access: makesTokens(config) ? "anybody may have one from POST /dev/token" : "signed with auth.keys",
+    certificate: makesCertificate(config) ? "made here, browsers accept it by its hash" : "quic.cert",
   });
 }

@@ -96,7 +96,7 @@ async function make(args: Arguments, config: Config, user: string, io: Io): Prom
 
 async function check(given: string, config: Config, io: Io): Promise<number> {
   const { checkToken } = await import("../../auth/mod.ts");
-  const { toAuthSettings } = await import("../config/views.ts");
+  const { toAuthSettings } = await import("../tokens/settings.ts");
   if (config.auth.keys.length === 0 && config.auth.jwks === null) {
     throw new UsageError("no key to check with: configure auth.keys or auth.jwks");
   }

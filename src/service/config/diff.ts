@@ -5,7 +5,7 @@
  */
 
 import { isGroup } from "./layers.ts";
-import type { Config } from "./schema/mod.ts";
+import type { Config } from "./schema.ts";
 import { shapeAt } from "./shape.ts";
 
 function same(a: unknown, b: unknown): boolean {

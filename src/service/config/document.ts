@@ -6,7 +6,7 @@
 
 import { variableOf } from "./environment.ts";
 import { ABOUT } from "./setting.ts";
-import { ConfigSchema } from "./schema/mod.ts";
+import { ConfigSchema } from "./schema.ts";
 import { type Setting, settings } from "./shape.ts";
 
 function cell(text: string): string {

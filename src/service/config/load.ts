@@ -10,7 +10,7 @@ import { type Flags, readFlags } from "./flags.ts";
 import { parseDocument } from "./jsonc.ts";
 import { type Layers, overlay } from "./layers.ts";
 import type { Problem, Source } from "./problem.ts";
-import { type Config, ConfigSchema } from "./schema/mod.ts";
+import { type Config, ConfigSchema } from "./schema.ts";
 import { validate } from "./validate.ts";
 
 /** Where to load from. */

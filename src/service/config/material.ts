@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Problem } from "./problem.ts";
+
 /** A file that a setting names cannot be used; the message names the key and the path, never the content. */
 export class MaterialError extends Error {
   override readonly name = "MaterialError";
@@ -55,4 +57,10 @@ export async function readMaterial(value: string, key: string): Promise<string> 
 /** A secret from a file, without white space around it. Rejects with MaterialError. */
 export async function readSecret(path: string, key: string): Promise<string> {
   return (await readFile(path, key)).trim();
+}
+
+/** What was thrown while the file of the setting `key` was read. */
+export function asProblem(error: unknown, key: string): Problem {
+  if (error instanceof MaterialError) return { key: error.key, message: error.problem, where: "" };
+  return { key, message: error instanceof Error ? error.message : String(error), where: "" };
 }

@@ -11,15 +11,5 @@ export { defaultConfig, loadConfig, type LoadOptions, type LoadResult } from "./
 export { MaterialError, readMaterial, readSecret } from "./material.ts";
 export { type Problem, problemLine, type Source } from "./problem.ts";
 export { type ConfigWatch, type ConfigWatchOptions, watchConfig } from "./reload.ts";
-export { type Config, type ConfigInput, ConfigSchema, type Namespace } from "./schema/mod.ts";
-export {
-  developmentCertificate,
-  developmentTokens,
-  namespaceLookup,
-  toAuthSettings,
-  toDocumentLimits,
-  toFileLimits,
-  toHttpSettings,
-  toSessionSettings,
-} from "./views.ts";
+export { type Config, type ConfigInput, ConfigSchema } from "./schema.ts";
 export { type FileWatch, watchFile, type WatchOptions } from "./watch.ts";

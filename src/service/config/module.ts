@@ -11,7 +11,7 @@ import { needsRestart } from "./diff.ts";
 import type { Flags } from "./flags.ts";
 import { type Problem, problemLine } from "./problem.ts";
 import { type ConfigWatch, watchConfig } from "./reload.ts";
-import type { Config } from "./schema/mod.ts";
+import type { Config } from "./schema.ts";
 
 /** Where the configuration comes from, and who takes a new one. */
 export interface ConfigModuleOptions {

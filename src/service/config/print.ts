@@ -6,7 +6,7 @@
 
 import { isGroup, sourceOf } from "./layers.ts";
 import { redacted, type Source } from "./problem.ts";
-import type { Config } from "./schema/mod.ts";
+import type { Config } from "./schema.ts";
 import { keyOf, type Path, shapeAt } from "./shape.ts";
 import { formatDuration, formatSize } from "./units.ts";
 

@@ -8,7 +8,7 @@ import { materialProblems } from "./check.ts";
 import { diffConfig } from "./diff.ts";
 import { loadConfig, type LoadOptions } from "./load.ts";
 import type { Problem } from "./problem.ts";
-import type { Config } from "./schema/mod.ts";
+import type { Config } from "./schema.ts";
 import { type FileWatch, watchFile, type WatchOptions } from "./watch.ts";
 
 /** Options of `watchConfig`. */

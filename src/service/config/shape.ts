@@ -5,7 +5,7 @@
  */
 
 import type * as v from "valibot";
-import { ConfigSchema } from "./schema/mod.ts";
+import { ConfigSchema } from "./schema.ts";
 import { ABOUT, type About } from "./setting.ts";
 
 /** A place in a configuration. */

@@ -9,7 +9,8 @@ import { isGroup, type Layers, sourceOf } from "./layers.ts";
 import { nearest } from "./nearest.ts";
 import { type Problem, shown } from "./problem.ts";
 import { violations } from "./rules.ts";
-import { type Config, ConfigSchema, NAMESPACE } from "./schema/mod.ts";
+import { NAMESPACE } from "../hub/settings.ts";
+import { type Config, ConfigSchema } from "./schema.ts";
 import { keyOf, type Path, rootShape, settings, type Shape, shapeAt } from "./shape.ts";
 
 /** Names that valibot leaves out of objects in silence, and that ordinary objects have without being given any. */

@@ -5,7 +5,9 @@
  */
 
 import { createAuthenticator } from "../../auth/mod.ts";
-import { type Config, developmentCertificate, developmentTokens, toAuthSettings } from "../config/mod.ts";
+import { makesCertificate } from "../certificates/settings.ts";
+import type { Config } from "../config/mod.ts";
+import { makesTokens, toAuthSettings } from "../tokens/settings.ts";
 import { checkCertificate, checkDevelopment } from "./certificates.ts";
 import { type Check, fail, type Finding, ok, perform, sentence } from "./check.ts";
 import { checkDatabase } from "./database.ts";
@@ -69,7 +71,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
   if (quic.enabled && cert !== null && key !== null) {
     const host = quic.publicUrl === null ? undefined : hostOf(quic.publicUrl);
     looks.push(["QUIC certificate", () => checkCertificate({ cert, key }, host, now)]);
-  } else if (quic.enabled && developmentCertificate(config)) {
+  } else if (quic.enabled && makesCertificate(config)) {
     looks.push(["QUIC certificate", () => checkDevelopment(certificates.directory, now)]);
   }
   if (tls !== null) looks.push(["TLS certificate", () => checkCertificate(tls, undefined, now)]);
@@ -88,7 +90,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
 }
 
 async function checkKeys(config: Config): Promise<Finding> {
-  if (developmentTokens(config)) return ok("Development mode makes a key of its own at each start.");
+  if (makesTokens(config)) return ok("Development mode makes a key of its own at each start.");
   try {
     const authenticator = createAuthenticator(await toAuthSettings(config));
     try {

@@ -9,8 +9,9 @@ import { type FileService, refuseRead } from "../../handlers/mod.ts";
 import type { NamespaceLookup } from "../../hub/mod.ts";
 import { clientRow, type Principal, ProtocolError } from "../../protocol/mod.ts";
 import type { Middleware } from "../../router/types.ts";
-import { type Config, toFileLimits } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { FileDoor } from "../http/files.ts";
+import { toFileLimits } from "./settings.ts";
 
 /** Milliseconds after a message in which uploads give way to the next. */
 const ATTENTIVE = 500;

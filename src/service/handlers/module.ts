@@ -7,7 +7,7 @@
 import { type DocumentLimits, routes } from "../../handlers/mod.ts";
 import { type Context, Router } from "../../router/mod.ts";
 import { ClientConnection, takeReport } from "../../session/mod.ts";
-import { type Config, toDocumentLimits } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import { type Module, started } from "../module.ts";
@@ -46,6 +46,6 @@ export class HandlersModule implements Module {
   }
 
   apply(config: Config): void {
-    this.#documents = toDocumentLimits(config);
+    this.#documents = config.documents;
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { createServerApi } from "../api.ts";
-import { type Config, toHttpSettings } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -15,6 +15,7 @@ import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates } from "../sessions/views.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { createApp, createInternalApp } from "./app.ts";
+import { toHttpSettings } from "./app_settings.ts";
 import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
 import { clientInfo, type Reachable } from "./client_info.ts";
 import { upgradeWebSocket } from "./websocket.ts";

@@ -5,10 +5,11 @@
  */
 
 import { Hub, type NamespaceLookup } from "../../hub/mod.ts";
-import { type Config, namespaceLookup } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
+import { namespaceLookup } from "./settings.ts";
 
 /** Channels, users and presence; follows `namespaces` and the limits of a session. */
 export class HubModule implements Module {

@@ -5,7 +5,7 @@
  */
 
 import { Sessions, type SessionSettings } from "../../session/mod.ts";
-import { type Config, toSessionSettings } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { HandlersModule } from "../handlers/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -15,6 +15,7 @@ import type { TokensModule } from "../tokens/module.ts";
 import { connectionFigures } from "./figures.ts";
 import { ConnectionObserver } from "./observer.ts";
 import { connectionSeries } from "./series.ts";
+import { toSessionSettings } from "./settings.ts";
 import { outboxDepth } from "./views.ts";
 
 /** Sweeps between two looks at the depth of the outboxes. */

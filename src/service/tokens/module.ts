@@ -6,11 +6,12 @@
 
 import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../../auth/mod.ts";
 import type { Authenticator } from "../../session/mod.ts";
-import { type Config, developmentTokens, toAuthSettings } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
 import type { DevTokenRequest } from "../http/mod.ts";
 import type { Logger } from "../log/mod.ts";
 import { type Module, started } from "../module.ts";
 import { DevelopmentKeys } from "./development.ts";
+import { makesTokens, toAuthSettings } from "./settings.ts";
 
 /** Follows `auth`, and at every reload the files with keys that it names. */
 export class TokensModule implements Module {
@@ -46,7 +47,7 @@ export class TokensModule implements Module {
 
   async apply(config: Config): Promise<void> {
     const configured = await toAuthSettings(config);
-    const development = developmentTokens(config);
+    const development = makesTokens(config);
     const settings = development ? this.#developmentKeys.extend(configured) : configured;
     if (this.#authenticator === undefined) {
       this.#authenticator = createAuthenticator(settings, {

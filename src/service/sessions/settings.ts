@@ -1,11 +1,15 @@
 /**
- * Settings of sessions: deadlines, heartbeat, bounds and rates.
+ * The section `session` of the configuration: deadlines, heartbeat, bounds and rates.
  *
  * @module
  */
 
 import * as v from "valibot";
-import { duration, fraction, integer, size } from "../setting.ts";
+import type { SessionSettings } from "../../session/contract.ts";
+import type { Config } from "../config/schema.ts";
+import type { Rule } from "../config/section.ts";
+import { duration, fraction, integer, size } from "../config/setting.ts";
+import { formatDuration, formatSize } from "../config/units.ts";
 
 const MANY = 1_000_000_000;
 
@@ -32,7 +36,7 @@ function rates(whose: string, defaults: { messages: number; bytes: string; byteB
 }
 
 /** `session`: the life of connections and sessions, on every transport. */
-export const session = v.strictObject({
+const session = v.strictObject({
   authTimeout: v.optional(duration(100, 300_000, "Time from the connection to an accepted token."), "10s"),
   resumeWindow: v.optional(
     duration(0, 86_400_000, "How long a session outlives its connection and can be resumed."),
@@ -117,3 +121,61 @@ export const session = v.strictObject({
     {},
   ),
 });
+
+/** What a configuration may hold. */
+export const section = { session: v.optional(session, {}) };
+
+/** What must hold between settings. */
+export const rules: readonly Rule[] = [
+  ({ session: { heartbeat: { interval, timeout } } }, report) => {
+    if (interval < timeout) return;
+    report(
+      "session.heartbeat.interval",
+      `${formatDuration(interval)} is not less than session.heartbeat.timeout (${formatDuration(timeout)})`,
+      "session.heartbeat.timeout",
+    );
+  },
+  ({ session: { maxOutbox, maxMessage } }, report) => {
+    if (maxOutbox >= maxMessage) return;
+    report(
+      "session.maxOutbox",
+      `${formatSize(maxOutbox)} is less than session.maxMessage (${formatSize(maxMessage)})`,
+      "session.maxMessage",
+    );
+  },
+  ({ session: { preAuth }, quic }, report) => {
+    if (preAuth.maxStreams <= quic.maxStreams) return;
+    report(
+      "session.preAuth.maxStreams",
+      `${preAuth.maxStreams} is more than quic.maxStreams (${quic.maxStreams})`,
+      "quic.maxStreams",
+    );
+  },
+  ({ session }, report) => {
+    for (const whose of ["connection", "user"] as const) {
+      const rate = session.rates[whose], group = `session.rates.${whose}`;
+      if (rate.messagesPerSecond > 0 && rate.messageBurst === 0) {
+        report(
+          `${group}.messageBurst`,
+          `0 lets no message through; must be 1 or more`,
+          `${group}.messagesPerSecond`,
+        );
+      }
+      if (rate.bytesPerSecond > 0 && rate.byteBurst < session.maxMessage) {
+        report(
+          `${group}.byteBurst`,
+          `${formatSize(rate.byteBurst)} is less than session.maxMessage (${
+            formatSize(session.maxMessage)
+          }): the largest message could never pass`,
+          `${group}.bytesPerSecond`,
+          "session.maxMessage",
+        );
+      }
+    }
+  },
+];
+
+/** The settings of sessions. */
+export function toSessionSettings(config: Config): SessionSettings {
+  return { ...config.session, maxStreams: config.quic.maxStreams };
+}

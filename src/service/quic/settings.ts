@@ -1,78 +1,31 @@
 /**
- * Settings of what listens: HTTP with WebSocket, QUIC, and the certificates both use.
+ * The section `quic` of the configuration.
  *
  * @module
  */
 
 import * as v from "valibot";
-import { choice, duration, flag, integer, list, material, port, text, url } from "../setting.ts";
+import type { Problem } from "../config/problem.ts";
+import type { Config } from "../config/schema.ts";
+import type { Rule } from "../config/section.ts";
+import {
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  material as pem,
+  port,
+  text,
+  url,
+} from "../config/setting.ts";
+import { formatDuration } from "../config/units.ts";
 
 /** The ALPN of raw QUIC when none is configured; also the default of `listen`. */
 const ALPN = "skein/1";
 
-/** As browsers send it: no path, no slash at the end. */
-const ORIGIN = /^(\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/;
-
-/** `http`: page, WebSocket, server API, health and metrics over TCP. */
-export const http = v.strictObject({
-  hostname: v.optional(
-    text(
-      "an address to bind",
-      "Address the HTTP listener binds. `::` takes IPv4 too; `127.0.0.1` takes local connections only.",
-    ),
-    "::",
-  ),
-  port: v.optional(
-    port("TCP port for page, WebSocket, API and health. The variable `PORT` sets it too."),
-    8080,
-  ),
-  allowedOrigins: v.optional(
-    list(
-      'a list of origins such as ["https://app.example.com"]; "*" is any, "https://*.example.com" any one under it',
-      "Web origins that may open WebSocket and WebTransport connections. Programs send no `Origin` and are not concerned. Access rests on tokens, never on cookies.",
-      {},
-      ORIGIN,
-    ),
-    ["*"],
-  ),
-  publicUrl: v.optional(
-    v.nullable(
-      url(
-        ["wss", "ws"],
-        "URL of the WebSocket that clients are told, where it is not the host they asked and `/connection/websocket`.",
-      ),
-    ),
-    null,
-  ),
-  internal: v.optional(
-    v.nullable(v.strictObject({
-      hostname: v.optional(
-        text("an address to bind", "Address of the internal listener."),
-        "127.0.0.1",
-      ),
-      port: v.optional(
-        port(
-          "TCP port of the internal listener: `/metrics`, `/stats`, `/api`, `/admin` move there and need no key on it.",
-        ),
-        9090,
-      ),
-    })),
-    null,
-  ),
-  tls: v.optional(
-    v.nullable(v.strictObject({
-      cert: material(
-        "a certificate chain",
-        "Certificate chain for HTTPS and `wss:`; without `http.tls` something in front does TLS.",
-      ),
-      key: material("a private key", "Private key that belongs to `http.tls.cert`.", { secret: true }),
-    })),
-    null,
-  ),
-});
-
 /** `quic`: WebTransport and raw QUIC over UDP. */
-export const quic = v.strictObject({
+const quic = v.strictObject({
   enabled: v.optional(
     flag("Whether QUIC and WebTransport are served. Switched off while running, WebSocket stays."),
     true,
@@ -84,7 +37,7 @@ export const quic = v.strictObject({
   port: v.optional(port("UDP port of QUIC. A change starts a listener and drains the old one."), 4433),
   cert: v.optional(
     v.nullable(
-      material(
+      pem(
         "a certificate chain",
         "Certificate chain. Without it, development mode makes one of its own.",
       ),
@@ -92,7 +45,7 @@ export const quic = v.strictObject({
     null,
   ),
   key: v.optional(
-    v.nullable(material("a private key", "Private key that belongs to `quic.cert`.", { secret: true })),
+    v.nullable(pem("a private key", "Private key that belongs to `quic.cert`.", { secret: true })),
     null,
   ),
   alpn: v.optional(
@@ -166,20 +119,52 @@ export const quic = v.strictObject({
   ),
 });
 
-/** `certificates`: what development mode makes when no certificate is configured. */
-export const certificates = v.strictObject({
-  directory: v.optional(
-    text(
-      "a path",
-      "Directory of the development certificate. Relative paths start at the working directory.",
-    ),
-    "certs",
-  ),
-  names: v.optional(
-    list(
-      "a list of host names and addresses",
-      "Names and addresses the development certificate is for, beside `localhost`, `127.0.0.1` and `::1`.",
-    ),
-    [],
-  ),
-});
+/** What a configuration may hold. */
+export const section = { quic: v.optional(quic, {}) };
+
+/** What must hold between settings. */
+export const rules: readonly Rule[] = [
+  ({ quic: { cert, key } }, report) => {
+    if (cert !== null && key === null) {
+      report("quic.cert", "given without quic.key; both or neither", "quic.key");
+    }
+    if (key !== null && cert === null) {
+      report("quic.key", "given without quic.cert; both or neither", "quic.cert");
+    }
+  },
+  ({ quic: { maxIdleTimeout, keepAliveInterval }, session: { heartbeat } }, report) => {
+    const idle = formatDuration(maxIdleTimeout);
+    if (maxIdleTimeout <= heartbeat.interval) {
+      report(
+        "quic.maxIdleTimeout",
+        `${idle} is not more than session.heartbeat.interval (${
+          formatDuration(heartbeat.interval)
+        }): idle clients would be cut`,
+        "session.heartbeat.interval",
+      );
+    }
+    if (keepAliveInterval !== null && keepAliveInterval >= maxIdleTimeout) {
+      report(
+        "quic.keepAliveInterval",
+        `${formatDuration(keepAliveInterval)} is not less than quic.maxIdleTimeout (${idle})`,
+        "quic.maxIdleTimeout",
+      );
+    }
+  },
+  ({ env, quic: { enabled, cert, key } }, report) => {
+    if (env !== "production" || !enabled || cert !== null || key !== null) return;
+    report(
+      "quic.cert",
+      "no certificate; production must have quic.cert and quic.key, or quic.enabled false",
+      "quic.key",
+      "quic.enabled",
+      "env",
+    );
+  },
+];
+
+/** What is wrong with the certificate and the key. */
+export async function material({ quic: { enabled, cert, key } }: Config): Promise<readonly Problem[]> {
+  if (!enabled || cert === null || key === null) return [];
+  return (await import("../certificates/problems.ts")).certificateProblems({ cert, key }, "quic");
+}

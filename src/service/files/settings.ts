@@ -1,11 +1,15 @@
 /**
- * Settings of files: where they are kept, how large, how many, how long.
+ * The section `files` of the configuration: where they are kept, how large, how many, how long.
  *
  * @module
  */
 
 import * as v from "valibot";
-import { duration, flag, integer, list, size, text } from "../setting.ts";
+import type { FileLimits } from "../../files/mod.ts";
+import type { Config } from "../config/schema.ts";
+import type { Rule } from "../config/section.ts";
+import { duration, flag, integer, list, size, text } from "../config/setting.ts";
+import { formatSize } from "../config/units.ts";
 
 const GIB = 1024 ** 3;
 const TIB = 1024 ** 4;
@@ -13,7 +17,7 @@ const TIB = 1024 ** 4;
 const TYPE = /^[a-z0-9!#$&^_.+*-]+\/[a-z0-9!#$&^_.+*-]+$/;
 
 /** `files`: what people send each other beside messages. */
-export const files = v.strictObject({
+const files = v.strictObject({
   enabled: v.optional(
     flag("Whether files are taken and given out. Switched off while running, those kept stay kept."),
     true,
@@ -94,3 +98,25 @@ export const files = v.strictObject({
     "32MiB",
   ),
 });
+
+/** What a configuration may hold. */
+export const section = { files: v.optional(files, {}) };
+
+/** What must hold between settings. */
+export const rules: readonly Rule[] = [
+  ({ files: { userBytes, maxSize } }, report) => {
+    if (userBytes >= maxSize) return;
+    report(
+      "files.userBytes",
+      `${formatSize(userBytes)} is less than files.maxSize (${
+        formatSize(maxSize)
+      }): the largest file could never be kept`,
+      "files.maxSize",
+    );
+  },
+];
+
+/** The limits of files. */
+export function toFileLimits(files: Config["files"]): FileLimits {
+  return { ...files, quota: { files: files.userFiles, bytes: files.userBytes } };
+}

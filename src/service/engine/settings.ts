@@ -1,0 +1,73 @@
+/**
+ * The section `engine` of the configuration.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Rule } from "../config/section.ts";
+import { choice, duration, size, text } from "../config/setting.ts";
+import { formatDuration } from "../config/units.ts";
+
+/** `engine`: what keeps messages. */
+const engine = v.strictObject({
+  kind: v.optional(
+    choice(
+      ["sqlite", "memory"],
+      "What keeps messages. `sqlite` keeps them in a file; `memory` loses them with the process.",
+      { restart: true },
+    ),
+    "sqlite",
+  ),
+  path: v.optional(
+    text(
+      "a path",
+      "The database of `sqlite`, made with its directory when there is none. Only one process may have it open.",
+      { restart: true },
+    ),
+    "data/skein.db",
+  ),
+  synchronous: v.optional(
+    choice(
+      ["normal", "full"],
+      "What an acknowledged message survives. `normal`: the end of the process, however it ends (`kill -9`, a crash); the end of the machine (power loss) may take the last ones. `full`: that as well, at the cost of a flush to the disk with each commit.",
+      { restart: true },
+    ),
+    "normal",
+  ),
+  maxSize: v.optional(
+    size(
+      0,
+      2 ** 44,
+      "Bytes the database may have at most; then publishing is answered with `not_available` until old messages have made room. 0: as many as the disk has.",
+      { restart: true },
+    ),
+    0,
+  ),
+  dedupeWindow: v.optional(
+    duration(
+      1000,
+      86_400_000,
+      "How long the id of a published message is known: sent again, it has no second effect.",
+      { restart: true },
+    ),
+    "2m",
+  ),
+});
+
+/** What a configuration may hold. */
+export const section = { engine: v.optional(engine, {}) };
+
+/** What must hold between settings. */
+export const rules: readonly Rule[] = [
+  ({ engine, session }, report) => {
+    if (engine.dedupeWindow >= session.resumeWindow) return;
+    report(
+      "engine.dedupeWindow",
+      `${formatDuration(engine.dedupeWindow)} is less than session.resumeWindow (${
+        formatDuration(session.resumeWindow)
+      }): what a resumed client sends again could be published twice`,
+      "session.resumeWindow",
+    );
+  },
+];

@@ -1,0 +1,56 @@
+/**
+ * The sections `api`, `metrics` and `admin` of the configuration: what operators and back ends reach.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Config } from "../config/schema.ts";
+import { about, flag } from "../config/setting.ts";
+import type { HttpSettings } from "./deps.ts";
+
+/** `api`: the server API. */
+const api = v.strictObject({
+  keys: v.optional(
+    about(
+      v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{16,256}$/))),
+      "list",
+      "a list of keys of 16 to 256 printable ASCII characters",
+      "Keys for `/api`, `/metrics`, `/stats` and `/admin`, given as `X-API-Key` or `Authorization: Bearer`. Without any, these are only on `http.internal`.",
+      { secret: true },
+    ),
+    [],
+  ),
+});
+
+/** `metrics`: who may read figures. */
+const metrics = v.strictObject({
+  public: v.optional(
+    flag("Serve `/metrics` and `/stats` on the public listener to everybody, without a key."),
+    false,
+  ),
+});
+
+/** `admin`: the dashboard. */
+const admin = v.strictObject({
+  enabled: v.optional(flag("Serve the dashboard `/admin`."), true),
+});
+
+/** What a configuration may hold. */
+export const section = {
+  api: v.optional(api, {}),
+  metrics: v.optional(metrics, {}),
+  admin: v.optional(admin, {}),
+};
+
+/** The settings of the HTTP app. */
+export function toHttpSettings(config: Config): HttpSettings {
+  return {
+    development: config.env === "development",
+    allowedOrigins: config.http.allowedOrigins,
+    apiKeys: config.api.keys,
+    internal: config.http.internal !== null,
+    metricsPublic: config.metrics.public,
+    adminEnabled: config.admin.enabled,
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * The section `http` of the configuration.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Problem } from "../config/problem.ts";
+import type { Config } from "../config/schema.ts";
+import type { Rule } from "../config/section.ts";
+import { list, material as pem, port, text, url } from "../config/setting.ts";
+
+/** As browsers send it: no path, no slash at the end. */
+const ORIGIN = /^(\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/;
+
+/** `http`: page, WebSocket, server API, health and metrics over TCP. */
+const http = v.strictObject({
+  hostname: v.optional(
+    text(
+      "an address to bind",
+      "Address the HTTP listener binds. `::` takes IPv4 too; `127.0.0.1` takes local connections only.",
+    ),
+    "::",
+  ),
+  port: v.optional(
+    port("TCP port for page, WebSocket, API and health. The variable `PORT` sets it too."),
+    8080,
+  ),
+  allowedOrigins: v.optional(
+    list(
+      'a list of origins such as ["https://app.example.com"]; "*" is any, "https://*.example.com" any one under it',
+      "Web origins that may open WebSocket and WebTransport connections. Programs send no `Origin` and are not concerned. Access rests on tokens, never on cookies.",
+      {},
+      ORIGIN,
+    ),
+    ["*"],
+  ),
+  publicUrl: v.optional(
+    v.nullable(
+      url(
+        ["wss", "ws"],
+        "URL of the WebSocket that clients are told, where it is not the host they asked and `/connection/websocket`.",
+      ),
+    ),
+    null,
+  ),
+  internal: v.optional(
+    v.nullable(v.strictObject({
+      hostname: v.optional(
+        text("an address to bind", "Address of the internal listener."),
+        "127.0.0.1",
+      ),
+      port: v.optional(
+        port(
+          "TCP port of the internal listener: `/metrics`, `/stats`, `/api`, `/admin` move there and need no key on it.",
+        ),
+        9090,
+      ),
+    })),
+    null,
+  ),
+  tls: v.optional(
+    v.nullable(v.strictObject({
+      cert: pem(
+        "a certificate chain",
+        "Certificate chain for HTTPS and `wss:`; without `http.tls` something in front does TLS.",
+      ),
+      key: pem("a private key", "Private key that belongs to `http.tls.cert`.", { secret: true }),
+    })),
+    null,
+  ),
+});
+
+/** What a configuration may hold. */
+export const section = { http: v.optional(http, {}) };
+
+/** What must hold between settings. */
+export const rules: readonly Rule[] = [
+  ({ http: { port, internal } }, report) => {
+    if (internal === null || internal.port === 0 || internal.port !== port) return;
+    report("http.internal.port", `${internal.port} is http.port too; must be another`, "http.port");
+  },
+];
+
+/** What is wrong with the certificate and the key. */
+export async function material({ http: { tls } }: Config): Promise<readonly Problem[]> {
+  if (tls === null) return [];
+  return (await import("../certificates/problems.ts")).certificateProblems(tls, "http.tls");
+}

@@ -1,0 +1,88 @@
+/**
+ * The section `namespaces` of the configuration: how channels behave.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { NamespaceLookup, NamespaceSettings } from "../../hub/mod.ts";
+import type { Config } from "../config/schema.ts";
+import { choice, duration, flag, integer } from "../config/setting.ts";
+
+const ACCESS = ["claims", "all", "none"] as const;
+
+const fields = {
+  historySize: integer(0, 1_000_000, "Messages kept for each channel; 0 keeps none."),
+  historyAge: duration(0, 365 * 86_400_000, "How long a message is kept."),
+  presence: flag("Whether clients may ask who is on a channel."),
+  joinLeave: flag("Whether members of a channel are told who comes and goes."),
+  maxSubscribers: integer(1, 1_000_000, "Sessions on this node that may be on one channel."),
+  subscribe: choice(
+    ACCESS,
+    "Who may read: those whose token names the channel, everybody with a token, or nobody.",
+  ),
+  publish: choice(ACCESS, "Who may publish messages, likewise."),
+};
+
+const fallback = v.strictObject({
+  historySize: v.optional(fields.historySize, 1000),
+  historyAge: v.optional(fields.historyAge, "24h"),
+  presence: v.optional(fields.presence, true),
+  joinLeave: v.optional(fields.joinLeave, true),
+  maxSubscribers: v.optional(fields.maxSubscribers, 10_000),
+  subscribe: v.optional(fields.subscribe, "claims"),
+  publish: v.optional(fields.publish, "claims"),
+});
+
+const namespace = v.strictObject({
+  historySize: v.exactOptional(fields.historySize),
+  historyAge: v.exactOptional(fields.historyAge),
+  presence: v.exactOptional(fields.presence),
+  joinLeave: v.exactOptional(fields.joinLeave),
+  maxSubscribers: v.exactOptional(fields.maxSubscribers),
+  subscribe: v.exactOptional(fields.subscribe),
+  publish: v.exactOptional(fields.publish),
+});
+
+/** How a namespace's channels behave. Times in milliseconds. */
+export type Namespace = v.InferOutput<typeof fallback>;
+
+/** Names a namespace may have: what stands before the first `:` of a channel. */
+export const NAMESPACE = /^[a-z][a-z0-9_-]{0,31}$/;
+
+/**
+ * `namespaces`: `default` holds for channels of every namespace that has no entry, and for what an entry
+ * leaves out. After parsing every entry is complete, and the object has no prototype: names come from clients.
+ */
+const namespaces = v.pipe(
+  v.objectWithRest({ default: v.optional(fallback, {}) }, namespace),
+  v.transform((given): { default: Namespace; [name: string]: Namespace } => {
+    const complete: { default: Namespace; [name: string]: Namespace } = Object.create(null);
+    complete.default = given.default;
+    for (const [name, own] of Object.entries(given)) {
+      if (name === "default") continue;
+      const merged: Record<string, unknown> = { ...given.default };
+      for (const [key, value] of Object.entries(own)) if (value !== undefined) merged[key] = value;
+      complete[name] = merged as Namespace;
+    }
+    return complete;
+  }),
+);
+
+/** What a configuration may hold. */
+export const section = { namespaces: v.optional(namespaces, {}) };
+
+/** The settings of channels by namespace; what has no entry behaves as `default` says. */
+export function namespaceLookup(config: Config): NamespaceLookup {
+  const known = new Map<string, NamespaceSettings>();
+  for (
+    const [name, { historySize, historyAge, maxSubscribers, ...others }] of Object.entries(config.namespaces)
+  ) {
+    known.set(name, {
+      ...others,
+      maxSubscribers: maxSubscribers === 0 ? Infinity : maxSubscribers,
+      retention: { size: historySize, age: historyAge },
+    });
+  }
+  return (namespace) => known.get(namespace) ?? known.get("default");
+}
