@@ -12,7 +12,7 @@ import { Upload, type UploadOptions } from "./files/upload.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { Position } from "./session/inbox.ts";
 import type { AnswerOf } from "./session/requests.ts";
-import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
+import type { Delivered, Discontinuity } from "./session/subscription.ts";
 import type { TransportManager } from "./transport_manager.ts";
 
 /** What is said: a text, or `{text}`, or `{data}` with any JSON value. */

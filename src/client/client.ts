@@ -18,7 +18,7 @@ import { Semaphore } from "./files/semaphore.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { ChannelHandler } from "./session/channel_handlers.ts";
-import type { Delivered } from "./session/subscriptions.ts";
+import type { Delivered } from "./session/subscription.ts";
 import { type ClientStore, clientStore } from "./store.ts";
 import { TransportManager } from "./transport_manager.ts";
 

@@ -8,7 +8,7 @@ import type { Message } from "../protocol/mod.ts";
 import type { SkeinError } from "./errors.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
-import type { Delivered, Discontinuity } from "./session/subscriptions.ts";
+import type { Delivered, Discontinuity } from "./session/subscription.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
 
 /** Where a session stands: `idle` before `connect` and after `disconnect`, `closed` for good. */

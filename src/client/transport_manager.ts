@@ -6,29 +6,31 @@
  */
 
 import { clientRow, Encoded, isAcknowledged, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
-import type { AcknowledgedType, ClientType, ServerNotice, UnansweredType } from "../protocol/mod.ts";
-import { sleep } from "./clock.ts";
+import type { AcknowledgedType, ClientType, UnansweredType } from "../protocol/mod.ts";
 import { unwatched } from "./deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
-import type { EnvironmentEvent } from "./environment.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
+import { type ChannelHandler, type ChannelHandlerPort, ChannelHandlers } from "./session/channel_handlers.ts";
 import { Connector, type Established } from "./session/connector.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
-import { type Recipients, take } from "./session/incoming.ts";
 import type { Position } from "./session/inbox.ts";
-import { type ChannelHandler, type ChannelHandlerPort, ChannelHandlers } from "./session/channel_handlers.ts";
 import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
+import type { SessionPart } from "./session/part.ts";
 import { Publisher } from "./session/publisher.ts";
+import { Pushes } from "./session/pushes.ts";
 import { Redial } from "./session/redial.ts";
+import { Relocation } from "./session/relocation.ts";
+import { Renewal } from "./session/renewal.ts";
 import { Reporter } from "./session/reporter.ts";
 import { type AnswerOf, type Following, type Question, Requests } from "./session/requests.ts";
 import { Subscriptions } from "./session/subscriptions.ts";
+import { Surroundings } from "./session/surroundings.ts";
 import { Tokens } from "./session/tokens.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
 
@@ -36,87 +38,112 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 export class TransportManager {
   readonly #options: ResolvedOptions;
   readonly #events = new Emitter<ClientEvents>();
-  readonly #tokens: Tokens;
   readonly #connector: Connector;
   readonly #redial: Redial;
   readonly #links: Links;
   readonly #requests: Requests;
   readonly #publisher: Publisher;
-  readonly #mover: Mover;
   readonly #reporter: Reporter;
-  readonly #recipients: Recipients;
   readonly #subscriptions: Subscriptions;
   readonly #handlers: ChannelHandlers;
+  readonly #surroundings: Surroundings;
+  /** In the order in which they are told of the connection, and asked whose a message is. */
+  readonly #parts: readonly SessionPart[];
   #status: ClientStatus = "idle";
-  #heartbeat: Heartbeat | undefined;
   #sessionId: string | undefined;
   #userId: string | undefined;
   #connected = unwatched<void>();
-  #unwatch: (() => void) | undefined;
-  #network = "";
-  /** The network changed, and nothing has come over the new one yet. */
-  #migrating: ClientTransportKind | undefined;
 
   /** Throws SkeinError `bad_argument` when an option makes no sense. Nothing is dialled before `connect`. */
   constructor(options: ClientOptions) {
     const resolved = this.#options = resolveOptions(options);
-    const { clock, requestTimeout, outbox, signal, metricsInterval } = resolved;
-    const failed = (error: SkeinError): void => this.#events.emit("error", error);
-    this.#tokens = new Tokens(resolved.getToken, clock);
-    this.#connector = new Connector(resolved, this.#tokens);
-    this.#redial = new Redial(resolved, this.#tokens);
-    this.#requests = new Requests(clock, requestTimeout);
-    this.#reporter = new Reporter(clock, metricsInterval, (metrics) => this.#events.emit("metrics", metrics));
-    this.#publisher = new Publisher(clock, outbox, {
-      acknowledged: (receipt) => this.#events.emit("acknowledged", receipt),
-      rejected: (id, error) => this.#events.emit("rejected", { id, error }),
-      refused: (channel, error) => this.#handlers.refused(channel, error),
-      changed: (pending) => this.#events.emit("pending", pending),
+    const { clock, random, requestTimeout, outbox, signal, metricsInterval, environment } = resolved;
+    const events = this.#events;
+    const failed = (error: SkeinError): void => events.emit("error", error);
+    const tokens = new Tokens(resolved.getToken, clock);
+    const connector = this.#connector = new Connector(resolved, tokens);
+    this.#redial = new Redial(resolved, tokens);
+    const requests = this.#requests = new Requests(clock, requestTimeout);
+    const reporter = this.#reporter = new Reporter(
+      clock,
+      metricsInterval,
+      (metrics) => events.emit("metrics", metrics),
+    );
+    const handlers = this.#handlers = new ChannelHandlers((type, payload, id) =>
+      this.send(type, payload, id)
+    );
+    const publisher = this.#publisher = new Publisher(clock, outbox, {
+      acknowledged: (receipt) => events.emit("acknowledged", receipt),
+      rejected: (id, error) => events.emit("rejected", { id, error }),
+      refused: (channel, error) => handlers.refused(channel, error),
+      changed: (pending) => events.emit("pending", pending),
       failed,
     });
-    this.#handlers = new ChannelHandlers((type, payload, id) => this.send(type, payload, id));
-    this.#subscriptions = new Subscriptions(clock, this.#requests, {
+    const subscriptions = this.#subscriptions = new Subscriptions(clock, requests, {
       delivered: (message) => this.#delivered(message),
-      discontinuity: (gap) => this.#events.emit("discontinuity", gap),
-      ended: (channel, error) => this.#events.emit("left", { channel, error }),
+      discontinuity: (gap) => events.emit("discontinuity", gap),
+      ended: (channel, error) => events.emit("left", { channel, error }),
     });
-    this.#links = new Links(resolved, this.#connector, this.#redial, {
+    const links = this.#links = new Links(resolved, connector, this.#redial, {
       resume: (link, token) =>
         this.#sessionId === undefined
           ? undefined
-          : { sessionId: this.#sessionId, channels: this.#subscriptions.resumePoints(link, token.length) },
-      early: (link) => this.#publisher.early(link, (channel) => this.#subscriptions.awaits(channel)),
+          : { sessionId: this.#sessionId, channels: subscriptions.resumePoints(link, token.length) },
+      early: (link) => publisher.early(link, (channel) => subscriptions.isUnplaced(channel)),
       attached: (established, before) => this.#attached(established, before),
-      detached: () => this.#detached(),
+      detached: () => this.#each((part) => part.detach?.()),
       ended: ({ code, reason }, willReconnect) => {
-        this.#events.emit("disconnected", { code, reason, willReconnect });
+        events.emit("disconnected", { code, reason, willReconnect });
         if (willReconnect) this.#setStatus("reconnecting");
       },
       gaveUp: (error) => void this.#stop("idle", error),
       failed,
       message: (message, isCurrent) => this.#message(message, isCurrent),
-      laneLost: (link, lane) => {
-        this.#requests.laneLost(lane);
-        this.#publisher.resend();
-        this.#subscriptions.laneLost(lane, link);
-        this.#handlers.laneLost();
+      laneLost: (link, lane) => this.#each((part) => part.laneLost?.(lane, link)),
+    });
+    const mover = new Mover(resolved, {
+      move: (request) => links.move(request),
+      has: (path) => connector.has(path),
+      openUntil: (path) => connector.openUntil(path),
+      demote: (path) => connector.demote(path),
+    });
+    const heartbeat = new Heartbeat(clock, {
+      roundTrip: (ms) => {
+        reporter.roundTrip(ms);
+        mover.roundTrip(ms);
+      },
+      datagram: (lost) => {
+        reporter.datagram(lost);
+        mover.datagram(lost);
       },
     });
-    this.#mover = new Mover(resolved, {
-      move: (wish) => this.#links.move(wish),
-      has: (path) => this.#connector.has(path),
-      openUntil: (path) => this.#connector.openUntil(path),
-      demote: (path) => this.#connector.demote(path),
+    this.#surroundings = new Surroundings(environment, {
+      changed: (before) => {
+        connector.forgetPreference(before);
+        mover.networkChanged();
+      },
+      hopeful: () => this.reconnect(),
+      suspect: () => heartbeat.suspect(),
+      migrated: (survived, transport) => {
+        if (!survived) reporter.migrationFailed();
+        events.emit("migrated", { survived, transport });
+      },
     });
-    this.#recipients = {
-      publisher: this.#publisher,
-      requests: this.#requests,
-      subscriptions: this.#subscriptions,
-      handlers: this.#handlers,
-      pushed: (message) => this.#events.emit("message", message),
-      notice: (notice) => this.#notice(notice),
-      failed,
-    };
+    this.#parts = [
+      this.#surroundings,
+      heartbeat,
+      // Before `requests` and `publisher`: a channel is joined before anything is published there.
+      subscriptions,
+      requests,
+      publisher,
+      handlers,
+      mover,
+      reporter,
+      new Renewal(tokens, requests, clock, resolved.renewable, failed),
+      new Relocation(links, connector.discovery, clock, random, (notice) => events.emit("draining", notice)),
+      // Last: it takes what is left.
+      new Pushes((message) => events.emit("message", message), failed),
+    ];
     if (signal?.aborted) void this.close();
     else signal?.addEventListener("abort", this.#aborted, { once: true });
   }
@@ -198,10 +225,8 @@ export class TransportManager {
     if (this.#status === "closed") return Promise.reject(SkeinError.closed());
     const { promise } = this.#connected;
     if (this.#status === "idle") {
-      const { environment } = this.#options;
       this.#redial.connected();
-      this.#network = environment.network();
-      this.#unwatch = environment.watch((event) => this.#around(event));
+      this.#surroundings.start();
       this.#setStatus("connecting");
       this.#links.start();
     }
@@ -231,9 +256,8 @@ export class TransportManager {
     const error = SkeinError.closed();
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     await this.#stop("closed", error);
-    this.#subscriptions.close();
     this.#connector.close();
-    await this.#publisher.close(error);
+    await Promise.all(this.#parts.map((part) => part.close?.(error)));
     this.#events.clear();
   }
 
@@ -264,32 +288,21 @@ export class TransportManager {
 
   /** `handler` takes what concerns a channel. Throws `bad_argument` when it has one already. */
   handleChannel = (channel: string, handler: ChannelHandler): ChannelHandlerPort =>
-    this.#handlers.keep(channel, handler);
+    this.#handlers.handle(channel, handler);
 
   readonly #aborted = (): void => void this.close();
 
-  #attached({ link, response, fellBackFrom, connectTime }: Established, before: Link | undefined): void {
+  #each(tell: (part: SessionPart) => void): void {
+    for (const part of this.#parts) tell(part);
+  }
+
+  #attached(established: Established, before: Link | undefined): void {
+    const { link, response } = established;
     const { kind } = link.transport;
     const { sessionId, userId, resumed } = response;
     this.#sessionId = sessionId;
     this.#userId = userId;
-    this.#tokens.accepted(response.expiresIn, this.#refresh);
-    this.#subscriptions.attach(link, response);
-    for (const each of [this.#requests, this.#publisher, this.#handlers]) each.attach(link);
-    this.#mover.attach(link.path);
-    this.#reporter.attach(link, fellBackFrom, connectTime);
-    this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat(link, response.heartbeat, this.#options.clock, {
-      dead: () => link.abandon("nothing came for too long"),
-      roundTrip: (ms) => {
-        this.#reporter.roundTrip(ms);
-        this.#mover.roundTrip(ms);
-      },
-      datagram: (lost) => {
-        this.#reporter.datagram(lost);
-        this.#mover.datagram(lost);
-      },
-    });
+    this.#each((part) => part.attach?.(link, established));
     this.#setStatus("connected");
     this.#connected.resolve();
     this.#events.emit("connected", { transport: kind, sessionId, userId, resumed });
@@ -297,23 +310,10 @@ export class TransportManager {
     if (from !== kind) this.#events.emit("transportchange", { from, to: kind });
   }
 
-  #detached(): void {
-    this.#heartbeat?.stop();
-    this.#heartbeat = undefined;
-    this.#reporter.detach();
-    this.#mover.detach();
-    for (const each of [this.#requests, this.#publisher, this.#handlers, this.#subscriptions]) each.detach();
-    if (this.#migrating !== undefined) this.#survived(false);
-  }
-
   async #stop(status: "idle" | "closed", error: SkeinError): Promise<void> {
     const wasConnected = this.isConnected();
-    this.#migrating = undefined;
-    this.#tokens.stop();
-    this.#unwatch?.();
-    this.#unwatch = undefined;
+    this.#each((part) => part.stop?.(error));
     const stopping = this.#links.stop(error);
-    this.#requests.close(error);
     this.#connected.reject(error);
     this.#connected = unwatched<void>();
     this.#setStatus(status);
@@ -323,28 +323,12 @@ export class TransportManager {
     }
   }
 
-  readonly #refresh = async (): Promise<void> => {
-    if (!this.#options.renewable) return;
-    const token = await this.#tokens.renew();
-    if (!this.isConnected()) return;
-    const { expiresIn } = await this.#requests.ask("auth_refresh", { token });
-    this.#tokens.accepted(expiresIn, this.#refresh);
-  };
-
-  // --- what comes ---
-
   #message(message: Message, isCurrent: boolean): void {
-    if (isCurrent) {
-      const isPong = this.#heartbeat?.received(message);
-      if (this.#migrating !== undefined) this.#survived(true);
-      if (isPong) return;
-    }
     try {
-      take(message, this.#recipients);
+      for (const part of this.#parts) if (part.take?.(message, isCurrent) === true) return;
     } catch (cause) {
-      this.#recipients.failed(
-        new SkeinError("bad_payload", `a ${message.type} that cannot be read`, { cause }),
-      );
+      const unreadable = `a ${message.type} that cannot be read`;
+      this.#events.emit("error", new SkeinError("bad_payload", unreadable, { cause }));
     }
   }
 
@@ -353,40 +337,6 @@ export class TransportManager {
     if (!this.#events.has("message")) return;
     const { type, id, timestamp, ...payload } = message;
     this.#events.emit("message", { type, id, timestamp, payload });
-  }
-
-  #notice(notice: ServerNotice): void {
-    if (notice.kind === "token_expiring") {
-      this.#refresh().catch((cause) =>
-        this.#recipients.failed(new SkeinError("no_token", "the token could not be renewed", { cause }))
-      );
-    }
-    const { signal } = this.#links;
-    if (signal === undefined || (notice.kind !== "moved_to" && notice.kind !== "draining")) return;
-    this.#events.emit("draining", { deadline: notice.deadline });
-    if (notice.kind === "moved_to") this.#connector.discovery.moveTo(notice.urls);
-    // Not all at once: the clients of a node arrive somewhere together.
-    const wait = this.#options.random() * notice.deadline / 2;
-    sleep(this.#options.clock, wait, signal).then(() => this.#links.move({}), () => {});
-  }
-
-  #around(event: EnvironmentEvent): void {
-    if (event === "network" || event === "online") {
-      this.#connector.forgetPreference(this.#network);
-      this.#network = this.#options.environment.network();
-      const transport = this.#links.current?.transport;
-      if (event === "network" && transport?.laneful === true) this.#migrating = transport.kind;
-      this.#mover.networkChanged();
-    }
-    if (event !== "offline") this.reconnect();
-    this.#heartbeat?.suspect();
-  }
-
-  #survived(survived: boolean): void {
-    const transport = this.#migrating!;
-    this.#migrating = undefined;
-    if (!survived) this.#reporter.migrationFailed();
-    this.#events.emit("migrated", { survived, transport });
   }
 
   #setStatus(status: ClientStatus): void {

@@ -71,7 +71,7 @@ function publishing() {
   const publish = (text: string, id = text) =>
     void publisher.publish("chat_message", { channel: "chat:x", text }, id).catch(() => {});
   const answer = (re: string, type: string, payload: Record<string, unknown>) =>
-    publisher.settle({ type, id: `answer to ${re}`, timestamp: 0, re, payload });
+    publisher.take({ type, id: `answer to ${re}`, timestamp: 0, re, payload });
   const acknowledge = (re: string) =>
     answer(re, "message_ack", { channel: "chat:x", offset: 1, epoch: "e", duplicate: false });
   return { publisher, link, publish, answer, acknowledge, rejected };

@@ -14,7 +14,7 @@ const DOORS = {
   "./yjs": "./src/client/yjs.ts",
   "./encryption": "./src/client/documents/encryption.ts",
 };
-const DEPENDENCIES = ["@noble/hashes/sha2.js", "valibot", "idb", "zustand", "yjs", "y-protocols/awareness"];
+const DEPENDENCIES = ["@noble/hashes/sha2.js", "valibot", "zustand", "yjs", "y-protocols/awareness"];
 
 interface Project {
   readonly version: string;

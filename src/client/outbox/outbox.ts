@@ -125,6 +125,13 @@ export class Outbox {
     }
   }
 
+  /** Takes in what another client has left behind, behind everything that is there; known ids are skipped. */
+  adopt(messages: readonly StoredMessage[]): void {
+    for (const message of messages) {
+      if (!this.#entries.has(message.id)) this.#insert(message, sizeOf(message.payload));
+    }
+  }
+
   /** The next message to send, marked as sent; undefined when none waits or too much is on its way. */
   take(): OutboxEntry | undefined {
     for (; this.#head < this.#queue.length; this.#head++) {

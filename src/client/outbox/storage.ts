@@ -20,8 +20,11 @@ export interface StoredMessage {
 
 /** Keeps messages in the order they were added. Calls come one at a time. */
 export interface OutboxStorage {
-  /** All that is kept, oldest first. */
-  load(): Promise<StoredMessage[]>;
+  /**
+   * All that is kept and that nobody else sends, oldest first. Called once, before anything else. `later` is called with
+   * what another client that shares the storage leaves behind afterwards.
+   */
+  load(later?: (messages: readonly StoredMessage[]) => void): Promise<StoredMessage[]>;
   /** Resolves when these survive a crash. */
   add(messages: readonly StoredMessage[]): Promise<void>;
   /** Ids that are not kept are ignored. */

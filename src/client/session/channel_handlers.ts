@@ -1,6 +1,6 @@
 /**
- * Channels that somebody looks after alone, beside the ordinary subscriptions: documents. What the server says about
- * such a channel goes to its keeper, and the keeper says what it wants over the connection of now.
+ * Channels with a handler of their own, beside the ordinary subscriptions: documents. What the server says about such
+ * a channel goes to its handler, and the handler sends over the connection of the moment.
  *
  * @module
  */
@@ -9,12 +9,13 @@ import { type AcknowledgedType, Encoded, type Message, type Payload, uuidv7 } fr
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 import { readPayload } from "./payloads.ts";
 
 /** Questions that are remembered, to know whose an error is. */
 const MAX_ASKED = 1024;
 
-/** Looks after a channel. */
+/** Takes what the server says about one channel. */
 export interface ChannelHandler {
   /** The session is on a connection, or a lane of it was lost: what was not answered is to be asked again. */
   attached(): void;
@@ -28,7 +29,7 @@ export interface ChannelHandler {
   refused(error: SkeinError): void;
 }
 
-/** What a keeper does over the session. */
+/** What a handler does over the session. */
 export interface ChannelHandlerPort {
   /** Whether there is a connection. */
   readonly connected: boolean;
@@ -42,14 +43,14 @@ export interface ChannelHandlerPort {
   sendEphemeral(type: string, payload: Payload): void;
   /** Ends the channel's lane: it is opened again by what is sent next. */
   closeLane(): void;
-  /** Ends the keeping. */
+  /** The channel has no handler any more. */
   release(): void;
 }
 
 type Publish = (type: AcknowledgedType, payload: Payload, id: string) => Promise<Receipt>;
 
-/** The keepers of a session. */
-export class ChannelHandlers {
+/** The channel handlers of a session. */
+export class ChannelHandlers implements SessionPart {
   readonly #publish: Publish;
   readonly #handlers = new Map<string, ChannelHandler>();
   readonly #asked = new Map<string, string>();
@@ -60,8 +61,8 @@ export class ChannelHandlers {
     this.#publish = publish;
   }
 
-  /** `keeper` looks after `channel` from now on. Throws `bad_argument` when somebody does already. */
-  keep(channel: string, handler: ChannelHandler): ChannelHandlerPort {
+  /** `handler` takes what concerns `channel` from now on. Throws `bad_argument` when it has one already. */
+  handle(channel: string, handler: ChannelHandler): ChannelHandlerPort {
     if (this.#handlers.has(channel)) throw new SkeinError("bad_argument", `${channel} is open already`);
     this.#handlers.set(channel, handler);
     const linkOf = () => this.#link;
@@ -90,23 +91,20 @@ export class ChannelHandlers {
     };
   }
 
-  /** Another connection carries the session. */
   attach(link: Link): void {
     this.#link = link;
     this.#maxMessage = link.response.limits.maxMessage;
     this.#again();
   }
 
-  /** No connection. */
   detach(): void {
     this.#link = undefined;
     this.#asked.clear();
     for (const handler of [...this.#handlers.values()]) handler.detached();
   }
 
-  /** A lane is gone, and answers and deliveries with it, perhaps. */
   laneLost(): void {
-    if (this.#link !== undefined) this.#again();
+    this.#again();
   }
 
   /** The server asks to send a published message again later. */
@@ -114,7 +112,7 @@ export class ChannelHandlers {
     this.#handlers.get(channel as string)?.refused(error);
   }
 
-  /** Hands a message to its channel's keeper; false: it has none. */
+  /** Hands a message to the handler of its channel; false: it has none. */
   take(message: Message): boolean {
     const { type, re, payload } = message;
     if (re !== undefined) {

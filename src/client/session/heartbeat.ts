@@ -1,14 +1,15 @@
 /**
- * Keeps one link alive and judges it: pings on the control lane, numbered datagrams where there are any.
+ * Keeps the connection alive and measures it: pings on the control lane, numbered datagrams where there are any.
  *
  * @module
  */
 
 import { Encoded, type Message, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
-import { Health, type HealthAction, type HeartbeatSettings } from "../policy/health.ts";
+import { Health, type HealthAction } from "../policy/health.ts";
 import { MAX_RTT } from "../policy/meter.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 
 /** Milliseconds after which a datagram counts as lost. */
 const LOST_AFTER = 2000;
@@ -19,54 +20,55 @@ const MAX_PINGS = 32;
 
 /** What a heartbeat tells. */
 export interface HeartbeatEvents {
-  /** Nothing came for too long. */
-  dead(): void;
   /** A round trip took `ms`. */
   roundTrip(ms: number): void;
   /** A numbered datagram came back, or did not. */
   datagram(lost: boolean): void;
 }
 
-/** The heartbeat of one link. */
-export class Heartbeat {
-  readonly #link: Link;
+/** The heartbeat of the connection in use. */
+export class Heartbeat implements SessionPart {
   readonly #clock: Clock;
-  readonly #health: Health;
   readonly #events: HeartbeatEvents;
+  #link: Link | undefined;
+  #health: Health | undefined;
   readonly #sent = new Map<string, number>();
   readonly #datagrams = new Map<string, () => void>();
   #cancel: (() => void) | undefined;
   #cancelBusy: (() => void) | undefined;
   #rtt: number | undefined;
-  #stopped = false;
 
-  constructor(link: Link, settings: HeartbeatSettings, clock: Clock, events: HeartbeatEvents) {
-    this.#link = link;
+  constructor(clock: Clock, events: HeartbeatEvents) {
     this.#clock = clock;
     this.#events = events;
-    this.#health = new Health(settings, clock.now());
+  }
+
+  attach(link: Link): void {
+    this.detach();
+    this.#link = link;
+    this.#health = new Health(link.response.heartbeat, this.#clock.now());
     this.#ping();
     this.#schedule();
   }
 
-  /** A message came on the link. True when it was a pong to a ping of this heartbeat. */
-  received(message: Message): boolean {
-    if (this.#stopped) return false;
+  /** Anything at all shows that the connection lives; a pong to a ping of the heartbeat is taken. */
+  take({ type, re }: Message, isCurrent: boolean): boolean {
+    if (!isCurrent || this.#health === undefined) return false;
     this.#health.received(this.#clock.now());
-    if (message.type !== "pong" || message.re === undefined) {
+    if (type !== "pong" || re === undefined) {
       this.#busy();
       return false;
     }
-    const arrived = this.#datagrams.get(message.re);
+    const arrived = this.#datagrams.get(re);
     if (arrived !== undefined) {
-      this.#datagrams.delete(message.re);
+      this.#datagrams.delete(re);
       arrived();
       this.#events.datagram(false);
       return true;
     }
-    const sentAt = this.#sent.get(message.re);
+    const sentAt = this.#sent.get(re);
     if (sentAt === undefined) return false;
-    this.#sent.delete(message.re);
+    this.#sent.delete(re);
     this.#rtt = this.#clock.now() - sentAt;
     this.#events.roundTrip(this.#rtt);
     return true;
@@ -74,33 +76,32 @@ export class Heartbeat {
 
   /** Something suggests that the path is gone: look at once. */
   suspect(): void {
-    if (this.#stopped) return;
-    this.#act(this.#health.suspect(this.#clock.now()));
+    if (this.#health !== undefined) this.#act(this.#health.suspect(this.#clock.now()));
   }
 
-  /** Ends it: no timer is left. */
-  stop(): void {
-    this.#stopped = true;
+  detach(): void {
+    this.#link = this.#health = this.#rtt = undefined;
     this.#cancel?.();
     this.#cancelBusy?.();
+    this.#cancelBusy = undefined;
     for (const cancel of this.#datagrams.values()) cancel();
     this.#datagrams.clear();
+    this.#sent.clear();
   }
 
   #schedule(): void {
+    const health = this.#health;
+    if (health === undefined) return;
     this.#cancel?.();
     const now = this.#clock.now();
     this.#cancel = this.#clock.after(
-      this.#health.next(now) - now,
-      () => this.#act(this.#health.check(this.#clock.now())),
+      health.next(now) - now,
+      () => this.#act(health.check(this.#clock.now())),
     );
   }
 
   #act(action: HealthAction): void {
-    if (action === "dead") {
-      this.stop();
-      return this.#events.dead();
-    }
+    if (action === "dead") return this.#link?.abandon("nothing came for too long");
     if (action === "ping") this.#ping();
     this.#schedule();
   }
@@ -112,18 +113,14 @@ export class Heartbeat {
       const [oldest] = this.#sent.keys();
       this.#sent.delete(oldest!);
     }
-    this.#link.send(
-      "ping",
-      this.#rtt === undefined ? {} : { rtt: Math.min(MAX_RTT, Math.max(0, this.#rtt)) },
-      0,
-      id,
-    );
+    const rtt = this.#rtt;
+    this.#link?.send("ping", rtt === undefined ? {} : { rtt: Math.min(MAX_RTT, Math.max(0, rtt)) }, 0, id);
     this.#pingByDatagram();
   }
 
   #pingByDatagram(): void {
-    const { transport } = this.#link;
-    if (transport.maxDatagramSize === 0 || this.#datagrams.size >= MAX_PINGS) return;
+    const transport = this.#link?.transport;
+    if (!transport?.maxDatagramSize || this.#datagrams.size >= MAX_PINGS) return;
     const id = uuidv7();
     if (!transport.sendDatagram(new Encoded({ type: "ping", id, timestamp: Date.now(), payload: {} }))) {
       return;
@@ -139,7 +136,7 @@ export class Heartbeat {
 
   /** While there is traffic the path is looked at more often; an idle client sends no more than it must. */
   #busy(): void {
-    if (this.#cancelBusy !== undefined || this.#link.transport.maxDatagramSize === 0) return;
+    if (this.#cancelBusy !== undefined || !this.#link?.transport.maxDatagramSize) return;
     this.#cancelBusy = this.#clock.after(BUSY_INTERVAL, () => {
       this.#cancelBusy = undefined;
       this.#pingByDatagram();

@@ -88,12 +88,12 @@ export class Links implements LinkHandler {
   }
 
   /** Moves the session to another link while it lives; false when that did not come about. Never rejects. */
-  async move(wish: Pick<ConnectRequest, "only" | "probe">): Promise<boolean> {
+  async move(request: Pick<ConnectRequest, "only" | "probe">): Promise<boolean> {
     const signal = this.#abort?.signal;
     if (this.#moving || this.#link === undefined || signal === undefined) return false;
     this.#moving = true;
     try {
-      const established = await this.#connector.connect({ ...wish, resume: this.#host.resume, signal });
+      const established = await this.#connector.connect({ ...request, resume: this.#host.resume, signal });
       if (signal.aborted) void established.link.discard();
       else this.#adopt(established);
       return !signal.aborted;

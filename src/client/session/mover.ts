@@ -11,6 +11,7 @@ import type { Path } from "../policy/race.ts";
 import { ProbeSchedule } from "../policy/probing.ts";
 import { isWorthwhile, PathJudge } from "../policy/quality.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 
 /** Pings that a path has to answer before the session moves to it. */
 const PROBE_PINGS = 3;
@@ -29,7 +30,7 @@ export interface MoveRequest {
 /** What a mover needs of the session. */
 export interface MoverHost {
   /** Moves the session; false when the other path did not come through. Never rejects. */
-  move(wish: MoveRequest): Promise<boolean>;
+  move(request: MoveRequest): Promise<boolean>;
   has(path: Path): boolean;
   openUntil(path: Path): number;
   /** QUIC is alive but not good enough: WebSocket is preferred for a while. */
@@ -37,7 +38,7 @@ export interface MoverHost {
 }
 
 /** Decides when to move. */
-export class Mover {
+export class Mover implements SessionPart {
   readonly #options: ResolvedOptions;
   readonly #host: MoverHost;
   readonly #schedule: ProbeSchedule;
@@ -52,8 +53,7 @@ export class Mover {
     this.#schedule = new ProbeSchedule(options.random, options.probing === false ? {} : options.probing);
   }
 
-  /** The session is on `path` now. */
-  attach(path: Path): void {
+  attach({ path }: Link): void {
     this.detach();
     this.#path = path;
     const { quality } = this.#options;
@@ -61,7 +61,6 @@ export class Mover {
     if (path === "websocket") this.#plan();
   }
 
-  /** The session is on no connection. */
   detach(): void {
     this.#cancel?.();
     this.#cancel = undefined;

@@ -19,6 +19,7 @@ import { SkeinError } from "../errors.ts";
 import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt } from "../outbox/outbox.ts";
 import { type OutboxStorage, StorageWriter } from "../outbox/storage.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 
 /** Times the server may ask to send one message again before it is given up. */
 const MAX_REFUSALS = 20;
@@ -42,7 +43,7 @@ export interface PublisherEvents {
 }
 
 /** The outbox at work. */
-export class Publisher {
+export class Publisher implements SessionPart {
   readonly #clock: Clock;
   readonly #events: PublisherEvents;
   readonly #outbox: Outbox;
@@ -127,7 +128,7 @@ export class Publisher {
     });
   }
 
-  /** Another connection carries the session: everything that is not acknowledged is sent on it, in order. */
+  /** Everything that is not acknowledged is sent on the connection, in order. */
   attach(link: Link): void {
     this.#link = link;
     if (this.#early?.link === link) return this.#flush();
@@ -135,7 +136,7 @@ export class Publisher {
     this.#again(0);
   }
 
-  /** No connection: what is published waits. */
+  /** What is published waits. */
   detach(): void {
     this.#link = undefined;
     this.#early = undefined;
@@ -143,13 +144,13 @@ export class Publisher {
     this.#resume = undefined;
   }
 
-  /** What was sent may be lost in part: all of it is sent again. */
-  resend(): void {
-    if (this.#link !== undefined) this.#again(0);
+  /** Part of what was sent may be lost: all of it is sent again. */
+  laneLost(): void {
+    this.#again(0);
   }
 
   /** Takes an acknowledgement, or the refusal of a message; false when it is about neither. */
-  settle({ re, type, payload }: Message): boolean {
+  take({ re, type, payload }: Message): boolean {
     const entry = re === undefined ? undefined : this.#outbox.get(re);
     if (entry === undefined) return type === "message_ack";
     if (type === "message_ack") {
@@ -186,7 +187,11 @@ export class Publisher {
 
   async #load(storage: OutboxStorage): Promise<void> {
     try {
-      const stored = await storage.load();
+      const stored = await storage.load((messages) => {
+        this.#outbox.adopt(messages);
+        this.#events.changed(this.#outbox.size);
+        this.#flush();
+      });
       this.#outbox.restore(stored);
       if (stored.length > 0) this.#events.changed(this.#outbox.size);
     } catch (cause) {

@@ -7,13 +7,15 @@
 import type { Report } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { type ClientMetrics, MAX_RTT, Meter } from "../policy/meter.ts";
+import type { Established } from "./connector.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 
 /** Milliseconds between reports to the server. */
 const REPORT_INTERVAL = 30_000;
 
 /** Measures while there is a connection. */
-export class Reporter {
+export class Reporter implements SessionPart {
   readonly #clock: Clock;
   readonly #interval: number;
   readonly #told: (metrics: ClientMetrics) => void;
@@ -32,8 +34,8 @@ export class Reporter {
     this.#meter = new Meter(clock.now());
   }
 
-  /** Another connection carries the session; the server is told how it came to be. */
-  attach(link: Link, fellBackFrom: Report["fallbackFrom"], connectTime: number): void {
+  /** The server is told how the connection came to be. */
+  attach(link: Link, { fellBackFrom, connectTime }: Established): void {
     const { kind, traffic } = link.transport;
     this.#link = link;
     this.#meter.connected(kind, traffic, connectTime);
@@ -50,7 +52,6 @@ export class Reporter {
     this.#schedule();
   }
 
-  /** No connection. */
   detach(): void {
     this.#link = undefined;
     this.#cancel?.();

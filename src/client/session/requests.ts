@@ -22,6 +22,7 @@ import type { Clock } from "../clock.ts";
 import { deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
 
 /** Questions that wait at most. */
 const MAX_PENDING = 1024;
@@ -54,7 +55,7 @@ export type Question = Exclude<AnsweredType, AcknowledgedType>;
 export type AnswerOf<Q extends Question> = ServerPayloads[AnswerType<Q>];
 
 /** Questions that are open. */
-export class Requests {
+export class Requests implements SessionPart {
   readonly #clock: Clock;
   readonly #timeout: number;
   readonly #pending = new Map<string, Pending>();
@@ -93,13 +94,13 @@ export class Requests {
     }
   }
 
-  /** Another connection carries the session: everything open is asked on it. */
+  /** Everything open is asked on the connection. */
   attach(link: Link): void {
     this.#link = link;
     for (const pending of [...this.#pending.values()]) this.#again(pending, link);
   }
 
-  /** No connection: what is open waits. */
+  /** What is open waits. */
   detach(): void {
     this.#link = undefined;
     for (const pending of [...this.#pending.values()]) {
@@ -108,14 +109,14 @@ export class Requests {
     }
   }
 
-  /** A lane is gone: what was asked on it is asked again. */
+  /** What was asked on it is asked again. */
   laneLost(lane: number): void {
     const link = this.#link;
     for (const pending of [...this.#pending.values()]) if (pending.lane === lane) this.#again(pending, link);
   }
 
   /** Takes an answer; false when it answers nothing here. */
-  settle(message: Message): boolean {
+  take(message: Message): boolean {
     const { re, type, payload } = message;
     const pending = re === undefined ? undefined : this.#pending.get(re);
     if (pending === undefined) return false;
@@ -138,7 +139,7 @@ export class Requests {
   }
 
   /** Rejects everything open. */
-  close(error: SkeinError): void {
+  stop(error: SkeinError): void {
     this.#link = undefined;
     for (const pending of [...this.#pending.values()]) this.#reject(pending, error);
   }

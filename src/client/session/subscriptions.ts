@@ -1,142 +1,76 @@
 /**
- * The channels the session is on: where each stands, what is asked for again after a change of connection, and what is
- * done about gaps.
+ * The channels the session is on: what is resumed on the next connection, what is asked for again, and who gets what
+ * the server says about channels.
  *
  * @module
  */
 
-import type { AuthResponse, Payload, ResumeChannel, Subscribed } from "../../protocol/mod.ts";
+import type { Message, Payload } from "../../protocol/core.ts";
+import type { ErrorName, ResumeChannel } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
-import { ChannelInbox, type Placed, type Position } from "./inbox.ts";
+import type { Position } from "./inbox.ts";
 import type { Link } from "./link.ts";
+import type { SessionPart } from "./part.ts";
+import { readPayload } from "./payloads.ts";
 import type { Requests } from "./requests.ts";
+import {
+  type Delivered,
+  Subscription,
+  type SubscriptionEvents,
+  type SubscriptionHost,
+} from "./subscription.ts";
 
-/** Milliseconds a message that came too early waits for the one before it, which may be on another lane. */
-const GAP_PATIENCE = 500;
-/** Wait before a subscription that failed for now is asked for again; doubled each time, up to 30 s. */
-const RETRY = 1000;
 /** Bytes of `auth_request` that the server takes before authentication, less some room. */
 const AUTH_ROOM = 7600;
 
-/** A kept message as it is delivered. */
-export interface Delivered extends Placed {
-  readonly type: string;
-  readonly id: string;
-  /** Milliseconds since the epoch, at the server. */
-  readonly timestamp: number;
-  readonly channel: string;
-  /** The sender's user id. */
-  readonly from: string;
-  readonly text?: string;
-  readonly data?: unknown;
-  /** The recipient, of a direct message. */
-  readonly to?: string;
-  /** The offset of the message that an edit or a deletion is about. */
-  readonly target?: number;
-  /** Of a message whose content was taken away: the offset of what did it. */
-  readonly deleted?: number;
-}
-
-/** Messages of a channel between these places cannot be had any more: its history does not reach back that far. */
-export interface Discontinuity {
-  readonly channel: string;
-  /** The last message that was delivered. */
-  readonly from: Position;
-  /** Where the channel goes on. */
-  readonly to: Position;
-}
-
-/** What subscriptions tell. */
-export interface SubscriptionEvents {
-  delivered(message: Delivered): void;
-  discontinuity(gap: Discontinuity): void;
-  /** The session is no longer on a channel, and why. */
-  ended(channel: string, error: SkeinError): void;
-}
-
-interface Entry {
-  readonly channel: string;
-  readonly inbox: ChannelInbox<Delivered>;
-  /** Asked for by the application; inbox and broadcast channel are not. */
-  readonly wanted: boolean;
-  /** The server has confirmed it on the connection of now. */
-  joined: boolean;
-  asking: Promise<Subscribed> | undefined;
-  retries: number;
-  cancel: (() => void) | undefined;
-}
-
 /** The session's channels. */
-export class Subscriptions {
-  readonly #clock: Clock;
-  readonly #requests: Requests;
-  readonly #events: SubscriptionEvents;
-  readonly #entries = new Map<string, Entry>();
+export class Subscriptions implements SessionPart, SubscriptionHost {
+  readonly clock: Clock;
+  readonly requests: Requests;
+  readonly events: SubscriptionEvents;
+  readonly #subscriptions = new Map<string, Subscription>();
   #link: Link | undefined;
 
   constructor(clock: Clock, requests: Requests, events: SubscriptionEvents) {
-    this.#clock = clock;
-    this.#requests = requests;
-    this.#events = events;
+    this.clock = clock;
+    this.requests = requests;
+    this.events = events;
+  }
+
+  get connected(): boolean {
+    return this.#link !== undefined;
   }
 
   /** Channels the application asked for. */
   get channels(): string[] {
-    return [...this.#entries.values()].filter(({ wanted }) => wanted).map(({ channel }) => channel);
-  }
-
-  /** Whether the session is on a channel, or is to be. */
-  has(channel: string): boolean {
-    return this.#entries.has(channel);
+    return [...this.#subscriptions.values()].filter(({ wanted, automatic }) => wanted && !automatic)
+      .map(({ channel }) => channel);
   }
 
   /** Whether the session is to be on a channel and nothing is known of its place: no resume brings it back. */
-  awaits(channel: unknown): boolean {
-    const entry = this.#entries.get(channel as string);
-    return entry !== undefined && entry.inbox.position === undefined;
+  isUnplaced(channel: unknown): boolean {
+    const subscription = this.#subscriptions.get(channel as string);
+    return subscription?.wanted === true && subscription.position === undefined;
   }
 
   /** Where a channel stands; undefined when that is not known. */
   position(channel: string): Position | undefined {
-    return this.#entries.get(channel)?.inbox.position;
+    return this.#subscriptions.get(channel)?.position;
   }
 
   /**
    * Joins a channel, and joins it again after each change of connection. Resolves when the server has confirmed it.
    * `since`: what comes after it is wanted too. Rejects with the server's error.
    */
-  async subscribe(channel: string, since?: Position): Promise<void> {
-    let entry = this.#entries.get(channel);
-    if (entry === undefined) {
-      entry = {
-        channel,
-        inbox: new ChannelInbox(),
-        wanted: true,
-        joined: false,
-        asking: undefined,
-        retries: 0,
-        cancel: undefined,
-      };
-      this.#entries.set(channel, entry);
-      if (since !== undefined) entry.inbox.place(since, true);
-    }
-    if (entry.joined) return;
-    await this.#ask(entry);
+  subscribe(channel: string, since?: Position): Promise<void> {
+    return this.#of(channel, false).join(since);
   }
 
   /** Leaves a channel. */
-  async unsubscribe(channel: string): Promise<void> {
-    const entry = this.#entries.get(channel);
-    if (entry === undefined) return;
-    this.#drop(entry);
-    if (this.#link === undefined || !entry.joined) return;
-    try {
-      await this.#requests.ask("unsubscribe", { channel });
-    } catch (error) {
-      // Not on it: that is what was wanted.
-      if (!(error instanceof SkeinError && error.error === "not_subscribed")) throw error;
-    }
+  unsubscribe(channel: string): Promise<void> {
+    const subscription = this.#subscriptions.get(channel);
+    return subscription === undefined || subscription.automatic ? Promise.resolve() : subscription.leave();
   }
 
   /**
@@ -146,9 +80,8 @@ export class Subscriptions {
   resumePoints(link: Link, used: number): Record<string, ResumeChannel> {
     const points: Record<string, ResumeChannel> = {};
     let room = AUTH_ROOM - used;
-    for (const { channel, inbox } of this.#entries.values()) {
-      const { position } = inbox;
-      if (position === undefined) continue;
+    for (const { channel, position, wanted } of this.#subscriptions.values()) {
+      if (position === undefined || !wanted) continue;
       const point = link.transport.laneful
         ? { ...position, lane: link.laneOf("subscribe", channel) }
         : position;
@@ -159,196 +92,93 @@ export class Subscriptions {
     return points;
   }
 
-  /** Another connection carries the session: `response` says which channels it is on, the others are asked for. */
-  attach(link: Link, { channels, refused }: AuthResponse): void {
+  attach(link: Link): void {
+    const { channels, refused } = link.response;
     this.#link = link;
     for (const [channel, { epoch, offset, recovered }] of Object.entries(channels)) {
-      let entry = this.#entries.get(channel);
-      if (entry === undefined) {
-        entry = {
-          channel,
-          inbox: new ChannelInbox(),
-          wanted: false,
-          joined: true,
-          asking: undefined,
-          retries: 0,
-          cancel: undefined,
-        };
-        this.#entries.set(channel, entry);
-      }
-      entry.joined = true;
-      entry.retries = 0;
-      this.#place(entry, { epoch, offset }, recovered);
+      this.#of(channel, true).placed({ epoch, offset }, recovered);
       if (link.transport.laneful) link.transport.openLane(link.laneOf("subscribe", channel));
     }
     for (const [channel, name] of Object.entries(refused)) {
-      const entry = this.#entries.get(channel);
-      if (entry !== undefined) {
-        this.#refused(
-          entry,
-          new SkeinError(name, `${channel}: ${name}`, { temporary: name === "not_available" }),
-        );
-      }
+      const error = new SkeinError(name, `${channel}: ${name}`, { temporary: name === "not_available" });
+      this.#subscriptions.get(channel)?.ended(error);
     }
-    for (const entry of this.#entries.values()) {
-      if (!entry.joined && entry.wanted) this.#askAgain(entry);
-    }
+    // What the server was not told of, or not all of, when it resumed.
+    for (const subscription of [...this.#subscriptions.values()]) subscription.reconcile();
   }
 
-  /** No connection. */
   detach(): void {
     this.#link = undefined;
-    for (const entry of this.#entries.values()) {
-      entry.joined = false;
-      entry.cancel?.();
-      entry.cancel = undefined;
-    }
+    for (const subscription of this.#subscriptions.values()) subscription.detach();
   }
 
-  /** A lane is gone, and deliveries with it, perhaps: its channels are caught up. */
   laneLost(lane: number, link: Link): void {
-    for (const entry of this.#entries.values()) {
+    for (const subscription of this.#subscriptions.values()) {
       // The lane is marked as lost already: such a channel is now on the control lane.
-      if (entry.joined && lane !== 0 && link.laneOf("subscribe", entry.channel) === 0) this.#catchUp(entry);
+      const isHit = lane !== 0 && link.laneOf("subscribe", subscription.channel) === 0;
+      if (subscription.joined && isHit) subscription.catchUp();
     }
   }
 
-  /** Takes a kept message. */
-  deliver(message: Delivered): void {
-    const entry = this.#entries.get(message.channel);
-    if (entry === undefined) return;
-    const wasWaiting = entry.inbox.waiting;
-    for (const ready of entry.inbox.accept(message)) this.#events.delivered(ready);
-    if (entry.inbox.waiting && !wasWaiting && entry.inbox.position !== undefined) this.#awaitGap(entry);
-  }
-
-  /** The server stopped a channel that we did not read fast enough: what was dropped is asked for. */
-  stopped(channel: string): void {
-    const entry = this.#entries.get(channel);
-    if (entry !== undefined) this.#catchUp(entry);
-  }
-
-  /** The server ended a subscription. */
-  ended(channel: string, reason: string | undefined): void {
-    const entry = this.#entries.get(channel);
-    if (entry === undefined) return;
-    entry.joined = false;
-    const lost = reason === "unrecoverable_position" || reason === "not_available";
-    if (lost && this.#link !== undefined) {
-      return reason === "not_available" ? this.#retry(entry) : this.#catchUp(entry);
+  take({ type, re, id, timestamp, payload }: Message): boolean {
+    // What has a place in a channel is kept there, also of types this version does not know: places must not be missed.
+    if (isKept(payload)) {
+      const subscription = this.#subscriptions.get(payload.channel);
+      subscription?.deliver({ ...payload, type, id, timestamp });
+      return subscription !== undefined;
     }
-    this.#drop(entry);
-    const name = reason === undefined ? "not_subscribed" : reason as SkeinError["error"];
-    this.#events.ended(channel, new SkeinError(name, `the server ended the subscription of ${channel}`));
+    if (type === "server_notice" && payload.kind === "discontinuity") {
+      const notice = readPayload(type, payload);
+      // The server has stopped a channel that we did not read fast enough.
+      if (notice.kind !== "discontinuity") return false;
+      this.#subscriptions.get(notice.channel)?.catchUp();
+      return this.#subscriptions.has(notice.channel);
+    }
+    if (type !== "unsubscribed" || re !== undefined) return false;
+    const { channel, reason = "not_subscribed" } = readPayload(type, payload) as {
+      channel: string;
+      reason?: ErrorName;
+    };
+    const temporary = reason === "not_available";
+    const error = new SkeinError(reason, `the server ended the subscription of ${channel}`, { temporary });
+    this.#subscriptions.get(channel)?.ended(error);
+    return true;
   }
 
-  /** Forgets everything. */
+  stop(error: SkeinError): void {
+    for (const subscription of [...this.#subscriptions.values()]) subscription.stop(error);
+  }
+
   close(): void {
-    this.detach();
-    this.#entries.clear();
+    this.#subscriptions.clear();
   }
 
-  #ask(entry: Entry): Promise<Subscribed> {
-    return entry.asking ??= this.#join(entry).finally(() => entry.asking = undefined);
+  gone(subscription: Subscription): void {
+    const { channel } = subscription;
+    if (this.#subscriptions.get(channel) !== subscription) return;
+    this.#subscriptions.delete(channel);
+    this.#link?.releaseLane("subscribe", channel);
   }
 
-  async #join(entry: Entry): Promise<Subscribed> {
-    const { channel, inbox } = entry;
-    const since = inbox.position;
-    const payload: Payload = since === undefined ? { channel } : { channel, since };
-    for (;;) {
-      try {
-        const answer = await this.#requests.ask("subscribe", payload);
-        if (this.#entries.get(channel) !== entry) {
-          void this.#requests.ask("unsubscribe", { channel }).catch(() => {});
-          throw new SkeinError("closed", `${channel} was left before the server answered`);
-        }
-        entry.joined = this.#link !== undefined;
-        entry.retries = 0;
-        this.#place(entry, { epoch: answer.epoch, offset: answer.offset }, answer.recovered);
-        return answer;
-      } catch (error) {
-        if (!(error instanceof SkeinError) || !error.temporary || this.#entries.get(channel) !== entry) {
-          if (this.#entries.get(channel) === entry) this.#drop(entry);
-          throw error;
-        }
-        await this.#wait(entry, error.retryAfter ?? this.#retryDelay(entry));
-      }
+  #of(channel: string, automatic: boolean): Subscription {
+    let subscription = this.#subscriptions.get(channel);
+    if (subscription === undefined) {
+      subscription = new Subscription(channel, automatic, this);
+      this.#subscriptions.set(channel, subscription);
     }
+    return subscription;
   }
+}
 
-  #wait(entry: Entry, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      entry.cancel?.();
-      const stop = this.#clock.after(ms, () => {
-        entry.cancel = undefined;
-        resolve();
-      });
-      entry.cancel = () => {
-        stop();
-        resolve();
-      };
-    });
-  }
+/** What every kept message has; checked by hand, because it runs for every message. */
+function isKept(payload: Payload): payload is Payload & Omit<Delivered, "type" | "id" | "timestamp"> {
+  const { channel, from, offset, prev, text, replay } = payload;
+  // What is replayed has no place any more.
+  return replay === undefined && isPlace(offset) && isPlace(prev) && typeof channel === "string" &&
+    typeof from === "string" &&
+    (text === undefined || typeof text === "string");
+}
 
-  #retryDelay(entry: Entry): number {
-    return Math.min(30_000, RETRY * 2 ** Math.min(entry.retries++, 10));
-  }
-
-  /** Asks in the background: whoever subscribed has had an answer before. */
-  #askAgain(entry: Entry): void {
-    if (entry.asking !== undefined) return;
-    this.#ask(entry).catch((error) => {
-      if (error instanceof SkeinError && error.error !== "closed") this.#events.ended(entry.channel, error);
-    });
-  }
-
-  #retry(entry: Entry): void {
-    entry.cancel?.();
-    entry.cancel = this.#clock.after(this.#retryDelay(entry), () => {
-      entry.cancel = undefined;
-      this.#catchUp(entry);
-    });
-  }
-
-  /** Asks for everything after our place. */
-  #catchUp(entry: Entry): void {
-    if (this.#link === undefined) return;
-    entry.cancel?.();
-    entry.cancel = undefined;
-    this.#askAgain(entry);
-  }
-
-  #awaitGap(entry: Entry): void {
-    if (entry.cancel !== undefined) return;
-    const before = entry.inbox.position?.offset;
-    entry.cancel = this.#clock.after(GAP_PATIENCE, () => {
-      entry.cancel = undefined;
-      if (!entry.inbox.waiting) return;
-      // As long as messages come in order the replay is under way; only a standstill is a gap.
-      if (entry.inbox.position?.offset !== before) return this.#awaitGap(entry);
-      this.#catchUp(entry);
-    });
-  }
-
-  #place(entry: Entry, at: Position, recovered: boolean): void {
-    const { ready, gap } = entry.inbox.place(at, recovered);
-    if (gap !== undefined) this.#events.discontinuity({ channel: entry.channel, ...gap });
-    for (const message of ready) this.#events.delivered(message);
-    if (entry.inbox.waiting) this.#awaitGap(entry);
-  }
-
-  #refused(entry: Entry, error: SkeinError): void {
-    entry.joined = false;
-    if (error.temporary) return this.#retry(entry);
-    this.#drop(entry);
-    this.#events.ended(entry.channel, error);
-  }
-
-  #drop(entry: Entry): void {
-    entry.cancel?.();
-    entry.cancel = undefined;
-    this.#entries.delete(entry.channel);
-    this.#link?.releaseLane("subscribe", entry.channel);
-  }
+function isPlace(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,5 +1,5 @@
 /**
- * The token of the session: asked for once at a time, kept while it is good, renewed before it ends.
+ * The token of the session: asked for once at a time, kept while it is good.
  *
  * @module
  */
@@ -9,13 +9,6 @@ import { SkeinError } from "../errors.ts";
 
 /** Milliseconds `getToken` has. */
 const TIMEOUT = 30_000;
-/** Share of a token's life after which it is renewed. */
-const RENEW_AT = 0.75;
-/** Milliseconds before another attempt to renew. */
-const RETRY = 10_000;
-/** Longest timer a runtime takes. */
-const MAX_TIMER = 2_147_483_647;
-
 /** Gives a token; called when one is needed, never twice at once. */
 export type GetToken = () => string | Promise<string>;
 
@@ -26,7 +19,6 @@ export class Tokens {
   #token: string | undefined;
   #goodUntil = Infinity;
   #asking: Promise<string> | undefined;
-  #cancelTimer: (() => void) | undefined;
 
   constructor(getToken: GetToken, clock: Clock) {
     this.#getToken = getToken;
@@ -49,35 +41,9 @@ export class Tokens {
     this.#token = undefined;
   }
 
-  /**
-   * The server accepted the token for `seconds` more (null: for ever): `renewing` is called once, in time to replace
-   * it on the live connection. Whatever was to be called before is not.
-   */
-  accepted(seconds: number | null, renewing: () => Promise<void>): void {
-    this.stop();
-    if (seconds === null) {
-      this.#goodUntil = Infinity;
-      return;
-    }
-    const now = this.#clock.now();
-    this.#goodUntil = now + seconds * 1000 * RENEW_AT;
-    this.#schedule(Math.max(1000, this.#goodUntil - now), renewing);
-  }
-
-  /** Nothing is renewed any more, until `accepted` is called again. */
-  stop(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
-
-  #schedule(ms: number, renewing: () => Promise<void>): void {
-    this.#cancelTimer = this.#clock.after(Math.min(ms, MAX_TIMER), () => {
-      this.#cancelTimer = undefined;
-      if (ms > MAX_TIMER) return this.#schedule(ms - MAX_TIMER, renewing);
-      renewing().catch(() => {
-        if (this.#cancelTimer === undefined) this.#schedule(RETRY, renewing);
-      });
-    });
+  /** The token is good for `ms` more; then another one is asked for. */
+  goodFor(ms: number): void {
+    this.#goodUntil = this.#clock.now() + ms;
   }
 
   async #ask(): Promise<string> {
