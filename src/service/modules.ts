@@ -61,7 +61,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
 
   const engine = new EngineModule(failed);
-  const hub = new HubModule(engine, failed);
+  const hub = new HubModule(engine, log);
   const tokens = new TokensModule(log);
   const files = new FilesModule(hub, tokens, log);
   const handlers = new HandlersModule(hub, files);

@@ -7,28 +7,31 @@
 import { Hub, type NamespaceLookup } from "../../hub/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
+import type { Logger } from "../log/mod.ts";
 import { gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
+import { HubCounters } from "./counters.ts";
 import { namespaceLookup } from "./settings.ts";
 
 /** Channels, users and presence; follows `namespaces` and the limits of a session. */
 export class HubModule implements Module {
   readonly name = "hub";
   readonly keys = ["namespaces", "session.maxChannels", "session.maxMessage"] as const;
-  readonly series: readonly Series[] = [
-    gauge("skein_channels", "Channels with members on this node.", () => this.hub.channelCount),
-    gauge("skein_users", "Users with a session on this node.", () => this.hub.userCount),
-  ];
+  readonly series: readonly Series[];
   readonly #engine: EngineModule;
-  readonly #failed: (error: unknown, stage: string) => void;
+  readonly #counters: HubCounters;
   #namespaces: NamespaceLookup = () => undefined;
   #limits: Pick<Config["session"], "maxChannels" | "maxMessage"> | undefined;
   #hub: Hub | undefined;
 
-  /** `failed` is told of failures that nobody waits for. */
-  constructor(engine: EngineModule, failed: (error: unknown, stage: string) => void) {
+  constructor(engine: EngineModule, log: Logger) {
     this.#engine = engine;
-    this.#failed = failed;
+    this.#counters = new HubCounters(log);
+    this.series = [
+      gauge("skein_channels", "Channels with subscribers on this node.", () => this.hub.channelCount),
+      gauge("skein_users", "Users with a session on this node.", () => this.hub.userCount),
+      ...this.#counters.series,
+    ];
   }
 
   /** The hub. */
@@ -38,13 +41,15 @@ export class HubModule implements Module {
 
   start(config: Config): void {
     this.apply(config);
-    this.#hub = new Hub({
+    const hub = this.#hub = new Hub({
       engine: this.#engine.engine,
       namespace: (name) => this.#namespaces(name),
       maxChannels: () => this.#limits!.maxChannels,
       maxMessage: () => this.#limits!.maxMessage,
-      failed: this.#failed,
+      failed: this.#counters.failed,
     });
+    hub.addHook(this.#counters.hook);
+    hub.events.listen("counters", this.#counters.listener);
   }
 
   apply(config: Config): void {
