@@ -11,12 +11,7 @@ import {
   scanFrame,
 } from "../../src/protocol/mod.ts";
 import { clientTypes, serverTypes } from "../support/message_types.ts";
-
-const page = Deno.readTextFileSync(new URL("../../src/protocol/PROTOCOL.md", import.meta.url));
-
-function blocks(info: string): string[] {
-  return [...page.matchAll(new RegExp("^```" + info + "\\n([^]*?)^```$", "gm"))].map(([, body]) => body!);
-}
+import { blocks } from "./page.ts";
 
 function checkClient(message: Message): void {
   const type = clientTypes.find((type) => type === message.type);
@@ -34,7 +29,7 @@ function checkServer(message: Message): void {
   assert.deepEqual(parsed, message.payload, `${type}: the example has a field that the schema does not know`);
 }
 
-Deno.test("every message type has an example in PROTOCOL.md, and each fits its schema", () => {
+Deno.test("document: every message type has an example that fits its schema", () => {
   const client = blocks("json client").map(decodeText), server = blocks("json server").map(decodeText);
   client.forEach(checkClient);
   server.forEach(checkServer);
@@ -42,14 +37,14 @@ Deno.test("every message type has an example in PROTOCOL.md, and each fits its s
   assert.deepEqual(new Set(server.map(({ type }) => type)), new Set<string>(serverTypes));
 });
 
-Deno.test("every block of JSON in PROTOCOL.md says which side sends it", () => {
+Deno.test("document: every block of JSON says which side sends it", () => {
   assert.equal(
     blocks("json[^\\n]*").length,
     blocks("json client").length + blocks("json server").length,
   );
 });
 
-Deno.test("the sequences of PROTOCOL.md are made of messages that fit, and every reply has its request", () => {
+Deno.test("document: the sequences are made of messages that fit, and every reply has its request", () => {
   const sequences = blocks("sequence");
   assert.ok(sequences.length >= 3);
   for (const sequence of sequences) {
@@ -68,7 +63,7 @@ Deno.test("the sequences of PROTOCOL.md are made of messages that fit, and every
   }
 });
 
-Deno.test("the bytes in PROTOCOL.md are a lane and a message", () => {
+Deno.test("document: the bytes are a lane and a message", () => {
   const [block] = blocks("bytes");
   const bytes = Uint8Array.fromHex(block!.replaceAll(/\s/g, ""));
   assert.equal(readVarint(bytes, 0), 0);
@@ -77,7 +72,7 @@ Deno.test("the bytes in PROTOCOL.md are a lane and a message", () => {
   checkClient(decodeFrame(bytes.subarray(scan.start, scan.end)).message);
 });
 
-Deno.test("every error example carries the numbers of its row", () => {
+Deno.test("document: every example of an error carries the numbers of its row", () => {
   const errors = blocks("json server").map(decodeText).filter(({ type }) => type === "error");
   assert.ok(errors.length > 0);
   for (const { payload } of errors) {

@@ -7,18 +7,11 @@ import {
   ProtocolError,
   shouldReconnect,
 } from "../../src/protocol/mod.ts";
-
-const page = Deno.readTextFileSync(new URL("../../src/protocol/PROTOCOL.md", import.meta.url));
-
-function table(heading: string): string[][] {
-  const section = page.slice(page.indexOf(`\n## ${heading}`)).split("\n## ")[1]!;
-  return section.split("\n").filter((line) => /^\| \d/.test(line))
-    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim().replaceAll("`", "")));
-}
+import { tableAfter } from "./page.ts";
 
 Deno.test("errors: the error table of PROTOCOL.md is the one of the code", () => {
   assert.deepEqual(
-    table("9. Errors"),
+    tableAfter("\n## 9. Errors"),
     Object.entries(ERRORS).map(([name, { code, temporary, text }]) => [
       `${code}`,
       name,
@@ -30,7 +23,7 @@ Deno.test("errors: the error table of PROTOCOL.md is the one of the code", () =>
 
 Deno.test("errors: the close table of PROTOCOL.md is the one of the code", () => {
   assert.deepEqual(
-    table("10. Closes"),
+    tableAfter("\n## 10. Closes"),
     Object.entries(CLOSES).map(([name, { code, reason }]) => [
       `${code}`,
       name,
