@@ -1,5 +1,5 @@
 /**
- * What back ends may ask for: the methods of the server API, on the hub and the sessions.
+ * The methods of the server API, on the hub and the sessions.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { Client } from "../router/types.ts";
 import type { Sessions } from "../session/mod.ts";
 import type { ApiPublish, ApiSubscription, ServerApi } from "./http/server_api.ts";
 
-/** Whom a message of the API is said to be from when the call does not say. */
+/** The sender of a message of the API when the call gives none. */
 const SERVER = "server";
 
 /** Makes the server API. */
@@ -91,13 +91,13 @@ async function publish(
   { channel, id = uuidv7(), from = SERVER, text, data }: ApiPublish,
 ): Promise<Published> {
   const content: Payload = text !== undefined ? { text } : { data };
-  // A direct message says whom it is for.
+  // A direct message names its recipient in the payload.
   const inbox = inboxOf("");
   const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;
   return await hub.publish({ origin: "api", from, channel, id, payload });
 }
 
-/** A kept message in an answer: bytes, which documents have, as base64. */
+/** A kept message for an answer in JSON: the bytes of a document's operation become base64. */
 function shown(record: StoredRecord): StoredRecord {
   const { data } = record.payload;
   return data instanceof Uint8Array

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Something did not end in its time. */
+/** Something did not end in time. */
 export class LateError extends Error {
   override readonly name = "LateError";
 }

@@ -61,7 +61,7 @@ async function abuse(client: TestClient, where: string, bytes: Uint8Array): Prom
 }
 
 for (const kind of KINDS) {
-  Deno.test(`any bytes over ${kind} get a code of the tables, and others go on`, async () => {
+  Deno.test(`fuzz: any bytes over ${kind} get a code of the tables, and others go on`, async () => {
     const service = await startTestService({
       session: { perIp: { connections: 10_000, rate: 100_000, burst: 100_000 } },
     });

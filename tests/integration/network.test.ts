@@ -65,7 +65,7 @@ Deno.test("Feature: quic-transport, Property 12: migration keeps state, order an
     );
   }));
 
-Deno.test("a migration is seen, counted and logged", () =>
+Deno.test("network: a migration is seen, counted and logged", () =>
   withService(async (service) => {
     const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
     try {
@@ -186,7 +186,7 @@ Deno.test("Feature: quic-transport, Property 23: live configuration", () =>
     );
   }));
 
-Deno.test("a new QUIC port is taken at once, and connections on the old one go on", () =>
+Deno.test("network: a new QUIC port is taken at once, and connections on the old one go on", () =>
   withService(async (service) => {
     const old = await service.connect("quic", "ann");
     const before = service.service.addresses.quic!.port;
@@ -202,7 +202,7 @@ Deno.test("a new QUIC port is taken at once, and connections on the old one go o
     await old.close();
   }));
 
-Deno.test("QUIC switched off and on, and moved away and back, is served on the same port again", async () => {
+Deno.test("network: QUIC switched off and on, and moved away and back, is served on the same port again", async () => {
   const free = () => {
     const probe = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
     const { port } = probe.addr as Deno.NetAddr;
@@ -231,7 +231,7 @@ Deno.test("QUIC switched off and on, and moved away and back, is served on the s
   }, { quic: { port: first } });
 });
 
-Deno.test("a key that is taken away ends the connections of its tokens at once, on every transport, and no others", async () => {
+Deno.test("network: a key that is taken away ends the connections of its tokens at once, on every transport, and no others", async () => {
   const [old, next] = [
     "the old secret, of thirty-two bytes or more",
     "the new secret, of thirty-two bytes or more",
@@ -257,7 +257,7 @@ Deno.test("a key that is taken away ends the connections of its tokens at once, 
   }, keys(old, next));
 });
 
-Deno.test("many lanes are no way around a rate", () =>
+Deno.test("network: many lanes do not avoid a rate limit", () =>
   withService(async (service) => {
     const lanes = 20, seconds = 2;
     await using client = await service.connect("quic", "ann");
@@ -280,7 +280,7 @@ Deno.test("many lanes are no way around a rate", () =>
     },
   }));
 
-Deno.test("a new HTTP port is taken at once", () =>
+Deno.test("network: a new HTTP port is taken at once", () =>
   withService(async (service) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
@@ -296,7 +296,7 @@ Deno.test("a new HTTP port is taken at once", () =>
     );
   }));
 
-Deno.test("a drain tells every client on every transport and ends with 3001", async () => {
+Deno.test("network: a drain tells every client on every transport and ends with 3001", async () => {
   const service = await startTestService();
   const clients = await Promise.all(KINDS.map((kind) => service.connect(kind, "ann")));
   const stopping = service.stop();

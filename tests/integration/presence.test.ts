@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { KINDS } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";
 
-Deno.test("a client that resumes on another transport and subscribes again is not seen to go and come", async () => {
+Deno.test("presence: a client that resumes on another transport and subscribes again is not seen to go and come", async () => {
   const service = await startTestService();
   try {
     await using ann = await service.connect("websocket", "ann");

@@ -133,7 +133,7 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type", () =>
     );
   }));
 
-Deno.test("lanes stuck in the middle of a frame do not block the others", () =>
+Deno.test("lanes: lanes stuck in the middle of a frame do not block the others", () =>
   withService(async (service) => {
     // However many lanes are stuck in the middle of a frame, the others go on.
     await fc.assert(
@@ -156,7 +156,7 @@ Deno.test("lanes stuck in the middle of a frame do not block the others", () =>
     );
   }));
 
-Deno.test("a lane that is closed leaves the others, and its channel goes on over lane 0", () =>
+Deno.test("lanes: a lane that is closed leaves the others, and its channel goes on over lane 0", () =>
   withService(async (service) => {
     await fc.assert(
       fc.asyncProperty(

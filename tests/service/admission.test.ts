@@ -38,7 +38,7 @@ async function until(holds: () => Promise<boolean>, what: string): Promise<void>
 }
 
 for (const alpn of ["h3", "skein/1"]) {
-  Deno.test(`connections that never say anything (${alpn}) use up the places of their address, until they are gone`, async () => {
+  Deno.test(`admission: connections that never say anything (${alpn}) use up the places of their address, until they are gone`, async () => {
     const service = await startTestService({
       quic: { headerTimeout: "60s", maxIdleTimeout: "60s" },
       session: { perIp: { connections: 3 }, authTimeout: "60s" },

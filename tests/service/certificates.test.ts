@@ -25,7 +25,7 @@ async function withDirectory(body: (directory: string) => Promise<void>): Promis
   }
 }
 
-Deno.test("a certificate is described by its names, its dates and the hash of its DER form", async () => {
+Deno.test("certificates: a certificate is described by its names, its dates and the hash of its DER form", async () => {
   const made = await makeCertificate({ names: ["skein.example", "192.0.2.1", "2001:db8::1"] });
   const certificate = parseCertificate(made.cert, made.key);
   assert.deepEqual(certificate.names, ["skein.example", "192.0.2.1", "2001:db8::1"]);
@@ -35,14 +35,14 @@ Deno.test("a certificate is described by its names, its dates and the hash of it
   assert.deepEqual(certificate.warnings, []);
 });
 
-Deno.test("a certificate of more than 14 days is served, but not by its hash", async () => {
+Deno.test("certificates: a certificate of more than 14 days is served, but not by its hash", async () => {
   for (const [days, usable] of [[14, true], [15, false]] as const) {
     const made = await makeCertificate({ days });
     assert.equal(parseCertificate(made.cert, made.key).hashUsable, usable);
   }
 });
 
-Deno.test("a key that belongs to another certificate is refused by both names", async () => {
+Deno.test("certificates: a key that belongs to another certificate is refused by both names", async () => {
   const [own, other] = await Promise.all([makeCertificate(), makeCertificate()]);
   assert.throws(
     () => parseCertificate(own.cert, other.key, { certName: "a.pem", keyName: "b.pem" }),
@@ -50,7 +50,7 @@ Deno.test("a key that belongs to another certificate is refused by both names", 
   );
 });
 
-Deno.test("an expired certificate and one that has not begun are refused with the date", async () => {
+Deno.test("certificates: an expired certificate and one that is not valid yet are refused with the date", async () => {
   const begin = Date.UTC(2026, 0, 1);
   const made = await makeCertificate({ notBefore: begin, days: 10 });
   const at = (now: number) => () => parseCertificate(made.cert, made.key, { now });
@@ -60,7 +60,7 @@ Deno.test("an expired certificate and one that has not begun are refused with th
   assert.throws(at(begin + 10 * DAY), /expired at 2026-01-11T00:00:00.000Z/);
 });
 
-Deno.test("a chain is read leaf first, and one in the wrong order is served with a warning", async () => {
+Deno.test("certificates: a chain is read leaf first, and one in the wrong order is served with a warning", async () => {
   const [leaf, other] = await Promise.all([makeCertificate(), makeCertificate()]);
   const stranger = await makeDevelopmentCertificate(["other.example"]);
   assert.deepEqual(parseCertificate(`a comment\n${leaf.cert}\n${other.cert}`, leaf.key).warnings, []);
@@ -70,7 +70,7 @@ Deno.test("a chain is read leaf first, and one in the wrong order is served with
   assert.throws(() => parseCertificate(`${stranger.cert}\n${leaf.cert}`, leaf.key), /does not belong/);
 });
 
-Deno.test("what is no certificate or no usable key is refused in one readable line", async () => {
+Deno.test("certificates: anything but a certificate and a usable key is refused in one line", async () => {
   const { cert, key } = await makeCertificate();
   const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
   const encrypted = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
@@ -99,7 +99,7 @@ Deno.test("what is no certificate or no usable key is refused in one readable li
   }
 });
 
-Deno.test("a certificate is loaded from files and from PEM given inline, and a missing file is named", async () => {
+Deno.test("certificates: a certificate is loaded from files and from PEM given inline, and a missing file is named", async () => {
   const { cert, key, hash } = await makeCertificate();
   await withDirectory(async (directory) => {
     const paths = { cert: join(directory, "tls.crt"), key: join(directory, "tls.key") };
@@ -113,7 +113,7 @@ Deno.test("a certificate is loaded from files and from PEM given inline, and a m
   assert.deepEqual((await loadCertificate({ cert, key })).hash, hash);
 });
 
-Deno.test("host names are held against the names of a certificate, with a star for one label", () => {
+Deno.test("certificates: host names match the names of a certificate, with a star for one label", () => {
   const names = ["skein.example", "*.app.example", "::1"];
   for (const host of ["skein.example", "SKEIN.example", "a.app.example", "::1"]) {
     assert.ok(coversHost(names, host));
@@ -123,7 +123,7 @@ Deno.test("host names are held against the names of a certificate, with a star f
   }
 });
 
-Deno.test("the development certificate may be used by its hash, for 13 days, under local and configured names", async () => {
+Deno.test("certificates: the development certificate may be used by its hash, for 13 days, under local and configured names", async () => {
   await withDirectory(async (directory) => {
     const { certificate, made } = await developmentCertificate({
       directory,
@@ -139,7 +139,7 @@ Deno.test("the development certificate may be used by its hash, for 13 days, und
   });
 });
 
-Deno.test("the development key is readable by its owner only and nothing else is left in the directory", async () => {
+Deno.test("certificates: the development key is readable by its owner only and nothing else is left in the directory", async () => {
   await withDirectory(async (root) => {
     const directory = join(root, "made", "here");
     await developmentCertificate({ directory });
@@ -150,7 +150,7 @@ Deno.test("the development key is readable by its owner only and nothing else is
   });
 });
 
-Deno.test("the development certificate is kept while it has more than two days, and made anew after", async () => {
+Deno.test("certificates: the development certificate is kept while it has more than two days, and made anew after", async () => {
   await withDirectory(async (directory) => {
     const start = Date.now();
     const first = (await developmentCertificate({ directory }, start)).certificate;
@@ -165,7 +165,7 @@ Deno.test("the development certificate is kept while it has more than two days, 
   });
 });
 
-Deno.test("a development certificate that lacks a name, its key, or its integrity is made anew", async () => {
+Deno.test("certificates: a development certificate that lacks a name, its key, or its integrity is made anew", async () => {
   await withDirectory(async (directory) => {
     const make = async (names: string[] = []) =>
       (await developmentCertificate({ directory, names })).certificate.hash;
@@ -187,7 +187,7 @@ Deno.test("a development certificate that lacks a name, its key, or its integrit
   });
 });
 
-Deno.test("a directory that cannot be written leaves the development certificate in memory and says why", async () => {
+Deno.test("certificates: a directory that cannot be written leaves the development certificate in memory and says why", async () => {
   await withDirectory(async (root) => {
     const directory = join(root, "a-file");
     await Deno.writeTextFile(directory, "");
@@ -201,7 +201,7 @@ Deno.test("a directory that cannot be written leaves the development certificate
   });
 });
 
-Deno.test("reading certificates loads nothing that only making them needs", async () => {
+Deno.test("certificates: reading certificates loads nothing that only making them needs", async () => {
   const program = `
     import { developmentCertificate, loadCertificate } from "${
     import.meta.resolve("../../src/service/certificates/mod.ts")

@@ -79,7 +79,7 @@ async function replace(path: string, text: string): Promise<void> {
 
 const hashes = (certificates: readonly Certificate[]) => certificates.map(({ hash }) => hash.toHex());
 
-Deno.test("a certificate that is written over is served without a restart", async () => {
+Deno.test("certificates: a certificate that is written over is served without a restart", async () => {
   const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
   await withSource((directory) => write(directory, first), async (source, told, directory) => {
     assert.deepEqual(source.current.hash, first.hash);
@@ -89,7 +89,7 @@ Deno.test("a certificate that is written over is served without a restart", asyn
   });
 });
 
-Deno.test("a certificate that is replaced by renames is served, again and again", async () => {
+Deno.test("certificates: a certificate that is replaced by renames is served, again and again", async () => {
   const made = await Promise.all(Array.from({ length: 4 }, () => makeCertificate()));
   await withSource((directory) => write(directory, made[0]!), async (source, told, directory) => {
     for (const { cert, key, hash } of made.slice(1)) {
@@ -101,7 +101,7 @@ Deno.test("a certificate that is replaced by renames is served, again and again"
   });
 });
 
-Deno.test("a certificate behind the symbolic links of a Kubernetes volume follows their swap", async () => {
+Deno.test("certificates: a certificate behind the symbolic links of a Kubernetes volume follows their swap", async () => {
   const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
   const prepare = async (directory: string) => {
     await Deno.mkdir(join(directory, "..1"));
@@ -122,7 +122,7 @@ Deno.test("a certificate behind the symbolic links of a Kubernetes volume follow
   });
 });
 
-Deno.test("a bad new certificate is reported and the last good one stays, until a good one comes", async () => {
+Deno.test("certificates: a bad new certificate is reported and the last good one stays, until a good one comes", async () => {
   const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
   await withSource((directory) => write(directory, first), async (source, told, directory) => {
     await Deno.writeTextFile(join(directory, "tls.crt"), "garbage");
@@ -140,14 +140,14 @@ Deno.test("a bad new certificate is reported and the last good one stays, until 
   });
 });
 
-Deno.test("a source does not open on a bad certificate, and leaves nothing behind", async () => {
+Deno.test("certificates: a source does not open on a bad certificate, and leaves nothing behind", async () => {
   await assert.rejects(
     CertificateSource.open({ cert: "/nonexistent/tls.crt", key: "/nonexistent/tls.key" }),
     CertificateError,
   );
 });
 
-Deno.test("other settings take another certificate; bad ones are refused and change nothing", async () => {
+Deno.test("certificates: other settings bring another certificate and bad ones change nothing", async () => {
   const [first, second, third] = await Promise.all([makeCertificate(), makeCertificate(), makeCertificate()]);
   await withSource((directory) => write(directory, first), async (source, told, directory) => {
     await assert.rejects(source.reconfigure({ cert: second.cert, key: third.key }), CertificateError);
@@ -162,7 +162,7 @@ Deno.test("other settings take another certificate; bad ones are refused and cha
   });
 });
 
-Deno.test("the development certificate is renewed while the service runs, before it ends", async () => {
+Deno.test("certificates: the development certificate is renewed while the service runs, before it ends", async () => {
   let clock = Date.now();
   await withSource((directory) => ({ development: { directory } }), async (source, told, directory) => {
     const first = source.current;
@@ -175,7 +175,7 @@ Deno.test("the development certificate is renewed while the service runs, before
   }, { now: () => clock });
 });
 
-Deno.test("the development certificate of a directory that cannot be written keeps its hash", async () => {
+Deno.test("certificates: the development certificate of a directory that cannot be written keeps its hash", async () => {
   const prepare = async (directory: string) => {
     await Deno.writeTextFile(join(directory, "certs"), "");
     return { development: { directory: join(directory, "certs") } };
@@ -190,7 +190,7 @@ Deno.test("the development certificate of a directory that cannot be written kee
   });
 });
 
-Deno.test("a certificate that ends within a week is warned of once", async () => {
+Deno.test("certificates: a certificate that ends within a week is warned of once", async () => {
   let clock = Date.now();
   const made = await makeCertificate({ days: 90 });
   await withSource((directory) => write(directory, made), async (source, told) => {

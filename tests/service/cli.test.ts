@@ -27,7 +27,7 @@ async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("every command has a help that names its options, and the overview names every command", async () => {
+Deno.test("cli: every command has a help that names its options, and the overview names every command", async () => {
   const overview = await skein(["--help"]);
   assert.equal(overview.code, 0);
   for (
@@ -50,7 +50,7 @@ Deno.test("every command has a help that names its options, and the overview nam
   }
 });
 
-Deno.test("wrong usage ends with 2, says what is wrong and what was meant, and prints nothing on standard output", async () => {
+Deno.test("cli: wrong usage ends with 2, says what is wrong and what was meant, and prints nothing on standard output", async () => {
   const cases: [string[], RegExp][] = [
     [["srve"], /^"srve": unknown command; did you mean serve\?/],
     [["constructor"], /unknown command/],
@@ -73,7 +73,7 @@ Deno.test("wrong usage ends with 2, says what is wrong and what was meant, and p
   }
 });
 
-Deno.test("version is the one of the manifest", async () => {
+Deno.test("cli: version is the one of the manifest", async () => {
   for (const args of [["version"], ["--version"]]) {
     const { code, out } = await skein(args);
     assert.equal(code, 0);
@@ -81,7 +81,7 @@ Deno.test("version is the one of the manifest", async () => {
   }
 });
 
-Deno.test("settings are flags with a value after a space or an equals sign; a switch takes true, false or nothing", () => {
+Deno.test("cli: settings are flags with a value after a space or an equals sign", () => {
   const parse = (...args: string[]) => ({
     ...parseArguments(args, {
       options: [{ name: "config", value: "FILE", text: "" }],
@@ -100,7 +100,7 @@ Deno.test("settings are flags with a value after a space or an equals sign; a sw
   assert.equal(Object.getPrototypeOf(parse("--__proto__.x", "1")), Object.prototype);
 });
 
-Deno.test("check-config prints one line for each problem on standard error and ends with 1", () =>
+Deno.test("cli: check-config prints one line for each problem on standard error and ends with 1", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, '{ "quic": { "port": 70000, "prot": 1 } }');
@@ -114,7 +114,7 @@ Deno.test("check-config prints one line for each problem on standard error and e
     assert.deepEqual(good, { code: 0, out: `ok: ${path} (development)\n`, err: "" });
   }));
 
-Deno.test("check-config reads the keys and certificates that are named", () =>
+Deno.test("cli: check-config reads the keys and certificates that are named", () =>
   inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/key.pem`, "nothing");
     const { code, err } = await skein([
@@ -130,7 +130,7 @@ Deno.test("check-config reads the keys and certificates that are named", () =>
     );
   }));
 
-Deno.test("print-config shows every value with its source and no secret", async () => {
+Deno.test("cli: print-config shows every value with its source and no secret", async () => {
   const { code, out } = await skein(["print-config", "--quic.port=5"], {
     ...KEYS,
     SKEIN_API_KEYS: "0123456789abcdefg",
@@ -145,7 +145,7 @@ Deno.test("print-config shows every value with its source and no secret", async 
   assert.deepEqual(row, { key: "quic.port", value: 5, source: { layer: "flag", where: "--quic.port" } });
 });
 
-Deno.test("print-config gives file and line, and default for what the file leaves out of a group", () =>
+Deno.test("cli: print-config gives file and line, and default for what the file leaves out of a group", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/s.jsonc`;
     await Deno.writeTextFile(path, '{\n  "quic": {\n    "port": 5,\n    "cert": null\n  }\n}\n');
@@ -162,7 +162,7 @@ Deno.test("print-config gives file and line, and default for what the file leave
     assert.match(out, /^quic\.enabled = true +# default$/m);
   }));
 
-Deno.test("config-schema is a JSON Schema in which every group is closed, without words of our own", async () => {
+Deno.test("cli: config-schema is a JSON Schema in which every group is closed, without words of our own", async () => {
   const { code, out } = await skein(["config-schema"]);
   assert.equal(code, 0);
   const schema = JSON.parse(out);
@@ -174,7 +174,7 @@ Deno.test("config-schema is a JSON Schema in which every group is closed, withou
   assert(!/"(skein|restart|allowed)":/.test(out), "internal notes are left out");
 });
 
-Deno.test("config-schema --markdown has a row for every setting", async () => {
+Deno.test("cli: config-schema --markdown has a row for every setting", async () => {
   const { out } = await skein(["config-schema", "--markdown"]);
   const rows = out.trim().split("\n");
   assert.equal(
@@ -186,7 +186,7 @@ Deno.test("config-schema --markdown has a row for every setting", async () => {
   assert(rows.some((row) => row.startsWith("| `namespaces.<name>.historySize` | as in `default` |")), out);
 });
 
-Deno.test("a token that was made is accepted by the check, which reads it from standard input too", async () => {
+Deno.test("cli: a token that was made is accepted by the check, which reads it from standard input too", async () => {
   const made = await skein(
     [
       "token",
@@ -221,7 +221,7 @@ Deno.test("a token that was made is accepted by the check, which reads it from s
   }
 });
 
-Deno.test("a token that is not good ends with 1 and every reason", async () => {
+Deno.test("cli: a token that is not good ends with 1 and every reason", async () => {
   const made = await skein(["token", "ann", "--auth.issuer", "us"], KEYS);
   const { code, out } = await skein(["token", "--check", made.out.trim(), "--auth.issuer", "them"], KEYS);
   assert.equal(code, 1);
@@ -231,7 +231,7 @@ Deno.test("a token that is not good ends with 1 and every reason", async () => {
   assert.equal((await skein(["token", "--check", "nonsense"], KEYS)).code, 1);
 });
 
-Deno.test("a token is signed with a private key of any kind, and the public key accepts it", () =>
+Deno.test("cli: a token is signed with a private key of any kind, and the public key accepts it", () =>
   inDirectory(async (dir) => {
     const kinds = [
       ["EdDSA", { name: "Ed25519" }],
@@ -255,7 +255,7 @@ Deno.test("a token is signed with a private key of any kind, and the public key 
     }
   }));
 
-Deno.test("a token that cannot be made says why: no key, a wrong claim, a wrong time", async () => {
+Deno.test("cli: a token that cannot be made says why", async () => {
   const cases: [string[], Record<string, string>, number, RegExp][] = [
     [["token", "ann"], {}, 2, /no key to sign with/],
     [["token", "ann", "--kid", "other"], KEYS, 2, /no HS256 key with kid "other"/],
@@ -275,7 +275,7 @@ Deno.test("a token that cannot be made says why: no key, a wrong claim, a wrong 
   }
 });
 
-Deno.test("gen-cert makes a certificate, keeps a good one, and makes another with --force", () =>
+Deno.test("cli: gen-cert makes a certificate, keeps a good one, and makes another with --force", () =>
   inDirectory(async (dir) => {
     const hash = (out: string) => /sha-256: (\S+)/.exec(out)?.[1];
     const args = ["gen-cert", "--directory", dir, "--names", "skein.test"];
@@ -291,7 +291,7 @@ Deno.test("gen-cert makes a certificate, keeps a good one, and makes another wit
     assert.notEqual(hash(third.out), hash(first.out));
   }));
 
-Deno.test("serve with a bad configuration ends with 1 and a line for each problem, and starts nothing", async () => {
+Deno.test("cli: serve with a bad configuration ends with 1 and a line for each problem, and starts nothing", async () => {
   const { code, out, err } = await skein(["--quic.port", "70000", "--http.port=x"], {
     SKEIN_LOG_LEVL: "info",
   });
@@ -304,7 +304,7 @@ Deno.test("serve with a bad configuration ends with 1 and a line for each proble
   ]);
 });
 
-Deno.test("serve refuses production without keys and certificates", async () => {
+Deno.test("cli: serve refuses production without keys and certificates", async () => {
   const { code, err } = await skein(["serve"], { SKEIN_ENV: "production" });
   assert.equal(code, 1);
   assert.match(err, /^quic\.cert: no certificate.*\nauth\.keys: no keys/);

@@ -25,19 +25,19 @@ async function good(text: string, env: Record<string, string> = {}) {
   return config!;
 }
 
-Deno.test("the sample configuration for development is good, and is development", async () => {
+Deno.test("deploy: the sample configuration for development is good, and is development", async () => {
   const config = await good(await read("development.jsonc"));
   assert.equal(config.env, "development");
 });
 
-Deno.test("the sample configuration for production is good where production is demanded", async () => {
+Deno.test("deploy: the sample configuration for production is good where production is demanded", async () => {
   const config = await good(await read("production.jsonc"), { SKEIN_ENV: "production" });
   assert.equal(config.env, "production");
   assert.notDeepEqual(config.http.allowedOrigins, ["*"]);
   assert.notEqual(config.http.internal, null);
 });
 
-Deno.test("the configuration in the Kubernetes manifest is good and drains within the grace period", async () => {
+Deno.test("deploy: the configuration in the Kubernetes manifest is good and drains within the grace period", async () => {
   const yaml = await read("kubernetes.yaml");
   const config = await good(blockOf(yaml, "skein.jsonc"), { SKEIN_ENV: "production" });
   const grace = Number(/terminationGracePeriodSeconds: (\d+)/.exec(yaml)?.[1]);
@@ -47,7 +47,7 @@ Deno.test("the configuration in the Kubernetes manifest is good and drains withi
   }
 });
 
-Deno.test("what comments out in the samples is good too once it is commented in", async () => {
+Deno.test("deploy: what the samples have in comments is valid too", async () => {
   for (const name of ["development.jsonc", "production.jsonc"]) {
     // An example in a comment is a line that begins with a quoted key.
     const text = (await read(name)).replaceAll(/^( *)\/\/ ("[A-Za-z]+": )/gm, "$1$2");
@@ -57,7 +57,7 @@ Deno.test("what comments out in the samples is good too once it is commented in"
   }
 });
 
-Deno.test("the image and the manifest are of the version and the runtime of this repository", async () => {
+Deno.test("deploy: the image and the manifest are of the version and the runtime of this repository", async () => {
   const manifest = JSON.parse(await Deno.readTextFile(new URL("../deno.json", DEPLOY)));
   assert((await read("kubernetes.yaml")).includes(`image: skein:${manifest.version}`));
   assert((await read("Dockerfile")).includes(`deno@${Deno.version.deno}`), "the pinned Deno");

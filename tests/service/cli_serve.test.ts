@@ -100,7 +100,7 @@ function serve(
   return new Child([...deno, MAIN, ...args], dir, env);
 }
 
-Deno.test("the service starts with a file, says where it serves, and ends with 0 on SIGTERM", () =>
+Deno.test("serve: the service starts with a file, says where it serves, and ends with 0 on SIGTERM", () =>
   inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/skein.jsonc`, config());
     await using child = serve(dir);
@@ -118,7 +118,7 @@ Deno.test("the service starts with a file, says where it serves, and ends with 0
     assert.equal(await child.end(), 0);
   }));
 
-Deno.test("SIGINT ends the service in order as well", () =>
+Deno.test("serve: SIGINT ends the service in order as well", () =>
   inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/skein.jsonc`, config());
     await using child = serve(dir);
@@ -127,7 +127,7 @@ Deno.test("SIGINT ends the service in order as well", () =>
     assert.equal(await child.end(), 0);
   }));
 
-Deno.test("SIGHUP reads the file at once: a bad one is reported and the service goes on", () =>
+Deno.test("serve: SIGHUP reads the file at once: a bad one is reported and the service goes on", () =>
   inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/skein.jsonc`, config());
     await using child = serve(dir);
@@ -142,7 +142,7 @@ Deno.test("SIGHUP reads the file at once: a bad one is reported and the service 
     assert.equal(await child.end(), 0);
   }));
 
-Deno.test("SIGHUP without a file to read says that there is none, and the service goes on", () =>
+Deno.test("serve: SIGHUP without a file to read says that there is none, and the service goes on", () =>
   inDirectory(async (dir) => {
     await using child = serve(dir, {}, ["--http.port", "0", "--quic.port", "0", "--log.format", "json"]);
     await child.line('"event":"serving"');
@@ -152,7 +152,7 @@ Deno.test("SIGHUP without a file to read says that there is none, and the servic
     assert.equal(await child.end(), 0);
   }));
 
-Deno.test("a port that is taken ends the start with 1 and one line that says so", () =>
+Deno.test("serve: a port in use ends the start with 1 and one line", () =>
   inDirectory(async (dir) => {
     const taken = Deno.listen({ hostname: "::", port: 0 });
     try {
@@ -166,7 +166,7 @@ Deno.test("a port that is taken ends the start with 1 and one line that says so"
     }
   }));
 
-Deno.test("development mode is refused where the environment demands production", () =>
+Deno.test("serve: development mode is refused where the environment demands production", () =>
   inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/skein.jsonc`, config());
     await using child = serve(dir, { SKEIN_ENV: "production" });
@@ -174,7 +174,7 @@ Deno.test("development mode is refused where the environment demands production"
     assert.equal(await child.end(), 1);
   }));
 
-Deno.test("a second signal ends a drain that takes too long, at once and with 1", () =>
+Deno.test("serve: a second signal ends a drain that takes too long, at once and with 1", () =>
   inDirectory(async (dir) => {
     // A service whose end never comes: what counts here is the signals.
     const program = `

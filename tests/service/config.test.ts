@@ -25,7 +25,7 @@ async function good(options: LoadOptions) {
   return config;
 }
 
-Deno.test("an empty configuration is good, and has the documented defaults", async () => {
+Deno.test("config: an empty configuration is good, and has the documented defaults", async () => {
   const config = await good({});
   assert.deepEqual(config, defaultConfig());
   assert.equal(config.env, "development");
@@ -38,14 +38,14 @@ Deno.test("an empty configuration is good, and has the documented defaults", asy
   assert.equal(config.namespaces.default.historyAge, 86_400_000);
 });
 
-Deno.test("comments, trailing commas, a byte order mark and an empty file are fine", async () => {
+Deno.test("config: comments, trailing commas, a byte order mark and an empty file are fine", async () => {
   const config = await good({ text: '\ufeff// top\n{ /* in */ "quic": { "port": 1234, }, }\n' });
   assert.equal(config.quic.port, 1234);
   assert.deepEqual(await good({ text: "" }), defaultConfig());
   assert.deepEqual(await good({ text: '{ "$schema": "./schema.json" }' }), defaultConfig());
 });
 
-Deno.test("durations and sizes are texts with a unit, or numbers of milliseconds and bytes", async () => {
+Deno.test("config: durations and sizes are texts with a unit, or numbers of milliseconds and bytes", async () => {
   const config = await good({
     text: `{ "session": { "authTimeout": "1.5s", "resumeWindow": 90000, "tokenNotice": "500ms",
       "maxMessage": "32KiB", "maxOutbox": 2000000 } }`,
@@ -57,7 +57,7 @@ Deno.test("durations and sizes are texts with a unit, or numbers of milliseconds
   assert.equal(config.session.maxOutbox, 2_000_000);
 });
 
-Deno.test("a problem names key, value, what is allowed, and the line and column", async () => {
+Deno.test("config: a problem names key, value, what is allowed, and the line and column", async () => {
   assert.deepEqual(await lines('{\n  "quic": {\n    "port": 99999\n  }\n}'), [
     "quic.port: 99999 is not allowed; must be a port, 0 to 65535 (0 takes any free one) (skein.jsonc:3:5)",
   ]);
@@ -69,7 +69,7 @@ Deno.test("a problem names key, value, what is allowed, and the line and column"
   ]);
 });
 
-Deno.test("every problem is reported at once, each wrong key once", async () => {
+Deno.test("config: every problem is reported at once, each wrong key once", async () => {
   const found = await lines(
     '{ "quic": { "port": -1, "enabled": 1 }, "http": { "allowedOrigins": ["a", 5] }, "api": { "keys": ["x"] } }',
   );
@@ -81,7 +81,7 @@ Deno.test("every problem is reported at once, each wrong key once", async () => 
   ]);
 });
 
-Deno.test("unknown keys, variables and flags are refused with the nearest known name", async () => {
+Deno.test("config: unknown keys, variables and flags are refused with the nearest known name", async () => {
   const cases: [LoadOptions, string][] = [
     [{ text: '{ "quic": { "prot": 1 } }' }, "quic.prot: unknown key; did you mean quic.port?"],
     [{ text: '{ "Quic": {} }' }, "Quic: unknown key; did you mean quic?"],
@@ -103,13 +103,13 @@ Deno.test("unknown keys, variables and flags are refused with the nearest known 
   }
 });
 
-Deno.test("a key that is given twice is a problem, with both places", async () => {
+Deno.test("config: a key that is given twice is a problem, with both places", async () => {
   assert.deepEqual(await lines('{ "quic": { "port": 1,\n "port": 2 } }'), [
     "quic.port: given twice; first at skein.jsonc:1:13 (skein.jsonc:2:2)",
   ]);
 });
 
-Deno.test("a syntax error is reported with its place, and nothing else of the file", async () => {
+Deno.test("config: a syntax error is reported with its place, and nothing else of the file", async () => {
   assert.deepEqual(await lines('{ "quic": { "port" 5, "prot": 1 } }'), [
     "quic.port: syntax error: colon expected (skein.jsonc:1:20)",
   ]);
@@ -119,7 +119,7 @@ Deno.test("a syntax error is reported with its place, and nothing else of the fi
   }
 });
 
-Deno.test("anything but an object is refused at the root and where groups belong", async () => {
+Deno.test("config: anything but an object is refused at the root and where groups belong", async () => {
   for (const text of ["[]", "5", "null", '"text"', "true"]) {
     assert.match((await lines(text)).join(), /^\(root\): .*must be an object/, text);
   }
@@ -128,7 +128,7 @@ Deno.test("anything but an object is refused at the root and where groups belong
   }
 });
 
-Deno.test("a file that is missing, a directory, too large or not UTF-8 is one clear problem", async () => {
+Deno.test("config: a file that is missing, a directory, too large or not UTF-8 is one clear problem", async () => {
   const dir = await Deno.makeTempDir();
   try {
     const read = async (path: string) => (await loadConfig({ path })).problems.map(problemLine);
@@ -145,7 +145,7 @@ Deno.test("a file that is missing, a directory, too large or not UTF-8 is one cl
   }
 });
 
-Deno.test("no secret is ever in a problem, whichever way it was given wrong", async () => {
+Deno.test("config: no secret is ever in a problem, whichever way it was given wrong", async () => {
   const inputs: LoadOptions[] = [
     { text: '{ "auth": { "keys": [{ "alg": "HS256", "secret": "hunter2" }] } }' },
     { text: '{ "auth": { "keys": "hunter2" } }' },
@@ -168,7 +168,7 @@ Deno.test("no secret is ever in a problem, whichever way it was given wrong", as
   }
 });
 
-Deno.test("rules between settings are checked", async () => {
+Deno.test("config: rules between settings are checked", async () => {
   const cases: [string, RegExp][] = [
     [
       '{ "session": { "heartbeat": { "interval": "10s", "timeout": "10s" } } }',
@@ -215,13 +215,13 @@ Deno.test("rules between settings are checked", async () => {
   }
 });
 
-Deno.test("a rule says nothing about a key that is wrong in itself", async () => {
+Deno.test("config: a rule says nothing about a key that is wrong in itself", async () => {
   const found = await lines('{ "session": { "heartbeat": { "interval": "x", "timeout": "1s" } } }');
   assert.equal(found.length, 1);
   assert.match(found[0]!, /^session\.heartbeat\.interval: "x"/);
 });
 
-Deno.test("production refuses to start without keys and certificates", async () => {
+Deno.test("config: production refuses to start without keys and certificates", async () => {
   const found = await lines('{ "env": "production" }');
   assert.match(found[1]!, /^auth\.keys: no keys/);
   assert.match(found[0]!, /^quic\.cert: no certificate/);
@@ -235,7 +235,7 @@ Deno.test("production refuses to start without keys and certificates", async () 
   });
 });
 
-Deno.test("keys are fetched over TLS or from this machine, in every mode", async () => {
+Deno.test("config: keys are fetched over TLS or from this machine, in every mode", async () => {
   for (const env of ["development", "production"]) {
     const text = (url: string) =>
       `{ "env": "${env}", "quic": { "enabled": false }, "auth": { "jwks": { "url": "${url}" } } }`;
@@ -244,7 +244,7 @@ Deno.test("keys are fetched over TLS or from this machine, in every mode", async
   }
 });
 
-Deno.test("SKEIN_ENV=production cannot be undone by a flag or a file", async () => {
+Deno.test("config: SKEIN_ENV=production cannot be undone by a flag or a file", async () => {
   const env = { SKEIN_ENV: "production" };
   const { problems } = await loadConfig({ env, flags: { env: "development" } });
   assert.deepEqual(problems.map(problemLine), [
@@ -254,7 +254,7 @@ Deno.test("SKEIN_ENV=production cannot be undone by a flag or a file", async () 
   assert(file.some((line) => line.startsWith("auth.keys: no keys")), "the variable is over the file");
 });
 
-Deno.test("namespaces take what they leave out from default, and their names are checked", async () => {
+Deno.test("config: namespaces take what they leave out from default, and their names are checked", async () => {
   const config = await good({
     text: '{ "namespaces": { "default": { "historySize": 5 }, "chat": { "presence": false }, "doc": {} } }',
   });
@@ -270,7 +270,7 @@ Deno.test("namespaces take what they leave out from default, and their names are
   assert.equal(({} as Record<string, unknown>).historySize, undefined);
 });
 
-Deno.test("every setting outside of lists has a variable of its own, and the variable leads back to it", () => {
+Deno.test("config: every setting outside of lists has a variable of its own, and the variable leads back to it", () => {
   const known = variables();
   assert.equal(new Set(known.values()).size, known.size);
   for (const [key, variable] of known) {
@@ -279,7 +279,7 @@ Deno.test("every setting outside of lists has a variable of its own, and the var
   }
 });
 
-Deno.test("variables of groups and of namespaces are understood", async () => {
+Deno.test("config: variables of groups and of namespaces are understood", async () => {
   const config = await good({
     env: {
       SKEIN_NAMESPACES_CHAT_HISTORY_SIZE: "7",
@@ -302,7 +302,7 @@ Deno.test("variables of groups and of namespaces are understood", async () => {
   assert.equal(config.node, null);
 });
 
-Deno.test("the variables that Kubernetes makes for a Service called skein are not taken for settings", async () => {
+Deno.test("config: the variables that Kubernetes makes for a Service called skein are not taken for settings", async () => {
   const config = await good({
     env: {
       SKEIN_SERVICE_HOST: "10.0.0.1",
@@ -318,7 +318,7 @@ Deno.test("the variables that Kubernetes makes for a Service called skein are no
   assert.deepEqual(config, defaultConfig());
 });
 
-Deno.test("PORT sets the HTTP port unless SKEIN_HTTP_PORT or a flag does", async () => {
+Deno.test("config: PORT sets the HTTP port unless SKEIN_HTTP_PORT or a flag does", async () => {
   const text = '{ "http": { "port": 1 } }';
   assert.equal((await good({ text })).http.port, 1);
   assert.equal((await good({ text, env: { PORT: "2" } })).http.port, 2);
@@ -329,7 +329,7 @@ Deno.test("PORT sets the HTTP port unless SKEIN_HTTP_PORT or a flag does", async
   ]);
 });
 
-Deno.test("null from a flag takes a group of the file away, and a variable puts one in place of null", async () => {
+Deno.test("config: null from a flag takes a group of the file away, and a variable puts one in place of null", async () => {
   const text = '{ "http": { "internal": { "port": 1 } } }';
   assert.equal((await good({ text, flags: { "http.internal": "null" } })).http.internal, null);
   const config = await good({
@@ -339,7 +339,7 @@ Deno.test("null from a flag takes a group of the file away, and a variable puts 
   assert.equal(config.http.internal?.port, 5);
 });
 
-Deno.test("the difference of two configurations is the dotted keys that changed", async () => {
+Deno.test("config: the difference of two configurations is the dotted keys that changed", async () => {
   const before = defaultConfig();
   assert.deepEqual(diffConfig(before, defaultConfig()), []);
   const after = await good({
@@ -353,7 +353,7 @@ Deno.test("the difference of two configurations is the dotted keys that changed"
   assert.equal(needsRestart("namespaces.chat"), false);
 });
 
-Deno.test("every setting is documented: what it does, what is allowed, and a default that is itself allowed", async () => {
+Deno.test("config: every setting is documented with what it does, what is allowed, and a default that is allowed", async () => {
   for (const setting of settings()) {
     assert(setting.about.text.endsWith("."), setting.key);
     assert(setting.about.allowed.length > 3, setting.key);

@@ -58,7 +58,7 @@ const layer = fc.dictionary(fc.constantFrom(...KEYS), fc.nat(), { maxKeys: KEYS.
   Object.fromEntries(Object.entries(picked).map(([key, n]) => [key, FREE[key]![n % FREE[key]!.length]]))
 );
 
-Deno.test("for any settings in any layers, a flag wins over a variable, a variable over the file, the file over the default", async () => {
+Deno.test("config: for any settings in any layers, a flag wins over a variable, a variable over the file, the file over the default", async () => {
   const { config: defaults } = await loadConfig({});
   await fc.assert(
     fc.asyncProperty(layer, layer, layer, async (file, env, flags) => {
@@ -130,7 +130,7 @@ function mutate(root: unknown, path: readonly string[], value: unknown): unknown
   return { ...group, [step]: mutate((group as Record<string, unknown>)[step], rest, value) };
 }
 
-Deno.test("any JSON put anywhere into a configuration never throws, and each problem is one line that names a key", async () => {
+Deno.test("config: any JSON put anywhere into a configuration never throws, and each problem is one line that names a key", async () => {
   let refused = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(place, wildJson), { minLength: 1, maxLength: 4 }), async (changes) => {
@@ -154,7 +154,7 @@ Deno.test("any JSON put anywhere into a configuration never throws, and each pro
   assert(refused > 250, `only ${refused} of 500 were refused: the inputs are too tame`);
 });
 
-Deno.test("any text as a file, a variable or a flag never throws", async () => {
+Deno.test("config: any text as a file, a variable or a flag never throws", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.oneof(
@@ -177,12 +177,12 @@ Deno.test("any text as a file, a variable or a flag never throws", async () => {
   );
 });
 
-Deno.test("a place in a list and a place in a group have distinct names", () => {
+Deno.test("config: a place in a list and a place in a group have distinct names", () => {
   assert.equal(keyOf(["auth", "keys", 1, "alg"]), "auth.keys.1.alg");
   assert.equal(keyOf([]), "(root)");
 });
 
-Deno.test("a duration or size that was formatted parses to what it was", () => {
+Deno.test("config: a duration or size that was formatted parses to what it was", () => {
   fc.assert(
     fc.property(fc.nat({ max: 1e12 }), (value) => {
       assert.equal(parseDuration(formatDuration(value)), value);
@@ -196,7 +196,7 @@ Deno.test("a duration or size that was formatted parses to what it was", () => {
   }
 });
 
-Deno.test("the edit distance is a distance: zero for the same name, the same both ways, one for one mistake", () => {
+Deno.test("config: the edit distance is zero for the same name, the same both ways, and one for one mistake", () => {
   const name = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom(..."abcdefgh") });
   fc.assert(
     fc.property(name, name, fc.nat(), (a, b, n) => {

@@ -82,7 +82,7 @@ async function watching(
   }
 }
 
-Deno.test("a file that is written again is read again, and the changed keys are named", () =>
+Deno.test("config watch: a file that is written again is read again, and the changed keys are named", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -98,7 +98,7 @@ Deno.test("a file that is written again is read again, and the changed keys are 
     });
   }));
 
-Deno.test("a file that another is renamed over is followed, time and again", () =>
+Deno.test("config watch: a file that another is renamed over is followed, time and again", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -111,7 +111,7 @@ Deno.test("a file that another is renamed over is followed, time and again", () 
     });
   }));
 
-Deno.test("a file that is deleted and made again is followed; while it is gone the last good configuration stays", () =>
+Deno.test("config watch: a file that is deleted and made again is followed", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -126,7 +126,7 @@ Deno.test("a file that is deleted and made again is followed; while it is gone t
     });
   }));
 
-Deno.test("the symbolic link of a ConfigMap is swapped: the configuration follows", () =>
+Deno.test("config watch: the symbolic link of a ConfigMap is swapped: the configuration follows", () =>
   inDirectory(async (dir) => {
     // As the kubelet does it: skein.jsonc -> ..data/skein.jsonc, ..data -> ..v1, and ..data renamed over.
     const version = async (name: string, port: number) => {
@@ -146,7 +146,7 @@ Deno.test("the symbolic link of a ConfigMap is swapped: the configuration follow
     });
   }));
 
-Deno.test("a bad file changes nothing and says what is wrong; the good one after it counts against the last good one", () =>
+Deno.test("config watch: a bad file changes nothing and the next good one is compared with the last good one", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -164,7 +164,7 @@ Deno.test("a bad file changes nothing and says what is wrong; the good one after
     });
   }));
 
-Deno.test("a certificate that cannot be read is a problem of the new configuration, not a change", () =>
+Deno.test("config watch: a certificate that cannot be read is a problem of the new configuration, not a change", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -175,7 +175,7 @@ Deno.test("a certificate that cannot be read is a problem of the new configurati
     });
   }));
 
-Deno.test("a change that cannot be put in force is reported, and tried again with the next one", () =>
+Deno.test("config watch: a change that cannot be put in force is reported, and tried again with the next one", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -192,7 +192,7 @@ Deno.test("a change that cannot be put in force is reported, and tried again wit
     }, { onChange });
   }));
 
-Deno.test("environment and flags stay over the file when it is read again", () =>
+Deno.test("config watch: environment and flags stay over the file when it is read again", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -203,7 +203,7 @@ Deno.test("environment and flags stay over the file when it is read again", () =
     }, { env: { SKEIN_QUIC_PORT: "66" }, flags: { "quic.port": "77" } });
   }));
 
-Deno.test("a touch, or a new comment, changes nothing", () =>
+Deno.test("config watch: a touch or a new comment changes nothing", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
     await Deno.writeTextFile(path, portFile(1));
@@ -216,7 +216,7 @@ Deno.test("a touch, or a new comment, changes nothing", () =>
     }, { onUnchanged: () => unchanged.put(true) });
   }));
 
-Deno.test("where the directory cannot be watched, looking from time to time finds the change", () =>
+Deno.test("config watch: a file in a directory that cannot be watched is polled", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/later/skein.jsonc`;
     const seen = new Inbox<string>();
@@ -234,7 +234,7 @@ Deno.test("where the directory cannot be watched, looking from time to time find
     }
   }));
 
-Deno.test("after close nothing is called any more, and closing twice is fine", () =>
+Deno.test("config watch: after close nothing is called any more, and closing twice is fine", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/file`;
     await Deno.writeTextFile(path, "1");

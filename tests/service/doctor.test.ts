@@ -46,7 +46,7 @@ const named = (checks: readonly Check[], name: string) => {
   return check;
 };
 
-Deno.test("a machine that can serve is told so, with a loop through QUIC and one through a WebSocket", async () => {
+Deno.test("doctor: a machine that can serve passes, with a loop through QUIC and one through a WebSocket", async () => {
   await withDirectory(async (directory) => {
     const { checks, ok } = await runDoctor({ config: config(directory) });
     assert.equal(ok, true, formatDoctor({ checks }));
@@ -67,7 +67,7 @@ Deno.test("a machine that can serve is told so, with a loop through QUIC and one
   });
 });
 
-Deno.test("ports that are taken fail, and say that it may be Skein itself", async () => {
+Deno.test("doctor: ports in use fail and the advice names Skein itself", async () => {
   const tcp = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const udp = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
   try {
@@ -92,7 +92,7 @@ Deno.test("ports that are taken fail, and say that it may be Skein itself", asyn
   }
 });
 
-Deno.test("an address that is not this machine's fails with advice about the hostname", () => {
+Deno.test("doctor: an address that is not this machine's fails with advice about the hostname", () => {
   for (const check of [checkTcp, checkUdp]) {
     const { status, advice } = check({ hostname: "192.0.2.1", port: 0 });
     assert.equal(status, "fail");
@@ -100,7 +100,7 @@ Deno.test("an address that is not this machine's fails with advice about the hos
   }
 });
 
-Deno.test("with QUIC switched off nothing of QUIC is looked at", async () => {
+Deno.test("doctor: with QUIC switched off nothing of QUIC is checked", async () => {
   await withDirectory(async (directory) => {
     const { checks } = await runDoctor({
       config: config(directory, ({ quic }) => ({ quic: { ...quic, enabled: false } })),
@@ -110,7 +110,7 @@ Deno.test("with QUIC switched off nothing of QUIC is looked at", async () => {
   });
 });
 
-Deno.test("a certificate is judged by its end, its names, its key and who may read that", async () => {
+Deno.test("doctor: a certificate is judged by its end, its names, its key and who may read that", async () => {
   await withDirectory(async (directory) => {
     const { cert, key } = await makeCertificate({ names: ["skein.example"], days: 30 });
     const paths = { cert: join(directory, "tls.crt"), key: join(directory, "tls.key") };
@@ -134,7 +134,7 @@ Deno.test("a certificate is judged by its end, its names, its key and who may re
   });
 });
 
-Deno.test("the development certificate is judged without being made", async () => {
+Deno.test("doctor: the development certificate is judged without being made", async () => {
   await withDirectory(async (directory) => {
     const now = Date.now();
     assert.match((await checkDevelopment(directory, now)).message, /first start makes/);
@@ -145,7 +145,7 @@ Deno.test("the development certificate is judged without being made", async () =
   });
 });
 
-Deno.test("a key set that cannot be had fails, and one that can is counted", async () => {
+Deno.test("doctor: a key set that cannot be had fails, and one that can is counted", async () => {
   const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
@@ -176,7 +176,7 @@ Deno.test("a key set that cannot be had fails, and one that can is counted", asy
   }
 });
 
-Deno.test("a key that cannot be used fails without telling it", async () => {
+Deno.test("doctor: a key that cannot be used fails without telling it", async () => {
   await withDirectory(async (directory) => {
     const secret = "much too short";
     const { checks, ok } = await runDoctor({
@@ -188,7 +188,7 @@ Deno.test("a key that cannot be used fails without telling it", async () => {
   });
 });
 
-Deno.test("buffers, limits, clock and runtime are judged against what is needed", () => {
+Deno.test("doctor: buffers, limits, clock and runtime are judged against what is needed", () => {
   assert.equal(judgeBuffer(WANTED_PACKETS).status, "ok");
   const small = judgeBuffer(92);
   assert.equal(small.status, "warn");
@@ -205,12 +205,12 @@ Deno.test("buffers, limits, clock and runtime are judged against what is needed"
   assert.equal(judgeRuntime("2.9.6", false).status, "fail");
 });
 
-Deno.test("the packets a UDP socket keeps are counted", async () => {
+Deno.test("doctor: the packets a UDP socket keeps are counted", async () => {
   const kept = await measureBuffer(new AbortController().signal);
   assert.ok(kept > 0 && kept <= WANTED_PACKETS, String(kept));
 });
 
-Deno.test("the limit of open files is read from procfs, and found by opening files where it cannot be", async () => {
+Deno.test("doctor: the limit of open files is read from procfs, and found by opening files where it cannot be", async () => {
   await withDirectory(async (proc) => {
     assert.equal(await measureDescriptors(proc, 10), 138);
     await Deno.mkdir(join(proc, "self"));
@@ -228,7 +228,7 @@ Deno.test("the limit of open files is read from procfs, and found by opening fil
   });
 });
 
-Deno.test("a check that throws or never ends fails, and its signal is aborted", async () => {
+Deno.test("doctor: a check that throws or never ends fails, and its signal is aborted", async () => {
   const thrown = await perform("a", 5_000, () => {
     throw new Error("no such thing.");
   });
@@ -242,7 +242,7 @@ Deno.test("a check that throws or never ends fails, and its signal is aborted", 
   assert.deepEqual(await perform("c", 5_000, () => ok("fine")), { name: "c", status: "ok", message: "fine" });
 });
 
-Deno.test("findings are printed in columns with advice below and a count at the end", () => {
+Deno.test("doctor: findings are printed in columns with advice below and a count at the end", () => {
   const checks: Check[] = [
     { name: "clock", status: "ok", message: "Right." },
     { name: "UDP buffers", status: "warn", message: "Small.", advice: "Raise it." },

@@ -15,7 +15,7 @@ async function call(
   return { status: response.status, body: await response.json() };
 }
 
-Deno.test("methods get what was asked, checked, and their results come back", async () => {
+Deno.test("api: methods get what was asked, checked, and their results come back", async () => {
   const asked: [string, unknown][] = [];
   const record = (name: string) => (params: unknown) => {
     asked.push([name, params]);
@@ -49,7 +49,7 @@ Deno.test("methods get what was asked, checked, and their results come back", as
   }
 });
 
-Deno.test("parameters that are not right are refused before a method runs, naming the field", async () => {
+Deno.test("api: parameters that are not right are refused before a method runs, naming the field", async () => {
   const never = () => assert.fail("it ran");
   const deps = makeDeps({
     api: { publish: never, broadcast: never, subscribe: never, disconnect: never, history: never },
@@ -79,7 +79,7 @@ Deno.test("parameters that are not right are refused before a method runs, namin
   }
 });
 
-Deno.test("a method that does not exist, here or at all, is unknown", async () => {
+Deno.test("api: a method that is not offered or does not exist is unknown", async () => {
   const deps = makeDeps({ api: {} });
   for (const method of ["publish", "nothing", "constructor", "__proto__", "toString"]) {
     const { status, body } = await call(deps, method, { channel: "chat:a", text: "x" });
@@ -91,7 +91,7 @@ Deno.test("a method that does not exist, here or at all, is unknown", async () =
   assert.equal((await app(post("/api/a/b", {}), LOCAL)).status, 404);
 });
 
-Deno.test("errors of methods are told by the protocol's table, others are internal and logged", async () => {
+Deno.test("api: errors of methods are told by the protocol's table, others are internal and logged", async () => {
   const deps = makeDeps({
     api: {
       publish: () => Promise.reject(new ProtocolError("unknown_channel")),
@@ -116,7 +116,7 @@ Deno.test("errors of methods are told by the protocol's table, others are intern
   assert.equal(deps.logged.length, 1);
 });
 
-Deno.test("a batch runs in order, and one failure does not stop the others", async () => {
+Deno.test("api: a batch runs in order, and one failure does not stop the others", async () => {
   const ran: unknown[] = [];
   const deps = makeDeps({
     api: {
@@ -145,7 +145,7 @@ Deno.test("a batch runs in order, and one failure does not stop the others", asy
   assert.equal(deps.logged.length, 1);
 });
 
-Deno.test("connections and info are answered from the service's figures", async () => {
+Deno.test("api: connections and info are answered from the service's figures", async () => {
   const deps = makeDeps({ status: () => ({ node: "n1", connections: 2 }) });
   assert.deepEqual((await call(deps, "info", "")).body.result, { node: "n1", connections: 2 });
   const ann = (await call(deps, "connections", { user: "ann" })).body.result;
@@ -154,7 +154,7 @@ Deno.test("connections and info are answered from the service's figures", async 
   assert.deepEqual([one.items.length, one.more], [1, true]);
 });
 
-Deno.test("whatever a body holds, the answer is JSON with a result or an error of the table", async () => {
+Deno.test("api: whatever a body holds, the answer is JSON with a result or an error of the table", async () => {
   const app = createApp(makeDeps({ settings: { apiKeys: [KEY] }, api: { publish: () => ({ ok: true }) } }));
   const known = new Set<string>(Object.keys(ERRORS));
   const bodies = fc.oneof(
@@ -194,7 +194,7 @@ Deno.test("whatever a body holds, the answer is JSON with a result or an error o
   );
 });
 
-Deno.test("a body above the bound is refused, announced or not", async () => {
+Deno.test("api: a body above the bound is refused, announced or not", async () => {
   const announced = new Request("http://x/", {
     method: "POST",
     body: "{}",
@@ -215,7 +215,7 @@ Deno.test("a body above the bound is refused, announced or not", async () => {
   assert.ok(pulled < 20, `${pulled} chunks were read`);
 });
 
-Deno.test("a body that does not come is given up", async () => {
+Deno.test("api: a body that does not arrive is given up", async () => {
   const silent = new ReadableStream<Uint8Array>({ start: (c) => c.enqueue(new TextEncoder().encode("{")) });
   await assert.rejects(
     readJson(new Request("http://x/", { method: "POST", body: silent }), { timeout: 20 }),

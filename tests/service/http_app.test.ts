@@ -5,7 +5,7 @@ import { KEY, LOCAL, makeDeps, post, REMOTE, request } from "./http_support.ts";
 
 const keyed = { settings: { apiKeys: ["another-key-of-16", KEY], development: false } };
 
-Deno.test("the page and its files come with their types, an entity tag and the security fields", async () => {
+Deno.test("http app: the page and its files come with their types, an entity tag and the security fields", async () => {
   const app = createApp(makeDeps());
   for (
     const [path, type] of [
@@ -30,7 +30,7 @@ Deno.test("the page and its files come with their types, an entity tag and the s
   }
 });
 
-Deno.test("HEAD answers as GET without a body, other methods are told which are allowed", async () => {
+Deno.test("http app: HEAD answers as GET without a body, other methods are told which are allowed", async () => {
   const app = createApp(makeDeps());
   for (const path of ["/", "/healthz", "/client.json"]) {
     const head = await app(request(path, { method: "HEAD" }), REMOTE);
@@ -42,7 +42,7 @@ Deno.test("HEAD answers as GET without a body, other methods are told which are 
   }
 });
 
-Deno.test("a path that is not served is 404, whatever it looks like", async () => {
+Deno.test("http app: a path that is not served is 404, whatever it looks like", async () => {
   const app = createApp(makeDeps());
   for (
     const path of ["/page.html", "/..%2f..%2fetc/passwd", "/src/main.ts", "/%00", "/%ff%fe", "//", "/api"]
@@ -51,7 +51,7 @@ Deno.test("a path that is not served is 404, whatever it looks like", async () =
   }
 });
 
-Deno.test("/client.json names the host that was asked for, with the ports and schemes of the listeners", async () => {
+Deno.test("http app: /client.json names the host that was asked for, with the ports and schemes of the listeners", async () => {
   const app = createApp(makeDeps());
   const ask = async (headers: Record<string, string>, transport = "tcp") => {
     const info = { remoteAddr: { ...REMOTE.remoteAddr, transport } };
@@ -76,7 +76,7 @@ Deno.test("/client.json names the host that was asked for, with the ports and sc
   assert.equal(http3.websocketUrl, "ws://chat.example:8080/connection/websocket");
 });
 
-Deno.test("/client.json says so when QUIC is off, and tells configured URLs instead of guesses", async () => {
+Deno.test("http app: /client.json says so when QUIC is off, and tells configured URLs instead of guesses", async () => {
   const info = makeDeps().clientInfo();
   const off = createApp(makeDeps({ clientInfo: () => ({ ...info, quic: undefined }) }));
   const none = await (await off(request("/client.json"), REMOTE)).json();
@@ -99,7 +99,7 @@ Deno.test("/client.json says so when QUIC is off, and tells configured URLs inst
   assert.equal(told.rawQuicUrl, "quic://quic.example:443");
 });
 
-Deno.test("/client.json may be read by pages of allowed origins alone", async () => {
+Deno.test("http app: /client.json may be read by pages of allowed origins alone", async () => {
   const allowed = async (origins: string[], origin: string) => {
     const app = createApp(makeDeps({ settings: { allowedOrigins: origins } }));
     const response = await app(request("/client.json", { headers: { origin } }), REMOTE);
@@ -110,7 +110,7 @@ Deno.test("/client.json may be read by pages of allowed origins alone", async ()
   assert.equal(await allowed(["https://a.example"], "https://b.example"), null);
 });
 
-Deno.test("/readyz is 503 with the reason while no new client should come, /healthz stays 200", async () => {
+Deno.test("http app: /readyz is 503 with the reason while no new client should come, /healthz stays 200", async () => {
   const state: { reason?: string } = {};
   const app = createApp(makeDeps({ notReady: () => state.reason }));
   assert.equal((await app(request("/readyz"), REMOTE)).status, 200);
@@ -121,7 +121,7 @@ Deno.test("/readyz is 503 with the reason while no new client should come, /heal
   assert.equal((await app(request("/healthz"), REMOTE)).status, 200);
 });
 
-Deno.test("operators' endpoints take a key in either header and refuse everything else", async () => {
+Deno.test("http app: operators' endpoints take a key in either header and refuse everything else", async () => {
   const app = createApp(makeDeps(keyed));
   for (const path of ["/metrics", "/stats"]) {
     assert.equal((await app(request(path), LOCAL)).status, 401);
@@ -138,7 +138,7 @@ Deno.test("operators' endpoints take a key in either header and refuse everythin
   }
 });
 
-Deno.test("a change of the keys counts at once", async () => {
+Deno.test("http app: a change of the keys counts at once", async () => {
   let apiKeys = [KEY];
   const deps = makeDeps();
   const app = createApp({ ...deps, settings: () => ({ ...deps.settings(), apiKeys }) });
@@ -149,7 +149,7 @@ Deno.test("a change of the keys counts at once", async () => {
   assert.deepEqual([await status(KEY), await status("a-new-key-of-many")], [401, 200]);
 });
 
-Deno.test("without keys operators' endpoints are open to this machine in development mode, to nobody else", async () => {
+Deno.test("http app: without keys operators' endpoints are open to this machine in development mode, to nobody else", async () => {
   const development = createApp(makeDeps());
   assert.equal((await development(request("/stats"), LOCAL)).status, 200);
   assert.equal((await development(request("/stats"), REMOTE)).status, 403);
@@ -157,7 +157,7 @@ Deno.test("without keys operators' endpoints are open to this machine in develop
   assert.equal((await production(request("/stats"), LOCAL)).status, 403);
 });
 
-Deno.test("a page of another site in a browser of this machine gets nothing without a key", async () => {
+Deno.test("http app: a page of another site in a browser of this machine gets nothing without a key", async () => {
   const api: ServerApi = { publish: () => assert.fail("it ran") };
   const app = createApp(makeDeps({ api }));
   const internal = createInternalApp(makeDeps({ api }));
@@ -177,7 +177,7 @@ Deno.test("a page of another site in a browser of this machine gets nothing with
   }
 });
 
-Deno.test("with an internal listener operators' endpoints are there without a key, and not on the public one", async () => {
+Deno.test("http app: with an internal listener operators' endpoints are there without a key, and not on the public one", async () => {
   const deps = makeDeps({ settings: { internal: true, apiKeys: [KEY] } });
   const open = createApp(deps);
   const internal = createInternalApp(deps);
@@ -193,7 +193,7 @@ Deno.test("with an internal listener operators' endpoints are there without a ke
   assert.equal((await internal(request("/"), LOCAL)).status, 404);
 });
 
-Deno.test("public metrics need no key, the server API still does", async () => {
+Deno.test("http app: public metrics need no key, the server API still does", async () => {
   const app = createApp(makeDeps({ settings: { ...keyed.settings, metricsPublic: true } }));
   const metrics = await app(request("/metrics"), REMOTE);
   assert.equal(metrics.status, 200);
@@ -202,13 +202,13 @@ Deno.test("public metrics need no key, the server API still does", async () => {
   assert.equal((await app(post("/api/info", {}), REMOTE)).status, 401);
 });
 
-Deno.test("/admin can be switched off", async () => {
+Deno.test("http app: /admin can be switched off", async () => {
   const app = createApp(makeDeps({ settings: { adminEnabled: false } }));
   assert.equal((await app(request("/admin"), LOCAL)).status, 404);
   assert.equal((await app(request("/style.css"), LOCAL)).status, 200);
 });
 
-Deno.test("/stats lists connections up to the limit and says when there are more", async () => {
+Deno.test("http app: /stats lists connections up to the limit and says when there are more", async () => {
   const app = createApp(makeDeps({ status: () => ({ node: "n1", connections: 2 }) }));
   const all = await (await app(request("/stats"), LOCAL)).json();
   assert.equal(all.node, "n1");
@@ -226,7 +226,7 @@ Deno.test("/stats lists connections up to the limit and says when there are more
   }
 });
 
-Deno.test("a failure inside is told as an internal error, without its text, and logged", async () => {
+Deno.test("http app: a failure inside is told as an internal error, without its text, and logged", async () => {
   const deps = makeDeps({
     connections: () => {
       throw new Error("secret place /root/x.ts:1");
@@ -246,7 +246,7 @@ Deno.test("a failure inside is told as an internal error, without its text, and 
   assert.equal(response.headers.get("x-content-type-options"), "nosniff");
 });
 
-Deno.test("/dev/token makes tokens in development mode and does not exist otherwise", async () => {
+Deno.test("http app: /dev/token makes tokens in development mode and does not exist otherwise", async () => {
   const asked: unknown[] = [];
   const app = createApp(makeDeps({
     devToken: (given) => {
@@ -271,7 +271,7 @@ Deno.test("/dev/token makes tokens in development mode and does not exist otherw
   assert.equal((await without(request("/dev/token"), LOCAL)).status, 404);
 });
 
-Deno.test("/dev/token answers pages of this host, of this machine and of named origins alone", async () => {
+Deno.test("http app: /dev/token answers pages of this host, of this machine and of named origins alone", async () => {
   const app = createApp(makeDeps({
     settings: { allowedOrigins: ["*", "https://named.example"] },
     devToken: () => "t",

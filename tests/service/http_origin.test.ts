@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isLoopbackHost, originAllowed } from "../../src/service/http/origin.ts";
 
-Deno.test("programs send no origin and may connect; the own host may, on any port", () => {
+Deno.test("origin: programs and pages of the own host may connect", () => {
   assert.equal(originAllowed(undefined, [], "a.example"), true);
   assert.equal(originAllowed(null, [], "a.example"), true);
   assert.equal(originAllowed("http://a.example:8080", [], "a.example:4433"), true);
@@ -13,7 +13,7 @@ Deno.test("programs send no origin and may connect; the own host may, on any por
   assert.equal(originAllowed("null", [], "null"), false);
 });
 
-Deno.test("named origins may connect, with their scheme and port", () => {
+Deno.test("origin: named origins may connect, with their scheme and port", () => {
   const allowed = ["https://a.example", "http://b.example:3000"];
   assert.equal(originAllowed("https://a.example", allowed, "x"), true);
   assert.equal(originAllowed("http://a.example", allowed, "x"), false);
@@ -22,7 +22,7 @@ Deno.test("named origins may connect, with their scheme and port", () => {
   assert.equal(originAllowed("https://anything.example", ["*"], "x"), true);
 });
 
-Deno.test("a star stands for names below a domain and for nothing else", () => {
+Deno.test("origin: a star stands for names below a domain and for nothing else", () => {
   const allowed = ["https://*.example.com"];
   assert.equal(originAllowed("https://a.example.com", allowed, "x"), true);
   assert.equal(originAllowed("https://a.b.example.com", allowed, "x"), true);
@@ -41,7 +41,7 @@ Deno.test("a star stands for names below a domain and for nothing else", () => {
   ) assert.equal(originAllowed(other, allowed, "x"), false, other);
 });
 
-Deno.test("any text as origin is judged without a throw, and never allowed by chance", () => {
+Deno.test("origin: any text as origin is judged without a throw, and never allowed by chance", () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (origin, authority) => {
       const allowed = originAllowed(origin, ["https://a.example", "https://*.b.example"], authority);
@@ -51,7 +51,7 @@ Deno.test("any text as origin is judged without a throw, and never allowed by ch
   );
 });
 
-Deno.test("names and addresses of this machine are told from others", () => {
+Deno.test("origin: names and addresses of this machine are told from others", () => {
   for (
     const own of ["localhost", "localhost:8080", "app.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]:8080"]
   ) {

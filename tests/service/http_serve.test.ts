@@ -39,7 +39,7 @@ function upgrade(over: Record<string, string | undefined> = {}): string {
   return `GET /connection/websocket HTTP/1.1\r\n${fields.map(([k, v]) => `${k}: ${v}\r\n`).join("")}\r\n`;
 }
 
-Deno.test("a WebSocket upgrade goes through the app to the one who takes it, with the peer's address", async () => {
+Deno.test("http: a WebSocket upgrade is handed on with the address of the peer", async () => {
   const peers: string[] = [];
   const app = createApp(makeDeps({
     upgradeWebSocket(request, info) {
@@ -64,7 +64,7 @@ Deno.test("a WebSocket upgrade goes through the app to the one who takes it, wit
   });
 });
 
-Deno.test("what is no proper upgrade, or comes from an origin that may not, is refused before anybody takes it", async () => {
+Deno.test("http: an invalid upgrade or one of a forbidden origin is refused before a session begins", async () => {
   const app = createApp(makeDeps({
     settings: { allowedOrigins: ["https://named.example"] },
     upgradeWebSocket: () => new Response("taken", { status: 299 }),
@@ -85,7 +85,7 @@ Deno.test("what is no proper upgrade, or comes from an origin that may not, is r
   });
 });
 
-Deno.test("odd requests get an answer, and the next one is served", async () => {
+Deno.test("http: odd requests get an answer, and the next one is served", async () => {
   await serving(createApp(makeDeps()), async (port) => {
     for (
       const text of [
@@ -110,7 +110,7 @@ Deno.test("odd requests get an answer, and the next one is served", async () => 
   });
 });
 
-Deno.test("a handler that throws is answered with 500 and told of", async () => {
+Deno.test("http: a handler that throws is answered with 500 and reported", async () => {
   const told: unknown[] = [];
   const server = startHttp({
     hostname: "127.0.0.1",
@@ -127,7 +127,7 @@ Deno.test("a handler that throws is answered with 500 and told of", async () => 
   await server.close(0);
 });
 
-Deno.test("a port that is taken is told at once, with TLS too", async () => {
+Deno.test("http: a port in use is reported at once, with TLS too", async () => {
   const { cert, key } = await makeCertificate();
   const tls = { cert, key };
   const first = startHttp({ hostname: "127.0.0.1", port: 0, tls, handler: () => new Response("x") });
@@ -141,7 +141,7 @@ Deno.test("a port that is taken is told at once, with TLS too", async () => {
   await first.close(0);
 });
 
-Deno.test("close lets a request in progress end, and cuts it when it does not", async () => {
+Deno.test("http: close lets a request in progress end, and cuts it when it does not", async () => {
   const release = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
   const server = startHttp({
@@ -165,7 +165,7 @@ Deno.test("close lets a request in progress end, and cuts it when it does not", 
   await closed;
 });
 
-Deno.test("a new certificate is what new connections get, at the same port, without a gap", async () => {
+Deno.test("http: a new certificate is what new connections get, at the same port, without a gap", async () => {
   const one = await makeCertificate();
   const two = await makeCertificate();
   const server = startHttp({

@@ -10,7 +10,7 @@ function logger(options: LoggerOptions = {}) {
 
 const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
 
-Deno.test("an entry is one JSON object with time, level, event and the fields", () => {
+Deno.test("log: an entry is one JSON object with time, level, event and the fields", () => {
   const { log, lines } = logger();
   log.info("listening", { port: 8080, hostname: "::" });
   assert.deepEqual(lines, [
@@ -18,14 +18,14 @@ Deno.test("an entry is one JSON object with time, level, event and the fields", 
   ]);
 });
 
-Deno.test("fields cannot take the place of time, level and event", () => {
+Deno.test("log: fields cannot take the place of time, level and event", () => {
   const { log, lines } = logger();
   log.warn("real", { event: "forged", level: "debug", time: 5 });
   const entry = JSON.parse(lines[0]!);
   assert.deepEqual([entry.event, entry.level, entry.event_], ["real", "warn", "forged"]);
 });
 
-Deno.test("entries below the level are not written, and the level changes while running, for children too", () => {
+Deno.test("log: entries below the level are not written, and the level changes while running, for children too", () => {
   const { log, lines } = logger({ level: "warn" });
   const child = log.child({ part: "quic" });
   const all: Level[] = ["debug", "info", "warn", "error"];
@@ -43,7 +43,7 @@ Deno.test("entries below the level are not written, and the level changes while 
   });
 });
 
-Deno.test("secrets are replaced, by the name of their field and by their form", () => {
+Deno.test("log: secrets are replaced, by the name of their field and by their form", () => {
   const { log, lines } = logger();
   log.info("auth", {
     token: "t0p",
@@ -66,14 +66,14 @@ Deno.test("secrets are replaced, by the name of their field and by their form", 
   assert(lines[0]!.includes("<3 bytes>"), "bytes are counted");
 });
 
-Deno.test("what only speaks of a token or a key stays readable", () => {
+Deno.test("log: fields about a token or a key stay readable", () => {
   const { log, lines } = logger();
   log.info("reload", { key: "quic.port", tokenNotice: "30s", tokens: 5, keys: ["auth.keys"] });
   const { key, tokenNotice, tokens, keys } = JSON.parse(lines[0]!);
   assert.deepEqual([key, tokenNotice, tokens, keys], ["quic.port", "30s", 5, ["auth.keys"]]);
 });
 
-Deno.test("errors are written with name, message, stack and the chain of causes", () => {
+Deno.test("log: errors are written with name, message, stack and the chain of causes", () => {
   const { log, lines } = logger();
   log.error("failed", { error: new TypeError("outer", { cause: new RangeError("inner") }) });
   const { error } = JSON.parse(lines[0]!);
@@ -86,7 +86,7 @@ Deno.test("errors are written with name, message, stack and the chain of causes"
   assert(error.stack[0].startsWith("at "), error.stack[0]);
 });
 
-Deno.test("nothing that is logged, and no way of writing, ever throws", () => {
+Deno.test("log: no entry and no failing output makes it throw", () => {
   const circular: Record<string, unknown> = {};
   circular.self = circular;
   const loop = new Error("loop");
@@ -118,7 +118,7 @@ Deno.test("nothing that is logged, and no way of writing, ever throws", () => {
   broken.error("lost");
 });
 
-Deno.test("whatever the fields are, an entry is one line, of bounded length, that parses", () => {
+Deno.test("log: whatever the fields are, an entry is one line, of bounded length, that parses", () => {
   fc.assert(
     fc.property(
       fc.string(),
@@ -140,7 +140,7 @@ Deno.test("whatever the fields are, an entry is one line, of bounded length, tha
   assert(lines[0]!.length < 5000, `${lines[0]!.length}`);
 });
 
-Deno.test("text is for reading: level, event, name=value, quoted where needed, with stacks below", () => {
+Deno.test("log: text has level, event and name=value, quoted where needed, with stacks below", () => {
   const { log, lines } = logger({ format: "text" });
   log.warn("slow consumer", { user: "ann", reason: "a b", depth: 5, none: undefined });
   assert.equal(lines[0], '00:00:00.000 WARN  slow consumer user=ann reason="a b" depth=5');
@@ -151,7 +151,7 @@ Deno.test("text is for reading: level, event, name=value, quoted where needed, w
   );
 });
 
-Deno.test("a peer's text cannot forge a line or move the cursor", () => {
+Deno.test("log: a peer's text cannot forge a line or move the cursor", () => {
   const { log, lines } = logger({ format: "text" });
   log.info("closed", { reason: "x\n00:00:00.000 ERROR forged \x1b[2J\u202e" });
   assert.equal(lines[0]!.split("\n").length, 1);

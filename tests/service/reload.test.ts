@@ -21,7 +21,7 @@ async function healthy(port: number): Promise<boolean> {
   }
 }
 
-Deno.test("a file that is put right again is said to be right, though nothing has changed", async () => {
+Deno.test("reload: a file that is corrected counts as a good reload though no setting changed", async () => {
   const service = await startTestService();
   try {
     await service.reconfigure({ nonsense: 1 } as never);
@@ -35,7 +35,7 @@ Deno.test("a file that is put right again is said to be right, though nothing ha
   }
 });
 
-Deno.test("a configuration of which a part cannot be had leaves every listener where it was", async () => {
+Deno.test("reload: a configuration that one listener cannot take leaves all listeners where they were", async () => {
   const port = freePort();
   const service = await startTestService({ http: { port } });
   const taken = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
@@ -57,7 +57,7 @@ Deno.test("a configuration of which a part cannot be had leaves every listener w
   }
 });
 
-Deno.test("a secret whose file has changed under the same name counts from the next reload on", async () => {
+Deno.test("reload: a secret whose file has other content under the same name is read at the next reload", async () => {
   const directory = await Deno.makeTempDir();
   const secretFile = `${directory}/secret`;
   const token = (secret: string) =>
@@ -84,7 +84,7 @@ Deno.test("a secret whose file has changed under the same name counts from the n
   }
 });
 
-Deno.test("TLS is switched on and off at the port it has", async () => {
+Deno.test("reload: TLS is switched on and off on the same port", async () => {
   const port = freePort();
   const tls = await makeCertificate();
   const service = await startTestService({ http: { port } });

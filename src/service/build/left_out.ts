@@ -31,7 +31,7 @@ async function directories(path: string): Promise<string[]> {
   }
 }
 
-/** The test data of `bintrees` in the cache of packages. Throws when there is none: then nothing need be left out. */
+/** The test data of `bintrees` in the package cache. Throws when there is none; then remove this file. */
 export async function leftOut(): Promise<string> {
   // Nothing is in the cache of a machine that has not run the service yet.
   await deno("cache", "--quiet", "main.ts");

@@ -1,5 +1,5 @@
 /**
- * A certificate and its key: read, held against each other, and described.
+ * A certificate and its key: parsed, checked against each other, and described.
  *
  * @module
  */
@@ -26,16 +26,16 @@ export interface Certificate {
   readonly notBefore: number;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
-  /** What is odd about it but does not keep it from being served, a sentence each. */
+  /** Peculiarities that do not prevent serving it, one sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** A certificate or key that cannot be served; the message is one readable line without any of the key. */
+/** A certificate or key that cannot be served. The message is one line and holds nothing of the key. */
 export class CertificateError extends Error {
   override readonly name = "CertificateError";
 }
 
-/** What `parseCertificate` is told beside the texts. */
+/** Options of `parseCertificate`. */
 export interface ParseOptions {
   /** Where the certificate came from, for messages. @default "certificate" */
   readonly certName?: string;
@@ -47,7 +47,7 @@ export interface ParseOptions {
 
 /**
  * Reads a chain and a key in PEM. Throws CertificateError when either cannot be read, they do not belong
- * together, or the leaf has expired or not begun.
+ * together, or the leaf has expired or is not valid yet.
  */
 export function parseCertificate(cert: string, key: string, options: ParseOptions = {}): Certificate {
   const { certName = "certificate", keyName = "key", now = Date.now() } = options;
@@ -109,12 +109,12 @@ function parseKey(pem: string, name: string): KeyObject {
   try {
     return createPrivateKey(block);
   } catch {
-    // Without the cause: a parser's words about a key have no business in a log.
+    // Without the cause: the text of a parser could quote the key in a log.
     throw new CertificateError(`${name} cannot be read as a private key`);
   }
 }
 
-/** The PEM blocks with a label, in their order; text between them is passed over. */
+/** The PEM blocks with a label, in order; text between them is ignored. */
 function pemBlocks(pem: string, label: string): string[] {
   return pem.match(new RegExp(`-----BEGIN (${label})-----[^-]*-----END \\1-----`, "g")) ?? [];
 }

@@ -1,5 +1,5 @@
 /**
- * The development certificate: made here, for this machine, short enough for browsers to accept its hash.
+ * The development certificate: made for this machine, valid for so few days that browsers accept its hash.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { type Certificate, coversHost, parseCertificate } from "./certificate.ts
 const DAY = 86_400_000;
 /** Life of a development certificate, below the 14 days that browsers allow. */
 export const DEVELOPMENT_LIFETIME = 13 * DAY;
-/** A certificate with less than this left is made anew. */
+/** A certificate with less time left than this is replaced. */
 export const RENEW_BEFORE = 2 * DAY;
-/** It begins a little in the past, for clocks that are behind. */
+/** It is valid from a little in the past, for clients whose clocks are behind. */
 const BACKDATED = 5 * 60_000;
 
 /** Names every development certificate has. */
@@ -26,12 +26,12 @@ export interface DevelopmentOptions {
   readonly names?: readonly string[] | undefined;
 }
 
-/** A development certificate and how it came about. */
+/** A development certificate and where it came from. */
 export interface DevelopmentCertificate {
   readonly certificate: Certificate;
   /** Whether it was made just now. */
   readonly made: boolean;
-  /** Why it could not be kept; then the next start makes another, with another hash. */
+  /** Why it could not be written; the next start then makes another one with another hash. */
   readonly notKept?: string;
 }
 
@@ -41,9 +41,9 @@ export function developmentPaths(directory: string): { cert: string; key: string
 }
 
 /**
- * The certificate in the directory if it still has 2 days, belongs to its key and is for all names; else `current` if
- * that is as good, else a new one; either is then kept there. A directory that cannot be written leaves it in
- * memory (`notKept`).
+ * The certificate in the directory if it is valid for 2 more days, belongs to its key and covers all names; else
+ * `current` under the same conditions, else a new one. The result is written to the directory. When that fails, it
+ * stays in memory and `notKept` says why.
  */
 export async function developmentCertificate(
   options: DevelopmentOptions,
@@ -61,7 +61,7 @@ export async function developmentCertificate(
   } catch (error) {
     return { certificate, made, notKept: error instanceof Error ? error.message : String(error) };
   }
-  // Another process may have written at the same time; what lies there now is what both should serve.
+  // Another process may have written at the same time: both should serve what is on disk now.
   return { certificate: await readKept(directory, names, now) ?? certificate, made };
 }
 
@@ -70,7 +70,7 @@ export async function makeDevelopmentCertificate(
   names: readonly string[],
   now: number = Date.now(),
 ): Promise<Certificate> {
-  // Only here: loading it costs more than the rest of a start together, and most starts need none.
+  // Imported here because loading it takes longer than the rest of a start, and most starts make no certificate.
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
@@ -127,7 +127,7 @@ async function keep(directory: string, certificate: Certificate): Promise<void> 
   await replace(paths.cert, certificate.cert, 0o644);
 }
 
-/** Writes beside the file and renames, so that nobody reads half of it. */
+/** Writes a temporary file and renames it, so that nobody reads half of it. */
 async function replace(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {

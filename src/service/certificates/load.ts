@@ -6,7 +6,7 @@
 
 import { type Certificate, CertificateError, parseCertificate } from "./certificate.ts";
 
-/** Where a certificate and its key are: each a path, or PEM itself. */
+/** A certificate and its key: each a path, or PEM. */
 export interface CertificateLocation {
   readonly cert: string;
   readonly key: string;
@@ -15,17 +15,17 @@ export interface CertificateLocation {
 /** Largest file that is read, in bytes. */
 const MAX_FILE = 1024 * 1024;
 
-/** Whether `material` is PEM itself and no path. */
+/** Whether `material` is PEM and not a path. */
 export function isInline(material: string): boolean {
   return material.includes("-----BEGIN");
 }
 
-/** Reads and checks a certificate. Rejects with CertificateError, one readable line. */
+/** Reads and checks a certificate. Rejects with CertificateError, whose message is one line. */
 export async function loadCertificate(
   location: CertificateLocation,
   now: number = Date.now(),
 ): Promise<Certificate> {
-  // One after the other: a read that is under way when the other has failed would outlive the answer.
+  // One after the other: otherwise a read could still be running after the other has failed.
   const cert = await material(location.cert, "certificate");
   const key = await material(location.key, "key");
   return parseCertificate(cert, key, {

@@ -1,5 +1,5 @@
 /**
- * Certificates: read and checked, made for development, watched and renewed while the service runs.
+ * Certificates: reading and checking, making them for development, watching and renewing them.
  *
  * @module
  */

@@ -47,7 +47,7 @@ export class CertificateModule implements Module {
     this.keys = options.keys;
   }
 
-  /** The certificate to serve; `undefined` when none was ever needed. */
+  /** The certificate to serve; `undefined` while none was needed. */
   get current(): Certificate | undefined {
     return this.#source?.current;
   }
@@ -76,7 +76,7 @@ export class CertificateModule implements Module {
     try {
       await source.reconfigure(settings);
     } catch (error) {
-      // The listener does not follow now: it has to hear of a file that changed meanwhile.
+      // The listener is not asked to apply now, so it must be told of a file that changed meanwhile.
       if (source.current !== before) this.#options.changed(source.current);
       throw error;
     } finally {

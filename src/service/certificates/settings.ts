@@ -29,7 +29,7 @@ const certificates = v.strictObject({
 /** What a configuration may hold. */
 export const section = { certificates: v.optional(certificates, {}) };
 
-/** Whether the service makes a certificate for QUIC itself: in development mode, as long as none is configured. */
+/** Whether the service makes a certificate for QUIC itself: in development mode, while none is configured. */
 export function makesCertificate(config: Config): boolean {
   return config.env === "development" && config.quic.cert === null;
 }

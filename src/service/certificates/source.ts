@@ -1,6 +1,6 @@
 /**
- * The certificate that is served now, kept right while the service runs: files are watched, the development
- * certificate is renewed in time, and a bad new one leaves the last good one in place.
+ * The certificate that is served now. While the service runs its files are watched and the development certificate is
+ * renewed in time; a certificate that cannot be served leaves the last good one in place.
  *
  * @module
  */
@@ -24,17 +24,17 @@ export interface CertificateSourceOptions {
   readonly onChange?: (certificate: Certificate) => void;
   /** A new certificate cannot be served; the last good one stays. One readable line. */
   readonly onError?: (error: Error) => void;
-  /** Something to know that changes nothing: the certificate ends soon, it could not be kept on disk. */
+  /** A warning: the certificate expires soon, or it could not be written to disk. */
   readonly onWarning?: (message: string) => void;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
-  /** How often files and dates are looked at without any event. @default 2000 */
+  /** Time between checks of files and dates when there is no file event. @default 2000 */
   readonly poll?: number;
-  /** How long it waits for more after a file event. @default 60 */
+  /** How long to wait for more file events after one. @default 60 */
   readonly quiet?: number;
 }
 
-/** A certificate of one's own with less than this left is worth a warning. */
+/** A configured certificate with less time left than this gets a warning. */
 const EXPIRES_SOON = 7 * 86_400_000;
 
 /** The certificate that is served now. */
@@ -45,15 +45,14 @@ export class CertificateSource {
   #settings: CertificateSettings;
   #current: Certificate;
   #watches: readonly FileWatch[] = [];
-  /** The certificate somebody was warned about. */
+  /** The certificate for which the warning was given. */
   #warned: Certificate | undefined;
   #renewedAt = -Infinity;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /**
-   * Loads the certificate and starts to look after it. Rejects with CertificateError when it cannot be
-   * served.
+   * Loads the certificate and starts to watch it. Rejects with CertificateError when it cannot be served.
    */
   static async open(
     settings: CertificateSettings,
@@ -77,8 +76,8 @@ export class CertificateSource {
     this.#options = options;
     this.#now = now;
     for (const warning of certificate.warnings) options.onWarning?.(warning);
-    this.#mind();
-    this.#timer = setInterval(() => this.#mind(), options.poll ?? 2_000);
+    this.#checkDates();
+    this.#timer = setInterval(() => this.#checkDates(), options.poll ?? 2_000);
     Deno.unrefTimer(this.#timer);
   }
 
@@ -88,8 +87,8 @@ export class CertificateSource {
   }
 
   /**
-   * Takes another certificate; the same settings again change nothing. Rejects with CertificateError and keeps the
-   * one before with its settings.
+   * Switches to another certificate; the same settings again change nothing. Rejects with CertificateError and keeps
+   * the previous certificate and settings.
    */
   reconfigure(settings: CertificateSettings): Promise<void> {
     return this.#enqueue(async () => {
@@ -102,12 +101,12 @@ export class CertificateSource {
     });
   }
 
-  /** Looks at the files now. Never rejects: what is wrong goes to `onError`. */
+  /** Checks the files now. Never rejects: failures go to `onError`. */
   check(): Promise<void> {
     return this.#enqueue(() => this.#reload());
   }
 
-  /** Stops looking; nothing is called afterwards. Resolves when nothing is under way any more. */
+  /** Stops watching; no callback is called afterwards. Resolves when all work has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -140,8 +139,8 @@ export class CertificateSource {
     this.#options.onChange?.(certificate);
   }
 
-  /** Dates: renews what is made here, warns of what is not. */
-  #mind(): void {
+  /** Renews a development certificate that expires soon; warns of a configured one. */
+  #checkDates(): void {
     const left = this.#current.notAfter - this.#now();
     if ("development" in this.#settings) {
       if (left <= RENEW_BEFORE && this.#now() - this.#renewedAt > 60_000) {
@@ -154,14 +153,14 @@ export class CertificateSource {
     }
   }
 
-  /** Watches the files of the settings, and looks at what happened to them before the watch began. */
+  /** Watches the files of the settings, and then reads them once: they may have changed before the watch began. */
   async #follow(): Promise<void> {
     await Promise.all(this.#watches.map((watch) => watch.close()));
     const { cert, key } = "development" in this.#settings
       ? developmentPaths(this.#settings.development.directory)
       : this.#settings;
     const { quiet = 60, poll = 2_000 } = this.#options;
-    // Not awaited: closing a watch waits for its callback, and the callback would wait for the queue.
+    // Not awaited: closing a watch waits for its callback, and the callback would wait for the queue that closes it.
     const onChange = () => void this.check();
     const paths = [cert, key].filter((path) => !isInline(path));
     this.#watches = await Promise.all(paths.map((path) => watchFile(path, { onChange, quiet, poll })));

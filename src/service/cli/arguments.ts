@@ -53,7 +53,7 @@ function unknown(name: string, accepts: Accepts): UsageError {
 
 /**
  * Parses `--name value`, `--name=value`, `--switch` and `-h`. After `--` all is rest. Throws UsageError. An unknown
- * name with a dot is left to the configuration, which knows the nearest one.
+ * name with a dot is left to the configuration, which suggests the nearest one.
  */
 export function parseArguments(args: readonly string[], accepts: Accepts): Arguments {
   const options = new Map<string, string | true>();
@@ -69,7 +69,7 @@ export function parseArguments(args: readonly string[], accepts: Accepts): Argum
       options.set(HELP.name, true);
       continue;
     }
-    // A single dash is standard input.
+    // A single dash means standard input.
     if (!arg.startsWith("-") || arg === "-") {
       rest.push(arg);
       continue;

@@ -1,5 +1,5 @@
 /**
- * What a subcommand is, and what it may touch.
+ * The contract of a subcommand, and what it gets from the process.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type Problem, problemLine } from "../config/problem.ts";
 /** Exit codes. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** The world as a command sees it. */
+/** What a command gets from the process. */
 export interface Io {
   readonly env: Readonly<Record<string, string>>;
   /** Writes to standard output, as it is. */
@@ -29,7 +29,7 @@ export interface Command extends Accepts {
   readonly usage: string;
   /** What it does, some lines. */
   readonly text: string;
-  /** Resolves with the exit code. Throws UsageError for arguments that make no sense together. */
+  /** Resolves with the exit code. Throws UsageError for arguments that contradict each other. */
   run(args: Arguments, io: Io): Promise<number>;
 }
 

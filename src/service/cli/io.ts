@@ -8,10 +8,10 @@ import { CONFIG_VARIABLE } from "../config/environment.ts";
 import { variables } from "../config/document.ts";
 import type { Io } from "./command.ts";
 
-/** More is no token. */
+/** Most bytes that are read from standard input: a token is shorter. */
 const MOST_INPUT = 1024 * 1024;
 
-/** All variables, or, where only some are permitted, those of them that have a meaning here. */
+/** All variables; when only some may be read, those of them that have a meaning here. */
 function environment(): Record<string, string> {
   try {
     return Deno.env.toObject();
@@ -22,7 +22,7 @@ function environment(): Record<string, string> {
         const value = Deno.env.get(name);
         if (value !== undefined) env[name] = value;
       } catch {
-        // Not permitted: as good as not set.
+        // Not permitted: the same as not set.
       }
     }
     return env;
@@ -34,7 +34,7 @@ function write(stream: typeof Deno.stdout, text: string): void {
   try {
     for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
   } catch {
-    // Whoever read it has gone: `skein config-schema | head`.
+    // The reader has gone, as in `skein config-schema | head`.
   }
 }
 
@@ -49,7 +49,7 @@ async function readInput(): Promise<string> {
   return await new Blob(chunks).text();
 }
 
-/** The world of this process. */
+/** The environment and the standard streams of this process. */
 export function processIo(): Io {
   return {
     env: environment(),

@@ -54,7 +54,7 @@ export const serve: Command = {
       log.error("could not start", { error });
       return EXIT.failed;
     }
-    // First the signals: whoever reads that it serves may send one.
+    // Signals first: a program that reads that the service runs may send one at once.
     const ended = untilSignalled(service, log);
     announce(service.addresses, config, path, log);
     return await ended;
@@ -70,7 +70,7 @@ function announce(
   const at = ({ hostname, port }: { hostname: string; port: number }) =>
     `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
   const { http, internal, quic } = addresses;
-  // A wildcard address is for binding, not for dialling.
+  // A wildcard address cannot be dialled.
   const host = ["::", "0.0.0.0"].includes(http.hostname) ? { hostname: "localhost", port: http.port } : http;
   log.info("serving", {
     page: `${config.http.tls === null ? "http" : "https"}://${at(host)}/`,

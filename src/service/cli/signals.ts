@@ -1,5 +1,5 @@
 /**
- * The life of a running service as the operating system steers it.
+ * Signals of the operating system to a running service.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { EXIT } from "./command.ts";
 
 /** A running service. */
 export interface Running {
-  /** Resolves when all is over; rejects when it ended by a failure. */
+  /** Resolves when the service has ended; rejects when it ended by a failure. */
   readonly finished: Promise<void>;
-  /** Begins the orderly end; it has its own deadline. */
+  /** Begins the shutdown, which has its own deadline. */
   shutdown(reason: string): Promise<void>;
-  /** Reads the configuration again; it reports by itself what is wrong with it. */
+  /** Reads the configuration again and reports what is wrong with it. */
   reload(): Promise<boolean>;
 }
 

@@ -33,7 +33,7 @@ function claimsOf(args: Arguments, user: string): TokenClaims {
   const rights = parts(args, "rights");
   const wrong = rights?.find((right) => !(RIGHTS as readonly string[]).includes(right));
   if (wrong !== undefined) throw new UsageError(`--rights: "${wrong}" is none of ${RIGHTS.join(", ")}`);
-  // The signer checks every other claim and names those that are wrong.
+  // The signer checks all other claims and names those that are wrong.
   return {
     sub: user,
     expiresIn,
@@ -162,7 +162,7 @@ export const token: Command = {
       return given === undefined ? await make(args, config, user!, io) : await check(given, config, io);
     } catch (error) {
       if (error instanceof UsageError) throw error;
-      // Claims and keys that cannot be used: their messages name what is wrong and hold no secret.
+      // Claims or keys that cannot be used: the message names what is wrong and holds no secret.
       io.err(`${error instanceof Error ? error.message : String(error)}\n`);
       return EXIT.failed;
     }

@@ -1,5 +1,5 @@
 /**
- * Which Skein this is.
+ * The version of Skein.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The files a configuration names: whether they are there and hold what they should.
+ * Checks the files that a configuration names.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Problem } from "./problem.ts";
 import { type Config, SECTIONS } from "./schema.ts";
 
-/** What is wrong with the files a valid configuration names, and with the keys in them. Reads files; never rejects. */
+/** Problems with the files that a valid configuration names. Reads them; never rejects. */
 export async function materialProblems(config: Config): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const { material } of SECTIONS) problems.push(...await material?.(config) ?? []);

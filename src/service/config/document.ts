@@ -42,7 +42,7 @@ export function variables(): ReadonlyMap<string, string> {
 export async function configJsonSchema(): Promise<Record<string, unknown>> {
   const { toJsonSchema } = await import("@valibot/to-json-schema");
   const schema = toJsonSchema(ConfigSchema, { typeMode: "input", errorMode: "ignore" });
-  // What the schema carries for ourselves is no keyword of JSON Schema.
+  // Our own metadata is no keyword of JSON Schema.
   const text = JSON.stringify(schema, (key, value) => key === ABOUT && isNote(value) ? undefined : value);
   const { $schema, properties, ...others } = JSON.parse(text);
   return {

@@ -9,7 +9,7 @@ import { nearest } from "./nearest.ts";
 import type { Problem } from "./problem.ts";
 import { rootShape, type Setting, settings, type Shape, shapeAt } from "./shape.ts";
 
-/** What every variable begins with. */
+/** The prefix of every variable. */
 export const PREFIX = "SKEIN_";
 /** The variable that names the configuration file; not a setting itself. */
 export const CONFIG_VARIABLE = "SKEIN_CONFIG";
@@ -26,14 +26,14 @@ export function variableOf(key: string): string {
     : PREFIX + words(key);
 }
 
-/** Settings inside a list have no variable of their own: the list is given as JSON. */
+/** Settings inside a list have no variable: the whole list is given as JSON. */
 function addressable(setting: Setting): boolean {
   return !setting.key.includes("[]");
 }
 
 /**
- * Reads the key out of a variable's words by what the schema knows, because `_` separates both groups and
- * words. Where a user's name stands, the shortest name that leaves a known key wins.
+ * Finds the key of a variable in the schema, because `_` separates groups as well as words. Where users choose a name,
+ * the shortest name that leaves a known key is taken.
  */
 function resolve(rest: string, shape: Shape, path: readonly string[]): readonly string[] | undefined {
   for (const [name, field] of shape.fields) {
@@ -60,7 +60,7 @@ export function pathOfVariable(variable: string): readonly string[] | undefined 
 }
 
 /**
- * Variables that Kubernetes makes for a Service called `skein` or `skein-...`: no settings, though
+ * Whether Kubernetes made the variable for a Service called `skein` or `skein-...`. Such a variable is no setting, though
  * `SKEIN_PORT_8080_TCP` looks like one and `SKEIN_HTTP_PORT=tcp://...` has the name of one.
  */
 function isServiceLink(variable: string, value: string): boolean {
@@ -69,7 +69,7 @@ function isServiceLink(variable: string, value: string): boolean {
     (/^(tcp|udp|sctp):\/\//.test(value) || /_PORT_\d+_/.test(variable));
 }
 
-/** Settings that `env` gives, and what is wrong with its names. Empty values count as not given. */
+/** The settings in `env`, and problems with names of variables. Empty values count as absent. */
 export function readEnvironment(
   env: Readonly<Record<string, string>>,
 ): { entries: readonly Entry[]; problems: readonly Problem[] } {
@@ -79,9 +79,9 @@ export function readEnvironment(
     const shape = shapeAt(path)!;
     entries.push({ path, value: coerce(value, shape), source: { layer: "environment", where: variable } });
   };
-  // A platform's PORT comes first: SKEIN_HTTP_PORT is more specific.
+  // PORT, which platforms set, comes first, so that the more specific SKEIN_HTTP_PORT overrides it.
   if (env.PORT !== undefined && env.PORT !== "") put(["http", "port"], "PORT", env.PORT);
-  // Groups before what stands in them, whatever order the system lists them in.
+  // Sorted, so that a group comes before its members, which override it.
   for (const variable of Object.keys(env).filter((name) => name.startsWith(PREFIX)).sort()) {
     const value = env[variable]!;
     if (value === "" || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue;

@@ -17,11 +17,11 @@ export function isSwitch(key: string): boolean {
   return shapeAt(key.split("."))?.about?.kind === "boolean";
 }
 
-/** Settings that `flags` give, and what is wrong with their names. */
+/** The settings in `flags`, and problems with their names. */
 export function readFlags(flags: Flags): { entries: readonly Entry[]; problems: readonly Problem[] } {
   const entries: Entry[] = [];
   const problems: Problem[] = [];
-  // Groups before what stands in them, whatever their order.
+  // Sorted, so that a group comes before its members, which override it.
   for (const key of Object.keys(flags).sort()) {
     const value = flags[key]!;
     const path = key.split(".");

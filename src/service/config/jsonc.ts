@@ -1,5 +1,5 @@
 /**
- * JSON with comments and trailing commas: values, and where each of them stands.
+ * JSON with comments and trailing commas: values, and the place of each in the file.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { keyOf, type Path } from "./shape.ts";
 export interface Document {
   /** `undefined` when the syntax is wrong. */
   readonly value: unknown;
-  /** Where each value stands, by {@link keyOf}: `skein.jsonc:4:12`. */
+  /** The place of each value, by {@link keyOf}: `skein.jsonc:4:12`. */
   readonly locations: ReadonlyMap<string, string>;
   readonly problems: readonly Problem[];
 }
 
-/** More syntax errors than these are consequences of the first ones. */
+/** Syntax errors that are reported: further ones are consequences of the first. */
 const MOST_ERRORS = 5;
-/** Deeper than any configuration, and shallow enough for recursion. */
+/** Deepest nesting: no configuration needs more, and recursion can bear it. */
 const DEEPEST = 64;
 
 function lineStarts(text: string): number[] {
@@ -49,7 +49,7 @@ function depth(text: string): number {
   return most;
 }
 
-/** Parses `text`; `name` is what locations call the file. Loads the parser at first use: a start without a file does without. */
+/** Parses `text`; `name` is what locations call the file. Loads the parser at first use, because a start without a file does not need it. */
 export async function parseDocument(text: string, name: string): Promise<Document> {
   const locations = new Map<string, string>();
   const problems: Problem[] = [];
@@ -72,14 +72,14 @@ export async function parseDocument(text: string, name: string): Promise<Documen
   }
   if (problems.length > 0) return { value: undefined, locations, problems };
 
-  // A member stands where its key does.
+  // The place of a member is the place of its key.
   const valueOf = (node: Node, path: Path, offset = node.offset): unknown => {
     locations.set(keyOf(path), at(offset));
     if (node.type === "array") {
       return (node.children ?? []).map((child, index) => valueOf(child, [...path, index]));
     }
     if (node.type !== "object") return node.value;
-    // No prototype: a key called `__proto__` is a key like any other.
+    // Without a prototype the key `__proto__` is a key like any other.
     const object: Record<string, unknown> = Object.create(null);
     for (const property of node.children ?? []) {
       const [name, value] = property.children ?? [];

@@ -25,7 +25,7 @@ export function isGroup(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A copy of groups (not of what stands in them) without prototypes. */
+/** Copies groups, not the values in them; the copies have no prototypes. */
 function copy(value: unknown): unknown {
   if (!isGroup(value)) return value;
   const object: Record<string, unknown> = Object.create(null);
@@ -33,7 +33,7 @@ function copy(value: unknown): unknown {
   return object;
 }
 
-/** Puts `value` under `name`: two groups merge, all else replaces. */
+/** Sets `name` to `value`; two groups are merged, anything else is replaced. */
 function put(
   group: Record<string, unknown>,
   name: string,
@@ -53,9 +53,9 @@ function put(
   sources.set(key, source);
 }
 
-/** Puts `entries`, in their order, over `base`. */
+/** Merges `entries`, in order, over `base`. */
 export function overlay(base: Layers, entries: readonly Entry[]): Layers {
-  // A file that is no object is refused as such; nothing can be laid over it.
+  // Validation refuses a file that is not an object; nothing can be merged into it.
   if (entries.length === 0 || !isGroup(base.value)) return base;
   const sources = new Map(base.sources);
   const root = copy(base.value) as Record<string, unknown>;
@@ -86,8 +86,8 @@ export function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Sour
 }
 
 /**
- * A text from a variable or flag as the value a file would hold. What does not fit is left as it is, so
- * that validation refuses it with the words it has for the setting.
+ * Turns the text of a variable or flag into the value a file would hold. A text that does not fit stays a text, and
+ * validation refuses it with the message of the setting.
  */
 export function coerce(text: string, shape: Shape): unknown {
   if (text === "null" && shape.nullable) return null;

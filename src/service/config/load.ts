@@ -36,7 +36,7 @@ export type LoadResult =
     readonly sources: ReadonlyMap<string, Source>;
   };
 
-/** Larger files are no configuration. */
+/** Largest file that is read. */
 const LARGEST = 1024 * 1024;
 
 async function readText(path: string): Promise<string> {
@@ -57,8 +57,8 @@ function failure(error: unknown): string {
 }
 
 /**
- * Loads and validates everything as a whole. Never throws: what is wrong is in `problems`, one for each
- * wrong key, in the order file, environment, flags, rules.
+ * Loads and validates everything as a whole. Never throws: `problems` has one entry for each wrong key, in the order
+ * file, environment, flags, rules.
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadResult> {
   const problems: Problem[] = [];
@@ -84,7 +84,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadResult>
   problems.push(...environment.problems, ...flagged.problems);
   layers = overlay(overlay(layers, environment.entries), flagged.entries);
   const result = validate(layers, env.SKEIN_ENV);
-  // Without its file, rules would complain of what the file gives.
+  // The file could not be read: rules would report settings that it may well hold.
   if (!unread) problems.push(...result.problems);
   const sources = layers.sources;
   const [first, ...others] = problems;

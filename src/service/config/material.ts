@@ -22,13 +22,13 @@ export class MaterialError extends Error {
   }
 }
 
-/** Larger files are neither keys nor certificates. */
+/** Largest file that is read: keys and certificates are smaller. */
 const LARGEST = 1024 * 1024;
 
 async function readFile(path: string, key: string): Promise<string> {
   try {
     const { size, isFile } = await Deno.stat(path);
-    // A secret may be a pipe or a device, whose size is not known.
+    // A secret may be a pipe or a device, which have no size.
     if (isFile && size > LARGEST) throw new Error("larger than 1 MiB");
     return await Deno.readTextFile(path);
   } catch (cause) {
@@ -59,7 +59,7 @@ export async function readSecret(path: string, key: string): Promise<string> {
   return (await readFile(path, key)).trim();
 }
 
-/** What was thrown while the file of the setting `key` was read. */
+/** The problem behind an error that was thrown while the file of the setting `key` was read. */
 export function asProblem(error: unknown, key: string): Problem {
   if (error instanceof MaterialError) return { key: error.key, message: error.problem, where: "" };
   return { key, message: error instanceof Error ? error.message : String(error), where: "" };

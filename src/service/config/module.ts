@@ -1,5 +1,5 @@
 /**
- * The watch over the configuration's file as a module: the last one, so that everything runs before it can change.
+ * Watching the configuration file, as a module. It is the last one: everything runs before anything can change.
  *
  * @module
  */
@@ -17,10 +17,10 @@ import type { Config } from "./schema.ts";
 export interface ConfigModuleOptions {
   /** The file. @default none, and nothing is watched */
   readonly path: string | undefined;
-  /** Environment and flags that lie over the file at each reload. */
+  /** Environment and flags that override the file at each reload. */
   readonly env: Readonly<Record<string, string>> | undefined;
   readonly flags: Flags | undefined;
-  /** Puts a configuration in force, or rejects and leaves the one before in force. */
+  /** Puts a configuration in force; when it rejects, the previous one is in force. */
   readonly apply: (next: Config, previous: Config, changed: readonly string[]) => Promise<void>;
   readonly log: Logger;
 }
@@ -80,7 +80,7 @@ export class ConfigModule implements Module {
     return this.#watch?.reload() ?? Promise.resolve(false);
   }
 
-  /** From here on nothing changes any more. */
+  /** While the service drains, the configuration does not change any more. */
   async drain(): Promise<void> {
     await this.#watch?.close();
   }

@@ -28,7 +28,7 @@ export function distance(a: string, b: string): number {
   return previous[t.length]!;
 }
 
-/** Longer names are cut before they are compared: nothing so long was meant to be a setting. */
+/** Longer names are cut before they are compared: no setting has such a long name. */
 const LONGEST = 100;
 
 /** The candidate nearest to `name`, the first one of several; `undefined` without candidates. */

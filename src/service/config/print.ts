@@ -39,7 +39,7 @@ function collect(
   into.push({ key: keyOf(path), value: written(value, path), source });
 }
 
-/** A setting that its group in the file leaves out is a default, though the group has a place. */
+/** Where one value came from. A setting that the file leaves out of a group is a default, though the group has a place. */
 function leafSource(path: Path, sources: ReadonlyMap<string, Source>): Source {
   const source = sourceOf(sources, path);
   return source.layer === "file" && !sources.has(keyOf(path))

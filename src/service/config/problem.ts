@@ -1,25 +1,25 @@
 /**
- * What is wrong with a configuration, in one line each, and what of a value may be shown.
+ * Problems with a configuration, one line each, and how values are shown without secrets.
  *
  * @module
  */
 
 import { holdsSecret, type Shape, shapeAt } from "./shape.ts";
 
-/** Which layer a value came from, and where in it. */
+/** The layer a value came from, and the place in it. */
 export interface Source {
   readonly layer: "default" | "file" | "environment" | "flag";
   /** `skein.jsonc:4:12`, `SKEIN_QUIC_PORT`, `--quic.port`, or `default`. */
   readonly where: string;
 }
 
-/** One thing that is wrong. */
+/** A problem. */
 export interface Problem {
   /** The dotted key, or the name of the variable or flag when it is no key. */
   readonly key: string;
   /** What is wrong and what is allowed; never a secret. */
   readonly message: string;
-  /** As in {@link Source}; empty when it is nowhere in particular. */
+  /** As in {@link Source}; empty when the problem has no place. */
   readonly where: string;
 }
 
@@ -39,14 +39,14 @@ function plain(value: unknown): string {
     text = undefined;
   }
   text ??= typeof value;
-  // User information in a URL is a password more often than not.
+  // User information in a URL is usually a password.
   text = text.replaceAll(/\/\/[^/@"\s]*@/g, "//<redacted>@");
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text;
 }
 
 const LIKE_A_PATH = /^(?=.*[./])[\w.\-/~ ]{1,100}$/;
 
-/** A value for a problem's line: short, and never a secret nor what might be one. */
+/** A value as the line of a problem shows it: shortened, and never a secret or what could be one. */
 export function shown(value: unknown, shape: Shape | undefined): string {
   const harmless = typeof value === "number" || typeof value === "boolean" || value === null;
   if (shape !== undefined && holdsSecret(shape) && !(harmless && shape.about === undefined)) {
@@ -56,7 +56,7 @@ export function shown(value: unknown, shape: Shape | undefined): string {
   return plain(value);
 }
 
-/** A value for a listing of the effective configuration: secrets are replaced, paths of keys stay. */
+/** A value as a listing of the configuration shows it: secrets are replaced, paths of keys stay. */
 export function redacted(value: unknown, path: readonly (string | number)[]): unknown {
   const shape = shapeAt(path);
   if (Array.isArray(value)) {

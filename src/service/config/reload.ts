@@ -1,5 +1,5 @@
 /**
- * Keeps a configuration up to date with its file. A bad file changes nothing: the last good one stays.
+ * Follows the configuration file. When it cannot be used, the last good configuration stays in force.
  *
  * @module
  */
@@ -18,15 +18,15 @@ export interface ConfigWatchOptions
   /** The configuration in force. */
   readonly current: Config;
   /**
-   * A good configuration that differs. Calls never overlap. When it rejects, `onProblems` is told, and
-   * `current` stays as it was.
+   * Called with a valid configuration that differs from `current`. Calls never overlap. When it rejects, `onProblems` is
+   * called and `current` stays.
    */
   readonly onChange: (next: Config, previous: Config, changed: readonly string[]) => void | Promise<void>;
-  /** A configuration that cannot be used, at least one problem. Called again only when the file has changed again. */
+  /** Called with at least one problem when the configuration cannot be used; once for each version of the file. */
   readonly onProblems: (problems: readonly Problem[]) => void;
   /**
-   * The file was read and is good but says the same as before; the files of keys it names may say something else.
-   * When it rejects, `onProblems` is told. @default nothing
+   * Called when the configuration is valid and the same as before; files that it names may have other content. When it
+   * rejects, `onProblems` is called. @default nothing
    */
   readonly onUnchanged?: (current: Config) => void | Promise<void>;
 }

@@ -11,7 +11,7 @@ export interface Violation {
   /** The key the problem is reported at. */
   readonly key: string;
   readonly message: string;
-  /** All keys the rule looked at. When one of them is wrong in itself the rule says nothing. */
+  /** All keys the rule looked at. It is ignored when one of them is wrong by itself. */
   readonly keys: readonly string[];
 }
 

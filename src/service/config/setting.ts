@@ -1,6 +1,6 @@
 /**
- * The kinds of settings. Each carries, beside its schema, what a reader of the documentation and somebody
- * with a wrong value need to know; the two therefore never disagree.
+ * The kinds of settings. Each has, beside its schema, the text for the documentation and for error messages, so that
+ * documentation and checks cannot disagree.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts
 /** How a setting is written in an environment variable or a flag. */
 export type Kind = "string" | "number" | "boolean" | "duration" | "size" | "material" | "list" | "json";
 
-/** What is known about a setting beside its schema. */
+/** The description of a setting. */
 export interface About {
   readonly kind: Kind;
   /** What the setting does; Markdown, one paragraph. */
   readonly text: string;
-  /** Which values there are, in words: what a refusal says. */
+  /** The allowed values in words, for the message that refuses another. */
   readonly allowed: string;
   /** Its value is never shown. */
   readonly secret: boolean;
@@ -24,7 +24,7 @@ export interface About {
   readonly restart: boolean;
 }
 
-/** What the writer of a setting may add. */
+/** Optional properties of a setting. */
 export interface Notes {
   readonly secret?: boolean;
   readonly restart?: boolean;
@@ -34,7 +34,7 @@ export interface Notes {
 /** The key under which {@link About} stands in a schema's metadata. */
 export const ABOUT = "skein";
 
-/** Attaches documentation; the result has no default and must therefore be given. */
+/** Attaches the description to a schema. The result has no default. */
 export function about<const S extends v.GenericSchema>(
   schema: S,
   kind: Kind,

@@ -1,5 +1,5 @@
 /**
- * The schema as a tree of settings: what validation, environment, flags and documentation walk over.
+ * The schema as a tree of settings, for validation, environment variables, flags and documentation.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { ABOUT, type About } from "./setting.ts";
 /** A place in a configuration. */
 export type Path = readonly (string | number)[];
 
-/** What may stand at one place. */
+/** What is allowed at one place. */
 export interface Shape {
   /** Present at settings, absent at the groups around them. */
   readonly about: About | undefined;
@@ -22,9 +22,9 @@ export interface Shape {
   readonly nullable: boolean;
   /** Members of a group; empty otherwise. */
   readonly fields: ReadonlyMap<string, Shape>;
-  /** What stands under names the user chooses. */
+  /** Members of a group whose names users choose. */
   readonly rest: Shape | undefined;
-  /** What stands in a list of groups. */
+  /** Items of a list of groups. */
   readonly item: Shape | undefined;
 }
 
@@ -72,7 +72,7 @@ export function rootShape(): Shape {
   return root ??= shapeOf(ConfigSchema as unknown as Inside & v.GenericSchema);
 }
 
-/** What may stand at `path`; `undefined` where nothing may. */
+/** What is allowed at `path`; `undefined` where nothing is. */
 export function shapeAt(path: Path): Shape | undefined {
   let shape: Shape | undefined = rootShape();
   for (const step of path) {
@@ -87,7 +87,7 @@ export function keyOf(path: Path): string {
   return path.length === 0 ? "(root)" : path.join(".");
 }
 
-/** Whether a secret stands at or under a shape. */
+/** Whether there is a secret at a place or below it. */
 export function holdsSecret(shape: Shape): boolean {
   if (shape.about?.secret) return true;
   if (shape.item !== undefined && holdsSecret(shape.item)) return true;

@@ -1,5 +1,5 @@
 /**
- * From merged layers to a configuration, or to everything that is wrong with them.
+ * Validates merged layers: the result is a configuration, or every problem with them.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { NAMESPACE } from "../hub/settings.ts";
 import { type Config, ConfigSchema } from "./schema.ts";
 import { keyOf, type Path, rootShape, settings, type Shape, shapeAt } from "./shape.ts";
 
-/** Names that valibot leaves out of objects in silence, and that ordinary objects have without being given any. */
+/** Names that valibot leaves out silently, and that every ordinary object has. */
 const UNUSABLE = new Set(["constructor", "prototype", "__proto__"]);
 
-/** An unknown key's best guess: a sibling, unless a setting elsewhere has exactly this name. */
+/** The key that an unknown one was meant to be: a sibling, or a setting elsewhere with exactly this name. */
 function suggest(path: Path, shape: Shape): string {
   const name = String(path.at(-1));
   const group = path.slice(0, -1);
@@ -28,7 +28,7 @@ function suggest(path: Path, shape: Shape): string {
   return elsewhere.length > 0 ? elsewhere.slice(0, 3).join(" or ") : own;
 }
 
-/** A copy with known keys only; tells of each unknown one, and of lists where groups belong. */
+/** A copy with known keys only; reports each unknown key, and lists in the place of groups. */
 function prune(
   value: unknown,
   shape: Shape,
@@ -40,14 +40,14 @@ function prune(
       return value.map((inner, index) => prune(inner, shape.item!, [...path, index], report));
     }
     if (shape.about !== undefined) return value;
-    // A list is an object to the schema library, and would pass for an empty group.
+    // The schema library takes a list for an object, and would accept it as an empty group.
     report(path, `a list is not allowed; must be ${allowed(shape)}`);
     return {};
   }
   if (!isGroup(value) || shape.about !== undefined) return value;
   const known: Record<string, unknown> = {};
   for (const [key, inner] of Object.entries(value)) {
-    // Editors find the schema of a file by this; it is nothing of ours.
+    // Editors find the schema of a file by this key; it is no setting.
     if (key === "$schema" && path.length === 0) continue;
     const here = [...path, key];
     const field = shape.fields.get(key);
@@ -67,13 +67,13 @@ function prune(
   return known;
 }
 
-/** What may stand at a place, in words. */
+/** The allowed values at a place, in words. */
 function allowed(shape: Shape | undefined): string {
   const words = shape?.about?.allowed ?? "an object";
   return shape?.nullable ? `${words}, or null` : words;
 }
 
-/** The place of an issue: as deep as settings go, not into the items of a simple list. */
+/** The place of an issue: the path of the setting, without the index in a simple list. */
 function placeOf(issue: v.BaseIssue<unknown>): Path {
   const path: (string | number)[] = [];
   let shape: Shape | undefined = rootShape();
@@ -94,7 +94,7 @@ function valueAt(value: unknown, path: Path): unknown {
   return value;
 }
 
-/** Takes a wrong value out, with the group around it when that cannot do without, so that the rest can be looked at. */
+/** Removes a wrong value, or the group around it when the value is required there, so that the rest can be checked. */
 function remove(root: unknown, path: Path): void {
   for (let length = path.length; length > 0; length--) {
     if (shapeAt(path.slice(0, length))?.required !== false) continue;
@@ -109,7 +109,7 @@ function related(a: string, b: string): boolean {
   return a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`);
 }
 
-/** Valid layers give a configuration and no problems; others every problem, each wrong key once. */
+/** The configuration when the layers are valid; else every problem, one for each wrong key. */
 export function validate(
   layers: Layers,
   mode: string | undefined,
@@ -127,13 +127,13 @@ export function validate(
 
   const value = prune(layers.value, rootShape(), [], (path, message) => {
     report(path, message);
-    // What the key was meant to be counts as wrong as well: rules about it would only repeat the mistake.
+    // The key it was meant to be counts as wrong too: a rule about it would report the same mistake again.
     const guess = nearest(String(path.at(-1)), shapeAt(path.slice(0, -1))?.fields.keys() ?? []);
     if (guess !== undefined) wrong.add(keyOf([...path.slice(0, -1), guess]));
   });
 
   let result = v.safeParse(ConfigSchema, value);
-  // Each round takes wrong values out; a value that is wrong inside may need a second one.
+  // Each round removes wrong values. A value with a wrong value inside it may need a second round.
   for (let round = 0; !result.success && round < 4; round++) {
     for (const issue of result.issues) {
       const path = placeOf(issue), shape = shapeAt(path), given = valueAt(value, path);

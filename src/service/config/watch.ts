@@ -1,6 +1,6 @@
 /**
- * Tells when a file's content has changed, however it was changed: written, renamed over, deleted and made
- * again, or reached through a symbolic link that was swapped, as Kubernetes does with ConfigMaps.
+ * Watches the content of a file, however it is changed: written, renamed over, deleted and made again, or reached
+ * through a symbolic link that is replaced, as Kubernetes does with ConfigMaps.
  *
  * @module
  */
@@ -11,19 +11,19 @@ export interface WatchOptions {
   readonly onChange: () => void | Promise<void>;
   /** Milliseconds without events before the file is looked at. @default 60 */
   readonly quiet?: number;
-  /** Milliseconds between looks without any event: file systems in networks send none. @default 2000 */
+  /** Milliseconds between checks without an event: network file systems send none. @default 2000 */
   readonly poll?: number;
 }
 
 /** A file that is being watched. */
 export interface FileWatch {
-  /** Looks at once; resolves when that is done. */
+  /** Checks the file now; resolves when that is done. */
   check(): Promise<void>;
   /** Ends it: no call of `onChange` begins afterwards. Resolves when one under way has ended. */
   close(): Promise<void>;
 }
 
-/** What tells cheaply that nothing has happened. `undefined`: there is no such file. */
+/** Changes whenever the content may have changed, and is cheap to get. `undefined`: there is no such file. */
 async function stamp(path: string): Promise<string | undefined> {
   try {
     const real = await Deno.realPath(path);
@@ -49,8 +49,8 @@ function directoryOf(path: string): string {
 }
 
 /**
- * Watches `path`, and resolves once changes from now on will be noticed. The file need not exist yet. Never rejects: where the
- * system cannot watch, looking every `poll` milliseconds remains.
+ * Watches `path`; resolves once changes will be noticed. The file need not exist yet. Never rejects: where the system
+ * cannot watch, the file is checked every `poll` milliseconds.
  */
 export async function watchFile(path: string, options: WatchOptions): Promise<FileWatch> {
   const { onChange, quiet = 60, poll = 2000 } = options;
@@ -72,7 +72,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
     try {
       await onChange();
     } catch {
-      // The caller's own failure is the caller's to report; watching goes on.
+      // The caller reports its own failures; watching goes on.
     }
   };
   const check = () => running = running.then(look);
@@ -88,7 +88,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
     if (timer === undefined && await stamp(path) !== seen && !closed && timer === undefined) soon();
   };
 
-  // The directory and not the file: a watch on a file dies with the file's first replacement.
+  // The directory is watched: a watch on a file ends when the file is replaced.
   let watcher: Deno.FsWatcher | undefined;
   try {
     watcher = Deno.watchFs(directoryOf(path), { recursive: false });
@@ -100,11 +100,11 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
     try {
       for await (const _event of events) if (!closed) soon();
     } catch {
-      // The directory is gone or the system gave up: the poll remains.
+      // The directory is gone or the system gave up: polling goes on.
     }
   })();
   const interval = setInterval(glance, poll);
-  // What changed between the first look and the start of the watch.
+  // The file may have changed between the first look and the start of the watch.
   await check();
 
   return {
@@ -117,7 +117,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
       try {
         events?.close();
       } catch {
-        // It had ended by itself.
+        // It had ended already.
       }
       await reading;
       await running;

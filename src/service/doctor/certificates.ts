@@ -1,5 +1,5 @@
 /**
- * Whether the configured certificates can be served, to whom, and for how long.
+ * Whether the configured certificates can be served, for which names, and for how long.
  *
  * @module
  */

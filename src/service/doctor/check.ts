@@ -1,5 +1,5 @@
 /**
- * What a check of the machine says.
+ * A check of the machine, and its result.
  *
  * @module
  */
@@ -10,9 +10,9 @@ export interface Check {
   readonly name: string;
   /** `warn`: Skein serves, but something will hurt. `fail`: it will not serve as configured. */
   readonly status: "ok" | "warn" | "fail";
-  /** What was found, one sentence. */
+  /** The result in one sentence. */
   readonly message: string;
-  /** What to do about it, where there is something to do. */
+  /** What to do about it, if anything. */
   readonly advice?: string;
 }
 
@@ -35,8 +35,8 @@ export function fail(message: string, advice: string): Finding {
 }
 
 /**
- * Runs one check to its end or for at most `timeout` milliseconds; then its signal is aborted. What it throws is a
- * `fail`. Never rejects.
+ * Runs one check. After `timeout` milliseconds its signal is aborted and it counts as failed, as it does when it throws.
+ * Never rejects.
  */
 export async function perform(
   name: string,

@@ -1,5 +1,5 @@
 /**
- * Whether what the engine keeps is whole, private, and has room to grow.
+ * Whether the database of the engine is intact, private, and has room to grow.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { Config } from "../config/mod.ts";
 import { fail, type Finding, ok, sentence, warn } from "./check.ts";
 
 const MIB = 1024 ** 2;
-/** A larger database takes longer to read than a check may. */
+/** A larger database is not read: it would take longer than a check may. */
 const MOST_BYTES = 2048 * MIB;
-/** Less room than this is soon used up. */
+/** With less room than this there is a warning. */
 const LEAST_ROOM = 1024 * MIB;
 
-/** Judges the engine's database. Makes and changes nothing; the service may be running. */
+/** Checks the database of the engine. Changes nothing; the service may be running. */
 export async function checkDatabase({ kind, path }: Config["engine"]): Promise<Finding> {
   if (kind === "memory") return ok("Messages are kept in memory and end with the process (engine.kind).");
   let info: Deno.FileInfo;

@@ -1,5 +1,5 @@
 /**
- * Whether this machine can serve Skein as it is configured, and what to do where it cannot.
+ * Whether this machine can serve Skein as configured, and what to do when it cannot.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
 export type { Check } from "./check.ts";
 export { formatDoctor } from "./format.ts";
 
-/** What to look at. */
+/** What is checked. */
 export interface DoctorOptions {
   readonly config: Config;
   /** Milliseconds since the epoch. @default Date.now() */
@@ -36,7 +36,7 @@ export interface DoctorOptions {
   readonly timeout?: number;
 }
 
-/** What was found. */
+/** The results. */
 export interface DoctorReport {
   readonly checks: readonly Check[];
   /** Nothing failed; there may be warnings. */
@@ -84,7 +84,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
   ]);
 
   const checks: Check[] = [];
-  // One after another: two that bind or load the processor would disturb each other.
+  // One after the other: two checks that bind ports or use the processor would disturb each other.
   for (const [name, look] of looks) checks.push(await perform(name, timeout, look));
   return { checks, ok: checks.every(({ status }) => status !== "fail") };
 }

@@ -1,5 +1,5 @@
 /**
- * Whether the configured ports can be bound: bound and let go again at once.
+ * Whether the configured ports can be bound: each is bound and released at once.
  *
  * @module
  */

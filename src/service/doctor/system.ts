@@ -1,5 +1,5 @@
 /**
- * The machine: UDP buffers, file descriptors, clock, runtime. Deciding is apart from reading.
+ * UDP buffers, file descriptors, clock and runtime. Measuring and judging are separate functions.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import { fail, type Finding, ok, warn } from "./check.ts";
 export const WANTED_BUFFER = 4 * 1024 * 1024;
 /** Bytes of a packet in the measurement: about what QUIC sends. */
 export const PACKET = 1200;
-/** Packets a socket with that buffer holds for certain: the system counts about 2,300 bytes for one. */
+/** Packets that a socket with such a buffer always holds: the system counts about 2,300 bytes for one. */
 export const WANTED_PACKETS = 1500;
 /** Most files that are opened to find the limit. */
 const MOST_FILES = 65_536;
-/** Descriptors beside those of connections: listeners, files, the runtime's own. */
+/** Descriptors that are not connections: listeners, files, those of the runtime. */
 const SPARE_DESCRIPTORS = 128;
-/** The Deno release whose QUIC this is made for. */
+/** The Deno release whose QUIC was tested. */
 export const MADE_FOR = "2.9";
-/** No clock that is right shows less: this program did not exist. */
+/** A clock before this time is wrong: this program did not exist. */
 const EARLIEST = Date.UTC(2025, 0, 1);
-/** Beyond this certificates and tokens make no sense either. */
+/** A clock after this time is wrong too. */
 const LATEST = Date.UTC(2100, 0, 1);
 
-/** Judges how many packets a UDP socket keeps for a program that is busy. */
+/** Judges how many packets a UDP socket keeps while the program is busy. */
 export function judgeBuffer(packets: number): Finding {
   if (packets >= WANTED_PACKETS) {
     return ok(`A UDP socket keeps ${packets} packets of ${PACKET} bytes or more.`);
@@ -35,7 +35,7 @@ export function judgeBuffer(packets: number): Finding {
   );
 }
 
-/** Judges the limit of open files against the connections that are to be held. */
+/** Judges the limit of open files by the number of connections that are allowed. */
 export function judgeDescriptors(limit: number, maxConnections: number): Finding {
   const wanted = maxConnections + SPARE_DESCRIPTORS;
   if (limit >= wanted) {
@@ -47,7 +47,7 @@ export function judgeDescriptors(limit: number, maxConnections: number): Finding
   );
 }
 
-/** Judges the clock: tokens and certificates are held against it. */
+/** Judges the clock, on which tokens and certificates depend. */
 export function judgeClock(now: number): Finding {
   if (now >= EARLIEST && now < LATEST) return ok(`The clock says ${new Date(now).toISOString()}.`);
   const said = Number.isFinite(now) && Math.abs(now) <= 8.64e15 ? new Date(now).toISOString() : String(now);
@@ -73,8 +73,8 @@ export function judgeRuntime(version: string, hasQuic: boolean): Finding {
 }
 
 /**
- * How many packets a UDP socket on loopback keeps while nobody reads: sent, then counted. Procfs would tell the size
- * of the buffer, but only to a program with all permissions.
+ * How many packets a UDP socket on loopback keeps while nobody reads: packets are sent, then counted. Only a program
+ * with all permissions could read the size of the buffer from procfs.
  */
 export async function measureBuffer(signal: AbortSignal): Promise<number> {
   const address = { transport: "udp", hostname: "127.0.0.1", port: 0 } as const;
@@ -85,7 +85,7 @@ export async function measureBuffer(signal: AbortSignal): Promise<number> {
   try {
     const packet = new Uint8Array(PACKET);
     for (let sent = 0; sent < WANTED_PACKETS; sent++) await sender.send(packet, receiver.addr);
-    // Any packet may be the one that is lost, so silence ends the count.
+    // Any packet may be lost, so the count ends when nothing comes for a while.
     let kept = 0;
     while (await arrives(receiver, 100)) kept++;
     return kept;
@@ -107,8 +107,8 @@ async function arrives(socket: Deno.DatagramConn, wait: number): Promise<boolean
 }
 
 /**
- * How many files this process may have open, as far as it matters: the limit itself where procfs can be read, else how
- * many of `wanted` could be opened at once. `proc` is where procfs is mounted.
+ * How many files this process may have open: the limit where procfs can be read, else how many of `wanted` could be
+ * opened at once. `proc` is where procfs is mounted.
  */
 export async function measureDescriptors(proc: string, maxConnections: number): Promise<number> {
   try {

@@ -1,5 +1,5 @@
 /**
- * Files in the service: the store, what handlers and HTTP need of it.
+ * The store of files, and what handlers and HTTP need of it.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import type { Config } from "../config/mod.ts";
 import type { FileDoor } from "../http/files.ts";
 import { toFileLimits } from "./settings.ts";
 
-/** Milliseconds after a message in which uploads give way to the next. */
-const ATTENTIVE = 500;
+/** Milliseconds after a message during which uploads are slowed down, so that the next message is not delayed. */
+const QUIET_AFTER = 500;
 
 /** What files need of the rest of the service. */
 export interface ServiceFilesOptions {
@@ -40,11 +40,11 @@ export class ServiceFiles implements FileService, FileDoor {
       directory: this.settings.directory,
       limits: this.limits,
       failed: options.failed,
-      busy: () => Date.now() - this.#heardAt < ATTENTIVE,
+      busy: () => Date.now() - this.#heardAt < QUIET_AFTER,
     });
   }
 
-  /** Hears that somebody talks: for a while uploads give way. */
+  /** Notes that somebody sends messages: uploads are slowed down for a while. */
   readonly listen: Middleware = ({ message: { type } }, next) => {
     if (type !== "ping" && clientRow(type)?.lane !== "file") this.#heardAt = Date.now();
     return next();

@@ -6,10 +6,11 @@
 
 import * as v from "valibot";
 import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
+import { LateError, within } from "../deadline.ts";
 import type { ConnectionState, HttpDeps } from "./deps.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
-/** Connections listed when nobody says how many. */
+/** Connections that are listed by default. */
 export const DEFAULT_CONNECTIONS = 100;
 /** Most connections listed. */
 export const MOST_CONNECTIONS = 10_000;
@@ -28,8 +29,8 @@ export class ApiRunner {
   }
 
   /**
-   * Checks `params` and runs `method`. Rejects with ProtocolError: `unknown_type` for a method that does not
-   * exist here, `bad_payload` for parameters that are not right, and what the method says.
+   * Checks `params` and runs `method`. Rejects with ProtocolError: `unknown_type` for an unknown method, `bad_payload` for
+   * invalid parameters, or the error of the method.
    */
   async run(method: string, params: unknown): Promise<unknown> {
     if (method === "batch") return await this.#batch(check(batchParams, params));
@@ -38,7 +39,7 @@ export class ApiRunner {
 
   async #batch({ commands }: { commands: { method: string; params?: unknown }[] }) {
     const replies: BatchReply[] = [];
-    // One after the other: what a batch publishes to a channel stays in order.
+    // One after the other, so that messages of a batch keep their order.
     for (const { method, params } of commands) {
       try {
         replies.push({ result: await this.#single(method, params) });
@@ -92,7 +93,7 @@ export function listConnections(
   return { items, more: false };
 }
 
-/** The `limit` of a query. Throws ProtocolError `bad_request` when it is no whole number of 0 to 10,000. */
+/** The `limit` of a query. Throws ProtocolError `bad_request` unless it is a whole number from 0 to 10,000. */
 export function parseLimit(text: string | undefined): number {
   if (text === undefined) return DEFAULT_CONNECTIONS;
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
@@ -112,16 +113,10 @@ function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
 }
 
 async function inTime(work: unknown): Promise<unknown> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new ProtocolError("not_available", "the method did not finish in time")),
-      API_TIMEOUT,
-    );
-  });
   try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
+    return await within(work, API_TIMEOUT);
+  } catch (error) {
+    if (!(error instanceof LateError)) throw error;
+    throw new ProtocolError("not_available", "the method did not finish in time");
   }
 }

@@ -33,7 +33,7 @@ export function createApp(deps: HttpDeps): FetchHandler {
   addOperators(app, deps, {
     figures: (c) => deps.settings().metricsPublic ? undefined : guardOperator(c, deps, keys),
     api: (c) => guardOperator(c, deps, keys),
-    // The dashboard's files hold no secrets; its figures come from /stats, with a key.
+    // The files of the dashboard hold no secrets: its figures come from /stats, which needs a key.
     admin: () => deps.settings().internal ? notFound() : undefined,
   });
   return serve(app);
@@ -64,7 +64,7 @@ function base(deps: HttpDeps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(async (c, next) => {
     await next();
-    // An upgrade's answer is no ordinary one: it has to reach the runtime as it is.
+    // The runtime needs the response of an upgrade unchanged.
     if (c.res.status !== 101) setSecurityHeaders(c.res.headers);
   });
   app.notFound(() => notFound());
@@ -171,7 +171,7 @@ function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
   });
   app.all("/api/:method", () => notAllowed("POST"));
   for (const [path, asset] of Object.entries(ADMIN_ASSETS)) {
-    // On the public listener the style belongs to the page too.
+    // The page on the public listener uses this style too.
     if (path === "/style.css") get(app, path, (c) => assetResponse(asset, c.req.raw));
     else {
       get(app, path, async (c) => {
@@ -232,7 +232,7 @@ async function upgrade(c: Ctx, deps: HttpDeps): Promise<Response> {
   return await deps.upgradeWebSocket(raw, c.env.info);
 }
 
-/** `Host`, or what HTTP/2 and 3 have for it; undefined when there is none or it is no host. */
+/** The host that was asked for (`Host`, `:authority`); undefined when there is none or it is not a host. */
 function authorityOf(c: Ctx): string | undefined {
   const host = c.req.header("host");
   try {

@@ -1,5 +1,5 @@
 /**
- * The files of the page and the dashboard, embedded in the program: there is no directory to get out of.
+ * The files of the page and the dashboard. They are embedded in the program, so no path can reach other files.
  *
  * @module
  */
@@ -91,7 +91,7 @@ export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
   ...bundle("skein-yjs.js"),
 };
 
-/** Files of the dashboard, by path. They hold no figures: those are fetched with a key. */
+/** Files of the dashboard, by path. They hold no figures; the page fetches them with a key. */
 export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
   "/admin": { body: adminHtml, type: HTML },
   "/admin.css": { body: adminCss, type: STYLE },
@@ -112,7 +112,7 @@ function load(asset: Asset): Promise<Loaded | undefined> {
   if (entry === undefined) {
     entry = read(asset);
     loaded.set(asset, entry);
-    // What is not built yet may be there at the next request.
+    // A file that is not built yet may be there at the next request.
     void entry.then((found) => found === undefined && loaded.delete(asset));
   }
   return entry;

@@ -13,7 +13,7 @@ export const BODY_TIMEOUT = 10_000;
 
 /**
  * The JSON object in a request's body; an empty body is an empty object. Throws ProtocolError:
- * `message_too_large`, or `bad_request` for what is no JSON object or does not come in time.
+ * `message_too_large`, or `bad_request` when it is no JSON object or does not arrive in time.
  */
 export async function readJson(
   request: Request,
@@ -43,7 +43,7 @@ async function readBounded(request: Request, most: number, timeout: number): Pro
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    // Ends the pending read; what cancelling itself says does not matter.
+    // Ends the pending read. A failure of cancel() itself does not matter.
     reader.cancel().catch(() => {});
   }, timeout);
   try {

@@ -44,7 +44,7 @@ export interface ClientDocument {
   /** Raw QUIC, for programs; null while QUIC is off. */
   readonly rawQuicUrl: string | null;
   readonly alpn: string | null;
-  /** Base64 SHA-256 for `serverCertificateHashes`; empty when the certificate is to be judged as usual. */
+  /** Base64 SHA-256 for `serverCertificateHashes`; empty when browsers check the certificate as usual. */
   readonly certificateHashes: readonly string[];
   readonly quic: { readonly enabled: boolean };
   readonly limits: Readonly<Record<string, number>>;
@@ -52,17 +52,17 @@ export interface ClientDocument {
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
 }
 
-/** How the request came: the host it names decides the host in the URLs. */
+/** How the request came. The URLs have the host that it names. */
 export interface Asked {
   /** `Host` or `:authority`. */
   readonly authority: string;
   /** It came over HTTP/3, whose port is not the one of the WebSocket. */
   readonly http3: boolean;
-  /** The client's side is TLS: here, or at a proxy that says so in `X-Forwarded-Proto`. */
+  /** The client uses TLS: to this service, or to a proxy that sends `X-Forwarded-Proto`. */
   readonly secure: boolean;
 }
 
-/** Makes the body of `/client.json`. Throws TypeError when the authority is no host. */
+/** Makes the body of `/client.json`. Throws TypeError when the authority is not a host. */
 export function clientDocument(info: ClientInfo, asked: Asked): ClientDocument {
   const base = new URL(`http://${asked.authority}`);
   const { hostname } = base;

@@ -1,5 +1,5 @@
 /**
- * What the HTTP app needs of the rest of the service. It declares the interfaces; the assembly hands the parts in.
+ * What the HTTP app needs of the rest of the service, as interfaces that the app declares.
  *
  * @module
  */
@@ -20,11 +20,11 @@ export interface RequestInfo {
 /** Answers requests, whatever carried them: HTTP/1.1, HTTP/2, HTTP/3. */
 export type FetchHandler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
 
-/** Settings of the app; asked for with each request, so that a new configuration counts at once. */
+/** Settings of the app. They are read at each request, so that a new configuration applies at once. */
 export interface HttpSettings {
-  /** Without keys, operators' endpoints are open to this machine; `/dev/token` may exist. */
+  /** Without keys, the endpoints of operators are open to this machine, and there may be `/dev/token`. */
   readonly development: boolean;
-  /** Origins that browsers may come from: `https://app.example.com`, `https://*.example.com`, `*`. The own host always may. */
+  /** Origins that browsers may come from: `https://app.example.com`, `https://*.example.com`, `*`. The host of the service itself is always allowed. */
   readonly allowedOrigins: readonly string[];
   /** Keys of `X-API-Key` or `Authorization: Bearer`. */
   readonly apiKeys: readonly string[];
@@ -42,7 +42,7 @@ export interface ClientInfo {
     /** The port of the HTTP listener. */
     readonly port: number;
     readonly tls: boolean;
-    /** What clients are told instead, where something stands in front. */
+    /** The URL that clients are told instead, behind a proxy. */
     readonly publicUrl?: string | undefined;
   };
   /** Undefined while QUIC is off. */
@@ -64,7 +64,7 @@ export interface ClientInfo {
 /** One connection as `/stats` shows it. */
 export interface ConnectionState {
   readonly connectionId: string;
-  /** Null before authentication, as `userId`. */
+  /** Null before authentication, like `userId`. */
   readonly sessionId: string | null;
   readonly userId: string | null;
   readonly transport: string;
@@ -76,14 +76,14 @@ export interface ConnectionState {
   readonly bytesOut: number;
   readonly messagesIn: number;
   readonly messagesOut: number;
-  /** Milliseconds as the client measured it; null when it never told. */
+  /** Milliseconds as the client measured it; null before its first report. */
   readonly rtt: number | null;
   readonly outboxBytes: number;
   readonly outboxMessages: number;
   readonly channels: number | readonly string[];
 }
 
-/** What `POST /dev/token` asks for; fields beside `user` are claims, checked by whoever makes the token. */
+/** The body of `POST /dev/token`. Fields other than `user` are claims; `devToken` checks them. */
 export interface DevTokenRequest {
   readonly user: string;
   readonly [claim: string]: unknown;
@@ -94,8 +94,8 @@ export interface HttpDeps {
   settings(): HttpSettings;
   clientInfo(): ClientInfo;
   /**
-   * Takes a WebSocket upgrade whose `Origin` and header fields are right; answers with the upgrade's response, or
-   * a refusal such as 503.
+   * Takes a WebSocket upgrade whose `Origin` and header fields were checked; answers with the response of the upgrade, or
+   * with a refusal such as 503.
    */
   upgradeWebSocket(request: Request, info: RequestInfo): Response | Promise<Response>;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
@@ -104,14 +104,14 @@ export interface HttpDeps {
   readonly metrics: {
     expose(): Promise<{ readonly contentType: string; readonly body: string }>;
   };
-  /** Every connection; taken from lazily, up to the request's limit. */
+  /** Every connection; read lazily, up to the limit of the request. */
   connections(): Iterable<ConnectionState>;
   /** The fields of `/stats` and `/api/info`: the figures and the state of all modules. */
   status(): Readonly<Record<string, unknown>>;
   readonly api: ServerApi;
   /** @default there are no files */
   readonly files?: FileDoor;
-  /** Makes a token; undefined outside development mode. Rejects with ProtocolError for claims that are not right. */
+  /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
   log(level: Level, event: string, fields: Record<string, unknown>): void;
 }

@@ -1,6 +1,6 @@
 /**
- * `GET /files/<id>`: a file or a part of it, for whoever shows a token that may read it or a link's token. Nothing of
- * an uploader's making runs in a browser here.
+ * `GET /files/<id>`: a file or a part of it, for a bearer token that may read it or for the token of a link. Browsers
+ * must never run a file as a page of this origin.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
 import { ProtocolError } from "../../protocol/mod.ts";
 import { failureResponse } from "./failure.ts";
 
-/** What a request shows to be let in; one of them, the bearer token first. */
+/** The credentials of a request; the bearer token counts when both are given. */
 export interface FileCredentials {
   /** `Authorization: Bearer`. */
   readonly bearer: string | undefined;
@@ -25,7 +25,7 @@ export interface FileCredentials {
   readonly link: string | undefined;
 }
 
-/** Where files are had from. */
+/** Where files are read from. */
 export interface FileDoor {
   /**
    * The file, when the credentials may read it. Rejects with ProtocolError: `unauthorized`, `invalid_token`,
@@ -39,11 +39,11 @@ export interface FileDoor {
 /** Bytes read at once. */
 const PIECE = 65_536;
 
-/** What every answer has. The cache has to ask each time, because rights may go; nobody is to change the bytes on the way. */
+/** Fields of every answer. Caches must revalidate, because rights may be withdrawn, and must not change the bytes. */
 const ALWAYS = {
   "accept-ranges": "bytes",
   "cache-control": "private, no-cache, no-transform",
-  // A file is no page: nothing in it may run, load or send anything.
+  // An uploaded file must not run, load or send anything in a browser.
   "content-security-policy": "default-src 'none'; sandbox",
   "vary": "Authorization",
 };
@@ -72,7 +72,7 @@ export async function fileResponse(door: FileDoor, request: Request, fileId: str
   const { headers } = request;
   const isHead = request.method === "HEAD";
   if (isKnown(headers.get("if-none-match"), etag)) return new Response(null, { status: 304, headers: own });
-  // Only GET has parts (RFC 9110 §14.2).
+  // Ranges are defined for GET only (RFC 9110 §14.2).
   const range = !isHead && rangeCounts(headers.get("if-range"), etag)
     ? parseRange(headers.get("range"), size)
     : undefined;
@@ -115,7 +115,7 @@ function refusal(error: unknown): Response {
   return answer;
 }
 
-/** Reads as fast as the peer takes it, and closes the reader whatever happens. */
+/** A stream that reads as fast as the peer takes it, and closes the reader in every case. */
 function bodyOf(reader: FileReader, start: number, length: number): ReadableStream<Uint8Array> {
   let at = start;
   const end = start + length;

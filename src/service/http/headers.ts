@@ -25,7 +25,7 @@ const FIELDS: readonly (readonly [string, string])[] = [
   ["cross-origin-opener-policy", "same-origin"],
 ];
 
-/** Sets them on an answer of ours, but for what the answer says itself. */
+/** Sets them on an answer, except those that the answer has already. */
 export function setSecurityHeaders(headers: Headers): void {
   for (const [name, value] of FIELDS) if (!headers.has(name)) headers.set(name, value);
   if (!headers.has("cross-origin-resource-policy") && !headers.has("access-control-allow-origin")) {

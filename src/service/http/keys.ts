@@ -17,12 +17,12 @@ export function keyOf(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
-/** Checks keys. Digests of the keys in use are kept for as long as the list of them is the same. */
+/** Checks keys. The digests of the configured keys are kept until the list changes. */
 export class KeyRing {
   #keys: readonly string[] = [];
   #digests: Promise<readonly Uint8Array[]> = Promise.resolve([]);
 
-  /** Whether `candidate` is one of `keys`. The time it takes says nothing about how near it was. */
+  /** Whether `candidate` is one of `keys`. The time this takes does not depend on the keys. */
   async accepts(candidate: string, keys: readonly string[]): Promise<boolean> {
     if (keys !== this.#keys) {
       this.#keys = keys;

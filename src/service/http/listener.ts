@@ -1,5 +1,5 @@
 /**
- * The TCP side of the service: the public listener and the internal one, following the configuration.
+ * An HTTP listener that can move to another address while the service runs.
  *
  * @module
  */
@@ -7,19 +7,19 @@
 import type { FetchHandler } from "./deps.ts";
 import { type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
 
-/** Where one listener is to be. */
+/** The address of a listener. */
 export interface HttpAddress {
   readonly hostname: string;
   readonly port: number;
   readonly tls: TlsMaterial | undefined;
 }
 
-/** One listener that moves when its place changes. */
+/** A listener that moves when its address changes. */
 export class HttpListener {
   readonly #handler: FetchHandler;
   readonly #failed: (error: unknown) => void;
   #server: HttpServer | undefined;
-  #place: HttpAddress | undefined;
+  #wanted: HttpAddress | undefined;
   #closing: Promise<void>[] = [];
 
   constructor(handler: FetchHandler, failed: (error: unknown) => void) {
@@ -27,36 +27,36 @@ export class HttpListener {
     this.#failed = failed;
   }
 
-  /** Where it listens; undefined while it does not. */
+  /** The bound address; undefined while it does not listen. */
   get address(): { readonly hostname: string; readonly port: number } | undefined {
     return this.#server?.address;
   }
 
   /**
-   * Makes the listener fit `place`; undefined ends it. A new place is taken before the old one is given up, whose
-   * sockets are closed with 1001: clients come back and resume. Rejects when the new place cannot be had; then
-   * the old one goes on.
+   * Listens at `wanted`; undefined ends the listener. A new address is bound before the old one is released. The
+   * WebSockets of the old one are closed with 1001, so that clients come back and resume. Rejects when the new address
+   * cannot be bound; then the old one goes on.
    */
-  async apply(place: HttpAddress | undefined): Promise<void> {
-    const before = this.#place;
-    if (place !== undefined && before !== undefined && samePlace(before, place)) {
-      if (place.tls !== undefined) await this.setCertificate(place.tls);
+  async apply(wanted: HttpAddress | undefined): Promise<void> {
+    const before = this.#wanted;
+    if (wanted !== undefined && before !== undefined && sameAddress(before, wanted)) {
+      if (wanted.tls !== undefined) await this.setCertificate(wanted.tls);
       return;
     }
-    // One that is being ended may still have the port, when a refused configuration goes back to it.
+    // A refused configuration may go back to a port whose listener is still closing.
     await Promise.all(this.#closing);
     const old = this.#server;
-    const takeOver = place !== undefined && place.port === before?.port;
-    this.#server = place === undefined ? undefined : startHttp({
-      ...place,
+    const takeOver = wanted !== undefined && wanted.port === before?.port;
+    this.#server = wanted === undefined ? undefined : startHttp({
+      ...wanted,
       takeOver,
       handler: this.#handler,
       onError: this.#failed,
     });
-    this.#place = place;
+    this.#wanted = wanted;
     if (old === undefined) return;
     const retired = this.#retire(old);
-    // As long as both have the port either may be asked: it is over when only the new one answers.
+    // While both listen on the port, either may get a connection: wait until only the new one does.
     if (takeOver) await retired;
   }
 
@@ -65,13 +65,13 @@ export class HttpListener {
    * certificate cannot be served; then the old one stays.
    */
   async setCertificate(tls: TlsMaterial): Promise<void> {
-    const place = this.#place;
-    if (place?.tls === undefined || (tls.cert === place.tls.cert && tls.key === place.tls.key)) return;
-    this.#place = { ...place, tls };
+    const before = this.#wanted;
+    if (before?.tls === undefined || (tls.cert === before.tls.cert && tls.key === before.tls.key)) return;
+    this.#wanted = { ...before, tls };
     try {
       await this.#server!.setCertificate(tls);
     } catch (error) {
-      this.#place = place;
+      this.#wanted = before;
       throw error;
     }
   }
@@ -80,7 +80,7 @@ export class HttpListener {
   async close(grace: number): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    this.#place = undefined;
+    this.#wanted = undefined;
     await server?.close(grace);
     await Promise.all(this.#closing);
   }
@@ -92,6 +92,6 @@ export class HttpListener {
   }
 }
 
-function samePlace(a: HttpAddress, b: HttpAddress): boolean {
+function sameAddress(a: HttpAddress, b: HttpAddress): boolean {
   return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Who may come from where: origins of browsers, and requests of this machine. Access rests on tokens and keys,
- * never on cookies; these checks are for what is open without either.
+ * Checks of browser origins and of requests from this machine. Access is granted by tokens and keys, never by cookies;
+ * these checks protect what is open without either.
  *
  * @module
  */
@@ -16,9 +16,9 @@ function hostnameOf(text: string): string | undefined {
 }
 
 /**
- * Whether a browser's `Origin` may connect. Programs send none (`undefined` or null): they may. `authority` is what
- * the client asked for (`Host`, `:authority`): the own host may on any port, because the page and WebTransport
- * are on different ones. `allowed` holds origins, `*` for any, and `https://*.example.com` for any below it.
+ * Whether a page of `origin` may connect. Programs send no origin (`undefined` or null) and may. `authority` is the host
+ * that the client asked for (`Host`, `:authority`); pages of that host may connect from any port, because the page and
+ * WebTransport have different ports. `allowed` holds origins, `*` for any, and `https://*.example.com` for all below it.
  */
 export function originAllowed(
   origin: string | null | undefined,
@@ -44,14 +44,14 @@ export function listed(origin: string, allowed: readonly string[]): boolean {
   });
 }
 
-/** Whether `origin` is of the host that was asked for, on whatever port. */
+/** Whether `origin` has the host that was asked for, on any port. */
 export function sameHost(origin: string, authority: string | undefined): boolean {
   if (authority === undefined) return false;
   const host = hostnameOf(origin);
   return host !== undefined && origin.includes("://") && host === hostnameOf(authority);
 }
 
-/** Whether an IP address is of this machine. */
+/** Whether an IP address is a loopback address. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
 }
@@ -64,16 +64,15 @@ export function isLoopbackHost(authority: string): boolean {
 }
 
 /**
- * Whether a request without a key is really of somebody at this machine: from a loopback address, under a
- * name of this machine (a page of another site whose name was pointed here sends its own), and not sent by
- * another site's page.
+ * Whether a request without a key comes from this machine: from a loopback address, to a name of this machine, and not
+ * from a page of another site. The name is checked because another site can point its own name to this address.
  */
 export function isLocalRequest(request: Request, remote: string, authority: string | undefined): boolean {
   if (!isLoopback(remote) || authority === undefined || !isLoopbackHost(authority)) return false;
   return !isCrossSite(request, authority);
 }
 
-/** Whether a browser says that another site's page sent this. */
+/** Whether a browser says that a page of another site sent this. */
 export function isCrossSite(request: Request, authority: string | undefined): boolean {
   const site = request.headers.get("sec-fetch-site");
   if (site === "cross-site" || site === "same-site") return true;

@@ -19,12 +19,12 @@ export interface HttpOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly tls?: TlsMaterial | undefined;
-  /** Another listener of this process has the port and is about to give it up. @default false */
+  /** Another listener of this process has the port and is about to release it. @default false */
   readonly takeOver?: boolean;
   readonly handler: FetchHandler;
-  /** Told once, when connections are taken. */
+  /** Called once, when connections are accepted. */
   readonly onListen?: (address: { readonly hostname: string; readonly port: number }) => void;
-  /** Told of a handler that threw; it was answered with 500. */
+  /** Called when a handler threw; the request was answered with 500. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -32,16 +32,16 @@ export interface HttpOptions {
 export interface HttpServer {
   readonly address: { readonly hostname: string; readonly port: number };
   /**
-   * Takes another certificate: new connections get it. Requests in progress end as usual; WebSockets of the old
-   * one are closed with 1001, for which clients reconnect and resume. When it rejects (a key that does not
-   * fit, ...) the old one stays in use. Rejects with TypeError without `tls`.
+   * Uses another certificate for new connections. Requests in progress end as usual. WebSockets of before are closed with
+   * 1001, so that clients reconnect and resume. When it rejects (a key that does not fit, ...) the old certificate stays
+   * in use. Rejects with TypeError without `tls`.
    */
   setCertificate(tls: TlsMaterial): Promise<void>;
-  /** Takes no new connections; those open have `grace` milliseconds (default 1000) to end, then they are cut. */
+  /** Accepts no new connections; open ones have `grace` milliseconds (default 1000) to end, then they are cut. */
   close(grace?: number): Promise<void>;
 }
 
-/** Starts to listen. Throws what the runtime says when the port is taken or the certificate is no good. */
+/** Starts to listen. Throws the error of the runtime when the port is in use or the certificate cannot be used. */
 export function startHttp(options: HttpOptions): HttpServer {
   return new DenoHttpServer(options);
 }
@@ -56,7 +56,7 @@ class DenoHttpServer implements HttpServer {
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    // With reusePort a port that another process has would be shared in silence: ask for it alone first.
+    // With reusePort a port of another process would be shared silently, so it is first bound without it.
     if (options.takeOver !== true && options.port !== 0) {
       Deno.listen({ hostname: options.hostname, port: options.port }).close();
     }

@@ -1,5 +1,5 @@
 /**
- * The server API: what back ends may ask for at `/api/<method>`, and how its parameters are checked.
+ * The server API: the methods that back ends call at `/api/<method>`, and the schemas of their parameters.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface ApiPublish extends Content {
   readonly channel: string;
   /** The message id, for dedupe; made by the service when absent. */
   readonly id?: string;
-  /** Whom it is said to be from. @default "server" */
+  /** The sender. @default "server" */
   readonly from?: string;
 }
 
@@ -62,8 +62,8 @@ export interface ApiHistory {
 }
 
 /**
- * What the service can do for back ends. A method that is absent is answered as unknown. Results are sent as
- * JSON; rejections with ProtocolError are told to the caller, all others are logged and answered as `internal`.
+ * The methods. A method that is absent is answered as unknown. Results are sent as JSON. The caller is told of
+ * rejections with ProtocolError; other errors are logged and answered as `internal`.
  */
 export interface ServerApi {
   publish?(params: ApiPublish): Later<unknown>;
@@ -129,7 +129,7 @@ export const API_PARAMS = {
   info: shape({}) as Schema<Record<never, never>>,
 } as const;
 
-/** The name of a method that takes parameters of its own; `batch` takes others. */
+/** The name of a method; `batch`, which runs other methods, is none of them. */
 export type ApiMethod = keyof typeof API_PARAMS;
 
 /** Whether there is such a method. */
@@ -137,10 +137,10 @@ export function isApiMethod(name: string): name is ApiMethod {
   return Object.hasOwn(API_PARAMS, name);
 }
 
-/** Commands of a batch: most of them. */
+/** Most commands of a batch. */
 export const MAX_BATCH = 1000;
 
-/** Checks a batch's frame; each command's parameters are checked when it runs. */
+/** Checks the frame of a batch; the parameters of each command are checked when it runs. */
 export const batchParams: Schema<{ commands: { method: string; params?: unknown }[] }> = shape({
   commands: v.pipe(
     v.array(

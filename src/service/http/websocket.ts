@@ -1,5 +1,5 @@
 /**
- * The WebSocket side of the service: from an upgrade request into the sessions.
+ * WebSocket upgrades: they are admitted and handed to the sessions.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export function upgradeWebSocket(
   info: RequestInfo,
 ): Response {
   const remote = `${info.remoteAddr.hostname}:${info.remoteAddr.port}`;
-  // RFC 9220 carries WebSocket over HTTP/3; Deno's upgrade does not, and whoever speaks HTTP/3 has WebTransport.
+  // Deno cannot upgrade over HTTP/3 (RFC 9220), and a client that speaks HTTP/3 has WebTransport.
   if (info.remoteAddr.transport === "udp") {
     return new Response("WebSocket is served over TCP\n", { status: 501 });
   }
@@ -30,7 +30,7 @@ export function upgradeWebSocket(
   if ("refused" in admitted) return refuse(observer, admitted.refused, remote);
   let upgraded: Deno.WebSocketUpgrade;
   try {
-    // The session has a heartbeat of its own: the runtime's would cost a timer for each message.
+    // The heartbeat of the session is enough: that of the runtime would set a timer for each message.
     upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
   } catch (error) {
     admitted.leave();

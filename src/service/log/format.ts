@@ -26,7 +26,7 @@ export function jsonLine({ time, level, event, fields }: Entry): string {
 
 const COLOR: Readonly<Record<Level, string>> = { debug: "90", info: "36", warn: "33", error: "31" };
 
-/** Control characters would let a peer's words move the cursor or forge lines; so would marks of direction. */
+/** With control characters and marks of direction a peer's text could move the cursor or forge lines. */
 function visible(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,

@@ -10,7 +10,7 @@ import { redact } from "./redact.ts";
 
 export type { Level } from "../../session/contract.ts";
 
-/** Fields of an entry. What looks like a secret by its name or form is replaced. */
+/** Fields of an entry. Values that look like a secret by name or form are replaced. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Writes events. No method ever throws. */
@@ -21,7 +21,7 @@ export interface Logger {
   error(event: string, fields?: Fields): void;
   /** The same with the level as a value. */
   log(level: Level, event: string, fields?: Fields): void;
-  /** Whether entries of this level are written: to be asked before costly fields are made. */
+  /** Whether entries of this level are written; ask before making costly fields. */
   enabled(level: Level): boolean;
   /** A logger that adds `fields` to every entry; it shares level and format with this one. */
   child(fields: Fields): Logger;
@@ -41,7 +41,7 @@ export interface LogSettings {
 export interface LoggerOptions extends Partial<LogSettings> {
   /** Fields of every entry. @default none */
   readonly fields?: Fields;
-  /** Takes a line without its end. @default standard error, written at once */
+  /** Writes a line, which has no line feed. @default standard error, synchronously */
   readonly write?: (line: string) => void;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
@@ -50,7 +50,7 @@ export interface LoggerOptions extends Partial<LogSettings> {
 const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const encoder = new TextEncoder();
 
-/** Writes at once: the last words before an end are the ones that matter. */
+/** Writes synchronously: the last lines before a crash are the ones that matter. */
 function toStandardError(line: string): void {
   const bytes = encoder.encode(`${line}\n`);
   for (let at = 0; at < bytes.length;) at += Deno.stderr.writeSync(bytes.subarray(at));
@@ -107,13 +107,13 @@ class LineLogger implements Logger {
       try {
         clean = redact({ ...this.#fields, ...fields });
       } catch (error) {
-        // A getter or proxy that throws must not cost the event its line.
+        // The line is written even when a field has a getter or proxy that throws.
         clean = { unwritable: error instanceof Error ? error.name : typeof error };
       }
       const entry = { time: shared.now(), level, event, fields: clean };
       shared.write(shared.text ? textLine(entry, shared.color) : jsonLine(entry));
     } catch {
-      // Nowhere is left to say it: standard error is closed or full.
+      // Standard error is closed or full: there is nowhere to report it.
     }
   }
 

@@ -1,16 +1,16 @@
 /**
- * Fields of a log line as they may be written: bounded, and without secrets.
+ * Fields of a log line made fit to be written: bounded in size, and without secrets.
  *
  * @module
  */
 
-/** What stands in place of a secret. */
+/** Replaces a secret. */
 export const REDACTED = "<redacted>";
 
 /** Names that look like a secret's. `key` alone is a configuration key and stays. */
 const SECRET =
   /token|secret|passw|passphrase|authori[sz]ation|cookie|credential|private|pem$|api_?key|^jwt$/i;
-/** Names that end like a secret's but say something about one. */
+/** Names that end like the name of a secret but hold a property of one. */
 const HARMLESS = /notice|window|expires|kind|count|problem|(^|_)type$/i;
 
 const LONGEST_TEXT = 2000;
@@ -61,7 +61,7 @@ function clean(value: unknown, key: string, depth: number, seen: Set<unknown>): 
     if (value instanceof Error) return serializeError(value, depth, seen);
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? "<date>" : value.toISOString();
     if (value instanceof URL) return text(value.href.replace(/\/\/[^/@]*@/, `//${REDACTED}@`));
-    // Bytes are payloads: their number is all that is said.
+    // Bytes are payloads: only their number is written.
     if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `<${value.byteLength} bytes>`;
     if (value instanceof Map) return clean(Object.fromEntries(value), key, depth, seen);
     if (Array.isArray(value) || value instanceof Set) {
@@ -84,7 +84,7 @@ function clean(value: unknown, key: string, depth: number, seen: Set<unknown>): 
   }
 }
 
-/** A copy of `fields` that `JSON.stringify` takes and that holds no secret. May throw what a getter throws. */
+/** A copy of `fields` that JSON can hold and that has no secret in it. May throw what a getter throws. */
 export function redact(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return clean(fields, "", 0, new Set()) as Record<string, unknown>;
 }

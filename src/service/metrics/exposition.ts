@@ -1,6 +1,6 @@
 /**
- * The Prometheus text of series, by prom-client. prom-client takes some 40 ms to load, a good part of the
- * time in which the whole service starts, so this module is imported when somebody first asks for metrics.
+ * The Prometheus text of series, written by prom-client. Import this module at the first scrape only: prom-client takes
+ * about 40 ms to load, a good part of the time the whole service needs to start.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export class Exposition {
         ...common,
         collect() {
           this.reset();
-          // Without its source a series is left out: the 0 that a reset leaves would be a lie.
+          // A reset leaves 0 in a series without labels; it must not be shown when there is no value.
           if (series.labels.length === 0) this.remove();
           for (const [labels, value] of series.read()) this.set(labelsOf(labels), value);
         },
@@ -53,7 +53,7 @@ export class Exposition {
       new client.Counter({
         ...common,
         collect() {
-          // Each figure is a total since the start already.
+          // The values are totals since the start, and inc() adds.
           this.reset();
           for (const [labels, value] of series.read()) this.inc(labelsOf(labels), value);
         },
@@ -63,7 +63,7 @@ export class Exposition {
 
   #addHistogram(series: HistogramSeries): void {
     const samples = () => histogramSamples(series);
-    // prom-client's histogram can only be filled one observation at a time; this one shows ours.
+    // prom-client's histogram takes single observations only; this one shows buckets that were counted before.
     class Shown extends client.Histogram {
       override async get() {
         return { ...await super.get(), values: samples() };

@@ -16,7 +16,7 @@ export interface HistogramSummary {
 
 /** Counts observations in buckets. */
 export class Histogram {
-  /** Upper bounds, rising; one more bucket takes what lies above the last. */
+  /** Upper bounds, ascending; one more bucket counts what is above the last. */
   readonly bounds: readonly number[];
   readonly #counts: Float64Array;
   #sum = 0;
@@ -27,7 +27,7 @@ export class Histogram {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
-  /** Counts `value`, in seconds. What is no finite number of zero or more is left out. */
+  /** Counts `value`, in seconds. Negative and non-finite values are ignored. */
   observe(value: number): void {
     if (!(value >= 0 && value < Infinity)) return;
     let i = 0;

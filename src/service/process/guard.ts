@@ -1,5 +1,5 @@
 /**
- * The last catch: a rejection that nobody handled is logged and counted, and the process goes on serving.
+ * Errors that nothing caught: they are logged and counted, and the process goes on serving.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Logger } from "../log/mod.ts";
 
 /**
  * Keeps the process alive on unhandled rejections and on errors thrown in event handlers; `counted` is called for
- * each. Returns a function that takes the guard away.
+ * each. Returns a function that removes the guard.
  */
 export function guardProcess(log: Logger, counted: () => void): () => void {
   const rejected = (event: PromiseRejectionEvent) => {

@@ -1,5 +1,5 @@
 /**
- * The process as a module: what runs, since when, what it uses, and the last catch for errors that nobody handled.
+ * The process as a module: version, uptime, memory, lag of the event loop, and errors that nothing caught.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Module } from "../module.ts";
 import { guardProcess } from "./guard.ts";
 import { ProcessSampler } from "./sampler.ts";
 
-/** Measures the process, and keeps it alive when something throws where nobody catches it. */
+/** Measures the process, and keeps it alive when nothing catches an error. */
 export class ProcessModule implements Module {
   readonly name = "process";
   readonly series: readonly Series[];

@@ -1,6 +1,6 @@
 /**
- * Figures about the process itself: memory, event-loop lag, uptime. Our own, because the usual collectors read
- * files that a process with named permissions may not read, and then say 0.
+ * Figures of the process: memory, event-loop lag, uptime. The collectors of prom-client are not used: they read files
+ * that a process with named permissions may not read, and report 0 then.
  *
  * @module
  */

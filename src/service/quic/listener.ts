@@ -1,6 +1,5 @@
 /**
- * The QUIC side of the service: listeners that follow the configuration, and the way of their connections into
- * the sessions.
+ * The QUIC listeners of the service: they follow the configuration and hand their connections to the sessions.
  *
  * @module
  */
@@ -40,13 +39,13 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** What the front needs. */
+/** What the listener needs of other parts. */
 export interface QuicListenerOptions {
   readonly sessions: Sessions;
   readonly observer: Observer;
   /** Answers ordinary HTTP/3 requests. */
   readonly fetch: FetchHandler;
-  /** Whether a browser of this origin may connect, to which host. */
+  /** Whether a page of `origin` may connect to `host`. */
   originAllowed(origin: string | undefined, host: string): boolean;
 }
 
@@ -64,8 +63,9 @@ export class QuicListener {
   readonly #deps: QuicListenerOptions;
   #current: Running | undefined;
   /**
-   * Listeners that take nothing new, by address. They are kept: Deno does not give a UDP port back when its endpoint
-   * is closed, so that whoever returns to an address has to find its listener here. A client is refused at once there.
+   * Listeners that take no new connections, by address. They are kept because Deno does not release a UDP port when
+   * its endpoint is closed: a configuration that returns to an address must find its old listener. Until then clients
+   * are refused there at once.
    */
   readonly #parked = new Map<string, Running>();
 
@@ -79,9 +79,9 @@ export class QuicListener {
   }
 
   /**
-   * Makes what listens fit `settings`. A new address starts a listener first and parks the old one, whose connections
-   * go on; other changes hold for new connections. Throws when an address cannot be bound: then the old listener
-   * goes on. No listener without a certificate.
+   * Puts `settings` in force. For a new address a listener is started first, then the old one is parked and its
+   * connections go on. Other changes apply to new connections. Throws when an address cannot be bound; then the old
+   * listener goes on. Without a certificate there is no listener.
    */
   apply(settings: QuicListenerSettings, certificate: KeyPair | undefined): void {
     const current = this.#current;
@@ -118,7 +118,7 @@ export class QuicListener {
       key: certificate.key,
       hostname: settings.hostname,
       port: settings.port,
-      admitAddress: (address) => this.#knock(address),
+      admitAddress: (address) => this.#admitHandshake(address),
       admitConnection: (address, kind) => this.#admit(address, kind),
       admit: (request) => {
         if (request.url.pathname !== WEBTRANSPORT_PATH) return { accept: false, status: 404 };
@@ -145,7 +145,7 @@ export class QuicListener {
     this.#current?.listener.drain();
   }
 
-  /** Ends every listener; resolves when nothing of them runs. The sessions are to be closed before. */
+  /** Ends every listener and resolves when none runs any more. Close the sessions before. */
   async close(): Promise<void> {
     const all = [...this.#parked.values(), ...(this.#current === undefined ? [] : [this.#current])];
     this.#parked.clear();
@@ -166,20 +166,20 @@ export class QuicListener {
 
   #park(running: Running): void {
     running.listener.drain();
-    // A port that was not asked for by number is never asked for again.
+    // The configuration says port 0: it will never ask for this port by number.
     const key = running.settings.port === 0
       ? `${running.settings.hostname} ${running.listener.address.port}`
       : addressOf(running.settings);
     this.#parked.set(key, running);
   }
 
-  #knock(address: Address): boolean {
+  #admitHandshake(address: Address): boolean {
     const refused = this.#deps.sessions.admitHandshake(text(address)!);
     if (refused !== undefined) this.#refused("quic", refused, text(address));
     return refused === undefined;
   }
 
-  /** What has been shaken hands with counts against its address until it is gone, whether it becomes a session or not. */
+  /** Counts a connection against its address from the handshake until it has ended, also when it never becomes a session. */
   #admit(address: Address, kind: ConnectionKind): ConnectionAdmission {
     const remote = text(address)!;
     const admitted = this.#deps.sessions.admit(remote);

@@ -84,7 +84,7 @@ export class ConnectionCounters {
     return ratios;
   }
 
-  /** The transports worth showing: `memory` only when it was used. */
+  /** The transports to show: `memory`, which tests use, only when it was used. */
   shown(): readonly TransportKind[] {
     return this.transports.memory.opened > 0 ? TRANSPORTS : TRANSPORTS.slice(0, 3);
   }

@@ -1,6 +1,6 @@
 /**
- * Log lines for what goes badly: a round trip, a loss or a queue past its threshold. Each kind of line appears
- * at most once in a quiet period, with the count of those left out, so that a bad network cannot fill a disk.
+ * Log lines for a round trip, a loss or a queue above its threshold. A line of each kind is written at most once in a
+ * quiet period, with the number of those left out, so that a bad network cannot fill a disk.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export class Diagnostics {
   readonly #thresholds: () => Thresholds;
   readonly #now: () => number;
   readonly #quiet: number;
-  // One entry per event and transport: bounded by the two small sets.
+  // One entry for each event and transport: both are small sets.
   readonly #lines = new Map<string, Line>();
 
   /** `thresholds` is asked each time, so that a new configuration counts at once. `now` in milliseconds. */

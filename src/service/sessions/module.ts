@@ -105,8 +105,8 @@ export class SessionsModule implements Module {
 }
 
 /**
- * Ends the connections whose tokens were signed with keys that no longer count. A module of its own, and the last one
- * that follows the configuration: a connection that was ended does not come back when a reload is refused.
+ * Ends the connections whose tokens were signed with keys that were withdrawn. It comes after every other module that
+ * can refuse a configuration: a connection that was ended cannot be brought back by a rollback.
  */
 export class RevocationModule implements Module {
   readonly name = "revocation";

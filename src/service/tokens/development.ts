@@ -1,5 +1,5 @@
 /**
- * Development mode's own token key: made at the start, forgotten at the end.
+ * The token key of development mode: made at the start, lost at the end.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { ProtocolError, type Right, RIGHTS } from "../../protocol/mod.ts";
 import type { DevTokenRequest } from "../http/mod.ts";
 
 const HS256 = "HS256";
-/** Seconds a development token is good for, when the request's `expiresIn` does not say. */
+/** Seconds a token is valid when the request has no `expiresIn`. */
 const EXPIRES_IN = 3600;
 
-/** A secret nobody else knows, and tokens signed with it. */
+/** A random secret of this process, and tokens signed with it. */
 export class DevelopmentKeys {
   readonly #secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
 
@@ -21,7 +21,7 @@ export class DevelopmentKeys {
     return { ...settings, keys: [...settings.keys, { alg: HS256, secret: this.#secret }] };
   }
 
-  /** Makes a token that `settings` accept. Throws ProtocolError `bad_payload` for claims that are not right. */
+  /** Makes a token that `settings` accept. Throws ProtocolError `bad_payload` for invalid claims. */
   async token(request: DevTokenRequest, settings: AuthSettings): Promise<string> {
     const { user, expiresIn, rights, channels, subscribe, publish, bot, info } = request;
     const signer = createTokenSigner({

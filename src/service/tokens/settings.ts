@@ -1,6 +1,5 @@
 /**
- * The section `auth` of the configuration: which keys sign tokens, what claims must be, what they grant when they do not
- * say.
+ * The section `auth` of the configuration: keys, required claims, and the rights of tokens that name none.
  *
  * @module
  */
@@ -187,8 +186,8 @@ export async function material(config: Config): Promise<readonly Problem[]> {
 }
 
 /**
- * The settings of token checks, with keys read from their files. Without keys (development mode) the list
- * is empty, and the caller adds one of its own. Rejects with MaterialError for a file that cannot be read.
+ * The settings of token checks, with keys read from their files. In development mode without keys the list is empty,
+ * and the caller adds a key. Rejects with MaterialError for a file that cannot be read.
  */
 export async function toAuthSettings(config: Config): Promise<AuthSettings> {
   const { auth } = config;
@@ -220,8 +219,8 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
 }
 
 /**
- * Whether the service makes tokens itself (`POST /dev/token`) with a secret it forgets at its end: in
- * development mode, as long as no keys are configured.
+ * Whether the service makes tokens itself (`POST /dev/token`), with a secret that is lost when it ends: only in
+ * development mode, and only while no keys are configured.
  */
 export function makesTokens(config: Config): boolean {
   return config.env === "development" && config.auth.keys.length === 0 && config.auth.jwks === null;
