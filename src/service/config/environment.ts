@@ -10,7 +10,7 @@ import type { Problem } from "./problem.ts";
 import { rootShape, type Setting, settings, type Shape, shapeAt } from "./shape.ts";
 
 /** The prefix of every variable. */
-export const PREFIX = "SKEIN_";
+const PREFIX = "SKEIN_";
 /** The variable that names the configuration file; not a setting itself. */
 export const CONFIG_VARIABLE = "SKEIN_CONFIG";
 

@@ -7,7 +7,7 @@
 import { type Config, SECTIONS } from "./schema.ts";
 
 /** A broken rule. */
-export interface Violation {
+interface Violation {
   /** The key the problem is reported at. */
   readonly key: string;
   readonly message: string;

@@ -6,38 +6,38 @@
 
 import { fail, type Finding, ok, sentence } from "./check.ts";
 
-/** Where something is to listen. */
-export interface Place {
+/** Where something should listen. */
+interface BindAddress {
   readonly hostname: string;
   readonly port: number;
 }
 
 /** Whether QUIC can listen here. */
-export function checkUdp(place: Place): Finding {
+export function checkUdp(address: BindAddress): Finding {
   return bind(
-    place,
+    address,
     "udp",
-    () => new Deno.QuicEndpoint({ hostname: place.hostname, port: place.port }).close(),
+    () => new Deno.QuicEndpoint({ hostname: address.hostname, port: address.port }).close(),
   );
 }
 
 /** Whether HTTP can listen here. */
-export function checkTcp(place: Place): Finding {
-  return bind(place, "tcp", () => Deno.listen({ hostname: place.hostname, port: place.port }).close());
+export function checkTcp(address: BindAddress): Finding {
+  return bind(address, "tcp", () => Deno.listen({ hostname: address.hostname, port: address.port }).close());
 }
 
-function bind(place: Place, protocol: "udp" | "tcp", attempt: () => void): Finding {
-  const { hostname, port } = place;
+function bind(address: BindAddress, protocol: "udp" | "tcp", attempt: () => void): Finding {
+  const { hostname, port } = address;
   const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/${protocol}`;
   try {
     attempt();
     return ok(`${where} can be bound.`);
   } catch (error) {
-    return fail(`${where} cannot be bound: ${sentence(error)}.`, advise(error, place));
+    return fail(`${where} cannot be bound: ${sentence(error)}.`, advise(error, address));
   }
 }
 
-function advise(error: unknown, { hostname, port }: Place): string {
+function advise(error: unknown, { hostname, port }: BindAddress): string {
   const text = sentence(error);
   if (error instanceof Deno.errors.AddrInUse) {
     return "If that is Skein running already, all is well; else take another port or end what uses this one.";

@@ -7,9 +7,9 @@
 import { fail, type Finding, ok, warn } from "./check.ts";
 
 /** UDP receive buffer with which no bursts were dropped on a fast link, in bytes. */
-export const WANTED_BUFFER = 4 * 1024 * 1024;
+const WANTED_BUFFER = 4 * 1024 * 1024;
 /** Bytes of a packet in the measurement: about what QUIC sends. */
-export const PACKET = 1200;
+const PACKET = 1200;
 /** Packets that a socket with such a buffer always holds: the system counts about 2,300 bytes for one. */
 export const WANTED_PACKETS = 1500;
 /** Most files that are opened to find the limit. */
@@ -17,7 +17,7 @@ const MOST_FILES = 65_536;
 /** Descriptors that are not connections: listeners, files, those of the runtime. */
 const SPARE_DESCRIPTORS = 128;
 /** The Deno release whose QUIC was tested. */
-export const MADE_FOR = "2.9";
+const MADE_FOR = "2.9";
 /** A clock before this time is wrong: this program did not exist. */
 const EARLIEST = Date.UTC(2025, 0, 1);
 /** A clock after this time is wrong too. */

@@ -11,11 +11,11 @@ import type { ConnectionState, HttpDeps } from "./deps.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
 /** Connections that are listed by default. */
-export const DEFAULT_CONNECTIONS = 100;
+const DEFAULT_CONNECTIONS = 100;
 /** Most connections listed. */
-export const MOST_CONNECTIONS = 10_000;
+const MOST_CONNECTIONS = 10_000;
 /** Milliseconds a method may take. */
-export const API_TIMEOUT = 10_000;
+const API_TIMEOUT = 10_000;
 
 /** One answer of a batch. */
 type BatchReply = { readonly result: unknown } | { readonly error: ReturnType<typeof failureOf> };
@@ -72,7 +72,7 @@ export class ApiRunner {
 }
 
 /** A part of the connections. */
-export interface ConnectionList {
+interface ConnectionList {
   readonly items: readonly ConnectionState[];
   /** There are more than `limit`. */
   readonly more: boolean;

@@ -16,6 +16,7 @@ import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
 import { setSecurityHeaders } from "./headers.ts";
 import { keyOf, KeyRing } from "./keys.ts";
+import { WEBSOCKET_PATH } from "./websocket.ts";
 import { isCrossSite, isLocalRequest, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
 
 type Env = { Bindings: { info: RequestInfo } };
@@ -96,7 +97,7 @@ function addPage(app: Hono<Env>, deps: HttpDeps): void {
     });
   });
 
-  app.all("/connection/websocket", (c) => upgrade(c, deps));
+  app.all(WEBSOCKET_PATH, (c) => upgrade(c, deps));
 
   app.on("OPTIONS", "/dev/token", (c) => {
     if (deps.devToken === undefined) return notFound();

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { createServerApi } from "../api.ts";
 import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
@@ -18,6 +17,7 @@ import { createApp, createInternalApp } from "./app.ts";
 import { toHttpSettings } from "./app_settings.ts";
 import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
 import { clientInfo, type Reachable } from "./client_info.ts";
+import { createServerApi } from "./methods.ts";
 import { upgradeWebSocket } from "./websocket.ts";
 
 /** What the app needs of other parts. */

@@ -38,7 +38,7 @@ const SCRIPT = "text/javascript; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
 
 /** A file that is served as it is. */
-export interface Asset {
+interface Asset {
   /** The text, or what reads it when it is first asked for; undefined: it is not there. */
   readonly body: string | (() => Promise<string | undefined>);
   readonly type: string;

@@ -9,7 +9,7 @@ import { ProtocolError } from "../../protocol/mod.ts";
 /** Most bytes of a request's body. */
 export const MAX_BODY = 1024 * 1024;
 /** Milliseconds a client has to send it. */
-export const BODY_TIMEOUT = 10_000;
+const BODY_TIMEOUT = 10_000;
 
 /**
  * The JSON object in a request's body; an empty body is an empty object. Throws ProtocolError:

@@ -7,6 +7,7 @@
 import type { SessionSettings } from "../../session/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { ClientInfo } from "./deps.ts";
+import { WEBSOCKET_PATH } from "./websocket.ts";
 
 /** Where the service listens now: ports that are bound differ from those configured as 0. */
 export interface Reachable {
@@ -70,7 +71,7 @@ export function clientDocument(info: ClientInfo, asked: Asked): ClientDocument {
   const host = asked.http3 ? `${hostname}:${info.websocket.port}` : base.host;
   const quic = info.quic;
   return {
-    websocketUrl: info.websocket.publicUrl ?? `${secure ? "wss" : "ws"}://${host}/connection/websocket`,
+    websocketUrl: info.websocket.publicUrl ?? `${secure ? "wss" : "ws"}://${host}${WEBSOCKET_PATH}`,
     quicUrl: quic === undefined
       ? null
       : quic.publicUrl ?? `https://${hostname}:${quic.port}/connection/webtransport`,

@@ -24,7 +24,7 @@ const STATUS: Readonly<Partial<Record<ErrorName, number>>> = {
 };
 
 /** The HTTP status of an error; 400 where nothing fits better. */
-export function statusOf(failure: Failure): number {
+function statusOf(failure: Failure): number {
   return STATUS[failure.name] ?? 400;
 }
 

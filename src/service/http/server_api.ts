@@ -130,7 +130,7 @@ export const API_PARAMS = {
 } as const;
 
 /** The name of a method; `batch`, which runs other methods, is none of them. */
-export type ApiMethod = keyof typeof API_PARAMS;
+type ApiMethod = keyof typeof API_PARAMS;
 
 /** Whether there is such a method. */
 export function isApiMethod(name: string): name is ApiMethod {
@@ -138,7 +138,7 @@ export function isApiMethod(name: string): name is ApiMethod {
 }
 
 /** Most commands of a batch. */
-export const MAX_BATCH = 1000;
+const MAX_BATCH = 1000;
 
 /** Checks the frame of a batch; the parameters of each command are checked when it runs. */
 export const batchParams: Schema<{ commands: { method: string; params?: unknown }[] }> = shape({

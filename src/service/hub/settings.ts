@@ -45,7 +45,7 @@ const namespace = v.strictObject({
 });
 
 /** How a namespace's channels behave. Times in milliseconds. */
-export type Namespace = v.InferOutput<typeof fallback>;
+type Namespace = v.InferOutput<typeof fallback>;
 
 /** Names a namespace may have: what stands before the first `:` of a channel. */
 export const NAMESPACE = /^[a-z][a-z0-9_-]{0,31}$/;

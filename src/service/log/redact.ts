@@ -5,7 +5,7 @@
  */
 
 /** Replaces a secret. */
-export const REDACTED = "<redacted>";
+const REDACTED = "<redacted>";
 
 /** Names that look like a secret's. `key` alone is a configuration key and stays. */
 const SECRET =

@@ -50,7 +50,7 @@ export interface QuicListenerOptions {
 }
 
 /** The path of WebTransport on the QUIC port. */
-export const WEBTRANSPORT_PATH = "/connection/webtransport";
+const WEBTRANSPORT_PATH = "/connection/webtransport";
 
 interface Running {
   readonly listener: Listener;

@@ -11,7 +11,7 @@ import { Histogram } from "../metrics/histogram.ts";
 import { LabelledCounter } from "../metrics/labelled_counter.ts";
 
 /** The transports that are counted apart. */
-export const TRANSPORTS: readonly TransportKind[] = ["webtransport", "quic", "websocket", "memory"];
+const TRANSPORTS: readonly TransportKind[] = ["webtransport", "quic", "websocket", "memory"];
 
 /** Upper bounds, in seconds, of the time from a frame's arrival to its answer. */
 export const HANDLE_BOUNDS: readonly number[] = [

@@ -23,7 +23,7 @@ export interface Thresholds {
 }
 
 /** Milliseconds between two lines of one kind. */
-export const QUIET_PERIOD = 10_000;
+const QUIET_PERIOD = 10_000;
 
 interface Line {
   last: number;

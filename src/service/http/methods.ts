@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Published, StoredRecord } from "../engine/contract.ts";
-import type { Hub } from "../hub/mod.ts";
+import type { Published, StoredRecord } from "../../engine/contract.ts";
+import type { Hub } from "../../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
   Encoded,
@@ -15,10 +15,10 @@ import {
   ProtocolError,
   type ServerType,
   uuidv7,
-} from "../protocol/mod.ts";
-import type { Client } from "../router/types.ts";
-import type { Sessions } from "../session/mod.ts";
-import type { ApiPublish, ApiSubscription, ServerApi } from "./http/server_api.ts";
+} from "../../protocol/mod.ts";
+import type { Client } from "../../router/types.ts";
+import type { Sessions } from "../../session/mod.ts";
+import type { ApiPublish, ApiSubscription, ServerApi } from "./server_api.ts";
 
 /** The sender of a message of the API when the call gives none. */
 const SERVER = "server";
