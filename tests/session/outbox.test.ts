@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Encoded, type Payload } from "../../src/protocol/mod.ts";
+import { Encoded, type Payload, type Queueing } from "../../src/protocol/mod.ts";
 import { Outbox, type OutboxEvents } from "../../src/session/outbox.ts";
 
 function encoded(type: string, payload: Payload = {}): Encoded {
@@ -26,7 +26,7 @@ function drain(box: Outbox, lane?: number): string[] {
   return out;
 }
 
-Deno.test("without lanes, messages leave by the priority of theirs, and in order within one", () => {
+Deno.test("outbox: without lanes, messages leave by the priority of theirs, and in order within one", () => {
   const { box } = outbox(1 << 20);
   for (
     const [type, lane] of [["file_a", 100], ["bot_a", 200], ["chat_a", 1], ["doc_a", 300], ["ack_a", 0], [
@@ -41,7 +41,7 @@ Deno.test("without lanes, messages leave by the priority of theirs, and in order
   assert.equal(box.length, 0);
 });
 
-Deno.test("what waits for a lane that is gone leaves on lane 0", () => {
+Deno.test("outbox: what waits for a lane that is gone leaves on lane 0", () => {
   const { box } = outbox(1 << 20);
   box.push(encoded("chat_a"), 5);
   box.add(encoded("typing_start"), 5);
@@ -50,7 +50,7 @@ Deno.test("what waits for a lane that is gone leaves on lane 0", () => {
   assert.deepEqual(drain(box, 0), ["chat_a", "typing_start"]);
 });
 
-Deno.test("a newer ephemeral message takes the place of the older one", () => {
+Deno.test("outbox: a newer value takes the place of the older one", () => {
   const { box, log } = outbox(1 << 20);
   const ann = { channel: "chat:a", from: "ann" };
   box.add(encoded("typing_start", ann), 1);
@@ -59,7 +59,44 @@ Deno.test("a newer ephemeral message takes the place of the older one", () => {
   assert.deepEqual(log, ["coalesced 1"]);
 });
 
-Deno.test("a slow consumer is handled in grades: ephemeral dropped, then the fullest channel stopped, the end last", () => {
+/** A message of a type that may be dropped, each of which counts. */
+class Ephemeral extends Encoded {
+  override get queueing(): Queueing {
+    return { policy: "ephemeral", key: "", datagram: false };
+  }
+}
+
+Deno.test("outbox: ephemeral messages do not replace one another", () => {
+  const { box, log } = outbox(1 << 20);
+  const ids = ["a", "b", "c", "d", "e"];
+  for (const id of ids) box.add(new Ephemeral({ type: "peer_move", id, timestamp: 1, payload: {} }), 1);
+  const taken: string[] = [];
+  for (let item = box.take(); item !== undefined; item = box.take()) taken.push(item.message.message.id);
+  assert.deepEqual(taken, ids);
+  assert.deepEqual(log, []);
+});
+
+Deno.test("outbox: ephemeral messages are dropped when half of it is full", () => {
+  const { box, log } = outbox(1000);
+  const payload = { fill: "x".repeat(200) };
+  const kept = [1, 2, 3].filter(() =>
+    box.add(new Ephemeral({ type: "peer_move", id: "m", timestamp: 1, payload }), 1)
+  );
+  assert.deepEqual([kept.length, log], [1, ["ephemeral 1", "ephemeral 1"]]);
+});
+
+Deno.test("outbox: a replacement is dropped only when it needs more room than what it replaces", () => {
+  const { box, log } = outbox(1000);
+  const value = (fill: number) => encoded("read_marks", { channel: "chat:a", fill: "x".repeat(fill) });
+  assert.equal(box.add(value(300), 0), true);
+  box.push(encoded("pong", { fill: "x".repeat(400) }), 0);
+  assert.equal(box.add(value(300), 0), true, "it takes the place of the one before");
+  assert.deepEqual(log, ["coalesced 1"]);
+  assert.equal(box.add(value(301), 0), false);
+  assert.deepEqual(log, ["coalesced 1", "coalesced 1", "ephemeral 1"]);
+});
+
+Deno.test("outbox: a slow consumer is handled in grades: ephemeral dropped, then the fullest channel stopped, the end last", () => {
   const { box, log } = outbox(4000);
   const delivery = (channel: string) =>
     encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
@@ -76,7 +113,7 @@ Deno.test("a slow consumer is handled in grades: ephemeral dropped, then the ful
   assert.ok(log.includes("overflow"), "replies are never dropped: the connection ends");
 });
 
-Deno.test("the bytes and messages counted are those that wait, whatever happens", () => {
+Deno.test("outbox: the bytes and messages counted are those that wait, whatever happens", () => {
   const step = fc.oneof(
     fc.record({ op: fc.constant("push" as const), lane: fc.constantFrom(0, 1, 2, 300), size: fc.nat(300) }),
     fc.record({ op: fc.constant("deliver" as const), lane: fc.constantFrom(1, 2), size: fc.nat(300) }),
@@ -121,7 +158,7 @@ Deno.test("the bytes and messages counted are those that wait, whatever happens"
   );
 });
 
-Deno.test("a lane that is not read leaves room on the others, and none on itself", async () => {
+Deno.test("outbox: a lane that is not read leaves room on the others, and none on itself", async () => {
   const { box } = outbox(10_000);
   const delivery = (channel: string) =>
     encoded("chat_message", { channel, offset: 1, text: "x".repeat(200) });
