@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignJWT } from "jose";
-import { crc32 } from "../../src/protocol/mod.ts";
+import { clientRow, crc32 } from "../../src/protocol/mod.ts";
 import { KINDS, type Received, type TestClient } from "../support/client.ts";
 import { downloadFile, startUpload, uploadFile } from "../files/support.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -338,6 +338,10 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
           const there = await script("websocket", "json", `chat:room-${n++}`, text);
           assert.deepEqual(here, there);
           assert.deepEqual(Object.keys(here).sort(), [...clientTypes].sort());
+          for (const type of clientTypes) {
+            const { answer } = clientRow(type);
+            if (answer !== undefined) assert.equal(here[type], answer, `the answer to ${type}`);
+          }
         },
       ),
       { numRuns: 100 },
