@@ -6,8 +6,10 @@
 
 /** Where the SDK takes its time from. */
 export interface Clock {
-  /** Milliseconds; only differences count. */
+  /** Milliseconds of a clock that nobody sets; only differences count. */
   now(): number;
+  /** Milliseconds since the epoch, as the device says: for what outlives the page, and for tokens. */
+  wall(): number;
   /** Calls `fn` once after `ms` milliseconds; returns what calls it off. */
   after(ms: number, fn: () => void): () => void;
 }
@@ -15,9 +17,10 @@ export interface Clock {
 /** A number from 0 up to, not including, 1. */
 export type Random = () => number;
 
-/** The runtime's clock. Wall time, because it goes on while a phone sleeps and timers do not. */
+/** The runtime's clock. */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => performance.now(),
+  wall: () => Date.now(),
   after(ms, fn) {
     const timer = setTimeout(fn, ms);
     return () => clearTimeout(timer);

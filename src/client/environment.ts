@@ -9,6 +9,8 @@ export type EnvironmentEvent = "online" | "offline" | "network" | "visible";
 
 /** The runtime around a client. */
 export interface Environment {
+  /** QUIC may come through and then stall: WebSocket is dialled first until a probe has said otherwise. @default false */
+  readonly quicIsDoubtful?: boolean;
   /** False when the runtime knows that there is no network. */
   online(): boolean;
   /** A word for the network now, to tell it from others; "" where it cannot be told. */
@@ -26,6 +28,8 @@ export function systemEnvironment(): Environment {
   const { navigator, document } = globalThis as { navigator?: Navigator; document?: Document };
   const connection = (navigator as { connection?: NetworkInformation } | undefined)?.connection;
   return {
+    // WebKit's WebTransport is reported never to give streams' credit back.
+    quicIsDoubtful: navigator?.vendor?.startsWith("Apple") === true,
     online: () => navigator?.onLine !== false,
     network: () => connection?.type ?? "",
     watch(fn) {

@@ -102,10 +102,9 @@ export class TransportManager {
       laneLost: (link, lane) => this.#each((part) => part.laneLost?.(lane, link)),
     });
     const mover = new Mover(resolved, {
+      paths: connector.paths,
       move: (request) => links.move(request),
-      has: (path) => connector.has(path),
       openUntil: (path) => connector.openUntil(path),
-      demote: (path) => connector.demote(path),
     });
     const heartbeat = new Heartbeat(clock, {
       roundTrip: (ms) => {

@@ -166,19 +166,44 @@ Deno.test("getToken is not called twice at once, and its failure is tried again"
     assert.deepEqual(errors.map(({ error }) => error), ["no_token", "no_token"]);
   }));
 
-Deno.test("five failed attempts make a pause of five minutes, which an `online` event ends", () =>
+Deno.test("reconnecting: an outage of any length is over for a client within the longest wait", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", { maxReconnectDelay: 10_000 });
+    for (const outage of [12_000, 60_000, 900_000]) {
+      await connected(world, client);
+      await world.clock.advance(1000);
+      world.kill();
+      await world.clock.advance(outage);
+      world.start();
+      await world.until(() => client.manager.isConnected(), 10_100);
+    }
+  }));
+
+Deno.test("reconnecting: an `online` event ends a wait", () =>
   inWorld(async (world, make) => {
     for (const path of Object.values(world.paths)) path.dial = "refused";
     const { client } = make();
     void client.connect();
     await world.clock.advance(120_000);
-    const dials = world.dials.filter(({ path }) => path === "websocket").length;
-    assert.equal(dials, 5);
-    await world.clock.advance(120_000);
-    assert.equal(world.dials.filter(({ path }) => path === "websocket").length, 5);
     world.paths.websocket.dial = "open";
     world.environment.tell("online");
     await world.until(() => client.manager.isConnected(), 1000);
+  }));
+
+Deno.test("reconnecting: a wall clock that is set changes nothing on a living connection", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    for (const step of [-3_600_000, 20_000, 7_200_000]) {
+      world.clock.set(step);
+      await world.clock.advance(20_000);
+    }
+    assert.deepEqual(events, []);
+    // Nor does it keep a dead one alive.
+    world.clock.set(-3_600_000);
+    Object.assign(world.paths.quic, { silent: true, dial: "dropped" });
+    await world.until(() => events.length > 0, 10_100);
+    Object.assign(world.paths.quic, { silent: false });
   }));
 
 Deno.test("a message that is missing in the middle is asked for, and everything comes once and in order", () =>

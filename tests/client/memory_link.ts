@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Path } from "../../src/client/policy/race.ts";
+import type { Path } from "../../src/client/policy/paths.ts";
 import { type ClientTransport, noTraffic } from "../../src/client/transport/contract.ts";
 import type { Encoded, Message } from "../../src/protocol/mod.ts";
 import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";

@@ -6,7 +6,7 @@ import { resolveOptions } from "../../src/client/options.ts";
 import { fileOutbox, type LineFile } from "../../src/client/outbox/file.ts";
 import { Outbox } from "../../src/client/outbox/outbox.ts";
 import { StorageWriter, type StoredMessage } from "../../src/client/outbox/storage.ts";
-import type { Path } from "../../src/client/policy/race.ts";
+import type { Path } from "../../src/client/policy/paths.ts";
 import { ChannelInbox } from "../../src/client/session/inbox.ts";
 import { race, RaceLost } from "../../src/client/session/race.ts";
 import { FakeClock, KeptOutbox, settle } from "./support.ts";

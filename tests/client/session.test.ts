@@ -35,19 +35,68 @@ Deno.test("QUIC that is refused lets WebSocket begin at once", () =>
     assert.equal(world.dials[1]!.at - world.dials[0]!.at, 10);
   }));
 
-Deno.test("after WebSocket won on a network both are dialled at once there, until the network changes", () =>
+Deno.test("dialling: after WebSocket won on a network it is dialled alone there, until the network changes", () =>
   inWorld(async (world, make) => {
     world.paths.quic.dial = "dropped";
     const { client } = make("ann", { probing: false });
     await connected(world, client);
     await client.disconnect();
     await connected(world, client);
-    assert.deepEqual(world.dials.slice(2).map(({ at }) => at - world.dials[2]!.at), [0, 0]);
+    assert.deepEqual(world.dials.slice(2).map(({ path }) => path), ["websocket"]);
     world.environment.name = "cellular";
     world.environment.tell("network");
     await client.disconnect();
     await connected(world, client);
-    assert.deepEqual(world.dials.slice(4).map(({ at }) => at - world.dials[4]!.at), [0, 500]);
+    assert.deepEqual(world.dials.slice(3).map(({ path, at }) => [path, at - world.dials[3]!.at]), [
+      ["quic", 0],
+      ["websocket", 500],
+    ]);
+  }));
+
+Deno.test("dialling: when WebSocket, which won last time, fails, QUIC is dialled at once", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "refused";
+    const { client } = make("ann", { probing: false });
+    await connected(world, client);
+    await client.disconnect();
+    world.paths.quic.dial = "open";
+    world.paths.websocket.dial = "refused";
+    await connected(world, client);
+    assert.equal(client.manager.getTransportType(), "webtransport");
+    assert.deepEqual(world.dials.slice(2).map(({ path }) => path), ["websocket", "quic"]);
+  }));
+
+Deno.test("dialling: where the runtime's QUIC is doubtful WebSocket comes first, and a probe moves up", () =>
+  inWorld(async (world, make) => {
+    world.environment.quicIsDoubtful = true;
+    const { client, events } = make();
+    await connected(world, client);
+    assert.deepEqual(world.dials.map(({ path }) => path), ["websocket"]);
+    await world.until(() => client.manager.getTransportType() === "webtransport");
+    assert.deepEqual(events, ["websocket>webtransport"]);
+    await client.disconnect();
+    // What the probe has found holds for the next connection.
+    await connected(world, client);
+    assert.equal(world.dials.at(-1)!.path, "quic");
+  }));
+
+Deno.test("moving: a path that is poor again and again is returned to ever more seldom, though each probe succeeds", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    void client.channel("chat:x").subscribe();
+    const began = world.clock.now();
+    // Datagrams come back while nothing else is under way, and get lost as soon as the session is there.
+    client.on("connected", ({ transport }) => {
+      world.clock.after(1500, () => world.paths.quic.dropDatagrams = transport === "webtransport");
+    });
+    world.clock.after(1500, () => world.paths.quic.dropDatagrams = true);
+    while (world.clock.now() - began < 600_000) {
+      void client.channel("chat:x").publish("x").catch(() => {});
+      await world.clock.advance(500);
+    }
+    const down = events.filter((event) => event === "webtransport>websocket").length;
+    assert.ok(down >= 2 && down <= 6, `${down} times down in ten minutes`);
   }));
 
 Deno.test("with QUIC alone an attempt never takes longer than quicTimeout", () =>

@@ -10,7 +10,7 @@ import type { Clock } from "../../src/client/clock.ts";
 import type { Environment, EnvironmentEvent } from "../../src/client/environment.ts";
 import type { ClientOptions } from "../../src/client/options.ts";
 import type { OutboxStorage, StoredMessage } from "../../src/client/outbox/storage.ts";
-import type { Path } from "../../src/client/policy/race.ts";
+import type { Path } from "../../src/client/policy/paths.ts";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import { routes } from "../../src/handlers/mod.ts";
 import { DEFAULT_NAMESPACE, Hub } from "../../src/hub/mod.ts";
@@ -34,11 +34,21 @@ interface Timer {
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
   #now = 1_700_000_000_000;
+  #set = 0;
   #order = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
     return this.#now;
+  }
+
+  wall(): number {
+    return this.#now + this.#set;
+  }
+
+  /** Sets the wall clock so much ahead, or back. */
+  set(ms: number): void {
+    this.#set += ms;
   }
 
   after(ms: number, fn: () => void): () => void {
@@ -95,6 +105,7 @@ export function seeded(seed: number): () => number {
 export class FakeEnvironment implements Environment {
   isOnline = true;
   name = "wifi";
+  quicIsDoubtful = false;
   readonly #watchers = new Set<(event: EnvironmentEvent) => void>();
 
   online(): boolean {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Path } from "./race.ts";
+import type { Path } from "./paths.ts";
 
 /** Where preferences are kept: `localStorage` fits. */
 export interface PreferenceStorage {

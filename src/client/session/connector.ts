@@ -1,5 +1,5 @@
 /**
- * From nothing to an authenticated link: where to dial, which transports and when, and what is learned from it.
+ * From nothing to an authenticated link: where to dial, which paths and when, and what is learned from it.
  *
  * @module
  */
@@ -10,11 +10,10 @@ import { Discovery, type Endpoints } from "../discovery.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CircuitBreaker } from "../policy/breaker.ts";
+import { type Path, planDials } from "../policy/paths.ts";
 import { PreferenceCache } from "../policy/preference.ts";
-import { type Path, planDials } from "../policy/race.ts";
-import type { ClientTransport } from "../transport/contract.ts";
-import { hasWebTransport, QuicTransport } from "../transport/quic.ts";
-import { WebSocketTransport } from "../transport/websocket.ts";
+import type { ClientTransport, ClientTransportKind } from "../transport/contract.ts";
+import { type Dialer, dialersOf } from "./dialers.ts";
 import { Link } from "./link.ts";
 import { race, RaceLost } from "./race.ts";
 import type { Tokens } from "./tokens.ts";
@@ -23,15 +22,15 @@ import type { Tokens } from "./tokens.ts";
 export interface Established {
   readonly link: Link;
   readonly response: AuthResponse;
-  /** The QUIC that did not come through in time; undefined when none failed. */
-  readonly fellBackFrom: "webtransport" | "quic" | undefined;
+  /** The better transport that did not come through in time; undefined when none failed. */
+  readonly fellBackFrom: ClientTransportKind | undefined;
   /** Milliseconds from the first dial to the answer. */
   readonly connectTime: number;
 }
 
 /** What one attempt wants. */
 export interface ConnectRequest {
-  /** Only these paths, whatever breakers say. @default all that are allowed */
+  /** Only these paths, whatever their breakers say. @default all that are allowed */
   readonly only?: readonly Path[];
   /** Asked of a link that is connected but not authenticated: rejects when it is not worth having. */
   readonly probe?: (link: Link) => Promise<void>;
@@ -42,9 +41,10 @@ export interface ConnectRequest {
   readonly signal: AbortSignal;
 }
 
-interface NativeRoom {
-  readonly module: typeof import("../native.ts");
-  readonly endpoint: import("../native.ts").QuicEndpoint;
+/** A way to the server, and what is known of it. */
+interface Route {
+  readonly dialer: Dialer;
+  readonly breaker: CircuitBreaker;
 }
 
 /** Makes links. */
@@ -52,37 +52,35 @@ export class Connector {
   readonly #options: ResolvedOptions;
   readonly #tokens: Tokens;
   readonly #preference: PreferenceCache;
-  readonly #breakers: Record<Path, CircuitBreaker>;
+  /** Best first. */
+  readonly #routes: ReadonlyMap<Path, Route>;
+  /** Paths that are configured and that this runtime has, best first, as far as is known without asking the service. */
+  readonly paths: readonly Path[];
   readonly discovery: Discovery;
-  #native: Promise<NativeRoom> | undefined;
 
   constructor(options: ResolvedOptions, tokens: Tokens) {
     this.#options = options;
     this.#tokens = tokens;
     this.#preference = new PreferenceCache(options.preference);
-    this.#breakers = {
-      quic: new CircuitBreaker(options.breaker),
-      websocket: new CircuitBreaker(options.breaker),
-    };
+    this.#routes = new Map(
+      dialersOf(options).map((dialer) => [
+        dialer.path,
+        { dialer, breaker: new CircuitBreaker(options.breaker) },
+      ]),
+    );
+    this.paths = [...this.#routes.values()].filter(({ dialer }) => dialer.impossible === undefined)
+      .map(({ dialer }) => dialer.path);
     this.discovery = new Discovery(options);
   }
 
-  /** When a path may be tried again; not in the future when it may be now. */
+  /** When a path's breaker lets it be dialled again; not in the future when it does now. */
   openUntil(path: Path): number {
-    return this.#breakers[path].openUntil;
-  }
-
-  /** Milliseconds until some path may be dialled; not above 0 when one may be now. */
-  brokenFor(): number {
-    const paths = (["quic", "websocket"] as const).filter((path) => this.has(path));
-    if (paths.length === 0) return 0;
-    return Math.min(...paths.map((path) => this.openUntil(path))) - this.#options.clock.now();
+    return this.#routes.get(path)!.breaker.openUntil;
   }
 
   /** The network or the user's wish has changed: breakers close. */
   closeBreakers(): void {
-    this.#breakers.quic.close();
-    this.#breakers.websocket.close();
+    for (const { breaker } of this.#routes.values()) breaker.close();
   }
 
   /** What worked on this network is not to be believed any more. */
@@ -90,54 +88,38 @@ export class Connector {
     this.#preference.drop(this.#server(), network);
   }
 
-  /** A path that is in use turned out not to be good enough. */
-  demote(path: Path): void {
-    const { clock, environment } = this.#options;
-    const other = path === "quic" ? "websocket" : "quic";
-    this.#preference.set(this.#server(), environment.network(), other, clock.now());
-  }
-
-  /** Whether a path is configured and this runtime has it, as far as it is known without asking the service. */
-  has(path: Path): boolean {
-    const { enableQuic, enableWebSocket, transports, url, quicUrl, websocketUrl, rawQuic } = this.#options;
-    if (path === "websocket") {
-      return enableWebSocket && (transports.websocket ?? url ?? websocketUrl) !== undefined;
-    }
-    if (!enableQuic || (transports.quic ?? url ?? quicUrl) === undefined) return false;
-    const raw = quicUrl === undefined ? rawQuic : quicUrl.protocol === "quic:";
-    return transports.quic !== undefined || raw || hasWebTransport();
-  }
-
   /**
-   * Connects and authenticates. Rejects with what is final (SkeinError `closed` that is not temporary, `no_token`), with
-   * RaceLost, or with the signal's reason. RaceLost without errors: every path is left alone for now.
+   * Connects and authenticates. Rejects with what is final (SkeinError that is not temporary: `closed`, `no_transport`),
+   * with RaceLost, or with the signal's reason.
    */
   async connect({ only, probe, resume, early, signal }: ConnectRequest): Promise<Established> {
     const { clock, environment, headStart, authTimeout, client } = this.#options;
     const begun = clock.now();
+    if (this.paths.length === 0) throw this.#nothing();
     const [endpoints, token] = await Promise.all([this.discovery.find(signal), this.#tokens.get()]);
     signal.throwIfAborted();
-    const available = this.#available(endpoints).filter((path) => only?.includes(path) ?? true);
-    if (available.length === 0) {
-      throw new RaceLost([new SkeinError("no_transport", "no transport to dial with", { temporary: true })]);
+    const kinds = new Map<Path, ClientTransportKind>();
+    for (const path of this.paths) {
+      const kind = this.#routes.get(path)!.dialer.kindAt(endpoints);
+      if (kind !== undefined && (only?.includes(path) ?? true)) kinds.set(path, kind);
     }
-    const broken = only === undefined ? available.filter((path) => !this.#breakers[path].allows(begun)) : [];
-    const network = environment.network();
-    const steps = planDials({
-      available,
-      broken,
-      preferred: this.#preference.get(this.#server(), network, begun),
-      headStart,
-    });
+    const available = [...kinds.keys()];
+    if (available.length === 0) {
+      throw new RaceLost([
+        new SkeinError("no_transport", "the service offers nothing to dial", { temporary: true }),
+      ]);
+    }
+    const broken = only === undefined
+      ? available.filter((path) => !this.#routes.get(path)!.breaker.allows(begun))
+      : [];
+    const preferred = this.#preference.get(this.#server(), environment.network(), clock.wall()) ??
+      (environment.quicIsDoubtful ? "websocket" : undefined);
     const lost = new Set<Path>();
     const { path, connection: link, result: response, dialled } = await race<Link, AuthResponse>({
-      steps,
+      steps: planDials({ available, broken, preferred, headStart }),
       clock,
       signal,
-      dial: async (path, signal) => {
-        const transport = await this.#dial(path, endpoints, signal);
-        return new Link(transport, path, clock);
-      },
+      dial: async (path, signal) => new Link(await this.#dial(path, endpoints, signal), path, clock),
       authenticate: async (link) => {
         await probe?.(link);
         const resumed = resume(link, token);
@@ -150,28 +132,38 @@ export class Connector {
       isFinal: (error) => error instanceof SkeinError && error.error === "closed",
       failed: (path, error) => {
         lost.add(path);
-        // A server that answers and asks to come back later is no reason to leave a transport alone.
-        if (!(error instanceof SkeinError && error.code >= 100)) this.#breakers[path].failed(clock.now());
+        // A server that answers and asks to come back later is no reason to leave a path alone.
+        if (!(error instanceof SkeinError && error.code >= 100)) this.#failed(path);
       },
     });
-    this.#breakers[path].succeeded();
+    const better = available.slice(0, available.indexOf(path));
     // Where UDP is dropped a dial never fails in time: to be overtaken after the whole head start is a failure too.
-    const overtaken = path === "websocket" && !lost.has("quic") && headStart > 0 &&
-      (dialled.get("quic") ?? -1) >= headStart;
-    if (overtaken) this.#breakers.quic.failed(clock.now());
-    const fellBack = path === "websocket" && (overtaken || lost.has("quic") || broken.includes("quic"));
-    const fellBackFrom = !fellBack
-      ? undefined
-      : endpoints.quic?.protocol === "quic:"
-      ? "quic"
-      : "webtransport";
-    this.#preference.set(this.#server(), network, path, clock.now());
+    const overtaken = better.filter((path) =>
+      !lost.has(path) && headStart > 0 && (dialled.get(path) ?? -1) >= headStart
+    );
+    for (const path of overtaken) this.#failed(path);
+    this.#routes.get(path)!.breaker.succeeded();
+    // The next attempt on this network begins with it; also when the session has left a poor path for it.
+    this.#preference.set(this.#server(), environment.network(), path, clock.wall());
+    const fellBack = better.find((path) =>
+      overtaken.includes(path) || lost.has(path) || broken.includes(path)
+    );
+    const fellBackFrom = fellBack === undefined ? undefined : kinds.get(fellBack);
     return { link, response, fellBackFrom, connectTime: clock.now() - begun };
   }
 
   /** Gives up what is shared among dials. */
   close(): void {
-    this.#native?.then(({ endpoint }) => setTimeout(() => endpoint.close(), 0), () => {});
+    for (const { dialer } of this.#routes.values()) dialer.close();
+  }
+
+  #failed(path: Path): void {
+    this.#routes.get(path)!.breaker.failed(this.#options.clock.now());
+  }
+
+  #nothing(): SkeinError {
+    const reasons = [...this.#routes.values()].map(({ dialer }) => dialer.impossible);
+    return new SkeinError("no_transport", `nothing to dial with: ${reasons.join("; ")}`);
   }
 
   #server(): string {
@@ -179,47 +171,21 @@ export class Connector {
     return (url ?? websocketUrl ?? quicUrl)?.host ?? "";
   }
 
-  #available({ quic, websocket }: Endpoints): Path[] {
-    const { transports } = this.#options;
-    const paths: Path[] = [];
-    const canQuic = transports.quic !== undefined ||
-      (quic !== undefined && (quic.protocol === "quic:" || hasWebTransport()));
-    if (this.has("quic") && canQuic) paths.push("quic");
-    if (this.has("websocket") && (transports.websocket !== undefined || websocket !== undefined)) {
-      paths.push("websocket");
-    }
-    return paths;
-  }
-
   async #dial(path: Path, endpoints: Endpoints, signal: AbortSignal): Promise<ClientTransport> {
-    const { clock, quicTimeout, websocketTimeout } = this.#options;
-    const timeout = path === "quic" ? quicTimeout : websocketTimeout;
+    const { clock } = this.#options;
+    const { dialer } = this.#routes.get(path)!;
     const late = new AbortController();
-    const transport = await this.#make(path, endpoints);
-    const reason = new SkeinError("timeout", `no ${path} connection within ${timeout} ms`, {
+    const transport = await dialer.make(endpoints);
+    const reason = new SkeinError("timeout", `no ${path} connection within ${dialer.timeout} ms`, {
       temporary: true,
     });
     try {
-      await within(clock, timeout, transport.connect(AbortSignal.any([signal, late.signal])), () => reason);
+      const connecting = transport.connect(AbortSignal.any([signal, late.signal]));
+      await within(clock, dialer.timeout, connecting, () => reason);
     } catch (error) {
       late.abort(reason);
       throw error;
     }
     return transport;
-  }
-
-  async #make(path: Path, { quic, websocket, certificateHashes }: Endpoints): Promise<ClientTransport> {
-    const { transports, quicTimeout, WebSocket } = this.#options;
-    const factory = transports[path];
-    if (factory !== undefined) return factory();
-    if (path === "websocket") return new WebSocketTransport(websocket!, WebSocket);
-    const options = { certificateHashes, timeout: quicTimeout };
-    if (quic!.protocol !== "quic:") return new QuicTransport(quic!, options);
-    this.#native ??= import("../native.ts").then((module) => ({
-      module,
-      endpoint: new module.QuicEndpoint(),
-    }));
-    const { module, endpoint } = await this.#native;
-    return new module.NativeQuicTransport(quic!, options, endpoint);
   }
 }

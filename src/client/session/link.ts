@@ -19,7 +19,7 @@ import { readPayload } from "./payloads.ts";
 import { type Clock, within } from "../clock.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import { SkeinError } from "../errors.ts";
-import type { Path } from "../policy/race.ts";
+import type { Path } from "../policy/paths.ts";
 import type { ClientTransport, TransportEnd } from "../transport/contract.ts";
 
 /** How a link ended. */

@@ -180,7 +180,7 @@ export class Links implements LinkHandler {
       const failure = failureOf(error);
       this.#host.failed(failure);
       this.#connector.discovery.forget();
-      const wait = this.#redial.afterFailure(failure, this.#connector.brokenFor());
+      const wait = this.#redial.afterFailure(failure);
       if (wait === undefined) this.#host.gaveUp(failure);
       return wait;
     }
@@ -213,8 +213,5 @@ function failureOf(error: unknown): SkeinError {
   const errors = error instanceof RaceLost ? error.errors : [error];
   const said = errors.find((each) => each instanceof SkeinError && each.code > 0) ?? errors.at(-1);
   if (said instanceof SkeinError) return said;
-  if (said === undefined) {
-    return new SkeinError("no_transport", "every transport is left alone for a while", { temporary: true });
-  }
   return new SkeinError("connection_lost", "no connection could be made", { temporary: true, cause: said });
 }

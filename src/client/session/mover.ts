@@ -1,13 +1,13 @@
 /**
- * Moves a living session to another transport: up to QUIC when it comes through again, down to WebSocket when QUIC is
- * too poor.
+ * Moves a living session to another path: to a better one when that comes through again, to a worse one when its own
+ * is too poor.
  *
  * @module
  */
 
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
-import type { Path } from "../policy/race.ts";
+import type { Path } from "../policy/paths.ts";
 import { ProbeSchedule } from "../policy/probing.ts";
 import { isWorthwhile, PathJudge } from "../policy/quality.ts";
 import type { Link } from "./link.ts";
@@ -17,24 +17,25 @@ import type { SessionPart } from "./part.ts";
 const PROBE_PINGS = 3;
 /** Milliseconds each of them may take. */
 const PROBE_TIMEOUT = 3000;
-/** Milliseconds after a change of network before QUIC is tried. */
+/** Milliseconds after a change of network before a better path is tried. */
 const AFTER_CHANGE = 1000;
+/** Milliseconds a path has to carry the session before it counts as healed: until then each return is later. */
+const SETTLED = 60_000;
 
 /** What a mover asks for. */
 export interface MoveRequest {
   readonly only: readonly Path[];
-  readonly reason: "probe" | "poor";
   probe(link: Link): Promise<void>;
 }
 
 /** What a mover needs of the session. */
 export interface MoverHost {
-  /** Moves the session; false when the other path did not come through. Never rejects. */
+  /** Paths that there are here, best first. */
+  readonly paths: readonly Path[];
+  /** Moves the session; false when no path of the request came through. Never rejects. */
   move(request: MoveRequest): Promise<boolean>;
-  has(path: Path): boolean;
+  /** When a path that failed too often may be tried again. */
   openUntil(path: Path): number;
-  /** QUIC is alive but not good enough: WebSocket is preferred for a while. */
-  demote(path: Path): void;
 }
 
 /** Decides when to move. */
@@ -43,7 +44,8 @@ export class Mover implements SessionPart {
   readonly #host: MoverHost;
   readonly #schedule: ProbeSchedule;
   #judge: PathJudge | undefined;
-  #path: Path | undefined;
+  #better: readonly Path[] = [];
+  #worse: readonly Path[] = [];
   #cancel: (() => void) | undefined;
   #moving = false;
 
@@ -55,16 +57,20 @@ export class Mover implements SessionPart {
 
   attach({ path }: Link): void {
     this.detach();
-    this.#path = path;
-    const { quality } = this.#options;
-    this.#judge = path === "quic" && quality !== false ? new PathJudge(quality) : undefined;
-    if (path === "websocket") this.#plan();
+    const { quality, clock } = this.#options;
+    const { paths } = this.#host;
+    const at = paths.indexOf(path);
+    this.#better = paths.slice(0, at);
+    this.#worse = paths.slice(at + 1);
+    this.#judge = this.#worse.length > 0 && quality !== false ? new PathJudge(quality) : undefined;
+    if (this.#better.length > 0) this.#plan();
+    else this.#cancel = clock.after(SETTLED, () => this.#schedule.reset());
   }
 
   detach(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#path = undefined;
+    this.#better = this.#worse = [];
     this.#judge = undefined;
   }
 
@@ -88,51 +94,44 @@ export class Mover implements SessionPart {
     this.#judge?.networkChanged(now);
     this.#consider(now);
     this.#schedule.reset();
-    if (this.#path === "websocket" && !this.#moving) this.#plan(AFTER_CHANGE);
+    if (!this.#moving) this.#plan(AFTER_CHANGE);
   }
 
+  /** Looks for a better path later, if there is one. */
   #plan(wait?: number): void {
     const { clock, probing } = this.#options;
+    if (probing === false || this.#better.length === 0) return;
     this.#cancel?.();
-    this.#cancel = undefined;
-    if (probing === false || !this.#host.has("quic")) return;
     const now = clock.now();
-    const ms = wait ?? this.#schedule.next(now, this.#host.openUntil("quic"));
-    this.#cancel = clock.after(ms, () => void this.#probe());
+    const openUntil = Math.min(...this.#better.map((path) => this.#host.openUntil(path)));
+    this.#cancel = clock.after(wait ?? this.#schedule.next(now, openUntil), () => void this.#probe());
   }
 
   async #probe(): Promise<void> {
     this.#cancel = undefined;
-    if (this.#moving) return;
-    this.#moving = true;
-    const moved = await this.#host.move({
-      only: ["quic"],
-      reason: "probe",
-      probe: (link) => this.#probePath(link),
-    });
-    this.#moving = false;
-    if (moved) return this.#schedule.reset();
+    // That it comes through once does not reset the schedule: it may be poor again at once.
+    if (await this.#move(this.#better, (link) => this.#probePath(link))) return;
     this.#schedule.failed();
-    if (this.#path === "websocket") this.#plan();
+    this.#plan();
   }
 
   #consider(now: number): void {
-    if (
-      this.#moving || this.#path !== "quic" || this.#judge?.isPoor(now) !== true ||
-      !this.#host.has("websocket")
-    ) return;
+    if (this.#moving || this.#judge?.isPoor(now) !== true) return;
+    void this.#move(this.#worse, () => Promise.resolve()).then((moved) => {
+      if (!moved) return;
+      // A path that was poor a moment ago is given time to heal.
+      this.#schedule.failed();
+      this.#schedule.failed();
+      this.#plan();
+    });
+  }
+
+  async #move(only: readonly Path[], probe: MoveRequest["probe"]): Promise<boolean> {
+    if (this.#moving) return false;
     this.#moving = true;
-    void this.#host.move({ only: ["websocket"], reason: "poor", probe: () => Promise.resolve() }).then(
-      (moved) => {
-        this.#moving = false;
-        if (!moved) return;
-        this.#host.demote("quic");
-        // A path that was poor a moment ago is given time to heal.
-        this.#schedule.failed();
-        this.#schedule.failed();
-        if (this.#path === "websocket") this.#plan();
-      },
-    );
+    const moved = await this.#host.move({ only, probe });
+    this.#moving = false;
+    return moved;
   }
 
   async #probePath(link: Link): Promise<void> {
@@ -140,7 +139,7 @@ export class Mover implements SessionPart {
     const rtts: number[] = [];
     for (let i = 0; i < PROBE_PINGS; i++) rtts.push(await link.ping(PROBE_TIMEOUT));
     if (quality !== false && !isWorthwhile(rtts, quality)) {
-      throw new SkeinError("timeout", "QUIC comes through, but too slowly", { temporary: true });
+      throw new SkeinError("timeout", "the path comes through, but too slowly", { temporary: true });
     }
   }
 }

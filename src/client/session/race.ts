@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type { DialStep, Path } from "../policy/race.ts";
+import type { DialStep, Path } from "../policy/paths.ts";
 
 /** What a race is made of. `C` is a connection, `R` what authentication yields. */
 export interface RaceOptions<C, R> {
@@ -102,7 +102,7 @@ class Race<C, R> {
       }
       const left = this.#begun + step.at - clock.now();
       if (left > 0 && busy > 0) {
-        this.#cancel = clock.after(left, () => this.#next());
+        if (left < Infinity) this.#cancel = clock.after(left, () => this.#next());
         return;
       }
       this.#waiting.shift();

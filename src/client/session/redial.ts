@@ -47,12 +47,12 @@ export class Redial {
     return this.#backoff.next();
   }
 
-  /** Milliseconds to wait after an attempt failed; undefined: give up. `brokenFor`: until some path may be dialled. */
-  afterFailure(error: SkeinError, brokenFor: number): number | undefined {
+  /** Milliseconds to wait after an attempt failed; undefined: give up. */
+  afterFailure(error: SkeinError): number | undefined {
     if (TOKEN_CODES.includes(error.code)) return this.#afterToken(error.temporary);
-    if (error.error === "closed" && !error.temporary) return undefined;
+    if (!error.temporary && ["closed", "no_transport"].includes(error.error)) return undefined;
     if (++this.#attempts > this.#options.maxReconnectAttempts) return undefined;
-    return Math.max(this.#backoff.next(), error.retryAfter ?? 0, brokenFor);
+    return Math.max(this.#backoff.next(), error.retryAfter ?? 0);
   }
 
   /** Waits; resolves early when woken or when `signal` is aborted. */
