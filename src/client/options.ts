@@ -56,7 +56,7 @@ export interface ClientOptions {
   maxReconnectDelay?: number;
   /** Milliseconds after which a connection has lived: then the waits begin anew. @default 30000 */
   healthyAfter?: number;
-  /** When a transport is left alone after failures in a row. @default 5 failures, 5 minutes */
+  /** When a transport is left alone after failures in a row, as long as another works. @default 5 failures, 5 minutes */
   breaker?: BreakerOptions;
   /** How QUIC is looked for while WebSocket carries the session; false: never. @default from 5 s to 5 min */
   probing?: ProbingOptions | false;

@@ -1,6 +1,9 @@
 /** Which stream of a real QUIC connection things travel on, and that streams that idle are given back. */
 
 import assert from "node:assert/strict";
+import { LanesTransport } from "../../src/client/mod.ts";
+import { Encoded } from "../../src/protocol/core.ts";
+import type { Connection } from "../../src/quic/mod.ts";
 import { LANE_PRIORITY } from "../../src/protocol/mod.ts";
 import { sampleBytes } from "../files/support.ts";
 import { crowd, pause, until } from "./crowd.ts";
@@ -100,4 +103,31 @@ Deno.test("a document's stream is given back when it idles and opened again by w
   for (const { seen } of [ann, bob]) assert.ok(streams(seen.opened) > 3, `${streams(seen.opened)} streams`);
   assert.equal(streams(eve.seen.opened), 1);
   await until("the last ones are ended", areClosed);
+});
+
+Deno.test("datagrams: a runtime that fails to send one is used without", async () => {
+  let sends = 0;
+  const connection = {
+    handshakeComplete: true,
+    maxDatagramSize: 1200,
+    closed: new Promise(() => {}),
+    datagrams: (async function* () {})(),
+    sendDatagram: () =>
+      Promise.reject(++sends === 1 ? new RangeError("too large") : new TypeError("no writable")),
+  } as unknown as Connection;
+  class Failing extends LanesTransport {
+    readonly kind = "webtransport";
+    protected dial = () => Promise.resolve(connection);
+  }
+  const transport = new Failing();
+  await transport.connect();
+  const ping = new Encoded({ type: "ping", id: "p", timestamp: 0, payload: {} });
+  for (let i = 0; i < 2; i++) {
+    assert.equal(transport.maxDatagramSize, 1200);
+    assert.equal(transport.sendDatagram(ping), true);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.equal(transport.maxDatagramSize, 0);
+  assert.equal(transport.sendDatagram(ping), false);
+  assert.equal(sends, 2);
 });

@@ -32,6 +32,7 @@ export class MemoryLink implements ClientTransport {
   onError: ClientTransport["onError"] = () => {};
   #peer: MemoryPeer | undefined;
   #ended = false;
+  #datagramsStopped = false;
   readonly #roads = new Map<string, Road>();
   readonly #reading = new Map<number, Promise<void>>();
 
@@ -41,7 +42,7 @@ export class MemoryLink implements ClientTransport {
   }
 
   get maxDatagramSize(): number {
-    return this.laneful ? 1200 : 0;
+    return this.laneful && !this.#datagramsStopped ? 1200 : 0;
   }
 
   async connect(signal?: AbortSignal): Promise<void> {
@@ -87,9 +88,14 @@ export class MemoryLink implements ClientTransport {
   }
 
   sendDatagram(message: Encoded): boolean {
-    if (!this.laneful || this.world.paths[this.path].dropDatagrams) return this.laneful;
+    if (this.maxDatagramSize === 0) return false;
+    if (this.world.paths[this.path].dropDatagrams) return true;
     this.#travel("out datagram", () => void this.#peer!.sendDatagram(message.message));
     return true;
+  }
+
+  stopDatagrams(): void {
+    this.#datagramsStopped = true;
   }
 
   openLane(): void {}

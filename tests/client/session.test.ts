@@ -80,6 +80,27 @@ Deno.test("dialling: where the runtime's QUIC is doubtful WebSocket comes first,
     assert.equal(world.dials.at(-1)!.path, "quic");
   }));
 
+Deno.test("datagrams: a path that never carries one is used without, and typing goes by stream", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    world.paths.quic.dropDatagrams = true;
+    for (const { client } of [ann, bob]) {
+      await connected(world, client);
+      void client.channel("chat:x").subscribe();
+    }
+    await world.clock.advance(60_000);
+    assert.deepEqual(ann.events, []);
+    assert.equal(ann.client.manager.measure().loss, null);
+    const typing: string[] = [];
+    bob.client.channel("chat:x").on("typing", ({ from }) => typing.push(from));
+    ann.client.channel("chat:x").typing();
+    const [link] = [...world.links].filter(({ owner }) => owner === "ann");
+    assert.ok(link!.sentOn.some(({ type, lane }) => type === "typing_start" && lane > 0));
+    world.paths.quic.dropDatagrams = false;
+    await world.clock.advance(100);
+    assert.deepEqual(typing, ["ann"]);
+  }));
+
 Deno.test("moving: a path that is poor again and again is returned to ever more seldom, though each probe succeeds", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
@@ -173,6 +194,8 @@ Deno.test("QUIC that loses too much leads down to WebSocket, and up again when i
     await connected(world, client);
     const chat = client.channel("chat:x");
     void chat.subscribe();
+    // Datagrams have come through before.
+    await world.clock.advance(1000);
     world.paths.quic.dropDatagrams = true;
     await world.until(
       () => {

@@ -8,6 +8,7 @@ import { Encoded, type Message, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
 import { Health, type HealthAction } from "../policy/health.ts";
 import { MAX_RTT } from "../policy/meter.ts";
+import type { ClientTransport } from "../transport/contract.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
 
@@ -15,6 +16,8 @@ import type { SessionPart } from "./part.ts";
 const LOST_AFTER = 2000;
 /** Milliseconds between numbered datagrams while there is traffic. */
 const BUSY_INTERVAL = 1000;
+/** Numbered datagrams lost at the beginning, none having come back, after which the path carries none. */
+const NONE_AFTER = 4;
 /** Pings that are remembered. */
 const MAX_PINGS = 32;
 
@@ -37,6 +40,8 @@ export class Heartbeat implements SessionPart {
   #cancel: (() => void) | undefined;
   #cancelBusy: (() => void) | undefined;
   #rtt: number | undefined;
+  /** Numbered datagrams lost before any came back; undefined once one has. */
+  #lostFirst: number | undefined;
 
   constructor(clock: Clock, events: HeartbeatEvents) {
     this.#clock = clock;
@@ -46,6 +51,7 @@ export class Heartbeat implements SessionPart {
   attach(link: Link): void {
     this.detach();
     this.#link = link;
+    this.#lostFirst = 0;
     this.#health = new Health(link.response.heartbeat, this.#clock.now());
     this.#ping();
     this.#schedule();
@@ -63,6 +69,7 @@ export class Heartbeat implements SessionPart {
     if (arrived !== undefined) {
       this.#datagrams.delete(re);
       arrived();
+      this.#lostFirst = undefined;
       this.#events.datagram(false);
       return true;
     }
@@ -129,9 +136,15 @@ export class Heartbeat implements SessionPart {
       id,
       this.#clock.after(LOST_AFTER, () => {
         this.#datagrams.delete(id);
-        this.#events.datagram(true);
+        this.#lost(transport);
       }),
     );
+  }
+
+  #lost(transport: ClientTransport): void {
+    if (this.#lostFirst === undefined) return this.#events.datagram(true);
+    // A path whose streams work and whose datagrams never do is not a lossy one.
+    if (++this.#lostFirst >= NONE_AFTER) transport.stopDatagrams();
   }
 
   /** While there is traffic the path is looked at more often; an idle client sends no more than it must. */

@@ -47,6 +47,8 @@ export interface ClientTransport {
   send(message: JsonEncoded, lane: number): void;
   /** Sends a datagram; false when there are none, it is too large, or too many wait. */
   sendDatagram(message: JsonEncoded): boolean;
+  /** No datagrams get through: none is sent any more, and `maxDatagramSize` is 0. */
+  stopDatagrams(): void;
   /** Opens a lane that is only received on. */
   openLane(lane: number): void;
   /** Ends a lane once what is queued on it is sent; it is opened again by what is sent next. */

@@ -51,6 +51,7 @@ export abstract class LanesTransport implements ClientTransport {
   readonly #ending = new Map<number, Promise<void>>();
   #connection: Connection | undefined;
   #datagramsInFlight = 0;
+  #datagramsFail = false;
   #ours: TransportEnd | undefined;
   #ended = false;
   /** What went out on lane 0 before the first answer, to be said again when the server refuses early data. */
@@ -60,7 +61,7 @@ export abstract class LanesTransport implements ClientTransport {
   protected abstract dial(signal: AbortSignal | undefined): Promise<Connection>;
 
   get maxDatagramSize(): number {
-    return this.#connection?.maxDatagramSize ?? 0;
+    return this.#datagramsFail ? 0 : this.#connection?.maxDatagramSize ?? 0;
   }
 
   async connect(signal?: AbortSignal): Promise<void> {
@@ -107,15 +108,20 @@ export abstract class LanesTransport implements ClientTransport {
       return false;
     }
     const bytes = encodeBare(message.message);
-    if (bytes.length > connection.maxDatagramSize) return false;
+    if (bytes.length > this.maxDatagramSize) return false;
     this.#datagramsInFlight++;
     connection.sendDatagram(bytes).then(() => {
       this.traffic.bytesOut += bytes.length;
       this.traffic.messagesOut++;
-    }, () => {
-      // Lost, as a datagram may be; a dead connection is told of by `closed`.
+    }, (error) => {
+      // The path's datagrams have become smaller; anything else is a runtime that cannot send any.
+      if (!(error instanceof RangeError)) this.#datagramsFail = true;
     }).finally(() => this.#datagramsInFlight--);
     return true;
+  }
+
+  stopDatagrams(): void {
+    this.#datagramsFail = true;
   }
 
   async close(code = 1000, reason = ""): Promise<void> {

@@ -103,6 +103,8 @@ export class WebSocketTransport implements ClientTransport {
     return false;
   }
 
+  stopDatagrams(): void {}
+
   openLane(_lane: number): void {}
 
   close(code = 1000, reason = ""): Promise<void> {
