@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Path } from "../../src/client/policy/race.ts";
+import type { Path } from "../../src/client/policy/paths.ts";
 import { DocumentKey, type YjsProviderOptions } from "../../src/client/yjs.ts";
 import { type KeptOutbox, World } from "../client/support.ts";
 import { Device, DOC, serverText } from "./yjs_support.ts";
