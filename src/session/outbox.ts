@@ -29,14 +29,19 @@ interface LaneQueue {
   readonly priority: number;
   items: Item[];
   head: number;
+  /** Bytes that wait on it. */
+  bytes: number;
 }
 
 /** Share of the bound from which on nothing is taken in that may be dropped. */
 const DROPPABLE_SHARE = 0.5;
 /** Bytes above the bound that replies and notices may still use. */
 const RESERVE = 1.25;
-/** Messages a lane may have waiting while others hold most of the outbox: enough to go on with. */
-const LANE_SHARE = 4;
+/**
+ * Messages a lane may have waiting while others hold most of the outbox, and the share of its bytes they may take: enough
+ * to go on with, too little to fill it.
+ */
+const LANE_MESSAGES = 4, LANE_SHARE = 1 / 8;
 
 /** The outbox of one connection. */
 export class Outbox implements OutboxSource {
@@ -80,7 +85,9 @@ export class Outbox implements OutboxSource {
     if (this.#bytes <= this.#max / 2) return undefined;
     if (lane !== undefined) {
       const queue = this.#lanes.get(lane);
-      if (queue === undefined || queue.items.length - queue.head <= LANE_SHARE) return undefined;
+      if (queue === undefined) return undefined;
+      const waiting = queue.items.length - queue.head;
+      if (waiting <= LANE_MESSAGES && queue.bytes <= this.#max * LANE_SHARE) return undefined;
     }
     let room = this.#rooms.get(lane);
     if (room === undefined) this.#rooms.set(lane, room = Promise.withResolvers<void>());
@@ -129,6 +136,7 @@ export class Outbox implements OutboxSource {
         for (let i = queue.head; i < queue.items.length; i++) {
           control.items.push({ ...queue.items[i]!, lane: 0 });
         }
+        control.bytes += queue.bytes;
       }
     }
     for (const [key, item] of this.#droppable) {
@@ -178,7 +186,9 @@ export class Outbox implements OutboxSource {
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
     const size = message.size(this.#form());
-    this.#queue(lane).items.push({ message, lane, size, channel });
+    const queue = this.#queue(lane);
+    queue.items.push({ message, lane, size, channel });
+    queue.bytes += size;
     this.#bytes += size;
     this.#count++;
   }
@@ -186,7 +196,7 @@ export class Outbox implements OutboxSource {
   #queue(lane: number): LaneQueue {
     let queue = this.#lanes.get(lane);
     if (queue === undefined) {
-      queue = { lane, priority: lanePriority(lane), items: [], head: 0 };
+      queue = { lane, priority: lanePriority(lane), items: [], head: 0, bytes: 0 };
       this.#lanes.set(lane, queue);
       this.#order.push(queue);
       this.#order.sort((a, b) => b.priority - a.priority);
@@ -198,6 +208,7 @@ export class Outbox implements OutboxSource {
     if (queue === undefined || queue.head >= queue.items.length) return undefined;
     const item = queue.items[queue.head]!;
     queue.head++;
+    queue.bytes -= item.size;
     if (queue.head === queue.items.length) {
       queue.items = [];
       queue.head = 0;
@@ -263,6 +274,7 @@ export class Outbox implements OutboxSource {
         const item = queue.items[i]!;
         if (item.channel === channel) {
           dropped++;
+          queue.bytes -= item.size;
           this.#bytes -= item.size;
           this.#count--;
         } else {

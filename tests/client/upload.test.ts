@@ -206,7 +206,10 @@ for (const enableQuic of [true, false]) {
   Deno.test(`an upload begun after the limits were raised keeps to those of its connection, over ${enableQuic ? "WebTransport" : "WebSocket"}`, () =>
     withClient(async (sender, service) => {
       await sender.connect();
-      await service.reconfigure({ session: { maxMessage: "1MiB" }, files: { maxChunk: "256KiB" } });
+      await service.reconfigure({
+        session: { maxMessage: "1MiB", maxOutbox: "4MiB" },
+        files: { maxChunk: "256KiB" },
+      });
       const bytes = sampleBytes(1_000_000, 9);
       const { url, fileId } = await sender.channel("chat:files").upload(new Blob([bytes])).done;
       assert.deepEqual(await download(service, url), bytes);

@@ -47,6 +47,7 @@ Deno.test("the checks by hand say what the schemas say", () => {
       [],
       {},
       new Uint8Array(1),
+      "a\0",
     ),
   );
   const payload = fc.record({ channel: field, text: field, data: field, rtt: field, more: field }, {
@@ -85,7 +86,10 @@ Deno.test("a refusal names the field and what is allowed there", () => {
     ["subscribe", { channel: "chat:x", since: { epoch: "e" } }, /^since\.offset: missing$/],
     ["chat_message", { text: "x" }, /^channel: /],
     ["chat_message", { channel: "chat:x" }, /exactly one of text and data/],
-    ["chat_message", { channel: "chat:x", text: 1 }, /^text: a text$/],
+    ["chat_message", { channel: "chat:x", text: 1 }, /^text: a text without U\+0000$/],
+    ["chat_message", { channel: "chat:x", text: "a\0b" }, /^text: a text without U\+0000$/],
+    ["direct_message", { to: "ann", text: "\0" }, /^text: a text without U\+0000$/],
+    ["chat_edit", { channel: "chat:x", target: 1, text: "\0" }, /^text: a text without U\+0000$/],
     ["direct_message", { to: "ann", text: "a", data: 1 }, /exactly one of text and data/],
     ["direct_message", { to: "a b", text: "a" }, /^to: a user id/],
     ["broadcast", {}, /exactly one of text and data/],

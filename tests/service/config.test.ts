@@ -183,7 +183,10 @@ Deno.test("config: rules between settings are checked", async () => {
       /^session\.preAuth\.maxStreams/,
     ],
     ['{ "http": { "internal": { "port": 8080 } } }', /^http\.internal\.port: 8080 is http\.port too/],
-    ['{ "session": { "maxMessage": "2MiB" } }', /^session\.maxOutbox: 1MiB is less than/],
+    [
+      '{ "session": { "maxMessage": "2MiB" } }',
+      /^session\.maxOutbox: 1MiB is less than four times session\.maxMessage/,
+    ],
     [
       '{ "session": { "rates": { "user": { "messageBurst": 0 } } } }',
       /^session\.rates\.user\.messageBurst: 0/,

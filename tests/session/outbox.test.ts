@@ -158,6 +158,18 @@ Deno.test("outbox: the bytes and messages counted are those that wait, whatever 
   );
 });
 
+Deno.test("outbox: a few large messages on a lane are no room for more", () => {
+  const { box, log } = outbox(16_000);
+  const delivery = (channel: string, bytes: number) =>
+    encoded("chat_message", { channel, offset: 1, text: "x".repeat(bytes) });
+  for (let i = 0; i < 10; i++) box.add(delivery("chat:stuck", 850), 1);
+  // A replay sends while there is room. None of its messages is larger than a quarter of the outbox.
+  let sent = 0;
+  for (; sent < 9 && box.whenRoom(2) === undefined; sent++) box.add(delivery("chat:large", 3900), 2);
+  assert.equal(sent, 1);
+  assert.deepEqual(log, []);
+});
+
 Deno.test("outbox: a lane that is not read leaves room on the others, and none on itself", async () => {
   const { box } = outbox(10_000);
   const delivery = (channel: string) =>

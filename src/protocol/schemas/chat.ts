@@ -14,11 +14,13 @@ import {
   type Content,
   epochField,
   flag,
+  isText,
   offsetField,
   saying,
   type Schema,
   type Schemas,
   shape,
+  TEXT_RULE,
   userIdField,
 } from "./fields.ts";
 
@@ -84,10 +86,10 @@ export function parseChat(payload: Payload): ChatMessage {
     );
   }
   if (data === undefined) {
-    if (typeof text === "string") return { channel, text };
+    if (isText(text)) return { channel, text };
     throw new ProtocolError(
       "bad_payload",
-      text === undefined ? "exactly one of text and data" : "text: a text",
+      text === undefined ? "exactly one of text and data" : `text: ${TEXT_RULE}`,
     );
   }
   if (text !== undefined) throw new ProtocolError("bad_payload", "exactly one of text and data");

@@ -136,8 +136,16 @@ function toBytes(value: unknown, max: number): Uint8Array | undefined {
   }
 }
 
+/** What `text` of a content may be. */
+export const TEXT_RULE = "a text without U+0000";
+
+/** Whether `text` may be kept: many readers and databases end a text at U+0000. */
+export function isText(text: unknown): text is string {
+  return typeof text === "string" && !text.includes("\0");
+}
+
 const CONTENT = {
-  text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
+  text: v.exactOptional(v.custom<string>(isText, TEXT_RULE)),
   data: v.exactOptional(jsonField()),
 } as const;
 

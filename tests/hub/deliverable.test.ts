@@ -1,0 +1,83 @@
+/** What is accepted is delivered: the largest messages, to a reader that is slow, in the form that is longest. */
+
+import assert from "node:assert/strict";
+import { routes } from "../../src/handlers/mod.ts";
+import type { Hub } from "../../src/hub/mod.ts";
+import { type Message, type Payload, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
+import { Router } from "../../src/router/mod.ts";
+import { Sessions } from "../../src/session/mod.ts";
+import { memoryPair } from "../../src/transport/mod.ts";
+import { Recorder, settle, testSettings } from "../session/support.ts";
+import { makeHub, principal } from "./support.ts";
+
+const CHANNEL = "chat:a";
+/** The largest messages that a configuration allows are a quarter of the outbox. */
+const LIMITS = { maxMessage: 8192, maxOutbox: 32_768 };
+
+/** What is as large as it can be in JSON, and what is in MessagePack. */
+const LARGEST: Payload[] = [
+  { text: "\u0001".repeat(1360) },
+  { data: Array.from({ length: 900 }, () => 0.5) },
+  { text: "x".repeat(8100) },
+];
+
+function say(hub: Hub, payload: Payload): void {
+  const published = hub.publish({ origin: "api", from: "bob", channel: CHANNEL, id: uuidv7(), payload });
+  if (published instanceof Promise) throw new TypeError("the memory engine answers at once");
+}
+
+/** A client that is sent messages in `form`. */
+async function reader(hub: Hub, form: "json" | "msgpack") {
+  const router = new Router(routes({ hub }));
+  const sessions = new Sessions({
+    settings: () => testSettings(LIMITS),
+    authenticator: { verify: () => Promise.resolve(principal("ann")) },
+    membership: hub,
+    observer: new Recorder(),
+    node: "test",
+    dispatch: (context) => router.dispatch(context),
+  });
+  const { server, client } = memoryPair();
+  sessions.accept(server);
+  const messages: Message[] = [];
+  client.onMessage = (message) => void messages.push(message);
+  const ask = async (type: string, payload: Payload, lane = 0) => {
+    await client.send({ type, id: uuidv7(), timestamp: 0, payload }, lane);
+    await settle();
+  };
+  await ask("auth_request", { token: "t" });
+  server.wire.form = form;
+  return { client, messages, ask };
+}
+
+for (const form of ["json", "msgpack"] as const) {
+  Deno.test(`deliverable: a channel of the largest messages is replayed whole in ${form}`, async () => {
+    const { hub } = makeHub({ maxMessage: () => LIMITS.maxMessage });
+    const count = 30;
+    for (let i = 0; i < count; i++) say(hub, LARGEST[i % LARGEST.length]!);
+    const { client, messages, ask } = await reader(hub, form);
+    await ask("subscribe", { channel: CHANNEL });
+    const { epoch } = messages.at(-1)!.payload;
+    await ask("unsubscribe", { channel: CHANNEL });
+    client.stalled = true;
+    await ask("subscribe", { channel: CHANNEL, since: { epoch, offset: 0 } }, 1);
+    client.stalled = false;
+    for (let i = 0; i < 2 * count; i++) await ask("ping", {});
+    const offsets = messages.filter(({ type }) => type === "chat_message").map(({ payload }) =>
+      payload.offset
+    );
+    assert.deepEqual(offsets, Array.from({ length: count }, (_, i) => i + 1));
+    assert.deepEqual(messages.filter(({ type }) => type === "server_notice"), []);
+  });
+}
+
+Deno.test("deliverable: what no reader could be sent is refused", () => {
+  const { hub } = makeHub({ maxMessage: () => LIMITS.maxMessage });
+  for (const { text, data } of LARGEST) {
+    const more = text !== undefined ? { text: `${text}${text}` } : { data: [data, data] };
+    assert.throws(
+      () => say(hub, more),
+      (error) => error instanceof ProtocolError && error.error === "message_too_large",
+    );
+  }
+});
