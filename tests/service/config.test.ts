@@ -3,27 +3,14 @@ import {
   defaultConfig,
   diffConfig,
   loadConfig,
+  type LoadOptions,
   needsRestart,
   problemLine,
 } from "../../src/service/config/mod.ts";
 import { variables } from "../../src/service/config/document.ts";
 import { pathOfVariable } from "../../src/service/config/environment.ts";
 import { settings } from "../../src/service/config/shape.ts";
-import type { LoadOptions } from "../../src/service/config/mod.ts";
-
-const SECRET = "0123456789abcdef0123456789abcdef";
-
-async function lines(text: string, more: Omit<LoadOptions, "text" | "path"> = {}): Promise<string[]> {
-  const { problems } = await loadConfig({ path: "skein.jsonc", text, ...more });
-  return problems.map(problemLine);
-}
-
-async function good(options: LoadOptions) {
-  const { config, problems } = await loadConfig(options);
-  assert.deepEqual(problems.map(problemLine), []);
-  assert(config !== undefined);
-  return config;
-}
+import { good, lines, SECRET } from "./config_support.ts";
 
 Deno.test("config: an empty configuration is good, and has the documented defaults", async () => {
   const config = await good({});
@@ -38,23 +25,19 @@ Deno.test("config: an empty configuration is good, and has the documented defaul
   assert.equal(config.namespaces.default.historyAge, 86_400_000);
 });
 
-Deno.test("config: comments, trailing commas, a byte order mark and an empty file are fine", async () => {
+Deno.test("config: comments, trailing commas and a byte order mark are fine", async () => {
   const config = await good({ text: '\ufeff// top\n{ /* in */ "quic": { "port": 1234, }, }\n' });
   assert.equal(config.quic.port, 1234);
-  assert.deepEqual(await good({ text: "" }), defaultConfig());
+  assert.deepEqual(await good({ text: "{}" }), defaultConfig());
   assert.deepEqual(await good({ text: '{ "$schema": "./schema.json" }' }), defaultConfig());
 });
 
-Deno.test("config: durations and sizes are texts with a unit, or numbers of milliseconds and bytes", async () => {
-  const config = await good({
-    text: `{ "session": { "authTimeout": "1.5s", "resumeWindow": 90000, "tokenNotice": "500ms",
-      "maxMessage": "32KiB", "maxOutbox": 2000000 } }`,
-  });
-  assert.equal(config.session.authTimeout, 1500);
-  assert.equal(config.session.resumeWindow, 90_000);
-  assert.equal(config.session.tokenNotice, 500);
-  assert.equal(config.session.maxMessage, 32_768);
-  assert.equal(config.session.maxOutbox, 2_000_000);
+Deno.test("config: a file without a value is refused", async () => {
+  for (const text of ["", " \n", "// nothing\n", "/* nothing */"]) {
+    assert.deepEqual(await lines(text), [
+      "(file): is empty; {} stands for a configuration without settings (skein.jsonc)",
+    ]);
+  }
 });
 
 Deno.test("config: a problem names key, value, what is allowed, and the line and column", async () => {
@@ -166,95 +149,6 @@ Deno.test("config: no secret is ever in a problem, whichever way it was given wr
     assert(problems.length > 0, JSON.stringify(options));
     for (const problem of problems) assert(!problemLine(problem).includes("hunter2"), problemLine(problem));
   }
-});
-
-Deno.test("config: rules between settings are checked", async () => {
-  const cases: [string, RegExp][] = [
-    [
-      '{ "session": { "heartbeat": { "interval": "10s", "timeout": "10s" } } }',
-      /^session\.heartbeat\.interval: 10s/,
-    ],
-    ['{ "quic": { "maxIdleTimeout": "5s" } }', /^quic\.maxIdleTimeout: 5s is not more than/],
-    ['{ "quic": { "keepAliveInterval": "30s" } }', /^quic\.keepAliveInterval: 30s is not less/],
-    ['{ "quic": { "cert": "a.pem" } }', /^quic\.cert: given without quic\.key/],
-    ['{ "quic": { "key": "a.pem" } }', /^quic\.key: given without quic\.cert/],
-    [
-      '{ "quic": { "maxStreams": 1 }, "session": { "preAuth": { "maxStreams": 2 } } }',
-      /^session\.preAuth\.maxStreams/,
-    ],
-    ['{ "http": { "internal": { "port": 8080 } } }', /^http\.internal\.port: 8080 is http\.port too/],
-    [
-      '{ "session": { "maxMessage": "2MiB" } }',
-      /^session\.maxOutbox: 1MiB is less than four times session\.maxMessage/,
-    ],
-    [
-      '{ "session": { "rates": { "user": { "messageBurst": 0 } } } }',
-      /^session\.rates\.user\.messageBurst: 0/,
-    ],
-    [
-      '{ "session": { "rates": { "user": { "byteBurst": "1KiB" } } } }',
-      /^session\.rates\.user\.byteBurst: 1KiB/,
-    ],
-    [
-      '{ "engine": { "dedupeWindow": "1m" } }',
-      /^engine\.dedupeWindow: 1m is less than session\.resumeWindow/,
-    ],
-    ['{ "auth": { "keys": [{ "alg": "HS256" }] } }', /^auth\.keys\.0: must have secret or secretFile/],
-    ['{ "auth": { "keys": [{ "alg": "HS256", "secret": "short" }] } }', /^auth\.keys\.0\.secret: .*32 bytes/],
-    ['{ "auth": { "keys": [{ "alg": "EdDSA" }] } }', /^auth\.keys\.0: must have publicKey/],
-    [
-      `{ "auth": { "keys": [{ "alg": "ES256", "publicKey": "k.pem", "secret": "${SECRET}" }] } }`,
-      /not allowed for ES256/,
-    ],
-    [
-      `{ "auth": { "keys": [{ "alg": "HS256", "publicKey": "k.pem", "secret": "${SECRET}" }] } }`,
-      /publicKey: not allowed/,
-    ],
-  ];
-  for (const [text, expected] of cases) {
-    const found = await lines(text);
-    assert.equal(found.length, 1, `${text}: ${found.join(" | ")}`);
-    assert.match(found[0]!, expected);
-  }
-});
-
-Deno.test("config: a rule says nothing about a key that is wrong in itself", async () => {
-  const found = await lines('{ "session": { "heartbeat": { "interval": "x", "timeout": "1s" } } }');
-  assert.equal(found.length, 1);
-  assert.match(found[0]!, /^session\.heartbeat\.interval: "x"/);
-});
-
-Deno.test("config: production refuses to start without keys and certificates", async () => {
-  const found = await lines('{ "env": "production" }');
-  assert.match(found[1]!, /^auth\.keys: no keys/);
-  assert.match(found[0]!, /^quic\.cert: no certificate/);
-  assert.equal(found.length, 2);
-  const keys = `"auth": { "keys": [{ "alg": "HS256", "secret": "${SECRET}" }] }`;
-  await good({ text: `{ "env": "production", "quic": { "enabled": false }, ${keys} }` });
-  await good({ text: `{ "env": "production", "quic": { "cert": "c.pem", "key": "k.pem" }, ${keys} }` });
-  await good({
-    text:
-      `{ "env": "production", "quic": { "enabled": false }, "auth": { "jwks": { "url": "https://a.example/k" } } }`,
-  });
-});
-
-Deno.test("config: keys are fetched over TLS or from this machine, in every mode", async () => {
-  for (const env of ["development", "production"]) {
-    const text = (url: string) =>
-      `{ "env": "${env}", "quic": { "enabled": false }, "auth": { "jwks": { "url": "${url}" } } }`;
-    await good({ text: text("http://localhost:8080/k") });
-    assert.match((await lines(text("http://a.example/k"))).join(), /^auth\.jwks\.url: plain http/);
-  }
-});
-
-Deno.test("config: SKEIN_ENV=production cannot be undone by a flag or a file", async () => {
-  const env = { SKEIN_ENV: "production" };
-  const { problems } = await loadConfig({ env, flags: { env: "development" } });
-  assert.deepEqual(problems.map(problemLine), [
-    'env: "development" is refused because SKEIN_ENV=production (--env)',
-  ]);
-  const file = await lines('{ "env": "development" }', { env });
-  assert(file.some((line) => line.startsWith("auth.keys: no keys")), "the variable is over the file");
 });
 
 Deno.test("config: namespaces take what they leave out from default, and their names are checked", async () => {

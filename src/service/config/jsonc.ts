@@ -10,7 +10,7 @@ import { keyOf, type Path } from "./shape.ts";
 
 /** A parsed file. */
 export interface Document {
-  /** `undefined` when the syntax is wrong. */
+  /** `undefined` when the syntax is wrong, or nothing but white space and comments is there. */
   readonly value: unknown;
   /** The place of each value, by {@link keyOf}: `skein.jsonc:4:12`. */
   readonly locations: ReadonlyMap<string, string>;
@@ -93,5 +93,10 @@ export async function parseDocument(text: string, name: string): Promise<Documen
     }
     return object;
   };
-  return { value: tree === undefined ? {} : valueOf(tree, []), locations, problems };
+  if (tree === undefined) {
+    // Half of a write looks like this as well, and defaults are not what anybody wrote.
+    fail("(file)", "is empty; {} stands for a configuration without settings", name);
+    return { value: undefined, locations, problems };
+  }
+  return { value: valueOf(tree, []), locations, problems };
 }

@@ -93,8 +93,10 @@ export function coerce(text: string, shape: Shape): unknown {
   if (text === "null" && shape.nullable) return null;
   const kind = shape.about?.kind ?? "json";
   switch (kind) {
-    case "number":
     case "duration":
+      // A number without a unit stays a text, which validation refuses; 0 is 0 in every unit.
+      return text === "0" ? 0 : text;
+    case "number":
     case "size":
       return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
     case "boolean":

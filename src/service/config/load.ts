@@ -39,7 +39,8 @@ export type LoadResult =
 /** Largest file that is read. */
 const LARGEST = 1024 * 1024;
 
-async function readText(path: string): Promise<string> {
+/** The text of a file. Rejects when it cannot be read, is larger than 1 MiB, or is not UTF-8. */
+export async function readText(path: string): Promise<string> {
   const { size, isDirectory } = await Deno.stat(path);
   if (isDirectory) throw new Error("it is a directory");
   if (size > LARGEST) throw new Error("it is larger than 1 MiB");

@@ -5,6 +5,7 @@
  */
 
 import { materialProblems } from "./check.ts";
+import { completeText } from "./complete.ts";
 import { diffConfig } from "./diff.ts";
 import { loadConfig, type LoadOptions } from "./load.ts";
 import type { Problem } from "./problem.ts";
@@ -15,6 +16,8 @@ import { type FileWatch, watchFile, type WatchOptions } from "./watch.ts";
 export interface ConfigWatchOptions
   extends Pick<LoadOptions, "env" | "flags">, Pick<WatchOptions, "quiet" | "poll"> {
   readonly path: string;
+  /** Milliseconds that a file which is empty, half written or gone may stay so before it is refused. @default 1000 */
+  readonly patience?: number;
   /** The configuration in force. */
   readonly current: Config;
   /**
@@ -43,15 +46,19 @@ export interface ConfigWatch {
 
 /** Watches a configuration's file, with the same environment and flags over it as at the start. */
 export async function watchConfig(options: ConfigWatchOptions): Promise<ConfigWatch> {
-  const { path, env, flags, onChange, onProblems, onUnchanged } = options;
+  const { path, env, flags, patience = 1000, onChange, onProblems, onUnchanged } = options;
   let current = options.current;
   let closed = false;
   let turn: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<boolean> => {
     if (closed) return false;
-    const result = await loadConfig({ path, env, flags });
-    const problems = result.config === undefined ? result.problems : await materialProblems(result.config);
+    const text = await completeText(path, { patience, ended: () => closed });
+    if (closed) return false;
+    const result = await loadConfig({ path, text, env, flags });
+    const problems = result.config === undefined
+      ? result.problems
+      : await problemsInForce(result.config, current, path);
     if (closed) return false;
     if (result.config === undefined || problems.length > 0) {
       onProblems(problems);
@@ -91,4 +98,13 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<ConfigWa
       await turn;
     },
   };
+}
+
+/** What keeps a valid configuration from taking the place of `current`. */
+async function problemsInForce(next: Config, current: Config, path: string): Promise<readonly Problem[]> {
+  if (current.env === "production" && next.env !== "production") {
+    const message = `"${next.env}" is refused while the service runs in production; it needs a restart`;
+    return [{ key: "env", message, where: path }];
+  }
+  return await materialProblems(next);
 }

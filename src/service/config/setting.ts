@@ -143,27 +143,21 @@ export function url(schemes: readonly string[], text: string, notes?: Notes) {
   return about(v.pipe(v.string(), v.check(fits)), "string", allowed, text, notes);
 }
 
-function unit(
-  parse: (text: string) => number | undefined,
-  form: RegExp,
-  min: number,
-  max: number,
-) {
-  const fits = (value: string | number): boolean => {
-    const number = typeof value === "string" ? parse(value) : value;
-    return number !== undefined && Number.isSafeInteger(number) && number >= min && number <= max;
-  };
-  return v.pipe(
-    v.union([v.pipe(v.string(), v.regex(form)), v.number()]),
-    v.check(fits),
-    v.transform((value): number => typeof value === "string" ? parse(value)! : value),
-  );
+function isBetween(value: number | undefined, min: number, max: number): boolean {
+  return value !== undefined && Number.isSafeInteger(value) && value >= min && value <= max;
 }
 
-/** A time: `"25s"`, `"10m"`, `"500ms"` or milliseconds. Bounds are inclusive, in milliseconds. */
+/**
+ * A time: `"25s"`, `"10m"`, `"500ms"`. A number alone is refused, because seconds and milliseconds are easily mistaken;
+ * only 0 needs no unit. Bounds are inclusive, in milliseconds.
+ */
 export function duration(min: number, max: number, text: string, notes?: Notes) {
   return about(
-    unit(parseDuration, /^\d+(\.\d+)?(ms|s|m|h|d)$/, min, max),
+    v.pipe(
+      v.union([v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/)), v.literal(0)]),
+      v.check((value) => isBetween(value === 0 ? 0 : parseDuration(value), min, max)),
+      v.transform((value): number => value === 0 ? 0 : parseDuration(value)!),
+    ),
     "duration",
     `a duration such as "10s", "5m" or "500ms", ${formatDuration(min)} to ${formatDuration(max)}`,
     text,
@@ -174,7 +168,11 @@ export function duration(min: number, max: number, text: string, notes?: Notes) 
 /** A number of bytes: `"64KiB"`, `"1MiB"` or bytes. Bounds are inclusive, in bytes. */
 export function size(min: number, max: number, text: string, notes?: Notes) {
   return about(
-    unit(parseSize, /^\d+(\.\d+)?(B|KB|MB|GB|KiB|MiB|GiB)$/, min, max),
+    v.pipe(
+      v.union([v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(B|KB|MB|GB|KiB|MiB|GiB)$/)), v.number()]),
+      v.check((value) => isBetween(typeof value === "string" ? parseSize(value) : value, min, max)),
+      v.transform((value): number => typeof value === "string" ? parseSize(value)! : value),
+    ),
     "size",
     `a size such as "64KiB", "1MiB" or bytes, ${formatSize(min)} to ${formatSize(max)}`,
     text,

@@ -73,6 +73,13 @@ function allowed(shape: Shape | undefined): string {
   return shape?.nullable ? `${words}, or null` : words;
 }
 
+/** Whether a duration is a number alone. */
+function lacksUnit(given: unknown, shape: Shape | undefined): boolean {
+  if (shape?.about?.kind !== "duration" || given === 0) return false;
+  const text = typeof given === "number" ? String(given) : given;
+  return typeof text === "string" && /^\d+(\.\d+)?$/.test(text);
+}
+
 /** The place of an issue: the path of the setting, without the index in a simple list. */
 function placeOf(issue: v.BaseIssue<unknown>): Path {
   const path: (string | number)[] = [];
@@ -138,7 +145,9 @@ export function validate(
     for (const issue of result.issues) {
       const path = placeOf(issue), shape = shapeAt(path), given = valueAt(value, path);
       if (given === undefined) report(path, `missing; must be ${allowed(shape)}`);
-      else report(path, `${shown(given, shape)} is not allowed; must be ${allowed(shape)}`);
+      else if (lacksUnit(given, shape)) {
+        report(path, `${shown(given, shape)} has no unit; write "${given}s" or "${given}ms"`);
+      } else report(path, `${shown(given, shape)} is not allowed; must be ${allowed(shape)}`);
       remove(value, path);
     }
     result = v.safeParse(ConfigSchema, value);

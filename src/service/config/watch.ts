@@ -7,7 +7,10 @@
 
 /** Options of `watchFile`. */
 export interface WatchOptions {
-  /** Called after the content has changed; never for a file that is gone, and one call at a time. */
+  /**
+   * Called after the content has changed, and once when the file has been gone for the time between two polls. One call
+   * at a time.
+   */
   readonly onChange: () => void | Promise<void>;
   /** Milliseconds without events before the file is looked at. @default 60 */
   readonly quiet?: number;
@@ -53,13 +56,22 @@ function directoryOf(path: string): string {
  * cannot watch, the file is checked every `poll` milliseconds.
  */
 export async function watchFile(path: string, options: WatchOptions): Promise<FileWatch> {
-  const { onChange, quiet = 60, poll = 2000 } = options;
+  const { onChange, quiet = 60, poll: pollInterval = 2000 } = options;
   let closed = false;
   let seen = await stamp(path);
   let content = await digest(path);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> = Promise.resolve();
+  /** The file was gone at the last poll. `reported`: `onChange` was called for that. */
+  let gone: boolean | "reported" = false;
 
+  const call = async () => {
+    try {
+      await onChange();
+    } catch {
+      // The caller reports its own failures; watching goes on.
+    }
+  };
   const look = async () => {
     const now = await stamp(path);
     if (closed || now === seen) return;
@@ -69,11 +81,13 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
     seen = now;
     if (fresh === undefined || fresh === content) return;
     content = fresh;
-    try {
-      await onChange();
-    } catch {
-      // The caller reports its own failures; watching goes on.
-    }
+    await call();
+  };
+  const reportGone = async () => {
+    if (closed || await stamp(path) !== undefined) return;
+    // When the file comes back it is read, whatever it holds.
+    content = undefined;
+    await call();
   };
   const check = () => running = running.then(look);
   const soon = () => {
@@ -84,8 +98,16 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
     }, quiet);
   };
   // Not at once: a file that is just being written is empty, or half of itself.
-  const glance = async () => {
-    if (timer === undefined && await stamp(path) !== seen && !closed && timer === undefined) soon();
+  const poll = async () => {
+    const now = await stamp(path);
+    if (closed) return;
+    if (timer === undefined && now !== seen) soon();
+    if (now !== undefined) gone = false;
+    else if (gone === false) gone = seen !== undefined || content !== undefined;
+    else if (gone === true) {
+      gone = "reported";
+      running = running.then(reportGone);
+    }
   };
 
   // The directory is watched: a watch on a file ends when the file is replaced.
@@ -103,7 +125,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
       // The directory is gone or the system gave up: polling goes on.
     }
   })();
-  const interval = setInterval(glance, poll);
+  const interval = setInterval(poll, pollInterval);
   // The file may have changed between the first look and the start of the watch.
   await check();
 
