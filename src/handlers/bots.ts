@@ -10,9 +10,9 @@ import type { HandlerParts } from "./contract.ts";
 
 const [BOT_LANE] = LANES.bot;
 
-/** Routes of bots. Neither message is kept or acknowledged: the answer to a command is the bot's. */
+/** Routes of bots. Neither message is kept or acknowledged: a command is answered by the bot itself. */
 export function botRoutes({ hub }: HandlerParts): Route[] {
-  // The lane each client last spoke to a bot on: its answers come back there. No more entries than there are bots.
+  // By bot, the lane of the client's last command: answers go there. It has no more entries than there are bots.
   const lanes = new WeakMap<Client, Map<string, number>>();
   return [
     {

@@ -10,7 +10,7 @@ import type { Route } from "../router/types.ts";
 import { when } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 
-/** Routes of subscriptions. The lane a `subscribe` came on is the lane of the channel's deliveries. */
+/** Routes of subscriptions. Deliveries of a channel go on the lane that `subscribe` came on. */
 export function channelRoutes({ hub }: HandlerParts): Route[] {
   return [
     {

@@ -1,5 +1,5 @@
 /**
- * Small steps that several handlers take.
+ * Checks that several handlers make.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export function refuse(error: ErrorName | undefined): void {
   if (error !== undefined) throw new ProtocolError(error);
 }
 
-/** Calls `use` now when the value is there, else when it comes. */
+/** Calls `use` with the value: at once when it is there, so that a fast path costs no promise. */
 export function when<T>(
   value: MaybePromise<T>,
   use: (value: T) => void | Promise<void>,
@@ -29,7 +29,7 @@ export function when<T>(
   return value instanceof Promise ? value.then(use) : use(value);
 }
 
-/** Throws ProtocolError `not_a_document` for other channels. */
+/** Throws ProtocolError `not_a_document` unless `channel` is a document. */
 export function needDocument(channel: string): void {
   if (!isDocument(channel)) throw new ProtocolError("not_a_document", "documents are the channels doc:*");
 }

@@ -1,5 +1,5 @@
 /**
- * What handlers are made with: other parts of the service, and bounds.
+ * What handlers need of other parts of the service.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Report } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { FileService } from "./files_parts.ts";
 
-/** Where handlers leave what clients say about their own experience. */
+/** Takes what clients measure. */
 export interface Reports {
   /** The round trip as the client measured it, in milliseconds. */
   rtt(client: Client, ms: number): void;
@@ -25,7 +25,7 @@ export interface DocumentLimits {
   readonly maxSnapshot: number;
 }
 
-/** Where replays take their time from. */
+/** The clock of replays. */
 export interface ReplayClock {
   /** Milliseconds; only differences count. */
   now(): number;
@@ -36,16 +36,16 @@ export interface ReplayClock {
 /** What handlers need of others. */
 export interface HandlerParts {
   readonly hub: Hub;
-  /** @default nobody is told */
+  /** @default what clients measure is ignored */
   readonly reports?: Reports;
-  /** Bytes of a message on a client's connection, as it was told; answers are cut to fit. @default 65536 */
+  /** Bytes of a message that a client was told its connection takes; answers are cut to fit. @default 65536 */
   readonly maxMessage?: (client: Client) => number;
   /** @default files are refused */
   readonly files?: FileService;
-  /** Asked each time it matters. @default 8 MiB of operations, 16 MiB of snapshot */
+  /** Asked for each use. @default 8 MiB of operations, 16 MiB of snapshot */
   readonly documents?: () => DocumentLimits;
-  /** Milliseconds a client that opens a document may take to make room for more of its snapshot. @default 30000 */
+  /** Milliseconds that a client may take to make room for the next part of a snapshot. @default 30000 */
   readonly openPatience?: number;
-  /** @default the runtime's */
+  /** @default the runtime's clock */
   readonly replayClock?: ReplayClock;
 }

@@ -1,6 +1,6 @@
 /**
- * `doc_*`: documents. Operations are opaque, checked, kept in order, acknowledged and fanned out; whoever opens a
- * document gets the newest snapshot and the operations after it, or only what it missed.
+ * `doc_*`: documents. Operations are opaque bytes that are kept in order. A client that opens a document gets the newest
+ * snapshot and the operations after it, or only what it missed.
  *
  * @module
  */
@@ -20,9 +20,9 @@ import { snapshotRoute } from "./documents_snapshot.ts";
 import { DocumentStates } from "./documents_state.ts";
 
 const LIMITS: DocumentLimits = { maxPending: 8_388_608, maxSnapshot: 16_777_216 };
-/** Milliseconds a client that opens a document may take to make room for the next part of its snapshot. */
+/** Milliseconds that a client may take to make room for the next part of a snapshot. */
 const PATIENCE = 30_000;
-/** Bytes of a message that are not a part's. */
+/** Bytes of a message around the data of a part. */
 const AROUND = 1024;
 
 /** Routes of documents. */

@@ -1,5 +1,5 @@
 /**
- * The hook of operations: each connection's in their order, and no more of them than a snapshot may be waited for.
+ * The hook of operations: it keeps their order for each connection, and bounds what no snapshot covers.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { DocumentLimits } from "./contract.ts";
 import type { PendingOperations } from "./documents_pending.ts";
 import type { DocumentStates } from "./documents_state.ts";
 
-/** Makes the hook. It refuses with `doc_out_of_order` and `doc_full`, and counts what is on its way to the engine. */
+/** Makes the hook. It refuses with `doc_out_of_order` and `doc_full`, and reserves room for what is being committed. */
 export function documentHook(
   states: DocumentStates,
   pending: PendingOperations,
@@ -27,7 +27,7 @@ export function documentHook(
         if (state?.awaited !== undefined && state.awaited !== id) throw new ProtocolError("doc_out_of_order");
         const size = sizeOf(publication);
         if (bytes + size > limits().maxPending) {
-          // Here and not once the sender is answered: a later operation may be looked at before that.
+          // Now, because the next operation may be checked before the sender of this one is answered.
           if (client !== undefined) states.refused(client, channel, id, true);
           throw new ProtocolError("doc_full");
         }

@@ -1,5 +1,5 @@
 /**
- * `doc_open`: whoever opens a document gets the newest snapshot and the operations after it, or only what it missed.
+ * `doc_open`: sends the newest snapshot and the operations after it, or only what the client missed.
  *
  * @module
  */
@@ -17,10 +17,10 @@ import type { Client, Context } from "../router/types.ts";
 import type { OutgoingSnapshot, OutgoingSnapshots } from "./documents_outgoing.ts";
 import type { DocumentState } from "./documents_state.ts";
 
-/** Times a document is opened anew because a snapshot took away the operations that were to be read. */
+/** Attempts to open a document while new snapshots drop the operations that were about to be read. */
 const ATTEMPTS = 4;
 
-/** What documents are opened with. */
+/** What opening a document needs. */
 export interface OpenParts {
   readonly hub: Hub;
   readonly outgoing: OutgoingSnapshots;
@@ -57,7 +57,7 @@ export async function openDocument(
     const snapshot = await outgoing.take(channel);
     try {
       const { epoch } = await hub.position(channel);
-      // One of an earlier epoch is what was known when the history was lost: everything of this epoch comes after it.
+      // The snapshot of an earlier epoch outlived the loss of the history: all of this epoch comes after it.
       const from = snapshot?.kept.epoch === epoch ? snapshot.kept.offset : 0;
       const { state, start } = await hub.subscribe(client, channel, lane, { epoch, offset: from });
       if (!state.recovered) {
@@ -84,7 +84,7 @@ export async function openDocument(
   throw new ProtocolError("not_available", "snapshots come faster than the document can be read");
 }
 
-/** Sends a snapshot as fast as the client takes it; false when it has left, or takes nothing. */
+/** Sends a snapshot as fast as the client takes it. False: the client has left, or takes nothing. */
 async function send(
   { hub, partSize, patience }: OpenParts,
   { client, lane }: Context,
@@ -99,7 +99,7 @@ async function send(
     const hasRoom = await room(client, patience);
     if (!isOn()) return false;
     if (!hasRoom) {
-      // What it is to be sent is not kept at hand for ever. It may open the document again.
+      // A snapshot in memory is not kept for a client that does not read. It may open the document again.
       hub.unsubscribe(client, at.channel);
       say("unsubscribed", { channel: at.channel, reason: "not_available" });
       return false;

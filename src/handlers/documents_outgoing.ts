@@ -1,5 +1,5 @@
 /**
- * Snapshots on their way to those who open documents: everybody who opens one at the same time shares its bytes.
+ * Snapshots that are being sent: clients that open a document at the same time share one copy.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Hub } from "../hub/mod.ts";
 import { crc32, ProtocolError } from "../protocol/mod.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
 
-/** Bytes of all snapshots on their way from this node, each counted once. */
+/** Bytes of all snapshots that this node is sending, each counted once. */
 const MAX_OUTGOING = 256 * 1024 * 1024;
 
 /** A part of a snapshot. */
@@ -21,7 +21,7 @@ export interface SnapshotPart {
 /** A document's snapshot. */
 export class OutgoingSnapshot {
   readonly kept: Bookmark;
-  /** How many are being sent it. */
+  /** How many clients are being sent it. */
   users = 0;
   readonly #parts = new Map<number, SnapshotPart[]>();
 
@@ -51,13 +51,13 @@ export class OutgoingSnapshot {
   }
 }
 
-/** A snapshot that is being read, and how many wait for it. */
+/** A snapshot that is being read from the engine, and how many clients wait for it. */
 interface Reading {
   waiting: number;
   read: Promise<OutgoingSnapshot | undefined> | undefined;
 }
 
-/** What is being sent, by document. */
+/** The snapshots that are being sent, by document. */
 export class OutgoingSnapshots {
   readonly #hub: Hub;
   readonly #newest = new Map<string, OutgoingSnapshot>();
@@ -74,8 +74,8 @@ export class OutgoingSnapshots {
   }
 
   /**
-   * The snapshot of a document, to be given back; undefined: it has none. Rejects with ProtocolError `not_available`
-   * while too many bytes are on their way.
+   * The snapshot of a document, undefined when it has none; to be released. Rejects with ProtocolError `not_available`
+   * while snapshots of too many bytes are being sent.
    */
   async take(channel: string): Promise<OutgoingSnapshot | undefined> {
     const known = this.#newest.get(channel);
@@ -83,7 +83,7 @@ export class OutgoingSnapshots {
       known.users++;
       return known;
     }
-    // Those who come while it is read wait for the same.
+    // Clients that come while it is read wait for the same one.
     let reading = this.#reading.get(channel);
     if (reading === undefined) {
       this.#reading.set(channel, reading = { waiting: 0, read: undefined });
@@ -93,14 +93,14 @@ export class OutgoingSnapshots {
     return await reading.read;
   }
 
-  /** One that `take` gave is not needed any more. */
+  /** Releases what `take` gave. */
   release(channel: string, outgoing: OutgoingSnapshot | undefined): void {
     if (outgoing === undefined || --outgoing.users > 0) return;
     if (this.#newest.get(channel) === outgoing) this.#newest.delete(channel);
     this.#bytes -= outgoing.size;
   }
 
-  /** There is a newer one: whoever comes now does not get the one before. */
+  /** There is a newer snapshot: later clients do not get the one at hand. */
   renew(channel: string): void {
     this.#newest.delete(channel);
     this.#reading.delete(channel);

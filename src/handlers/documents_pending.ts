@@ -1,6 +1,6 @@
 /**
- * How many bytes of operations each document has that no snapshot covers: counted from what the engine keeps, so that
- * it holds after a restart and with operations that came in elsewhere.
+ * How many bytes of operations each document has that no snapshot covers. They are counted from what the engine keeps, so
+ * a restart or another node's operations change nothing.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import type { Bookmark, MaybePromise, Page, Position } from "../engine/contract.
 import type { Hub } from "../hub/mod.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
 
-/** Documents that are remembered; others are counted anew. */
+/** Documents whose counts are remembered; others are counted anew. */
 const MAX_DOCUMENTS = 10_000;
 /** Operations read at once. */
 const PAGE = 500;
-/** What an operation takes beside its data, about. */
+/** About how many bytes an operation takes beside its data. */
 const AROUND = 200;
 
 interface Entry {
@@ -25,7 +25,7 @@ interface Entry {
   inFlight: number;
   /** Whether counting has begun, at the snapshot there was. */
   begun: boolean;
-  /** Set while the engine has not yet answered: later questions wait for it, so that answers keep their order. */
+  /** Set while the engine has not answered: later calls wait for it, so that they resolve in order. */
   reading: Promise<unknown> | undefined;
 }
 
@@ -38,7 +38,7 @@ export class PendingOperations {
     this.#hub = hub;
   }
 
-  /** Bytes that no snapshot covers, those on their way included. */
+  /** Bytes that no snapshot covers, those being committed included. */
   pending(channel: string): MaybePromise<number> {
     const entry = this.#entries.get(channel) ?? this.#add(channel);
     if (entry.reading === undefined) {
@@ -75,7 +75,7 @@ export class PendingOperations {
 
   #add(channel: string): Entry {
     if (this.#entries.size >= MAX_DOCUMENTS) {
-      // The one that was added first: counting it anew costs a read.
+      // The oldest entry. Counting its document anew costs a read.
       for (const [name, entry] of this.#entries) {
         if (entry.inFlight > 0 || entry.reading !== undefined) continue;
         this.#entries.delete(name);
@@ -110,14 +110,14 @@ export class PendingOperations {
   }
 }
 
-/** Counts a page; true: there may be more. */
+/** Counts a page. True: there may be more. */
 function take(entry: Entry, page: Page): boolean {
   if (page.epoch !== entry.epoch) {
     const isNew = entry.counted === 0 && entry.bytes === 0;
     entry.epoch = page.epoch;
     entry.counted = 0;
     entry.bytes = 0;
-    // What was read is of another place in this epoch.
+    // The page began at an offset of the earlier epoch.
     if (!isNew) return true;
   }
   for (const { offset, payload } of page.records) {

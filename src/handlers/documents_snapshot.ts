@@ -1,6 +1,6 @@
 /**
- * `doc_snapshot`: what a document is after all operations up to an offset, in parts. Once it is kept the operations it
- * covers are dropped, but for the last ones: whoever was away for a while still gets only what it missed.
+ * `doc_snapshot`: the state of a document after all operations up to an offset, in parts. Once it is kept, the operations
+ * it covers are dropped but for the last ones, with which a client that was away gets only what it missed.
  *
  * @module
  */
@@ -18,13 +18,13 @@ export const SNAPSHOT = "snapshot";
 const PATIENCE = 30_000;
 const MAX_ASSEMBLING = 256 * 1024 * 1024;
 
-/** What snapshots are taken with. */
+/** What taking snapshots needs. */
 export interface SnapshotParts {
   readonly hub: Hub;
   readonly limits: () => DocumentLimits;
-  /** A snapshot covers everything up to this place. */
+  /** Called when a snapshot covers all operations up to `at`. */
   covered(channel: string, at: Position): void;
-  /** Bytes of all snapshots on their way to this node. @default 268435456 */
+  /** Bytes of all unfinished snapshots on this node. @default 268435456 */
   readonly maxAssembling?: number;
 }
 
@@ -43,7 +43,7 @@ interface Assembly {
 export function snapshotRoute(
   { hub, limits, covered, maxAssembling = MAX_ASSEMBLING }: SnapshotParts,
 ): Route {
-  // One for each connection. Those that are not finished in time make room for others.
+  // One for each connection. What is not finished in time is dropped.
   const assemblies = new Map<Client, Assembly>();
   const drop = (now: number) => {
     for (const [client, { at }] of assemblies) {
@@ -56,7 +56,7 @@ export function snapshotRoute(
     return all;
   };
 
-  /** Puts a part behind the ones before it. */
+  /** Adds a part behind the earlier ones. */
   const take = (client: Client, message: DocSnapshot, now: number): Assembly => {
     const { channel, epoch, offset, part, parts, data } = message;
     let assembly = assemblies.get(client);
@@ -69,7 +69,7 @@ export function snapshotRoute(
     ) {
       throw new ProtocolError("doc_snapshot_gap");
     }
-    // One that came before: its acknowledgement was lost.
+    // The part came before, and its acknowledgement was lost.
     if (part < assembly.chunks.length) return assembly;
     if (assembly.size + data.length > limits().maxSnapshot) {
       assemblies.delete(client);
@@ -99,7 +99,7 @@ export function snapshotRoute(
       if (crc32(message.data) !== message.checksum) throw new ProtocolError("checksum_mismatch");
       const now = Date.now();
       drop(now);
-      // Synchronous up to here: parts stay in order.
+      // Nothing before this line waits, so parts stay in order.
       const { chunks, size } = take(client, message, now);
       const isLast = part === parts - 1 && chunks.length === parts;
       if (isLast) assemblies.delete(client);

@@ -12,9 +12,9 @@ const MAX_DOCUMENTS = 1024;
 
 /** A document that a connection works on. */
 export interface DocumentState {
-  /** The id of an operation that was refused for now: those after it are refused until it has come again. */
+  /** The id of an operation that was refused for now: later ones are refused until it has come again. */
   awaited: string | undefined;
-  /** Counts the connection's `doc_open` and `doc_close` of it: a later one ends the answer to an earlier one. */
+  /** Counts `doc_open` and `doc_close`: a later one ends the answer to an earlier one. */
   opening: number;
 }
 
@@ -27,7 +27,7 @@ export class DocumentStates {
     return this.#states.get(client)?.get(channel);
   }
 
-  /** The same, begun when there is nothing. Throws ProtocolError `limit_exceeded` for one document too many. */
+  /** What is remembered of a document, from now on. Throws ProtocolError `limit_exceeded` for one document too many. */
   of(client: Client, channel: string): DocumentState {
     let own = this.#states.get(client);
     if (own === undefined) this.#states.set(client, own = new Map());
@@ -47,7 +47,7 @@ export class DocumentStates {
     this.#states.get(client)?.delete(channel);
   }
 
-  /** An operation was refused. For now: the later ones of the connection wait for it. For good: they need not. */
+  /** An operation was refused. `temporary`: later operations of the connection have to wait until it comes again. */
   refused(client: Client, channel: string, id: string, temporary: boolean): void {
     if (temporary) {
       this.of(client, channel).awaited ??= id;

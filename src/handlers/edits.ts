@@ -1,7 +1,6 @@
 /**
- * `chat_edit` and `chat_delete`: messages of the channel about an earlier one of the same sender, kept and delivered
- * like any other. The earlier one is changed in the history with them, so that whoever reads it later finds what
- * counts, and nothing that was taken back.
+ * `chat_edit` and `chat_delete`: messages about an earlier one of the same sender, kept and delivered like any other. The
+ * earlier one is changed in the history together with them, so that later readers find the new content alone.
  *
  * @module
  */
@@ -72,7 +71,7 @@ function withOriginal(
 ): void | Promise<void> {
   refuse(refusePublish(principal, channel, hub.namespace));
   return when(hub.history(channel, { since: target - 1, limit: 1 }), (page) => {
-    // In another epoch another message is at that place.
+    // Another epoch has another message at that offset.
     if (epoch !== undefined && epoch !== page.epoch) throw new ProtocolError("wrong_epoch");
     const [original] = page.records;
     if (original?.offset !== target || original.type !== "chat_message") {

@@ -1,5 +1,5 @@
 /**
- * Files: uploads, downloads, links. Who may publish to a channel may upload to it, who may read it may download.
+ * Files: uploads, downloads, links. Uploading needs the right to publish to the channel, downloading to read it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { uploadRoutes } from "./files_upload.ts";
 
 const TYPES = (Object.keys(CLIENT_TYPES) as ClientType[]).filter((type) => clientRow(type).lane === "file");
 
-/** Routes of files. Without a store every one of them is `not_available`. */
+/** Routes of files. Without a store all of them answer `not_available`. */
 export function fileRoutes(parts: HandlerParts): Route[] {
   const { files } = parts;
   if (files === undefined) {

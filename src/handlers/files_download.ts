@@ -54,7 +54,7 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
       handler: ({ client, message }) => {
         const { download } = parsePayload("file_download_cancel", message.payload);
         const known = downloads.get(client)?.get(download);
-        // One that has just ended is no error: its last piece and this message have met on the way.
+        // It may have ended while this message was on its way: that is no error.
         if (known !== undefined) known.cancelled = true;
       },
     },
@@ -90,7 +90,7 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
     const most = chunkSize(limits().maxChunk, maxMessage(client));
     let at = offset;
     do {
-      // The session's outbox says when there is room: what waits here is at most half of it.
+      // Downloads fill at most half of the client's outbox.
       const room = client.ready?.();
       if (room !== undefined) await room;
       if (download.cancelled || hub.clientOf(client.sessionId) !== client) return;

@@ -1,5 +1,5 @@
 /**
- * What the handlers of files are made with, and what several of them do.
+ * What the handlers of files need, and what several of them do.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import type { ErrorName, FileInfo, Principal } from "../protocol/mod.ts";
 export interface FileService {
   readonly store: FileStore;
   readonly limits: () => FileLimits;
-  /** Whether files are served at all; downloads of kept ones too. */
+  /** Whether files are served at all, downloads included. */
   readonly enabled: () => boolean;
-  /** Milliseconds a link holds. */
+  /** Milliseconds that a link is valid. */
   readonly linkLifetime: () => number;
 }
 
-/** The same with what several of them do. */
+/** `FileService` with a check that several handlers make. */
 export interface FileParts extends FileService {
   /** Throws ProtocolError `not_available` while files are switched off. */
   needEnabled(): void;
 }
 
-/** Why `principal` may not read a file, or undefined when it may: who may read its channel, and whose it is. */
+/** Why `principal` may not read a file; undefined for its owner and for those who may read its channel. */
 export function refuseRead(
   principal: Principal,
   file: FileRecord,

@@ -12,7 +12,7 @@ import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 
-/** Chunks of fewer bytes count against the sender's rate as any message does; larger ones are held back by the window. */
+/** Chunks of fewer bytes count against the sender's rates as any message does; the window holds larger ones back. */
 const PACED = 16_384;
 
 /** Routes of uploads. */
@@ -57,8 +57,8 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
         const { uploadId, offset, data } = parsePayload("file_chunk", context.message.payload);
         const { client, lane } = context;
         const upload = store.upload(uploadId, client.principal.userId);
-        // `data` is lent, and copied at once. Not waited for: the window bounds what is being written, and a chunk
-        // that cannot be written is answered then.
+        // `data` is valid during this call alone; `push` copies it at once. The window bounds what is being written, so
+        // nothing waits for it, and a failure is answered when it comes.
         upload.push(offset, data).catch((error) => context.reply("error", { ...failureOf(error) }));
         if (data.length >= PACED) context.selfPaced?.();
         // Acknowledgements go where the last chunk came from.
@@ -87,14 +87,14 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
     },
   ];
 
-  // The rights may have gone since the upload began: the token can have been refreshed.
+  // A refreshed token may have taken the right away since the upload began.
   async function complete({ client, message }: Context, upload: Upload): Promise<FileRecord> {
     refuse(refusePublish(client.principal, upload.request.channel, hub.namespace));
     return await store.complete(upload, message.id);
   }
 
-  // One announcement, however often the upload is said to be complete: the store knows of it for as long as it has the
-  // file, and for the moments that a process may end in before it does, the message's id does.
+  // A file is announced once, however often `file_upload_complete` comes: the store remembers it as long as it has the
+  // file, and the message's id covers a process that ends between the commit and that note.
   async function announce({ client, message: { id } }: Context, file: FileRecord): Promise<void> {
     const { channel } = file;
     const payload = { data: { file: infoOf(file) } };

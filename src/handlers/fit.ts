@@ -1,5 +1,5 @@
 /**
- * Answers that must fit a message.
+ * Cuts lists to what fits an answer.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { utf8Length } from "../protocol/mod.ts";
 const AROUND = 1024;
 
 /**
- * As many of the first `entries` as fit into a message of `room` bytes as JSON, at least one: a single message may
- * be a little larger in an answer than it was when it was sent.
+ * The first `entries` that fit a message of `room` bytes in JSON, but at least one: an answer adds some bytes to a message
+ * that fitted when it was sent.
  */
 export function fitting<T>(entries: readonly T[], room: number): T[] {
   let left = room - AROUND;

@@ -21,7 +21,7 @@ export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts):
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
       const { since, limit, reverse } = asked;
       const room = maxMessage(context.client);
-      // One more than asked for tells whether there are more. What does not fit the answer is not worth reading.
+      // One more than asked for tells whether there are more. No more bytes are read than the answer can hold.
       const options = { limit: limit + 1, reverse, bytes: room };
       const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });
       return when(page, (page) => context.reply("history_response", answer(asked, page, room)));
@@ -39,7 +39,7 @@ function answer({ channel, limit }: History, page: Page, room: number): Payload 
 
 function entryOf({ type, id, timestamp, from, offset, prev, payload }: StoredRecord): Payload {
   const entry: Payload = { type, id, timestamp, from, ...payload, offset, prev };
-  // Bytes stand only directly in the payload of a message, and this is a list within one.
+  // MessagePack has bytes only directly in a payload, and entries are in a list.
   if (entry.data instanceof Uint8Array) entry.data = entry.data.toBase64();
   return entry;
 }

@@ -1,5 +1,5 @@
 /**
- * `read_up_to` and `unread`: how far a user has read a channel, kept beside the channel, and what came after it.
+ * `read_up_to` and `unread`: how far a user has read a channel, and how much came after that.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { HandlerParts } from "./contract.ts";
 
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 200, PAGE_BYTES = 256 * 1024;
-/** Reads before others get a turn of the event loop. */
+/** Reads in a row before other work gets a turn of the event loop. */
 const TURN = 4;
 
 /** Routes of read positions. */

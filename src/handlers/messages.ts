@@ -1,5 +1,5 @@
 /**
- * `chat_message`, `direct_message` and `broadcast`: kept, acknowledged after the commit, delivered in order.
+ * `chat_message`, `direct_message` and `broadcast`: kept, acknowledged and delivered in order.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Route } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 
-/** Routes of kept messages. They may be sent again with the same id: only the first has an effect. */
+/** Routes of kept messages. Of several with one id only the first has an effect. */
 export function messageRoutes({ hub }: HandlerParts): Route[] {
   return [
     {

@@ -1,5 +1,5 @@
 /**
- * `ping` and `client_report`: how the connection does, seen from the client.
+ * `ping` and `client_report`: what clients measure of their connection.
  *
  * @module
  */

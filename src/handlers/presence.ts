@@ -1,5 +1,5 @@
 /**
- * `presence` and `client_list`: who is there.
+ * `presence` and `client_list`: who is on a channel, and who is connected.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
   ];
 }
 
-/** Sessions by user, in the order they came; the latest session's `info` is shown. */
+/** Users with their sessions, in the order they came. Each shows the `info` of its newest session that has any. */
 export function usersOf(entries: readonly PresenceEntry[]): PresentUser[] {
   const users = new Map<string, PresentUser>();
   for (const { userId, info } of entries) {

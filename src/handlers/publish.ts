@@ -1,5 +1,5 @@
 /**
- * Messages of clients that are kept: published and acknowledged.
+ * Publishes and acknowledges messages of clients.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `replay`: messages between two offsets again, paced as they were sent, faster or slower.
+ * `replay`: sends the messages between two offsets again, at the pace they came in, faster or slower.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import type { HandlerParts, ReplayClock } from "./contract.ts";
 const MAX_REPLAYS = 4;
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 100, PAGE_BYTES = 256 * 1024;
-/** Longest time, in milliseconds, before it is seen that the client has gone. */
+/** Milliseconds between two looks at whether the client is still there. */
 const LOOK = 200;
 
 const systemClock: ReplayClock = {
@@ -44,7 +44,7 @@ interface Running {
 
 type Reason = "done" | "stopped" | "unrecoverable_position" | "not_available";
 
-/** Routes of replays. Whoever is on a channel may have its messages replayed. */
+/** Routes of replays. A client may ask for the messages of channels that it is subscribed to. */
 export function replayRoutes({ hub, replayClock = systemClock }: HandlerParts): Route[] {
   const running = new WeakMap<Client, Map<string, Running>>();
   return [
@@ -80,7 +80,7 @@ export function replayRoutes({ hub, replayClock = systemClock }: HandlerParts): 
         };
         own.set(replay.id, replay);
         context.reply("replay_started", { channel, replay: replay.id, from, to: replay.to });
-        // The message has had its answer: what follows is no part of handling it.
+        // Not waited for: the message is answered already.
         void run(hub, replay, epoch, replayClock).catch((): Reason => "not_available").then((reason) => {
           own.delete(replay.id);
           if (reason === undefined) return;
@@ -100,7 +100,7 @@ export function replayRoutes({ hub, replayClock = systemClock }: HandlerParts): 
   ];
 }
 
-/** Sends the messages; undefined when nobody is left to tell. */
+/** Sends the messages and returns why it ended; undefined when the client has left the channel. */
 async function run(
   hub: Hub,
   replay: Running,
@@ -126,12 +126,12 @@ async function run(
   }
 }
 
-/** Milliseconds between two messages. */
+/** Milliseconds to wait before the message of `timestamp`. */
 function waitFor(last: number | undefined, timestamp: number, speed: number): number {
   return last === undefined ? 0 : Math.min(MAX_REPLAY_WAIT, Math.max(0, timestamp - last) / speed);
 }
 
-/** Waits until it is time and the client has room; true: it was stopped, or the client has left the channel. */
+/** Waits until `due`, and until the client has room. True: it was stopped, or the client has left the channel. */
 async function until(hub: Hub, replay: Running, due: number, clock: ReplayClock): Promise<boolean> {
   const { client, channel } = replay;
   for (;;) {

@@ -1,5 +1,5 @@
 /**
- * `typing_start` and `typing_stop`: passed on to the others on the channel, never kept.
+ * `typing_start` and `typing_stop`: sent on to the others on the channel and not kept.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Brings a subscription from where it stands into the fan-out without a gap and without a repetition: pages of history
- * from the engine, then what came meanwhile from the channel's tail, then live. As fast as the client takes it.
+ * Brings a subscription into the fan-out without a gap and without a repetition: first pages of history from the engine,
+ * then what came meanwhile from the channel's tail. As fast as the client takes it.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { Encoded } from "../protocol/mod.ts";
 import { type ChannelEvents, deliveryOf } from "./channel.ts";
 import type { Subscription } from "./session.ts";
 
-/** Reads in a row that bring nothing new before the engine is taken to be unable. */
+/** After so many reads in a row that bring nothing new the subscription is ended: the engine cannot serve it. */
 const FRUITLESS = 8;
 
-/** Bytes of messages read at once, about: more than a client is sent before it has to make room. */
+/** About how many bytes of messages are read at once: as many as an outbox holds by default. */
 export const PAGE_BYTES = 1024 * 1024;
 
-/** What catching up is done with. */
+/** What catching up needs. */
 export interface CatchUpParts {
   readonly engine: Engine;
   /** Messages read at once. */
@@ -24,7 +24,7 @@ export interface CatchUpParts {
   readonly events: ChannelEvents;
 }
 
-/** What follows `page` for `subscription`; without a page the engine is asked. Ends the subscription when it cannot go on. */
+/** Sends `page` and all that follows it; reads the first page when none is given. Ends the subscription when it cannot go on. */
 export function catchUp(
   subscription: Subscription,
   page: Page | undefined,
@@ -47,7 +47,7 @@ export function catchUp(
         return events.end(subscription, "unrecoverable_position");
       }
       room = sendRecords(subscription, page, events);
-      // Nothing is kept between the last record and the end of the channel.
+      // The channel ends there, and nothing after the cursor is kept.
       if (page.records.length === 0) subscription.cursor = Math.max(subscription.cursor, page.offset);
       if (subscription.cursor >= page.offset) subscription.reached = true;
     }
@@ -71,8 +71,8 @@ export function catchUp(
 }
 
 /**
- * Once the end of the history was reached after the channel was followed, all that was committed later is in the tail
- * or still to come, unless the tail had to let go of some of it.
+ * Whether the tail holds all that the subscription still needs: it was sent the history up to an end, everything later
+ * went into the tail, and the tail has not dropped any of that.
  */
 function tailSuffices({ reached, cursor, channel }: Subscription): boolean {
   return reached && cursor >= channel.floor;
@@ -98,7 +98,7 @@ function readOn(subscription: Subscription, parts: CatchUpParts, fruitless: numb
   return undefined;
 }
 
-/** Undefined when all were sent (or the subscription was taken out), else when to go on. */
+/** Sends the records of a page. A promise: the client has no room, go on when it resolves. */
 function sendRecords(
   subscription: Subscription,
   page: Page,
@@ -128,7 +128,7 @@ function sendTail(subscription: Subscription, events: ChannelEvents): Promise<vo
   return undefined;
 }
 
-/** Sends one, unless the client has no room: then nothing is sent. */
+/** Sends one message. A promise: the client had no room and was not sent it. */
 function sendNext(
   subscription: Subscription,
   offset: number,

@@ -1,5 +1,5 @@
 /**
- * A channel with its local subscribers: fan-out, and the way from catching up to live.
+ * A channel and its subscribers on this node.
  *
  * @module
  */
@@ -10,45 +10,45 @@ import type { Delivery, HubSession, SubscribedChannel, Subscription } from "./se
 
 /** What a channel tells its hub. */
 export interface ChannelEvents {
-  /** `subscription` cannot go on: it is to be removed and told why. */
+  /** `subscription` cannot go on: remove it and tell its client why. */
   end(subscription: Subscription, reason: ErrorName): void;
   failed(error: unknown, stage: string): void;
 }
 
-/** A channel somebody on this node is on. */
+/** A channel that has subscribers on this node, or had some a moment ago. */
 export class Channel implements SubscribedChannel {
   readonly name: string;
-  /** Rejects when the engine could not be followed. */
+  /** Set while the engine begins to follow the channel; rejects when it cannot. */
   ready: Promise<void> | undefined;
-  /** Empty until the engine said it. */
+  /** Empty until the engine has named it. */
   epoch = "";
   /** Offset of the last message fanned out. */
   offset = 0;
-  /** In the fan-out. */
+  /** Those that are sent each message. */
   readonly live: Subscription[] = [];
-  /** On their way there. */
+  /** Those that are still sent what they missed. */
   readonly waiting = new Set<Subscription>();
-  /** What came since somebody began to catch up, oldest first, as far as it was kept. */
+  /** The newest messages since a subscription began to catch up, oldest first. */
   tail: Delivery[] = [];
-  /** Everything after this offset that was fanned out is in `tail`. */
+  /** All messages after this offset that were fanned out are in `tail`. */
   floor = 0;
   readonly #events: ChannelEvents;
   readonly #most: number;
   #past = "";
 
-  /** `tail`: messages kept at hand while somebody catches up. */
+  /** `tail`: how many messages are kept at hand while a subscription catches up. */
   constructor(name: string, events: ChannelEvents, tail: number) {
     this.name = name;
     this.#most = tail;
     this.#events = events;
   }
 
-  /** Members that get messages, or will. */
+  /** How many subscribers get messages, or will. */
   get size(): number {
     return this.live.length + this.waiting.size;
   }
 
-  /** Takes in a subscription that has still to catch up. */
+  /** Adds a subscription that has to catch up first. */
   join(subscription: Subscription): void {
     if (this.waiting.size === 0) {
       this.tail = [];
@@ -57,14 +57,14 @@ export class Channel implements SubscribedChannel {
     this.waiting.add(subscription);
   }
 
-  /** Puts a subscription that has caught up into the fan-out. */
+  /** Moves a subscription that has caught up into the fan-out. */
   goLive(subscription: Subscription): void {
     this.#stopWaiting(subscription);
     subscription.state = "live";
     subscription.index = this.live.push(subscription) - 1;
   }
 
-  /** Takes a subscription out. */
+  /** Removes a subscription. */
   remove(subscription: Subscription, state: "stopped" | "gone"): void {
     subscription.state = state;
     if (subscription.index < 0) return this.#stopWaiting(subscription);
@@ -89,10 +89,10 @@ export class Channel implements SubscribedChannel {
     const many = live.length + this.waiting.size;
     if (many === 0) return;
     const message = new Encoded(deliveryOf(this.name, record), many > 1);
-    // First into the tail: a subscription that goes live during the loop below takes it from there.
+    // Into the tail first: a subscription that goes live during the loop below reads it there.
     if (this.waiting.size > 0) this.#keep({ offset, message });
-    // Backwards, because sending may take subscribers out: the last one then moves to the place that fell free, and it
-    // has been served.
+    // Backwards, because sending may remove subscriptions: the last one then takes the free index, and it was served
+    // already.
     for (let i = live.length - 1; i >= 0; i--) {
       const subscription = live[i];
       if (subscription === undefined || subscription.cursor >= offset) continue;
@@ -105,7 +105,7 @@ export class Channel implements SubscribedChannel {
     }
   }
 
-  /** Sends what is not kept to all subscribers that have been told they are on the channel. */
+  /** Sends something that is not kept, to all subscribers whose `subscribe` was answered. */
   push(message: Encoded, except: (session: HubSession) => boolean): void {
     for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, except);
     if (this.waiting.size === 0) return;
@@ -115,8 +115,8 @@ export class Channel implements SubscribedChannel {
   }
 
   /**
-   * The engine says that the channel is in `epoch`. When it was in another one, that history was lost: subscribers that
-   * are not in the new one cannot go on.
+   * Takes the epoch that the engine names. A new epoch means that the history was lost: subscriptions of the earlier one
+   * cannot go on.
    */
   meet(epoch: string): void {
     if (epoch === this.epoch || epoch === this.#past) return;

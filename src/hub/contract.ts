@@ -1,5 +1,5 @@
 /**
- * What the hub is made of and what it answers.
+ * Options and answers of the hub.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { NamespaceLookup } from "./settings.ts";
 /** What a hub is made of. */
 export interface HubOptions {
   readonly engine: Engine;
-  /** Asked each time it matters, so that changed settings hold at once. */
+  /** Asked for each use, so that changed settings hold at once. */
   readonly namespace: NamespaceLookup;
   /** Channels of one session, beside its inbox and the broadcast channel. @default 128 */
   readonly maxChannels?: () => number;
@@ -20,8 +20,8 @@ export interface HubOptions {
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
   /**
-   * Milliseconds that a session which came back without a channel it was on is still shown there: until then it may
-   * subscribe to it. @default 10000
+   * Milliseconds that presence shows a session which came back without naming a channel it was on. It may subscribe
+   * again in that time without being seen to leave. @default 10000
    */
   readonly presenceGrace?: number;
   readonly replay?: ReplayOptions;
@@ -31,11 +31,11 @@ export interface HubOptions {
   readonly failed?: (error: unknown, stage: string) => void;
 }
 
-/** How members catch up. */
+/** How subscriptions catch up. */
 export interface ReplayOptions {
   /** Messages read from the engine at once. @default 100 */
   readonly page: number;
-  /** Messages a channel keeps at hand while somebody catches up; older ones are read again. At least 1. @default 256 */
+  /** Messages a channel keeps at hand while a subscription catches up; older ones are read again. At least 1. @default 256 */
   readonly tail: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The hub: channels with their subscribers on this node, the sessions' seats, presence, fan-out.
+ * The hub of a node: who is on which channel, and what they are sent.
  *
  * @module
  */
@@ -15,36 +15,23 @@ import type {
   Published,
   ReadOptions,
 } from "../engine/contract.ts";
-import {
-  Encoded,
-  type ErrorName,
-  isUserId,
-  type Payload,
-  type Principal,
-  ProtocolError,
-  uuidv7,
-} from "../protocol/mod.ts";
+import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { Bots } from "./bots.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import type { PublishRequest } from "./publication.ts";
+import { pushToSubscribers } from "./pushes.ts";
 import { Publisher } from "./publisher.ts";
 import { resumeChannels } from "./resume.ts";
 import { HubSession } from "./session.ts";
 import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
-import {
-  isBuiltIn,
-  type NamespaceLookup,
-  type NamespaceSettings,
-  refuseSubscribe,
-  settingsOf,
-} from "./settings.ts";
+import { type NamespaceLookup, type NamespaceSettings, refuseSubscribe, settingsOf } from "./settings.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
-/** Channels, subscribers, presence and fan-out of this node. */
+/** Sessions, their subscriptions, presence and fan-out of one node. What is kept is kept by the engine. */
 export class Hub {
   readonly #engine: Engine;
   readonly #namespace: NamespaceLookup;
@@ -83,18 +70,7 @@ export class Hub {
       failed,
     });
     this.#publisher = new Publisher({ engine, namespace, maxMessage, now, failed });
-    this.#engine.onEphemeral((channel, message) => this.#deliverEphemeral(channel, message));
-    this.#engine.onPresence((channel, event, entry) => {
-      const settings = this.settings(channel);
-      if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
-      const payload: Payload = { channel, userId: entry.userId };
-      if (event === "online" && entry.info !== undefined) payload.info = entry.info;
-      const message = { type: `user_${event}`, id: uuidv7(), timestamp: this.#now(), payload };
-      this.#subscriptions.get(channel)?.push(
-        new Encoded(message, true),
-        (session) => session.userId === entry.userId,
-      );
-    });
+    pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }
 
   /** The settings of a channel; undefined: its namespace does not exist. */
@@ -108,10 +84,9 @@ export class Hub {
   }
 
   /**
-   * The session begins, or another connection takes it over: whatever went to an earlier connection of the same
-   * `sessionId` stops at once. Puts it on the user's inbox, the broadcast channel, and `resume`. Rejects with
-   * ProtocolError `not_available` when the engine cannot say where the inbox stands, `permission_denied` when the
-   * session is another user's.
+   * Begins a session, or takes it over from an earlier connection, which is sent nothing more. Subscribes `client` to
+   * the user's inbox, the broadcast channel, and the channels in `resume`. Rejects with ProtocolError: `not_available`
+   * when the engine cannot say where the inbox stands, `permission_denied` when the session is another user's.
    */
   async attach(
     client: Client,
@@ -145,13 +120,13 @@ export class Hub {
     }
   }
 
-  /** The connection is gone but the session may come back: deliveries stop, presence stays. */
+  /** The connection is gone and the session may come back: deliveries stop, others still see it as present. */
   detach(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
     if (session?.client === client) this.#disconnect(session);
   }
 
-  /** The session is over: presence ends. */
+  /** The session is over, and its presence with it. */
   leave(client: Client): void {
     const session = this.#sessions.get(client.sessionId);
     if (session === undefined || session.client !== client) return;
@@ -164,8 +139,8 @@ export class Hub {
   }
 
   /**
-   * The token was refreshed: channels it no longer allows are left; returns their names. Others on the channels are told
-   * of new `info` at once.
+   * Takes the new token of a session. Unsubscribes it from channels that this one does not allow and returns their
+   * names. Others on its channels are told of new `info` at once.
    */
   refresh(client: Client, principal: Principal): readonly string[] {
     const session = this.#sessionOf(client);
@@ -181,15 +156,15 @@ export class Hub {
   }
 
   /**
-   * Puts the client on a channel, or moves a channel it is on to another lane. Throws or rejects with ProtocolError:
-   * `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`; `not_subscribed` when the client left
-   * the channel before the engine answered. After that it is not on the channel.
+   * Subscribes a client to a channel, or moves a subscription to another lane. Throws or rejects with ProtocolError, and
+   * the client is not subscribed then: `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`;
+   * `not_subscribed` when the client unsubscribed before the engine answered.
    */
   subscribe(client: Client, name: string, lane: number, since?: Position): MaybePromise<Subscribed> {
     const session = this.#sessionOf(client);
     const known = session.subscriptions.get(name);
     if (known?.joining !== undefined) {
-      // One at a time: the first one is answered and started before the second one takes its place.
+      // One at a time: an earlier request has to be answered and started before this one replaces it.
       const again = () => this.subscribe(client, name, lane, since);
       return known.joining.then(again, again);
     }
@@ -203,16 +178,16 @@ export class Hub {
     return this.#subscriptions.join(session, client, name, lane, since);
   }
 
-  /** Takes the client off a channel; false: it was not on it. */
+  /** Unsubscribes a client from a channel; false when it was not subscribed. */
   unsubscribe(client: Client, name: string): boolean {
     return this.#leave(this.#sessionOf(client), name);
   }
 
-  /** Deliveries of a channel stop, presence stays, until the client subscribes again: its outbox is full of them. */
+  /** Stops the deliveries of a channel that fills the client's outbox, until the client subscribes again. Presence stays. */
   stopChannel(client: Client, name: string): void {
     const session = this.#sessions.get(client.sessionId);
     const subscription = session?.subscriptions.get(name);
-    // One that has still to begin has sent nothing yet: what fills the outbox came before it.
+    // A subscription that has not begun yet has sent nothing: an earlier one filled the outbox.
     if (
       subscription?.client !== client || (subscription.state !== "live" && subscription.state !== "catching")
     ) return;
@@ -220,7 +195,7 @@ export class Hub {
     this.#subscriptions.closeLater(subscription.channel);
   }
 
-  /** Whether the client is on a channel. */
+  /** Whether the client is subscribed to a channel. */
   isOn(client: Client, name: string): boolean {
     const subscription = this.#sessions.get(client.sessionId)?.subscriptions.get(name);
     return subscription !== undefined && subscription.client === client;
@@ -293,7 +268,7 @@ export class Hub {
     return session?.client === client ? session.subscriptions.size : 0;
   }
 
-  /** How many sessions have a seat. */
+  /** How many sessions there are, those that wait for their client to come back included. */
   get sessionCount(): number {
     return this.#sessions.size;
   }
@@ -311,12 +286,12 @@ export class Hub {
     return session?.attached ? session.client : undefined;
   }
 
-  /** A connection of a bot; asked again, the next one. */
+  /** A connection of a bot; the next call gives its next one. */
   bot(name: string): Client | undefined {
     return this.#bots.next(name);
   }
 
-  /** Renews presence leases, a part at a time, and closes channels nobody is on. To be called once a second. */
+  /** Renews presence leases, a part of them at a time, and closes channels without subscribers. To be called once a second. */
   sweep(now: number): void {
     this.#leases.sweep(now, this.#sessions);
     this.#subscriptions.sweep();
@@ -341,28 +316,19 @@ export class Hub {
     return subscription !== undefined;
   }
 
-  /** The session came back: channels that it could not resume or may not read any more are not its own any longer. */
+  /** Ends the presence of a session that came back on channels which it could not resume or may not read any more. */
   #leaveLost(session: HubSession, refused: Attached["refused"]): void {
     const lost = (name: string) =>
       (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
     this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
   }
 
-  /** The connection is gone: its subscriptions get nothing any more. */
+  /** The connection is gone: ends its subscriptions. */
   #disconnect(session: HubSession): void {
     if (!session.attached) return;
     session.attached = false;
     for (const subscription of [...session.subscriptions.values()]) this.#subscriptions.remove(subscription);
     const { client, principal } = session;
     this.events.emit({ kind: "disconnect", client, principal });
-  }
-
-  #deliverEphemeral(name: string, ephemeral: EphemeralMessage): void {
-    const { type, id, from, timestamp, payload } = ephemeral;
-    const message = { type, id, timestamp, payload: { channel: name, from, ...payload } };
-    this.#subscriptions.get(name)?.push(
-      new Encoded(message, true),
-      (session) => session.sessionId === ephemeral.sessionId,
-    );
   }
 }

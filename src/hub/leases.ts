@@ -1,5 +1,5 @@
 /**
- * Presence of this node's sessions in the engine: entered, renewed, ended. Nobody waits for it.
+ * Presence of this node's sessions in the engine. A failure is reported and keeps nobody waiting.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { Engine, MaybePromise } from "../engine/contract.ts";
 import type { HubSession } from "./session.ts";
 import type { SessionRegistry } from "./session_registry.ts";
 
-/** Milliseconds between two parts of the renewal. */
+/** Milliseconds between the renewals of two parts. */
 const STEP = 1000;
 
-/** Keeps presence leases alive, a part of the sessions at a time. */
+/** Enters sessions into presence and renews their leases, a part of the sessions at a time. */
 export class Leases {
   /** Into how many parts the sessions are divided: each is renewed once in a third of a lease. */
   readonly slices: number;
@@ -50,9 +50,9 @@ export class Leases {
   }
 
   /**
-   * The session came back. Channels it did not name are left at `until`, unless it subscribes to them by then: a client
-   * may name only some of its channels when it resumes, and its user is not to go and come for that. Those that are
-   * `lost` to it are left at once, and so are the oldest above `most`.
+   * The session came back. A client may name only some of its channels when it resumes, and others are not to see its
+   * user leave and return for that: channels it did not name are left at `until`, unless it subscribes to them by then.
+   * Channels that are `lost` to it are left at once, and so are the oldest above `most`.
    */
   cameBack(session: HubSession, until: number, most: number, lost: (channel: string) => boolean): void {
     for (const channel of absent(session)) if (lost(channel)) this.leave(session, channel);
@@ -61,7 +61,7 @@ export class Leases {
     if (away.length > 0) this.#away.set(session, until);
   }
 
-  /** Ends what was waited for in vain, and renews the parts that have come due since the last call. */
+  /** Leaves channels that sessions have not come back to in time, and renews the parts that are due since the last call. */
   sweep(now: number, sessions: SessionRegistry): void {
     for (const [session, until] of this.#away) {
       if (session.attached && now < until) continue;
@@ -71,7 +71,7 @@ export class Leases {
     }
     const step = Math.floor(now / STEP);
     const from = Math.max((this.#renewed ?? step - 1) + 1, step - this.slices + 1);
-    // After a step back of the clock it goes on from there.
+    // When the clock steps back, renewals go on from the earlier time.
     this.#renewed = step;
     for (let at = from; at <= step; at++) {
       for (const session of sessions.slice(at)) this.renew(session);
@@ -88,7 +88,7 @@ export class Leases {
   }
 }
 
-/** Channels the session is shown on without being on them. */
+/** Channels where presence shows the session and where it is not subscribed. */
 function absent({ present, subscriptions }: HubSession): string[] {
   return [...present].filter((channel) => !subscriptions.has(channel));
 }

@@ -1,5 +1,5 @@
 /**
- * Channels with their members on this node, sessions' seats, presence, fan-out.
+ * The hub of a node: who is on which channel, and what they are sent.
  *
  * @module
  */

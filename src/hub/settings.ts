@@ -1,5 +1,5 @@
 /**
- * What holds for the channels of a namespace, and who may do what there. Pure.
+ * Settings of namespaces, and who may do what on their channels. Pure.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import {
   type Principal,
 } from "../protocol/mod.ts";
 
-/** Who may: those whose token names the channel, everybody with a token, or nobody. */
+/** Who may do something: those whose token names the channel, everybody with a token, or nobody. */
 export type Access = "claims" | "all" | "none";
 
-/** Settings of the channels of a namespace, read anew each time they are needed. */
+/** How the channels of a namespace behave. */
 export interface NamespaceSettings {
   /** How messages are kept. @default 1000 messages, 1 day */
   readonly retention: Retention;
-  /** Who is on a channel is known and may be asked for. @default true */
+  /** Whether clients may ask who is on a channel. @default true */
   readonly presence: boolean;
   /** `user_online` and `user_offline` are pushed; needs `presence`. @default true */
   readonly joinLeave: boolean;
@@ -35,12 +35,12 @@ export interface NamespaceSettings {
 }
 
 /**
- * How the operations of documents are kept: until a snapshot covers them. None is dropped for its age or for their
- * number; a hundred years and a thousand million stand for "never", because engines calculate with them.
+ * Operations of documents are kept until a snapshot covers them: their age and number drop none. A hundred years and a
+ * thousand million stand for "never", because engines calculate with them.
  */
 export const DOCUMENT_RETENTION: Retention = { size: 1_000_000_000, age: 36_525 * 86_400_000 };
 
-/** What holds where nothing is said. */
+/** The settings of a namespace that has none of its own. */
 export const DEFAULT_NAMESPACE: NamespaceSettings = {
   retention: { size: 1000, age: 86_400_000 },
   presence: true,
@@ -50,10 +50,10 @@ export const DEFAULT_NAMESPACE: NamespaceSettings = {
   publish: "claims",
 };
 
-/** Looks a namespace up; undefined: there is none of that name. */
+/** The settings of a namespace; undefined when it does not exist. */
 export type NamespaceLookup = (namespace: string) => NamespaceSettings | undefined;
 
-/** Whether every session is on `channel` by itself: an inbox or the broadcast channel. */
+/** Whether `channel` is an inbox or a broadcast channel: sessions are subscribed to theirs without asking. */
 export function isBuiltIn(channel: string): boolean {
   return channel.startsWith("user:") || channel.startsWith("broadcast:");
 }
@@ -63,7 +63,7 @@ export function isDocument(channel: string): boolean {
   return channel.startsWith("doc:");
 }
 
-/** The settings of a channel. The namespaces `user` and `broadcast` are always there. */
+/** The settings of a channel; undefined when its namespace does not exist. `user` and `broadcast` always exist. */
 export function settingsOf(channel: string, lookup: NamespaceLookup): NamespaceSettings | undefined {
   return lookup(namespaceOf(channel)) ?? (isBuiltIn(channel) ? DEFAULT_NAMESPACE : undefined);
 }

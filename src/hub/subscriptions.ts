@@ -1,5 +1,5 @@
 /**
- * The channels of this node and how seats come onto them.
+ * The channels of this node, and how sessions are subscribed to them.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { SessionEvents } from "./session_events.ts";
 import { type HubSession, type SubscribedChannel, Subscription } from "./session.ts";
 import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./settings.ts";
 
-/** What subscriptions are made with; see `HubOptions`. */
+/** What subscriptions need; see `HubOptions`. */
 export interface SubscriptionParts {
   readonly engine: Engine;
   readonly namespace: NamespaceLookup;
@@ -27,12 +27,12 @@ export interface SubscriptionParts {
   readonly failed: (error: unknown, stage: string) => void;
 }
 
-/** Channels by name, each followed in the engine as long as somebody is on it. */
+/** Channels by name. Each is followed in the engine while it has subscribers. */
 export class Subscriptions implements ChannelEvents {
   readonly #parts: SubscriptionParts;
   readonly #catchUp: CatchUpParts;
   readonly #channels = new Map<string, Channel>();
-  /** Without subscribers: closed by the next sweep unless somebody joins, so that a reconnect costs nothing. */
+  /** Without subscribers. They are closed by the next sweep and not at once, so that a reconnect costs nothing. */
   readonly #empty = new Set<Channel>();
 
   constructor(parts: SubscriptionParts) {
@@ -40,7 +40,7 @@ export class Subscriptions implements ChannelEvents {
     this.#catchUp = { engine: parts.engine, page: parts.replay.page, events: this };
   }
 
-  /** A channel somebody is on, or was a moment ago. */
+  /** A channel that has subscribers, or had some a moment ago. */
   get(name: string): Channel | undefined {
     return this.#channels.get(name);
   }
@@ -57,7 +57,7 @@ export class Subscriptions implements ChannelEvents {
     return this.#channels.size - this.#empty.size;
   }
 
-  /** Why `seat` may not come onto a channel; undefined when it may. */
+  /** Why `session` may not subscribe to a channel; undefined when it may. */
   refuse(session: HubSession, name: string): ErrorName | undefined {
     const { namespace, maxChannels } = this.#parts;
     const refused = refuseSubscribe(session.principal, name, namespace);
@@ -70,7 +70,7 @@ export class Subscriptions implements ChannelEvents {
   }
 
   /**
-   * Puts `client` on a channel, in the place of an earlier subscription of the session. Throws or rejects with
+   * Subscribes `client` to a channel, in the place of an earlier subscription of the session. Throws or rejects with
    * ProtocolError.
    */
   join(
@@ -86,7 +86,7 @@ export class Subscriptions implements ChannelEvents {
     if (before !== undefined) this.remove(before);
     this.#empty.delete(channel);
     const subscription = new Subscription(session, client, channel, lane);
-    // The session stays on the channel: to others nothing has happened.
+    // The session stays on the channel, so no event tells of the replacement.
     if (before?.announced === true) subscription.announced = true;
     session.subscriptions.set(name, subscription);
     channel.join(subscription);
@@ -116,7 +116,7 @@ export class Subscriptions implements ChannelEvents {
     }
   }
 
-  /** Takes a subscription off its channel; the session stays present there. */
+  /** Ends a subscription; presence still shows the session on the channel. */
   remove(subscription: Subscription): void {
     const { session, channel } = subscription;
     channel.remove(subscription, "gone");
@@ -124,7 +124,7 @@ export class Subscriptions implements ChannelEvents {
     this.closeLater(channel);
   }
 
-  /** Takes a subscription off its channel, and the session's presence with it. `reason`: why, unless its client asked. */
+  /** Ends a subscription and the session's presence on the channel. `reason`: why, unless its client asked for it. */
   drop(subscription: Subscription, reason?: ErrorName): void {
     const { session, client, channel: { name } } = subscription;
     const current = session.subscriptions.get(name) === subscription;
@@ -136,7 +136,7 @@ export class Subscriptions implements ChannelEvents {
     this.#parts.events.emit({ kind: "unsubscribe", client, principal, channel: name, reason });
   }
 
-  /** A subscription cannot go on: it is taken off and told. */
+  /** Ends a subscription that cannot go on, and tells its client. */
   end(subscription: Subscription, reason: ErrorName): void {
     if (subscription.state === "gone") return;
     this.drop(subscription, reason);
@@ -153,16 +153,16 @@ export class Subscriptions implements ChannelEvents {
     this.#parts.failed(error, stage);
   }
 
-  /** The channel is closed by the next sweep if nobody is on it by then. */
+  /** Lets the next sweep close a channel that has no subscribers by then. */
   closeLater({ name }: SubscribedChannel): void {
     const channel = this.#channels.get(name);
     if (channel?.size === 0) this.#empty.add(channel);
   }
 
-  /** Closes channels nobody is on. */
+  /** Closes channels without subscribers. */
   sweep(): void {
     for (const channel of this.#empty) {
-      // The engine is still busy with following it.
+      // The engine has not begun to follow it yet.
       if (channel.ready !== undefined) continue;
       this.#empty.delete(channel);
       this.#channels.delete(channel.name);
@@ -224,13 +224,13 @@ export class Subscriptions implements ChannelEvents {
           channel.ready = undefined;
         },
         (error) => {
-          // The next one to come tries again.
+          // The next subscription tries again.
           this.#empty.delete(channel);
           if (this.#channels.get(name) === channel) this.#channels.delete(name);
           throw error;
         },
       );
-      // Members wait for it; when there are none any more nobody is to be told.
+      // Its subscriptions handle a failure; without any it has no one to be told.
       channel.ready.catch(() => {});
     }
     return channel;

@@ -1,0 +1,34 @@
+/**
+ * What the engine tells of and nobody keeps: ephemeral messages, and users who come and go.
+ *
+ * @module
+ */
+
+import type { Engine } from "../engine/contract.ts";
+import { Encoded, type Payload, uuidv7 } from "../protocol/mod.ts";
+import { isBuiltIn, type NamespaceLookup, settingsOf } from "./settings.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+/** Sends it on to the subscribers on this node, but never to the session or the user that it is about. */
+export function pushToSubscribers(
+  engine: Engine,
+  subscriptions: Subscriptions,
+  namespace: NamespaceLookup,
+  now: () => number,
+): void {
+  engine.onEphemeral((channel, { type, id, from, sessionId, timestamp, payload }) => {
+    const message = { type, id, timestamp, payload: { channel, from, ...payload } };
+    subscriptions.get(channel)?.push(
+      new Encoded(message, true),
+      (session) => session.sessionId === sessionId,
+    );
+  });
+  engine.onPresence((channel, event, { userId, info }) => {
+    const settings = settingsOf(channel, namespace);
+    if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
+    const payload: Payload = { channel, userId };
+    if (event === "online" && info !== undefined) payload.info = info;
+    const message = { type: `user_${event}`, id: uuidv7(), timestamp: now(), payload };
+    subscriptions.get(channel)?.push(new Encoded(message, true), (session) => session.userId === userId);
+  });
+}
