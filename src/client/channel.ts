@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HistoryResponse, Payload, PresentUser, ReadMarks, ReplayStarted } from "../protocol/mod.ts";
+import type { HistoryResponse, Payload, PresentUser, ReadPosition, ReplayStarted } from "../protocol/mod.ts";
 import { type Clock } from "./clock.ts";
 import { call, Emitter, Feed, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
@@ -37,7 +37,7 @@ export interface ChannelEvents {
   /** The server took the session off the channel. */
   left: SkeinError;
   /** Another device of the user has read up to there. */
-  read: ReadMarks;
+  read: ReadPosition;
 }
 
 /** Which part of a channel's history is asked for. */
@@ -139,9 +139,9 @@ export class Channel implements AsyncIterable<Delivered> {
 
   /**
    * The user has read everything up to `offset`: kept at the server for all devices, and never less than before.
-   * Resolves with where the mark is. Rejects with `bad_argument` when the session has not been on the channel.
+   * Resolves with the user's read position. Rejects with `bad_argument` when the session has not been on the channel.
    */
-  readUpTo(offset: number): Promise<ReadMarks> {
+  readUpTo(offset: number): Promise<ReadPosition> {
     return this.#ask("read_up_to", { offset });
   }
 
@@ -224,7 +224,7 @@ export class Channel implements AsyncIterable<Delivered> {
     } else if (type === "user_offline" && userId !== undefined) this.#events.emit("offline", { userId });
     else if (type === "typing_stop" && from !== undefined) this.#stoppedTyping(from);
     else if (type === "typing_start" && from !== undefined) this.#startedTyping(from);
-    else if (type === "read_marks") this.#events.emit("read", payload as unknown as ReadMarks);
+    else if (type === "read_position") this.#events.emit("read", payload as unknown as ReadPosition);
   }
 
   /** Messages of this channel were lost. Called by the client. */

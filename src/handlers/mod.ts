@@ -12,7 +12,7 @@ import { documentRoutes } from "./documents.ts";
 import { editRoutes } from "./edits.ts";
 import { fileRoutes } from "./files.ts";
 import { historyRoutes } from "./history.ts";
-import { markRoutes } from "./marks.ts";
+import { readPositionRoutes } from "./read_positions.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
 import { presenceRoutes } from "./presence.ts";
@@ -34,7 +34,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...botRoutes(parts),
     ...fileRoutes(parts),
     ...editRoutes(parts),
-    ...markRoutes(parts),
+    ...readPositionRoutes(parts),
     ...replayRoutes(parts),
     ...documentRoutes(parts),
   ];

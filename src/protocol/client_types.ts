@@ -44,7 +44,7 @@ export const CLIENT_TYPES = {
   broadcast: { lane: "control", answer: "message_ack", idempotent: true },
   typing_start: { lane: "channel", idempotent: true, datagram: true },
   typing_stop: { lane: "channel", idempotent: true, datagram: true },
-  read_up_to: { lane: "channel", answer: "read_marks", idempotent: true },
+  read_up_to: { lane: "channel", answer: "read_position", idempotent: true },
   unread: { lane: "control", answer: "unread_response", idempotent: true },
   replay: { lane: "channel", answer: "replay_started" },
   replay_stop: { lane: "channel" },

@@ -64,7 +64,7 @@ export const SERVER_TYPES = {
   broadcast: { ...KEPT, unread: true },
   typing_start: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   typing_stop: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
-  read_marks: { delivery: { latest: ["channel"], group: "read_marks" } },
+  read_position: { delivery: { latest: ["channel"], group: "read_position" } },
   unread_response: REPLY,
   replay_started: REPLY,
   replay_message: KEPT,

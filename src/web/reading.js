@@ -35,10 +35,10 @@ export class Reading {
       if (offset >= this.#newest) this.#clear();
     });
     const { channels } = await client.unread([channel.name]);
-    const { mark = 0, unread = 0 } = channels[channel.name] ?? {};
-    this.#told = mark;
+    const { offset = 0, unread = 0 } = channels[channel.name] ?? {};
+    this.#told = offset;
     // Whoever was never here has no place to go on from.
-    if (mark > 0 && unread > 0) this.#divide(mark);
+    if (offset > 0 && unread > 0) this.#divide(offset);
     this.#look();
   }
 
@@ -68,10 +68,10 @@ export class Reading {
     }, PAUSE);
   }
 
-  /** @param {number} mark */
-  #divide(mark) {
+  /** @param {number} offset */
+  #divide(offset) {
     const first = [...$("messages").children].find((item) =>
-      Number(item.dataset.offset) > mark && !item.classList.contains("own")
+      Number(item.dataset.offset) > offset && !item.classList.contains("own")
     );
     if (first === undefined) return;
     const line = part("li", "divider", "New");

@@ -142,26 +142,26 @@ Deno.test("a read position never goes back and is told to the user's other sessi
   const bob = await join(service.hub, "s3", "bob");
   for (const text of ["a", "b", "c"]) say(service.hub, ROOM, text);
   const { epoch } = only(await service.say(phone, "history", { channel: ROOM })).payload;
-  const mark = async (offset: number, client = phone) =>
+  const readUpTo = async (offset: number, client = phone) =>
     only(await service.say(client, "read_up_to", { channel: ROOM, epoch, offset })).payload.offset;
-  assert.equal(await mark(0), 0);
-  assert.equal(await mark(2), 2);
-  assert.equal(await mark(1), 2);
-  assert.equal(await mark(0, desk), 2);
-  const told = desk.of("read_marks").map(({ payload }) => payload);
+  assert.equal(await readUpTo(0), 0);
+  assert.equal(await readUpTo(2), 2);
+  assert.equal(await readUpTo(1), 2);
+  assert.equal(await readUpTo(0, desk), 2);
+  const told = desk.of("read_position").map(({ payload }) => payload);
   assert.deepEqual(told, [{ channel: ROOM, from: "ann", epoch, offset: 2 }]);
-  assert.deepEqual([phone.of("read_marks").length, bob.of("read_marks").length], [0, 0]);
-  assert.equal(await mark(0, bob), 0);
-  await assert.rejects(mark(4), refusal("unknown_offset"));
+  assert.deepEqual([phone.of("read_position").length, bob.of("read_position").length], [0, 0]);
+  assert.equal(await readUpTo(0, bob), 0);
+  await assert.rejects(readUpTo(4), refusal("unknown_offset"));
   await assert.rejects(
     service.say(phone, "read_up_to", { channel: ROOM, epoch: "other", offset: 1 }),
     refusal("wrong_epoch"),
   );
   const stranger = await join(service.hub, "s4", principal("eve", { subscribe: [] }));
-  await assert.rejects(mark(1, stranger), refusal("permission_denied"));
+  await assert.rejects(readUpTo(1, stranger), refusal("permission_denied"));
 });
 
-Deno.test("unread counts others' messages after the mark, up to a limit", async () => {
+Deno.test("unread counts others' messages after the read position, up to a limit", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", principal("ann", { subscribe: ["chat:*"] }));
   const bob = await join(service.hub, "s2", "bob");
@@ -177,14 +177,14 @@ Deno.test("unread counts others' messages after the mark, up to a limit", async 
       .payload;
   };
   const { channels, refused } = await ask() as { channels: Record<string, Payload>; refused: unknown };
-  assert.deepEqual(channels[ROOM], { epoch, mark: 2, unread: 3, more: false });
+  assert.deepEqual(channels[ROOM], { epoch, offset: 2, unread: 3, more: false });
   assert.equal(channels["chat:empty"]!.unread, 0);
   assert.deepEqual(refused, { "doc:x": "permission_denied" });
   const { [ROOM]: counted } = (await ask(2)).channels as Record<string, Payload>;
   assert.deepEqual([counted!.unread, counted!.more], [2, true]);
 });
 
-Deno.test("a mark that is older than the history counts what is kept and says there is more", async () => {
+Deno.test("a read position that is older than the history counts what is kept and says there is more", async () => {
   const namespace = () => ({ ...DEFAULT_NAMESPACE, retention: { size: 3, age: 1e9 } });
   const service = new Service({}, makeHub({ namespace }));
   const ann = await join(service.hub, "s1", "ann");

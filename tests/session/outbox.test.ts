@@ -87,7 +87,7 @@ Deno.test("outbox: ephemeral messages are dropped when half of it is full", () =
 
 Deno.test("outbox: a replacement is dropped only when it needs more room than what it replaces", () => {
   const { box, log } = outbox(1000);
-  const value = (fill: number) => encoded("read_marks", { channel: "chat:a", fill: "x".repeat(fill) });
+  const value = (fill: number) => encoded("read_position", { channel: "chat:a", fill: "x".repeat(fill) });
   assert.equal(box.add(value(300), 0), true);
   box.push(encoded("pong", { fill: "x".repeat(400) }), 0);
   assert.equal(box.add(value(300), 0), true, "it takes the place of the one before");

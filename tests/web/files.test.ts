@@ -236,11 +236,11 @@ testWith(
         await say(ann, "seen");
         await bob.waitFor(`${SAID}.includes("seen")`);
         await using reader = await place.service.connect("websocket", "bob");
-        const mark = async () =>
+        const unread = async () =>
           (await reader.ask("unread", { channels: ["chat:general"] })).payload.channels as {
             "chat:general": { unread: number };
           };
-        for (let i = 0; (await mark())["chat:general"].unread > 0; i++) {
+        for (let i = 0; (await unread())["chat:general"].unread > 0; i++) {
           assert.ok(i < 200, "nothing was read");
           await new Promise((resolve) => setTimeout(resolve, 25));
         }

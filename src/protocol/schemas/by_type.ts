@@ -23,7 +23,12 @@ import {
   type HistoryClientPayloads,
   type HistoryServerPayloads,
 } from "./history.ts";
-import { MARK_CLIENT, MARK_SERVER, type MarkClientPayloads, type MarkServerPayloads } from "./mark.ts";
+import {
+  READ_CLIENT,
+  READ_SERVER,
+  type ReadClientPayloads,
+  type ReadServerPayloads,
+} from "./read_position.ts";
 import { NOTICE_SERVER, type NoticeServerPayloads } from "./notice.ts";
 import { PING_CLIENT, PING_SERVER, type PingClientPayloads, type PingServerPayloads } from "./ping.ts";
 import {
@@ -64,7 +69,7 @@ export interface ClientPayloads
     EditClientPayloads,
     FileClientPayloads,
     HistoryClientPayloads,
-    MarkClientPayloads,
+    ReadClientPayloads,
     PingClientPayloads,
     PresenceClientPayloads,
     ReplayClientPayloads,
@@ -83,7 +88,7 @@ export interface ServerPayloads
     EditServerPayloads,
     FileServerPayloads,
     HistoryServerPayloads,
-    MarkServerPayloads,
+    ReadServerPayloads,
     NoticeServerPayloads,
     PingServerPayloads,
     PresenceServerPayloads,
@@ -101,7 +106,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...EDIT_CLIENT,
   ...FILE_CLIENT,
   ...HISTORY_CLIENT,
-  ...MARK_CLIENT,
+  ...READ_CLIENT,
   ...PING_CLIENT,
   ...PRESENCE_CLIENT,
   ...REPLAY_CLIENT,
@@ -120,7 +125,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...EDIT_SERVER,
   ...FILE_SERVER,
   ...HISTORY_SERVER,
-  ...MARK_SERVER,
+  ...READ_SERVER,
   ...NOTICE_SERVER,
   ...PING_SERVER,
   ...PRESENCE_SERVER,

@@ -18,7 +18,7 @@ const PAGE = 200, PAGE_BYTES = 256 * 1024;
 const TURN = 4;
 
 /** Routes of read positions. */
-export function markRoutes({ hub }: HandlerParts): Route[] {
+export function readPositionRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "read_up_to",
@@ -32,14 +32,14 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
           throw new ProtocolError("unknown_offset", "the channel does not reach that far");
         }
         const name = nameOf(principal.userId);
-        const mark = offset === 0
+        const kept = offset === 0
           ? await hub.bookmark(channel, name)
           : await hub.setBookmark(channel, name, { epoch, offset });
-        const payload = { channel, epoch, offset: mark?.epoch === epoch ? mark.offset : 0 };
-        context.reply("read_marks", payload);
+        const payload = { channel, epoch, offset: kept?.epoch === epoch ? kept.offset : 0 };
+        context.reply("read_position", payload);
         if (offset === 0 || payload.offset !== offset) return;
         const { id } = context.message;
-        const message = { type: "read_marks", id, from: principal.userId, sessionId, payload };
+        const message = { type: "read_position", id, from: principal.userId, sessionId, payload };
         hub.publishEphemeral(inboxOf(principal.userId), message);
       },
     },
@@ -67,7 +67,7 @@ export function markRoutes({ hub }: HandlerParts): Route[] {
   ];
 }
 
-/** The name of a user's mark beside a channel. */
+/** The name under which a user's read position is kept beside a channel. */
 function nameOf(userId: string): string {
   return `read ${userId}`;
 }
@@ -81,18 +81,18 @@ async function count(
 ): Promise<UnreadCount> {
   const kept = await hub.bookmark(channel, nameOf(userId));
   const { epoch } = await hub.position(channel);
-  const mark = kept?.epoch === epoch ? kept.offset : 0;
-  let unread = 0, since = mark, more = false;
+  const offset = kept?.epoch === epoch ? kept.offset : 0;
+  let unread = 0, since = offset, more = false;
   for (;;) {
     await pause();
     const page = await hub.history(channel, { since, limit: PAGE, bytes: PAGE_BYTES });
     if (!page.complete) more = true;
     for (const record of page.records) {
       if (!isUnread(record, userId)) continue;
-      if (unread === limit) return { epoch, mark, unread, more: true };
+      if (unread === limit) return { epoch, offset, unread, more: true };
       unread++;
     }
-    if (page.records.length < PAGE && page.more !== true) return { epoch, mark, unread, more };
+    if (page.records.length < PAGE && page.more !== true) return { epoch, offset, unread, more };
     since = page.records.at(-1)!.offset;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `read_up_to` -> `read_marks`, `unread` -> `unread_response`: how far a user has read a channel.
+ * `read_up_to` -> `read_position`, `unread` -> `unread_response`: how far a user has read a channel.
  *
  * @module
  */
@@ -32,8 +32,8 @@ export interface ReadUpTo {
   offset: number;
 }
 
-/** Where the user's mark stands; also told to the user's other sessions when it moves. */
-export interface ReadMarks {
+/** Where the user's read position is; also sent to the user's other sessions when it moves. */
+export interface ReadPosition {
   channel: string;
   epoch: string;
   /** Never less than before in the same epoch. */
@@ -50,9 +50,9 @@ export interface Unread {
 /** What is unread of one channel. */
 export interface UnreadCount {
   epoch: string;
-  /** The user's mark; 0: nothing was read. */
-  mark: number;
-  /** Messages of others after the mark, those that were deleted left out; no more than `limit`. */
+  /** The user's read position; 0: nothing was read. */
+  offset: number;
+  /** Messages of others after it, without those that were deleted; no more than `limit`. */
   unread: number;
   /** There are more than that, or some that are no longer kept. */
   more: boolean;
@@ -71,7 +71,7 @@ const readUpTo: Schema<ReadUpTo> = shape({
   offset: offsetField(),
 });
 
-const readMarks: Schema<ReadMarks> = shape({
+const readPosition: Schema<ReadPosition> = shape({
   channel: channelField(),
   epoch: epochField(),
   offset: offsetField(),
@@ -87,30 +87,32 @@ const unread: Schema<Unread> = shape({
 });
 
 const unreadResponse: Schema<UnreadResponse> = shape({
-  channels: perChannel(shape({ epoch: epochField(), mark: offsetField(), unread: integer(0), more: flag() })),
+  channels: perChannel(
+    shape({ epoch: epochField(), offset: offsetField(), unread: integer(0), more: flag() }),
+  ),
   refused: perChannel(v.string("an error name") as Schema<string>),
 });
 
 /** What a client sends. */
-export interface MarkClientPayloads {
+export interface ReadClientPayloads {
   read_up_to: ReadUpTo;
   unread: Unread;
 }
 
 /** Its schemas. */
-export const MARK_CLIENT: Schemas<MarkClientPayloads> = {
+export const READ_CLIENT: Schemas<ReadClientPayloads> = {
   read_up_to: readUpTo,
   unread,
 };
 
 /** What a server sends. */
-export interface MarkServerPayloads {
-  read_marks: ReadMarks;
+export interface ReadServerPayloads {
+  read_position: ReadPosition;
   unread_response: UnreadResponse;
 }
 
 /** Its schemas. */
-export const MARK_SERVER: Schemas<MarkServerPayloads> = {
-  read_marks: readMarks,
+export const READ_SERVER: Schemas<ReadServerPayloads> = {
+  read_position: readPosition,
   unread_response: unreadResponse,
 };
