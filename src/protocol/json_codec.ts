@@ -115,6 +115,8 @@ export class JsonEncoded {
   #text: string | undefined;
   /** As a frame, once that was made. */
   protected json: Uint8Array | undefined;
+  /** As a frame of WebSocket text, once a transport made that: it is the same for every connection. */
+  textFrame: Uint8Array | undefined;
 
   /** `shared`: it goes to several connections, so its framed bytes are worth keeping. */
   constructor(message: Message<Payload>, shared = false) {

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { CloseError, scanFrame } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
+import { WebSocketError } from "../websocket/mod.ts";
 import { borrowBuffer, LOOK, LOW_MARK, nextMark, returnBuffer } from "../streams/mod.ts";
 import type {
   Arrival,
@@ -18,6 +18,7 @@ import type {
   TransportClose,
   WireOptions,
 } from "./contract.ts";
+import type { ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
 
 /** Bytes that may wait while the session asked for a pause; what comes above is refused. */
 const PAUSED_BYTES = 262144;
@@ -28,35 +29,35 @@ const ARRIVAL: Arrival = { lane: 0, datagram: false, early: false, overflow: fal
 const OVERFLOW: Arrival = { ...ARRIVAL, overflow: true };
 
 /** A message connection over a server's WebSocket. */
-export class WebSocketMessageConnection implements MessageConnection {
+export class WebSocketMessageConnection implements MessageConnection, ServerWebSocketHandler {
   readonly kind = "websocket";
   readonly remoteAddress: string;
   readonly maxDatagramSize = 0;
   readonly wire: WireOptions = { form: "json", batch: false };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
   readonly released: Promise<void>;
-  readonly #socket: WebSocket;
+  readonly #socket: ServerWebSocket;
   #maxFrame: number;
   #sink: ConnectionSink | undefined;
   #outbox: OutboxSource | undefined;
   #scheduled = false;
   #mark = LOW_MARK;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The runtime has as much as it is given at once: the socket tells when it has left. */
+  #aboveMark = false;
   #paused: { readonly data: Uint8Array | string; readonly size: number }[] | undefined;
   #pausedBytes = 0;
   #ours: { code: number; reason: string } | undefined;
   #ended = false;
-  #opened: boolean;
   #whenEnded: (() => void) | undefined;
   #release!: () => void;
 
   /** Takes over a socket that is open or about to be. `limits` hold until `setLimits`. */
-  constructor(socket: WebSocket, remoteAddress: string, limits: { maxFrame: number }) {
+  constructor(socket: ServerWebSocket, remoteAddress: string, limits: { maxFrame: number }) {
     this.#socket = socket;
     this.remoteAddress = remoteAddress;
     this.#maxFrame = limits.maxFrame;
-    socket.binaryType = "arraybuffer";
-    this.#opened = socket.readyState === WebSocket.OPEN;
+    socket.limit(limits.maxFrame);
     this.released = new Promise((resolve) => this.#release = resolve);
   }
 
@@ -67,24 +68,33 @@ export class WebSocketMessageConnection implements MessageConnection {
   start(sink: ConnectionSink, outbox: OutboxSource): void {
     this.#sink = sink;
     this.#outbox = outbox;
-    const socket = this.#socket;
-    socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = (event) => {
-      this.#release();
-      this.#end({ code: event.code, reason: event.reason, by: event.code === 1006 ? "error" : "remote" });
-    };
-    // The error event says nothing of use, and a close event follows it.
-    socket.onerror = () => {};
-    if (socket.readyState === WebSocket.CONNECTING) {
-      socket.onopen = () => {
-        this.#opened = true;
-        this.wake();
-      };
-    }
+    this.#socket.start(this);
+  }
+
+  opened(): void {
+    this.wake();
+  }
+
+  closed(code: number, reason: string): void {
+    this.#release();
+    this.#end({ code, reason, by: code === 1006 ? "error" : "remote" });
+  }
+
+  /** What waited above the mark has left. */
+  drained(): void {
+    if (!this.#aboveMark) return;
+    this.#aboveMark = false;
+    this.#flush();
+  }
+
+  failed(error: unknown): void {
+    const tooLarge = error instanceof WebSocketError && error.code === 1009;
+    if (tooLarge) return this.#tooLarge();
+    this.#sink?.failed(error, "websocket");
   }
 
   wake(): void {
-    if (this.#scheduled || this.#drainTimer !== undefined) return;
+    if (this.#scheduled || this.#waitsForRoom) return;
     this.#scheduled = true;
     queueMicrotask(this.#flush);
   }
@@ -100,6 +110,11 @@ export class WebSocketMessageConnection implements MessageConnection {
 
   setLimits(limits: { maxFrame: number }): void {
     this.#maxFrame = limits.maxFrame;
+    this.#socket.limit(limits.maxFrame);
+  }
+
+  get #waitsForRoom(): boolean {
+    return this.#drainTimer !== undefined || this.#aboveMark;
   }
 
   checkPath(): void {}
@@ -108,26 +123,18 @@ export class WebSocketMessageConnection implements MessageConnection {
     if (this.#ours !== undefined) return;
     this.#ours = { code, reason };
     if (this.#ended) return;
-    if (this.#drainTimer === undefined) this.#flush();
+    if (!this.#waitsForRoom) this.#flush();
     const ended = new Promise<void>((resolve) => this.#whenEnded = resolve);
-    try {
-      this.#socket.close(code, reason.slice(0, 120));
-    } catch {
-      // Already closed, or not open yet: there is nothing to say good-bye to.
-    }
+    this.#socket.close(code, reason);
     let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([ended, new Promise((resolve) => timer = setTimeout(resolve, timeout))]);
     clearTimeout(timer);
-    // A peer that does not read keeps the socket in CLOSING, and there is no way to end it: let go of it.
+    // A peer that does not answer is not waited for any longer.
     this.#end({ code, reason, by: "local" });
   }
 
   abort(): void {
-    try {
-      this.#socket.close();
-    } catch {
-      // Not open: nothing to end.
-    }
+    this.#socket.destroy();
     this.#end({ ...(this.#ours ?? { code: 1006, reason: "" }), by: "local" });
   }
 
@@ -135,35 +142,33 @@ export class WebSocketMessageConnection implements MessageConnection {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#drainTimer);
-    this.#socket.onmessage = null;
     this.#paused = undefined;
     this.#whenEnded?.();
     // Of one that never opened no close event is certain to come.
-    if (!this.#opened) this.#release();
+    if (!this.#socket.opened) this.#release();
     this.#sink?.closed(this.#ours === undefined ? info : { ...this.#ours, by: "local" });
   }
 
-  #receive(data: unknown): void {
+  text(text: string, size: number): void {
     if (this.#ended || this.#sink === undefined) return;
-    if (typeof data === "string") {
-      const bytes = Buffer.byteLength(data);
-      this.traffic.bytesIn += bytes;
-      if (bytes > this.#maxFrame) return this.#tooLarge();
-      this.#offer(data, bytes);
-    } else if (data instanceof ArrayBuffer) {
-      this.traffic.bytesIn += data.byteLength;
-      const bytes = new Uint8Array(data);
-      let at = 0;
-      try {
-        do {
-          const scan = scanFrame(bytes, at, bytes.length, this.#maxFrame);
-          if (scan.kind === "more") throw new CloseError("bad_request", "a binary frame holds whole frames");
-          this.#offer(bytes.subarray(scan.start, scan.end), scan.end - scan.start);
-          at = scan.end;
-        } while (at < bytes.length && !this.#ended);
-      } catch (error) {
-        this.#sink.failed(error, "binary frame");
-      }
+    this.traffic.bytesIn += size;
+    if (size > this.#maxFrame) return this.#tooLarge();
+    this.#offer(text, size);
+  }
+
+  binary(bytes: Uint8Array): void {
+    if (this.#ended || this.#sink === undefined) return;
+    this.traffic.bytesIn += bytes.length;
+    let at = 0;
+    try {
+      do {
+        const scan = scanFrame(bytes, at, bytes.length, this.#maxFrame);
+        if (scan.kind === "more") throw new CloseError("bad_request", "a binary frame holds whole frames");
+        this.#offer(bytes.subarray(scan.start, scan.end), scan.end - scan.start);
+        at = scan.end;
+      } while (at < bytes.length && !this.#ended);
+    } catch (error) {
+      this.#sink.failed(error, "binary frame");
     }
   }
 
@@ -174,7 +179,8 @@ export class WebSocketMessageConnection implements MessageConnection {
     );
   }
 
-  // Reading cannot be paused: what comes in a pause waits here, bounded, and is refused above the bound.
+  // What comes in a pause waits here: the rest of a binary message, or everything where reading cannot be paused. It is
+  // bounded, and refused above the bound.
   #offer(data: Uint8Array | string, size: number): void {
     this.traffic.messagesIn++;
     if (this.#paused === undefined) {
@@ -182,7 +188,8 @@ export class WebSocketMessageConnection implements MessageConnection {
       if (pause !== undefined) this.#pause(pause);
     } else if (this.#pausedBytes + size <= PAUSED_BYTES) {
       this.#pausedBytes += size;
-      this.#paused.push({ data, size });
+      // Bytes are valid only during the call.
+      this.#paused.push({ data: typeof data === "string" ? data : data.slice(), size });
     } else {
       void this.#sink!.frame(data, OVERFLOW, size);
     }
@@ -190,6 +197,7 @@ export class WebSocketMessageConnection implements MessageConnection {
 
   #pause(pause: Promise<void>): void {
     const waiting = this.#paused ??= [];
+    this.#socket.pause();
     void pause.catch((error) => this.#sink?.failed(error, "message")).then(async () => {
       let at = 0;
       try {
@@ -209,6 +217,7 @@ export class WebSocketMessageConnection implements MessageConnection {
       }
       this.#paused = undefined;
       this.#pausedBytes = 0;
+      if (!this.#ended) this.#socket.resume();
     });
   }
 
@@ -219,15 +228,13 @@ export class WebSocketMessageConnection implements MessageConnection {
       this.#drainTimer = undefined;
       this.#mark = nextMark(this.#mark, socket.bufferedAmount);
     }
-    if (this.#ended || this.#outbox === undefined || socket.readyState !== WebSocket.OPEN) return;
+    if (this.#ended || this.#outbox === undefined || !socket.open) return;
     const { form, batch } = this.wire;
+    socket.cork();
     try {
       for (;;) {
         // Above the mark messages stay in the outbox, where priority still counts.
-        if (socket.bufferedAmount > this.#mark) {
-          this.#drainTimer = setTimeout(this.#flush, LOOK);
-          return;
-        }
+        if (socket.bufferedAmount > this.#mark) return this.#awaitRoom();
         const first = this.#outbox.take()?.message;
         if (first === undefined) return;
         if (form === "json" && !batch) this.#sendText(first);
@@ -236,14 +243,19 @@ export class WebSocketMessageConnection implements MessageConnection {
     } catch (error) {
       // The socket went between the check and the call; its close event follows.
       this.#sink?.failed(error, "send");
+    } finally {
+      socket.uncork();
     }
   };
 
+  #awaitRoom(): void {
+    if (this.#socket.reportsDrain) this.#aboveMark = true;
+    else this.#drainTimer = setTimeout(this.#flush, LOOK);
+  }
+
   #sendText(message: Encoded): void {
-    const text = message.text();
-    this.#socket.send(text);
+    this.traffic.bytesOut += this.#socket.sendText(message);
     this.traffic.messagesOut++;
-    this.traffic.bytesOut += Buffer.byteLength(text);
   }
 
   /** Sends `first` and what else waits in one frame; false when nothing is left. */
@@ -284,7 +296,7 @@ export class WebSocketMessageConnection implements MessageConnection {
   }
 
   #sendBytes(bytes: Uint8Array): void {
-    this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
+    this.#socket.sendBinary(bytes);
     this.traffic.bytesOut += bytes.length;
   }
 }

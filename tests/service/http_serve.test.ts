@@ -1,10 +1,23 @@
 import assert from "node:assert/strict";
 import { createApp, type FetchHandler, startHttp } from "../../src/service/http/mod.ts";
+import type { Encoded } from "../../src/protocol/mod.ts";
 import { makeDeps } from "./http_support.ts";
 import { makeCertificate } from "../support/certificate.ts";
 
-async function serving(handler: FetchHandler, run: (port: number) => Promise<void>): Promise<void> {
-  const server = startHttp({ hostname: "127.0.0.1", port: 0, handler });
+const ADAPTERS = ["skein", "deno"] as const;
+type Adapter = typeof ADAPTERS[number];
+
+/** The same test on both adapters. */
+function each(name: string, run: (websocket: Adapter) => Promise<void>): void {
+  for (const websocket of ADAPTERS) Deno.test(`${name} (${websocket})`, () => run(websocket));
+}
+
+async function serving(
+  websocket: Adapter,
+  handler: FetchHandler,
+  run: (port: number) => Promise<void>,
+): Promise<void> {
+  const server = await startHttp({ websocket, hostname: "127.0.0.1", port: 0, handler });
   try {
     await run(server.address.port);
   } finally {
@@ -39,54 +52,61 @@ function upgrade(over: Record<string, string | undefined> = {}): string {
   return `GET /connection/websocket HTTP/1.1\r\n${fields.map(([k, v]) => `${k}: ${v}\r\n`).join("")}\r\n`;
 }
 
-Deno.test("http: a WebSocket upgrade is handed on with the address of the peer", async () => {
-  const peers: string[] = [];
-  const app = createApp(makeDeps({
-    upgradeWebSocket(request, info) {
-      peers.push(info.remoteAddr.hostname);
-      const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
-      socket.onmessage = ({ data }) => socket.send(`echo ${data}`);
-      return response;
-    },
-  }));
-  await serving(app, async (port) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/connection/websocket`);
-    const answer = await new Promise((resolve, reject) => {
-      socket.onopen = () => socket.send("x");
-      socket.onmessage = ({ data }) => resolve(data);
-      socket.onerror = () => reject(new Error("no socket"));
+each(
+  "http: a WebSocket upgrade is handed on with the address of the peer",
+  async (websocket) => {
+    const peers: string[] = [];
+    const app = createApp(makeDeps({
+      upgradeWebSocket(info) {
+        peers.push(info.remoteAddr.hostname);
+        const { socket, response } = info.upgradeWebSocket!({ maxMessage: 1000 })!;
+        const text = (text: string) => void socket.sendText({ text: () => `echo ${text}` } as Encoded);
+        socket.start({ text, opened() {}, binary() {}, drained() {}, failed() {}, closed() {} });
+        return response;
+      },
+    }));
+    await serving(websocket, app, async (port) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/connection/websocket`);
+      const answer = await new Promise((resolve, reject) => {
+        socket.onopen = () => socket.send("x");
+        socket.onmessage = ({ data }) => resolve(data);
+        socket.onerror = () => reject(new Error("no socket"));
+      });
+      assert.equal(answer, "echo x");
+      assert.deepEqual(peers, ["127.0.0.1"]);
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      socket.close();
+      await closed;
     });
-    assert.equal(answer, "echo x");
-    assert.deepEqual(peers, ["127.0.0.1"]);
-    const closed = new Promise((resolve) => socket.onclose = resolve);
-    socket.close();
-    await closed;
-  });
-});
+  },
+);
 
-Deno.test("http: an invalid upgrade or one of a forbidden origin is refused before a session begins", async () => {
-  const app = createApp(makeDeps({
-    settings: { allowedOrigins: ["https://named.example"] },
-    upgradeWebSocket: () => new Response("taken", { status: 299 }),
-  }));
-  await serving(app, async (port) => {
-    const status = async (text: string) => Number(/^HTTP\/1.1 (\d+)/.exec(await raw(port, text))?.[1]);
-    assert.equal(await status(upgrade()), 299);
-    assert.equal(await status(upgrade({ Origin: "https://named.example" })), 299);
-    assert.equal(await status(upgrade({ Origin: "http://127.0.0.1:9" })), 299);
-    assert.equal(await status(upgrade({ Origin: "https://evil.example" })), 403);
-    assert.equal(await status(upgrade({ Origin: "null" })), 403);
-    assert.equal(await status(upgrade({ Upgrade: undefined })), 426);
-    assert.equal(await status(upgrade({ Upgrade: "h2c" })), 426);
-    assert.equal(await status(upgrade({ "Sec-WebSocket-Version": "8" })), 426);
-    assert.equal(await status(upgrade({ "Sec-WebSocket-Key": undefined })), 400);
-    assert.equal(await status(upgrade({ "Sec-WebSocket-Key": "short" })), 400);
-    assert.match(await raw(port, upgrade({ Upgrade: undefined })), /upgrade: websocket/i);
-  });
-});
+each(
+  "http: an invalid upgrade or one of a forbidden origin is refused before a session begins",
+  async (websocket) => {
+    const app = createApp(makeDeps({
+      settings: { allowedOrigins: ["https://named.example"] },
+      upgradeWebSocket: () => new Response("taken", { status: 299 }),
+    }));
+    await serving(websocket, app, async (port) => {
+      const status = async (text: string) => Number(/^HTTP\/1.1 (\d+)/.exec(await raw(port, text))?.[1]);
+      assert.equal(await status(upgrade()), 299);
+      assert.equal(await status(upgrade({ Origin: "https://named.example" })), 299);
+      assert.equal(await status(upgrade({ Origin: "http://127.0.0.1:9" })), 299);
+      assert.equal(await status(upgrade({ Origin: "https://evil.example" })), 403);
+      assert.equal(await status(upgrade({ Origin: "null" })), 403);
+      assert.equal(await status(upgrade({ Upgrade: undefined })), 426);
+      assert.equal(await status(upgrade({ Upgrade: "h2c" })), 426);
+      assert.equal(await status(upgrade({ "Sec-WebSocket-Version": "8" })), 426);
+      assert.equal(await status(upgrade({ "Sec-WebSocket-Key": undefined })), 400);
+      assert.equal(await status(upgrade({ "Sec-WebSocket-Key": "short" })), 400);
+      assert.match(await raw(port, upgrade({ Upgrade: undefined })), /upgrade: websocket/i);
+    });
+  },
+);
 
-Deno.test("http: odd requests get an answer, and the next one is served", async () => {
-  await serving(createApp(makeDeps()), async (port) => {
+each("http: odd requests get an answer, and the next one is served", async (websocket) => {
+  await serving(websocket, createApp(makeDeps()), async (port) => {
     for (
       const text of [
         "GET /client.json HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
@@ -110,9 +130,10 @@ Deno.test("http: odd requests get an answer, and the next one is served", async 
   });
 });
 
-Deno.test("http: a handler that throws is answered with 500 and reported", async () => {
+each("http: a handler that throws is answered with 500 and reported", async (websocket) => {
   const told: unknown[] = [];
-  const server = startHttp({
+  const server = await startHttp({
+    websocket,
     hostname: "127.0.0.1",
     port: 0,
     handler: () => {
@@ -127,24 +148,31 @@ Deno.test("http: a handler that throws is answered with 500 and reported", async
   await server.close(0);
 });
 
-Deno.test("http: a port in use is reported at once, with TLS too", async () => {
+each("http: a port in use is reported at once, with TLS too", async (websocket) => {
   const { cert, key } = await makeCertificate();
   const tls = { cert, key };
-  const first = startHttp({ hostname: "127.0.0.1", port: 0, tls, handler: () => new Response("x") });
+  const first = await startHttp({
+    websocket,
+    hostname: "127.0.0.1",
+    port: 0,
+    tls,
+    handler: () => new Response("x"),
+  });
   const { port } = first.address;
   for (const material of [undefined, tls]) {
-    assert.throws(
-      () => startHttp({ hostname: "127.0.0.1", port, tls: material, handler: () => new Response("y") }),
+    await assert.rejects(
+      startHttp({ websocket, hostname: "127.0.0.1", port, tls: material, handler: () => new Response("y") }),
       Deno.errors.AddrInUse,
     );
   }
   await first.close(0);
 });
 
-Deno.test("http: close lets a request in progress end, and cuts it when it does not", async () => {
+each("http: close lets a request in progress end, and cuts it when it does not", async (websocket) => {
   const release = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
-  const server = startHttp({
+  const server = await startHttp({
+    websocket,
     hostname: "127.0.0.1",
     port: 0,
     handler: async (request) => {
@@ -165,30 +193,35 @@ Deno.test("http: close lets a request in progress end, and cuts it when it does 
   await closed;
 });
 
-Deno.test("http: a new certificate is what new connections get, at the same port, without a gap", async () => {
-  const one = await makeCertificate();
-  const two = await makeCertificate();
-  const server = startHttp({
-    hostname: "127.0.0.1",
-    port: 0,
-    tls: one,
-    handler: () => new Response("hello"),
-  });
-  const url = `https://127.0.0.1:${server.address.port}/`;
-  const trusting = (cert: string) => Deno.createHttpClient({ caCerts: [cert], poolMaxIdlePerHost: 0 });
-  const ask = async (cert: string) => {
-    using client = trusting(cert);
-    return await fetch(url, { client } as RequestInit).then(
-      (response) => response.text(),
-      () => "not trusted",
-    );
-  };
-  assert.equal(await ask(one.cert), "hello");
-  assert.equal(await ask(two.cert), "not trusted");
-  await server.setCertificate(two);
-  assert.equal(await ask(two.cert), "hello");
-  assert.equal(await ask(one.cert), "not trusted");
-  await assert.rejects(server.setCertificate({ cert: one.cert, key: "no key" }));
-  assert.equal(await ask(two.cert), "hello");
-  await server.close(0);
-});
+each(
+  "http: new connections get a new certificate at the same port without a gap",
+  async (websocket) => {
+    const one = await makeCertificate();
+    const two = await makeCertificate();
+    const server = await startHttp({
+      websocket,
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: one,
+      handler: () => new Response("hello"),
+    });
+    const url = `https://127.0.0.1:${server.address.port}/`;
+    const trusting = (cert: string) => Deno.createHttpClient({ caCerts: [cert], poolMaxIdlePerHost: 0 });
+    const ask = async (cert: string) => {
+      using client = trusting(cert);
+      return await fetch(url, { client } as RequestInit).then(
+        (response) => response.text(),
+        () => "not trusted",
+      );
+    };
+    assert.equal(await ask(one.cert), "hello");
+    assert.equal(await ask(two.cert), "not trusted");
+    await server.setCertificate(two);
+    assert.equal(await ask(two.cert), "hello");
+    assert.equal(await ask(one.cert), "not trusted");
+    await assert.rejects(server.setCertificate({ cert: one.cert, key: "no key" }));
+    if (websocket === "skein") await assert.rejects(server.setCertificate({ cert: one.cert, key: two.key }));
+    assert.equal(await ask(two.cert), "hello");
+    await server.close(0);
+  },
+);

@@ -12,7 +12,7 @@ import {
   serverRow,
 } from "../../src/protocol/mod.ts";
 import type { ClientConnection } from "../../src/session/connection.ts";
-import { WebSocketMessageConnection } from "../../src/transport/mod.ts";
+import { DenoServerWebSocket, WebSocketMessageConnection } from "../../src/transport/mod.ts";
 import { clientTypes, serverTypes } from "../support/message_types.ts";
 import { authenticated, memoryNode, settle } from "./support.ts";
 
@@ -38,7 +38,9 @@ class FullSocket {
       send: (text: string) => void this.received.push(JSON.parse(text)),
       close: () => this.#socket.onclose!({ code: 1000, reason: "" } as CloseEvent),
     } as unknown as WebSocket & { bufferedAmount: number };
-    const link = new WebSocketMessageConnection(this.#socket, "peer:1", { maxFrame: 65_536 });
+    const link = new WebSocketMessageConnection(new DenoServerWebSocket(this.#socket), "peer:1", {
+      maxFrame: 65_536,
+    });
     this.connection = this.node.sessions.accept(link);
   }
 

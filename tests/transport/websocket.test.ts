@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { Encoded } from "../../src/protocol/mod.ts";
 import { startTestService } from "../support/service.ts";
-import { type ConnectionSink, WebSocketMessageConnection } from "../../src/transport/mod.ts";
+import {
+  type ConnectionSink,
+  DenoServerWebSocket,
+  WebSocketMessageConnection,
+} from "../../src/transport/mod.ts";
 
-Deno.test("a WebSocket whose sender is always a little ahead of its rate keeps nothing of what was handled", async () => {
+Deno.test("websocket: a connection whose sender is always a little ahead of its rate keeps nothing of what was handled", async () => {
   const socket = { bufferedAmount: 0, readyState: 1, send() {}, close() {} } as unknown as WebSocket;
-  const connection = new WebSocketMessageConnection(socket, "peer:1", { maxFrame: 1000 });
+  const connection = new WebSocketMessageConnection(new DenoServerWebSocket(socket), "peer:1", {
+    maxFrame: 1000,
+  });
   const seen: string[] = [];
   const sink: ConnectionSink = {
     frame: (data) => {
@@ -46,14 +52,16 @@ Deno.test("a WebSocket whose sender is always a little ahead of its rate keeps n
   assert.ok(longest < 300, `${longest} messages were held`);
 });
 
-Deno.test("text counts in bytes of UTF-8, in what is measured and in what is limited", async () => {
+Deno.test("websocket: text counts in bytes of UTF-8, in what is measured and in what is limited", async () => {
   const texts = ["plain", "naïve", "слово", "語", "👋🏽", ""];
   const bytesOf = (text: string) => new TextEncoder().encode(text).length;
   const total = texts.reduce((sum, text) => sum + bytesOf(text), 0);
   const out: unknown[] = [];
   const send = (data: unknown) => void out.push(data);
   const socket = { bufferedAmount: 0, readyState: 1, send, close() {} } as unknown as WebSocket;
-  const connection = new WebSocketMessageConnection(socket, "peer:1", { maxFrame: 11 });
+  const connection = new WebSocketMessageConnection(new DenoServerWebSocket(socket), "peer:1", {
+    maxFrame: 11,
+  });
   const sizes: (number | undefined)[] = [];
   const failures: unknown[] = [];
   const message = new Encoded({ type: "pong", id: "p", timestamp: 0, payload: { text: texts.join() } });
@@ -76,7 +84,7 @@ Deno.test("text counts in bytes of UTF-8, in what is measured and in what is lim
   assert.equal(connection.traffic.bytesOut, bytesOf(message.text()));
 });
 
-Deno.test("before authentication a WebSocket may send so many bytes, whatever its letters are", async () => {
+Deno.test("websocket: before authentication a client may send so many bytes, whatever its letters are", async () => {
   const service = await startTestService();
   try {
     const ping = (letter: string, length: number) =>
@@ -97,35 +105,26 @@ Deno.test("before authentication a WebSocket may send so many bytes, whatever it
   }
 });
 
-Deno.test("a socket whose peer never answers the close counts against its address until it has gone", async () => {
-  const service = await startTestService({ session: { authTimeout: "100ms", perIp: { connections: 3 } } });
+Deno.test("websocket: where a peer that does not answer the close keeps its socket, it counts against its address until it has gone", async () => {
+  const service = await startTestService({
+    http: { websocket: "deno" },
+    session: { authTimeout: "100ms", perIp: { connections: 3 } },
+  });
   const { port } = service.service.addresses.http;
-  const upgrade = async (): Promise<{ status: number; connection: Deno.TcpConn }> => {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    await connection.write(
-      new TextEncoder().encode(
-        `GET /connection/websocket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
-          "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-      ),
-    );
-    const buffer = new Uint8Array(512);
-    const length = await connection.read(buffer) ?? 0;
-    return { status: Number(new TextDecoder().decode(buffer.subarray(9, length)).slice(0, 3)), connection };
-  };
   const open: Deno.TcpConn[] = [];
   try {
     for (let i = 0; i < 3; i++) {
-      const { status, connection } = await upgrade();
+      const { status, connection } = await upgrade(port);
       assert.equal(status, 101);
       open.push(connection);
     }
     await until(async () => (await service.stats()).connections === 0);
-    const refused = await upgrade();
+    const refused = await upgrade(port);
     refused.connection.close();
     assert.equal(refused.status, 503);
     open.splice(0, 1)[0]!.close();
     await until(async () => {
-      const { status, connection } = await upgrade();
+      const { status, connection } = await upgrade(port);
       open.push(connection);
       return status === 101;
     });
@@ -134,6 +133,44 @@ Deno.test("a socket whose peer never answers the close counts against its addres
     await service.stop();
   }
 });
+
+Deno.test("websocket: a peer that never answers the close is cut, and its address is free again", async () => {
+  const service = await startTestService({ session: { authTimeout: "100ms", perIp: { connections: 3 } } });
+  const { port } = service.service.addresses.http;
+  const open: Deno.TcpConn[] = [];
+  try {
+    for (let round = 0; round < 3; round++) {
+      await until(async () => {
+        const { status, connection } = await upgrade(port);
+        open.push(connection);
+        return status === 101;
+      });
+    }
+    // Three that say nothing hold the address's three places; a fourth gets one when they have been cut.
+    await until(async () => {
+      const { status, connection } = await upgrade(port);
+      open.push(connection);
+      return status === 101;
+    });
+  } finally {
+    for (const connection of open) connection.close();
+    await service.stop();
+  }
+});
+
+/** Asks for a WebSocket over a connection of its own. */
+async function upgrade(port: number): Promise<{ status: number; connection: Deno.TcpConn }> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(
+    new TextEncoder().encode(
+      `GET /connection/websocket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    ),
+  );
+  const buffer = new Uint8Array(512);
+  const length = await connection.read(buffer) ?? 0;
+  return { status: Number(new TextDecoder().decode(buffer.subarray(9, length)).slice(0, 3)), connection };
+}
 
 async function until(question: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 10_000;

@@ -230,7 +230,7 @@ async function upgrade(c: Ctx, deps: HttpDeps): Promise<Response> {
   if (!originAllowed(raw.headers.get("origin"), deps.settings().allowedOrigins, authorityOf(c))) {
     return plain("this origin may not connect\n", 403);
   }
-  return await deps.upgradeWebSocket(raw, c.env.info);
+  return await deps.upgradeWebSocket(c.env.info);
 }
 
 /** The host that was asked for (`Host`, `:authority`); undefined when there is none or it is not a host. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { Level } from "../../session/contract.ts";
 import type { FileDoor } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
@@ -15,6 +16,25 @@ export interface RequestInfo {
     readonly port: number;
     readonly transport?: string;
   };
+  /**
+   * Takes the request's connection as a WebSocket, where it may become one; the response is to be returned. Undefined
+   * when the peer has gone meanwhile. Throws when the request is no upgrade.
+   */
+  readonly upgradeWebSocket?: (options: WebSocketUpgradeOptions) => WebSocketUpgrade | undefined;
+}
+
+/** How a WebSocket is taken. */
+export interface WebSocketUpgradeOptions {
+  /** Bytes of a message at most. */
+  readonly maxMessage: number;
+  /** Messages of this many bytes and more are compressed, when the client offers it. @default never */
+  readonly deflateFrom?: number | undefined;
+}
+
+/** A WebSocket that was taken. */
+export interface WebSocketUpgrade {
+  readonly socket: ServerWebSocket;
+  readonly response: Response;
 }
 
 /** Answers requests, whatever carried them: HTTP/1.1, HTTP/2, HTTP/3. */
@@ -97,7 +117,7 @@ export interface HttpDeps {
    * Takes a WebSocket upgrade whose `Origin` and header fields were checked; answers with the response of the upgrade, or
    * with a refusal such as 503.
    */
-  upgradeWebSocket(request: Request, info: RequestInfo): Response | Promise<Response>;
+  upgradeWebSocket(info: RequestInfo): Response | Promise<Response>;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
   notReady(): string | undefined;
   /** The Prometheus text of `/metrics`. */

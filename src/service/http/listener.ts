@@ -12,6 +12,12 @@ export interface HttpAddress {
   readonly hostname: string;
   readonly port: number;
   readonly tls: TlsMaterial | undefined;
+  /** @default "skein" */
+  readonly websocket?: "skein" | "deno";
+  /** Milliseconds. @default 10000 */
+  readonly headTimeout?: number;
+  /** @default no bound */
+  readonly maxConnections?: number | undefined;
 }
 
 /** A listener that moves when its address changes. */
@@ -47,12 +53,7 @@ export class HttpListener {
     await Promise.all(this.#closing);
     const old = this.#server;
     const takeOver = wanted !== undefined && wanted.port === before?.port;
-    this.#server = wanted === undefined ? undefined : startHttp({
-      ...wanted,
-      takeOver,
-      handler: this.#handler,
-      onError: this.#failed,
-    });
+    this.#server = wanted === undefined ? undefined : await this.#start(wanted, takeOver ? old : undefined);
     this.#wanted = wanted;
     if (old === undefined) return;
     const retired = this.#retire(old);
@@ -85,6 +86,22 @@ export class HttpListener {
     await Promise.all(this.#closing);
   }
 
+  /** Starts a listener; `before` has its port now and gives it up, or takes it back when the new one cannot be had. */
+  async #start(place: HttpAddress, before: HttpServer | undefined): Promise<HttpServer> {
+    await before?.releasePort?.();
+    try {
+      return await startHttp({
+        ...place,
+        takeOver: before !== undefined,
+        handler: this.#handler,
+        onError: this.#failed,
+      });
+    } catch (error) {
+      await before?.takePortBack?.();
+      throw error;
+    }
+  }
+
   #retire(server: HttpServer): Promise<void> {
     const done = server.close(1000).catch(this.#failed);
     this.#closing.push(done);
@@ -93,5 +110,7 @@ export class HttpListener {
 }
 
 function sameAddress(a: HttpAddress, b: HttpAddress): boolean {
-  return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined);
+  return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined) &&
+    a.websocket === b.websocket &&
+    a.headTimeout === b.headTimeout && a.maxConnections === b.maxConnections;
 }

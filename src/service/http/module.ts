@@ -47,9 +47,15 @@ export class HttpModule implements Module {
   }
 
   async apply({ http }: Config): Promise<void> {
-    const { hostname, port } = http;
+    const { hostname, port, websocket, headTimeout } = http;
     const tls = http.tls === null ? undefined : this.certificate.current;
-    const address: HttpAddress = { hostname, port, tls: tls && { cert: tls.cert, key: tls.key } };
+    const address: HttpAddress = {
+      hostname,
+      port,
+      websocket,
+      headTimeout,
+      tls: tls && { cert: tls.cert, key: tls.key },
+    };
     await this.#listener!.apply(address);
   }
 

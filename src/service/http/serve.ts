@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { FetchHandler } from "./deps.ts";
+import { DenoServerWebSocket } from "../../transport/mod.ts";
+import type { FetchHandler, RequestInfo } from "./deps.ts";
+import { startNodeServer } from "./node_server.ts";
 
 /** A certificate chain and its private key in PEM. */
 export interface TlsMaterial {
@@ -21,6 +23,16 @@ export interface HttpOptions {
   readonly tls?: TlsMaterial | undefined;
   /** Another listener of this process has the port and is about to release it. @default false */
   readonly takeOver?: boolean;
+  /**
+   * `skein`: node:http with our own WebSocket layer. `deno`: `Deno.serve` and `Deno.upgradeWebSocket`, which speaks
+   * HTTP/2 as well and has no deadline for heads, no way to hold a peer back and no bound before a message is whole.
+   * @default "skein"
+   */
+  readonly websocket?: "skein" | "deno";
+  /** Milliseconds a peer has for a request's head, and for its first byte; `skein` only. @default 10000 */
+  readonly headTimeout?: number;
+  /** TCP connections at once; more are closed at once; `skein` only. @default no bound */
+  readonly maxConnections?: number | undefined;
   readonly handler: FetchHandler;
   /** Called once, when connections are accepted. */
   readonly onListen?: (address: { readonly hostname: string; readonly port: number }) => void;
@@ -37,13 +49,17 @@ export interface HttpServer {
    * in use. Rejects with TypeError without `tls`.
    */
   setCertificate(tls: TlsMaterial): Promise<void>;
+  /** Releases the port for another listener of this process, where two cannot have it; connections go on. */
+  releasePort?(): Promise<void>;
+  /** Binds the port again. */
+  takePortBack?(): Promise<void>;
   /** Accepts no new connections; open ones have `grace` milliseconds (default 1000) to end, then they are cut. */
   close(grace?: number): Promise<void>;
 }
 
-/** Starts to listen. Throws the error of the runtime when the port is in use or the certificate cannot be used. */
-export function startHttp(options: HttpOptions): HttpServer {
-  return new DenoHttpServer(options);
+/** Starts to listen. Rejects with the error of the runtime when the port is in use or the certificate cannot be used. */
+export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  return options.websocket === "deno" ? new DenoHttpServer(options) : await startNodeServer(options);
 }
 
 type Running = Deno.HttpServer<Deno.NetAddr> & { readonly abort: AbortController };
@@ -80,7 +96,16 @@ class DenoHttpServer implements HttpServer {
 
   #serve(port: number, tls: TlsMaterial | undefined): Running {
     const abort = new AbortController();
-    const { hostname, handler, onError } = this.#options;
+    const { hostname, onError } = this.#options;
+    const handler = (request: Request, { remoteAddr }: RequestInfo) =>
+      this.#options.handler(request, {
+        remoteAddr,
+        upgradeWebSocket: () => {
+          // The session has a heartbeat of its own: the runtime's would cost a timer for each message.
+          const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+          return { socket: new DenoServerWebSocket(socket), response };
+        },
+      });
     const common = {
       hostname,
       port,
@@ -100,7 +125,8 @@ class DenoHttpServer implements HttpServer {
 }
 
 async function end(server: Running, grace: number): Promise<void> {
-  const timer = setTimeout(() => server.abort.abort(), grace);
+  // Not at once: a server that is ending by itself throws when it is aborted at that moment.
+  const timer = setTimeout(() => server.abort.abort(), Math.max(20, grace));
   try {
     await server.shutdown();
     await server.finished;

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import type { Rule } from "../config/section.ts";
-import { list, material as pem, port, text, url } from "../config/setting.ts";
+import { choice, duration, list, material as pem, port, size, text, url } from "../config/setting.ts";
 
 /** As browsers send it: no path, no slash at the end. */
 const ORIGIN = /^(\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/;
@@ -34,6 +34,31 @@ const http = v.strictObject({
       ORIGIN,
     ),
     ["*"],
+  ),
+  websocket: v.optional(
+    choice(
+      ["skein", "deno"],
+      "Who takes HTTP and WebSocket: Skein's own WebSocket layer on `node:http`, or `Deno.serve` with `Deno.upgradeWebSocket`, which speaks HTTP/2 too, and has no deadline for a request's head, takes 64 MiB before a message can be refused, and cannot hold a sender back.",
+    ),
+    "skein",
+  ),
+  headTimeout: v.optional(
+    duration(
+      500,
+      120_000,
+      "Time a client has for its first byte and for the head of a request, after which it is cut (`http.websocket: skein`).",
+    ),
+    "10s",
+  ),
+  deflateFrom: v.optional(
+    v.nullable(
+      size(
+        64,
+        1024 ** 2,
+        "Messages over WebSocket of this many bytes and more are compressed (permessage-deflate) for clients that offer it (`http.websocket: skein`); `null` never. Compression costs processor time, about 20 to 50 us for each KiB.",
+      ),
+    ),
+    null,
   ),
   publicUrl: v.optional(
     v.nullable(

@@ -7,7 +7,7 @@
 import { type CloseName, CLOSES } from "../../protocol/mod.ts";
 import type { Observer, Sessions } from "../../session/mod.ts";
 import { WebSocketMessageConnection } from "../../transport/mod.ts";
-import type { RequestInfo } from "./deps.ts";
+import type { RequestInfo, WebSocketUpgrade } from "./deps.ts";
 
 /** The path of WebSocket on the HTTP port. */
 export const WEBSOCKET_PATH = "/connection/websocket";
@@ -16,8 +16,8 @@ export const WEBSOCKET_PATH = "/connection/websocket";
 export function upgradeWebSocket(
   sessions: Sessions,
   observer: Observer,
-  request: Request,
   info: RequestInfo,
+  deflateFrom: number | undefined,
 ): Response {
   const remote = `${info.remoteAddr.hostname}:${info.remoteAddr.port}`;
   // Deno cannot upgrade over HTTP/3 (RFC 9220), and a client that speaks HTTP/3 has WebTransport.
@@ -28,16 +28,18 @@ export function upgradeWebSocket(
   if (unwanted !== undefined) return refuse(observer, unwanted, remote);
   const admitted = sessions.admit(remote);
   if ("refused" in admitted) return refuse(observer, admitted.refused, remote);
-  let upgraded: Deno.WebSocketUpgrade;
+  const { preAuthLimits } = sessions;
+  let upgraded: WebSocketUpgrade | undefined;
   try {
-    // The heartbeat of the session is enough: that of the runtime would set a timer for each message.
-    upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+    upgraded = info.upgradeWebSocket?.({ maxMessage: preAuthLimits.maxFrame, deflateFrom });
   } catch (error) {
-    admitted.leave();
     observer.log("debug", "websocket upgrade failed", { remote, error });
+  }
+  if (upgraded === undefined) {
+    admitted.leave();
     return new Response("not a WebSocket upgrade\n", { status: 400 });
   }
-  const connection = new WebSocketMessageConnection(upgraded.socket, remote, sessions.preAuthLimits);
+  const connection = new WebSocketMessageConnection(upgraded.socket, remote, preAuthLimits);
   sessions.accept(connection, admitted.leave);
   return upgraded.response;
 }

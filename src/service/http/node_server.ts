@@ -1,0 +1,229 @@
+/**
+ * The listener on node:http, which is Skein's own choice: it has deadlines for heads and first bytes, holds back whoever
+ * does not read, and hands out the socket of an upgrade, so that WebSockets are ours from their first byte.
+ *
+ * @module
+ */
+
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { StreamServerWebSocket } from "../../transport/mod.ts";
+import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
+import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
+import type { HttpOptions, HttpServer, TlsMaterial } from "./serve.ts";
+
+/** Bytes of a request's head. */
+const MAX_HEAD = 16 * 1024;
+/** Milliseconds from a request's head to the end of its body. */
+const REQUEST_TIMEOUT = 120_000;
+/** Milliseconds an idle connection is kept for its next request. */
+const KEEP_ALIVE = 20_000;
+/** Milliseconds in which something has to move on a connection while a request is answered: who does not read is cut. */
+const STALL = 30_000;
+/** Milliseconds between two looks at deadlines. */
+const LOOK = 1000;
+
+/** Starts a listener. Rejects with what the runtime says when the port is taken or the certificate is no good. */
+export async function startNodeServer(options: HttpOptions): Promise<HttpServer> {
+  const server = new NodeHttpServer(options);
+  await server.listen();
+  return server;
+}
+
+class NodeHttpServer implements HttpServer {
+  readonly #options: HttpOptions;
+  readonly #server: Server | TlsServer;
+  readonly #sockets = new Set<Socket>();
+  readonly #webSockets = new Set<WebSocketConnection>();
+  #address: { readonly hostname: string; readonly port: number } | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    const limits = {
+      headersTimeout: options.headTimeout ?? 10_000,
+      requestTimeout: REQUEST_TIMEOUT,
+      keepAliveTimeout: KEEP_ALIVE,
+      connectionsCheckingInterval: LOOK,
+      maxHeaderSize: MAX_HEAD,
+      noDelay: true,
+    };
+    const server = this.#server = options.tls === undefined
+      ? createServer(limits)
+      : createTlsServer({ ...limits, ...material(options.tls), handshakeTimeout: limits.headersTimeout });
+    if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+    server.setTimeout(STALL);
+    const answer = getRequestListener(
+      (request, { incoming }) =>
+        options.handler(request, { remoteAddr: addressOf((incoming as IncomingMessage).socket) }),
+      { overrideGlobalObjects: false, errorHandler: (error) => this.#failed(error) },
+    );
+    server.on("request", (request, response) => void answer(request, response));
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    server.on("clientError", (error: Error & { code?: string }, socket: Socket) => {
+      const status = error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "408 Request Timeout"
+        : error.code === "HPE_HEADER_OVERFLOW"
+        ? "431 Request Header Fields Too Large"
+        : "400 Bad Request";
+      if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+      socket.destroySoon();
+    });
+    server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket as Socket, head));
+    server.on("error", (error) => this.#options.onError?.(error));
+  }
+
+  get address(): { readonly hostname: string; readonly port: number } {
+    return this.#address ?? { hostname: this.#options.hostname, port: this.#options.port };
+  }
+
+  releasePort(): Promise<void> {
+    this.#server.close();
+    return Promise.resolve();
+  }
+
+  takePortBack(): Promise<void> {
+    return this.listen();
+  }
+
+  async listen(): Promise<void> {
+    const { hostname, onListen } = this.#options;
+    const port = this.#address?.port ?? this.#options.port;
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      const refused = (error: Error & { code?: string }): void =>
+        reject(
+          error.code === "EADDRINUSE" ? new Deno.errors.AddrInUse(error.message, { cause: error }) : error,
+        );
+      server.once("error", refused);
+      server.listen({ host: hostname, port }, () => {
+        server.off("error", refused);
+        resolve();
+      });
+    });
+    const { address, port: bound } = server.address() as AddressInfo;
+    this.#address = { hostname: address, port: bound };
+    onListen?.(this.#address);
+  }
+
+  setCertificate(tls: TlsMaterial): Promise<void> {
+    if (this.#options.tls === undefined) {
+      return Promise.reject(new TypeError("a listener without TLS has no certificate"));
+    }
+    if (this.#closed !== undefined) return Promise.reject(new TypeError("the listener is closed"));
+    return Promise.resolve().then(() => (this.#server as TlsServer).setSecureContext(material(tls)));
+  }
+
+  close(grace = 1000): Promise<void> {
+    return this.#closed ??= this.#end(grace);
+  }
+
+  async #end(grace: number): Promise<void> {
+    const server = this.#server;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    for (const connection of this.#webSockets) connection.end(1001, "going away", grace);
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, grace);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #failed(error: unknown): Response {
+    // The request's own fault: a Host that is none, an URL that cannot be read.
+    if (error instanceof RequestError) return new Response("bad request\n", { status: 400 });
+    this.#options.onError?.(error);
+    return new Response("internal error\n", { status: 500 });
+  }
+
+  /** Asks the handler, as for any request; it answers, or takes the WebSocket. */
+  async #upgrade(request: IncomingMessage, socket: Socket, head: Uint8Array): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    let taken = false;
+    const info: RequestInfo = {
+      remoteAddr: addressOf(socket),
+      upgradeWebSocket: (options) => {
+        taken = true;
+        return this.#take(request, socket, head, options);
+      },
+    };
+    let response: Response;
+    try {
+      response = await this.#options.handler(toRequest(request, this.#options.tls !== undefined), info);
+    } catch (error) {
+      response = this.#failed(error);
+    }
+    if (taken) return;
+    try {
+      await refuse(socket, response);
+    } catch {
+      socket.destroy();
+    }
+  }
+
+  #take(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Uint8Array,
+    { maxMessage, deflateFrom }: WebSocketUpgradeOptions,
+  ): WebSocketUpgrade | undefined {
+    const answer = handshake({ method: request.method ?? "", headers: request.headers }, {
+      deflate: deflateFrom !== undefined,
+    });
+    if (!answer.ok || socket.destroyed) {
+      socket.destroy();
+      return undefined;
+    }
+    socket.write(answer.head);
+    const connection = new WebSocketConnection(socket, head, {
+      maxMessage,
+      deflateFrom: answer.deflate ? deflateFrom : undefined,
+    });
+    this.#webSockets.add(connection);
+    socket.once("close", () => this.#webSockets.delete(connection));
+    // Never sent: the 101 has left already, and a Response cannot be one.
+    return { socket: new StreamServerWebSocket(connection), response: new Response(null, { status: 204 }) };
+  }
+}
+
+/** Throws when certificate and key do not belong together: the runtime would tell only those who connect. */
+function material({ cert, key }: TlsMaterial) {
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new TypeError("the key does not belong to the certificate");
+  }
+  // HTTP/2 is not offered: a WebSocket needs HTTP/1.1, and pages here have few files.
+  return { cert, key, ALPNProtocols: ["http/1.1"] };
+}
+
+function addressOf(socket: Socket): RequestInfo["remoteAddr"] {
+  const address = socket.remoteAddress ?? "";
+  // A socket for both families gives IPv4 addresses as ::ffff:a.b.c.d.
+  const hostname = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  return { hostname, port: socket.remotePort ?? 0, transport: "tcp" };
+}
+
+function toRequest({ method, url, headers, rawHeaders }: IncomingMessage, tls: boolean): Request {
+  const lines: [string, string][] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) lines.push([rawHeaders[i]!, rawHeaders[i + 1]!]);
+  const base = `${tls ? "https" : "http"}://${headers.host ?? "localhost"}`;
+  return new Request(new URL(url ?? "/", base), { method: method ?? "GET", headers: lines });
+}
+
+/** Answers an upgrade that was not taken. */
+async function refuse(socket: Socket, response: Response): Promise<void> {
+  const body = new Uint8Array(await response.arrayBuffer());
+  const lines = [`HTTP/1.1 ${response.status} ${response.statusText || "Refused"}`];
+  for (const [name, value] of response.headers) {
+    if (name !== "connection" && name !== "content-length") lines.push(`${name}: ${value}`);
+  }
+  lines.push(`content-length: ${body.length}`, "connection: close");
+  socket.write(lines.join("\r\n") + "\r\n\r\n");
+  socket.end(body);
+}

@@ -1,0 +1,54 @@
+/**
+ * What a message connection needs of a server's WebSocket. Two adapters provide it: `stream_websocket.ts` over our own
+ * layer, `deno_websocket.ts` over Deno's.
+ *
+ * @module
+ */
+
+import type { Encoded } from "../protocol/mod.ts";
+
+/** Who is told what comes over a server's WebSocket. */
+export interface ServerWebSocketHandler {
+  /** Messages can be sent from now on; not called when they could from the start. */
+  opened(): void;
+  /** `size`: bytes of UTF-8. */
+  text(text: string, size: number): void;
+  /** The bytes are valid only during the call. */
+  binary(data: Uint8Array): void;
+  /** What was handed over has left; only where `reportsDrain`. */
+  drained(): void;
+  /** The peer broke WebSocket's rules, or a handler threw. An end follows. */
+  failed(error: unknown): void;
+  /** Once: the socket has ended and holds no descriptor any more. */
+  closed(code: number, reason: string): void;
+}
+
+/** A server's WebSocket. */
+export interface ServerWebSocket {
+  /** Whether messages can be sent. */
+  readonly open: boolean;
+  /** Whether it ever was open. */
+  readonly opened: boolean;
+  /** Bytes handed over and not yet taken by the network. */
+  readonly bufferedAmount: number;
+  /** Whether `pause` holds the peer back. Without it everything is delivered at once. */
+  readonly canPause: boolean;
+  /** Whether `drained` is called; otherwise `bufferedAmount` has to be looked at. */
+  readonly reportsDrain: boolean;
+  start(handler: ServerWebSocketHandler): void;
+  /** Sends the JSON text of a message as one text message; returns its bytes. */
+  sendText(message: Encoded): number;
+  /** Sends a binary message. The bytes are the socket's own from now on. */
+  sendBinary(bytes: Uint8Array): void;
+  /** What is sent between the two leaves in one write where that can be. */
+  cork(): void;
+  uncork(): void;
+  pause(): void;
+  resume(): void;
+  /** Bytes of a message that are taken at most, from the next one on. */
+  limit(maxMessage: number): void;
+  /** Begins the closing handshake; does nothing when it has ended. */
+  close(code: number, reason: string): void;
+  /** Ends it at once, where that can be. */
+  destroy(): void;
+}
