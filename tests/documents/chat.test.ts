@@ -15,7 +15,7 @@ async function history(service: Service, client: FakeClient): Promise<Payload[]>
   return only(await service.say(client, "history", { channel: ROOM })).payload.messages as Payload[];
 }
 
-Deno.test("an edit is a message of the channel, and history says what counts", async () => {
+Deno.test("edits: an edit is a message of the channel, and history says what counts", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await service.say(bob, "subscribe", { channel: ROOM });
@@ -37,7 +37,7 @@ Deno.test("an edit is a message of the channel, and history says what counts", a
   assert.deepEqual([edit!.type, edit!.target, edit!.text], ["chat_edit", 1, "hello"]);
 });
 
-Deno.test("what was edited or deleted stands nowhere in the history any more", async () => {
+Deno.test("edits: what was edited or deleted stands nowhere in the history any more", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "chat_message", { channel: ROOM, text: "secret one" });
@@ -56,7 +56,7 @@ Deno.test("what was edited or deleted stands nowhere in the history any more", a
   );
 });
 
-Deno.test("what a deletion on another device meets on its way to being kept is taken back too", () =>
+Deno.test("edits: what a deletion on another device meets on its way to being kept is taken back too", () =>
   withDatabases(async (databases) => {
     const service = new Service({}, makeHub({ engine: databases.open() }));
     const phone = await join(service.hub, "s1", "ann"), laptop = await join(service.hub, "s2", "ann");
@@ -77,7 +77,7 @@ Deno.test("what a deletion on another device meets on its way to being kept is t
     assert.ok(!JSON.stringify(records).includes("secret"), JSON.stringify(records));
   }));
 
-Deno.test("an edit or a deletion sent again with its id has one effect", async () => {
+Deno.test("edits: an edit or a deletion sent again with its id has one effect", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "chat_message", { channel: ROOM, text: "x" });
@@ -89,7 +89,7 @@ Deno.test("an edit or a deletion sent again with its id has one effect", async (
   assert.equal((await history(service, ann)).length, 3);
 });
 
-Deno.test("an offset of another epoch edits and deletes nothing", async () => {
+Deno.test("edits: an offset of another epoch edits and deletes nothing", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "chat_message", { channel: ROOM, text: "of this epoch" });
@@ -101,7 +101,7 @@ Deno.test("an offset of another epoch edits and deletes nothing", async () => {
   }
 });
 
-Deno.test("nobody edits or deletes what another one said, or what is no message", async () => {
+Deno.test("edits: nobody edits or deletes what another one said, or what is no message", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await service.say(ann, "chat_message", { channel: ROOM, text: "mine" });
@@ -122,7 +122,7 @@ Deno.test("nobody edits or deletes what another one said, or what is no message"
   assert.equal((await history(service, ann))[0]!.text, "still mine");
 });
 
-Deno.test("in a channel that keeps nothing there is nothing to edit, and messages are delivered all the same", async () => {
+Deno.test("edits: in a channel that keeps nothing there is nothing to edit, and messages are delivered all the same", async () => {
   const namespace = () => ({ ...DEFAULT_NAMESPACE, retention: { size: 0, age: 1000 } });
   const service = new Service({}, makeHub({ namespace }));
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
@@ -136,7 +136,7 @@ Deno.test("in a channel that keeps nothing there is nothing to edit, and message
   );
 });
 
-Deno.test("a read position never goes back and is told to the user's other sessions", async () => {
+Deno.test("unread: a read position never goes back and is told to the user's other sessions", async () => {
   const service = new Service();
   const phone = await join(service.hub, "s1", "ann"), desk = await join(service.hub, "s2", "ann");
   const bob = await join(service.hub, "s3", "bob");
@@ -161,7 +161,7 @@ Deno.test("a read position never goes back and is told to the user's other sessi
   await assert.rejects(readUpTo(1, stranger), refusal("permission_denied"));
 });
 
-Deno.test("unread counts others' messages after the read position, up to a limit", async () => {
+Deno.test("unread: others' messages are counted after the read position, up to a limit", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", principal("ann", { subscribe: ["chat:*"] }));
   const bob = await join(service.hub, "s2", "bob");
@@ -184,7 +184,7 @@ Deno.test("unread counts others' messages after the read position, up to a limit
   assert.deepEqual([counted!.unread, counted!.more], [2, true]);
 });
 
-Deno.test("a read position that is older than the history counts what is kept and says there is more", async () => {
+Deno.test("unread: a read position that is older than the history counts what is kept and says there is more", async () => {
   const namespace = () => ({ ...DEFAULT_NAMESPACE, retention: { size: 3, age: 1e9 } });
   const service = new Service({}, makeHub({ namespace }));
   const ann = await join(service.hub, "s1", "ann");
@@ -230,7 +230,7 @@ async function played(times: readonly number[]) {
   return { service, ann, clock, epoch, seen, ended, replay };
 }
 
-Deno.test("large messages are counted and read to the last one, though few are read at once", () =>
+Deno.test("unread: large messages are counted and read to the last one, though few are read at once", () =>
   withDatabases(async (databases) => {
     const service = new Service({}, makeHub({ engine: databases.open({ cache: 0 }) }));
     const ann = await join(service.hub, "s1", "ann");
@@ -262,7 +262,7 @@ Deno.test("large messages are counted and read to the last one, though few are r
     assert.deepEqual(ann.offsets(ROOM), Array.from({ length: 120 }, (_, i) => i + 1));
   }));
 
-Deno.test("a replay sends the messages between two offsets again, marked, at the pace they had", async () => {
+Deno.test("replay: a replay sends the messages between two offsets again, marked, at the pace they had", async () => {
   const { ann, seen, ended, replay } = await played([0, 1000, 1500, 4500, 9000]);
   const started = only(await replay({ from: 1, to: 4 })).payload;
   assert.deepEqual(await ended, { channel: ROOM, replay: started.replay, offset: 4, reason: "done" });
@@ -295,7 +295,7 @@ Deno.test("Feature: quic-transport, Property 41: a replay is as fast as its spee
   );
 });
 
-Deno.test("a replay ends when it is stopped, and in silence when the client leaves the channel", async () => {
+Deno.test("replay: a replay ends when it is stopped, and in silence when the client leaves the channel", async () => {
   for (const stop of [true, false]) {
     const { service, ann, clock, seen, ended, replay } = await played([0, 5000, 10_000]);
     let wake = (): void => {};
@@ -319,7 +319,7 @@ Deno.test("a replay ends when it is stopped, and in silence when the client leav
   }
 });
 
-Deno.test("what cannot be replayed gets its own error", async () => {
+Deno.test("replay: what cannot be replayed gets its own error", async () => {
   const { service, ann, replay, epoch } = await played([0, 1]);
   await assert.rejects(replay({ from: 0, to: 2, epoch: "other" }), refusal("wrong_epoch"));
   await assert.rejects(replay({ from: 2, to: 9 }), refusal("unknown_offset"));
@@ -333,7 +333,7 @@ Deno.test("what cannot be replayed gets its own error", async () => {
   await assert.rejects(replay({ from: 0, to: 2, epoch }), refusal("not_subscribed"));
 });
 
-Deno.test("a connection has four replays at once", async () => {
+Deno.test("replay: a connection has four replays at once", async () => {
   const { clock, replay } = await played([0, 5000]);
   clock.sleep = () => new Promise(() => {});
   for (let i = 0; i < 4; i++) await replay({ from: 0, to: 2 });

@@ -7,7 +7,7 @@ import { connected, inWorld } from "../client/in_world.ts";
 
 const ROOM = "chat:a";
 
-Deno.test("what a user has read is known on all devices, and what is left is counted", () =>
+Deno.test("chat client: what a user has read is known on all devices, and what is left is counted", () =>
   inWorld(async (world, open) => {
     const phone = open("ann").client, desk = open("ann").client, bob = open("bob").client;
     for (const client of [phone, desk, bob]) await connected(world, client);
@@ -29,7 +29,7 @@ Deno.test("what a user has read is known on all devices, and what is left is cou
     await assert.rejects(settled(phone.channel(ROOM).readUpTo(9)), { error: "unknown_offset" });
   }));
 
-Deno.test("an edit that waited while the history was lost does not hit what stands in its place now", () =>
+Deno.test("chat client: an edit that waited while the history was lost does not hit what stands in its place now", () =>
   inWorld(async (world, open) => {
     const { client: ann } = open("ann");
     await connected(world, ann);
@@ -62,7 +62,7 @@ Deno.test("an edit that waited while the history was lost does not hit what stan
     assert.deepEqual(world.engine.read(ROOM).records.map(({ payload }) => payload), [{ text: "after" }]);
   }));
 
-Deno.test("a replay is told beside the channel's messages and is none of them", () =>
+Deno.test("chat client: a replay is told beside the channel's messages and is none of them", () =>
   inWorld(async (world, open) => {
     const { client, got } = open("ann");
     await connected(world, client);

@@ -58,7 +58,7 @@ type OpenClient = (
   options?: DocumentOptions & { outbox?: KeptOutbox },
 ) => { client: SkeinClient; copy: Copy };
 
-Deno.test("operations come once and in order to everybody, one's own are known as such", () =>
+Deno.test("document client: operations come once and in order to everybody, one's own are known as such", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -69,7 +69,7 @@ Deno.test("operations come once and in order to everybody, one's own are known a
     assert.deepEqual([ann.copy.own, bob.copy.own], [[true, true, true], [false, false, false]]);
   }));
 
-Deno.test("operations can be read as an async iterable", () =>
+Deno.test("document client: operations can be read as an async iterable", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -85,7 +85,7 @@ Deno.test("operations can be read as an async iterable", () =>
     assert.deepEqual(await read, ["a", "b"]);
   }));
 
-Deno.test("what is sent offline is sent later, and whoever was away is told only what it missed", () =>
+Deno.test("document client: what is sent offline is sent later, and whoever was away is told only what it missed", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -102,7 +102,7 @@ Deno.test("what is sent offline is sent later, and whoever was away is told only
     assert.deepEqual(ann.copy.resets, [undefined]);
   }));
 
-Deno.test("a snapshot is where newcomers begin, and it is made of what was told", () =>
+Deno.test("document client: a snapshot is where newcomers begin, and it is made of what was told", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     assert.equal(await ann.copy.document.snapshot(bytes("too early")), false);
@@ -122,7 +122,7 @@ Deno.test("a snapshot is where newcomers begin, and it is made of what was told"
     assert.deepEqual(bob.copy.texts, ["a", "b", "c"]);
   }));
 
-Deno.test("an application that kept the document is told only what came since", () =>
+Deno.test("document client: an application that kept the document is told only what came since", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     await world.until(() => ann.copy.document.synced);
@@ -135,7 +135,7 @@ Deno.test("an application that kept the document is told only what came since", 
     assert.deepEqual([bob.copy.resets, bob.copy.texts], [[], ["c"]]);
   }));
 
-Deno.test("operations and snapshots larger than a message arrive whole", () =>
+Deno.test("document client: operations and snapshots larger than a message arrive whole", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     await world.until(() => ann.copy.document.synced);
@@ -153,7 +153,7 @@ Deno.test("operations and snapshots larger than a message arrive whole", () =>
     assert.deepEqual(bob.copy.resets, [`${large},small`]);
   }));
 
-Deno.test("while parts of an operation are missing a snapshot reaches only up to them", () =>
+Deno.test("document client: while parts of an operation are missing a snapshot reaches only up to them", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     await world.until(() => ann.copy.document.synced);
@@ -174,7 +174,7 @@ Deno.test("while parts of an operation are missing a snapshot reaches only up to
     assert.equal(ann.copy.document.position!.offset, 4);
   }));
 
-Deno.test("an operation that comes corrupted is asked for again, and order is kept", () =>
+Deno.test("document client: an operation that comes corrupted is asked for again, and order is kept", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -190,7 +190,7 @@ Deno.test("an operation that comes corrupted is asked for again, and order is ke
     assert.equal(spoiled >= 2, true);
   }));
 
-Deno.test("what else is kept in the channel has its place, and holds nothing up", () =>
+Deno.test("document client: what else is kept in the channel has its place, and holds nothing up", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     await world.until(() => ann.copy.document.synced);
@@ -210,7 +210,7 @@ Deno.test("what else is kept in the channel has its place, and holds nothing up"
     assert.equal(ann.copy.document.position!.offset, 3);
   }));
 
-Deno.test("deliveries that get lost on a live connection are noticed and asked for", () =>
+Deno.test("document client: deliveries that get lost on a live connection are noticed and asked for", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -221,7 +221,7 @@ Deno.test("deliveries that get lost on a live connection are noticed and asked f
     assert.deepEqual(bob.copy.texts, ["a", "b"]);
   }));
 
-Deno.test("a service that has lost the document is told of as a new beginning", () =>
+Deno.test("document client: a service that has lost the document is told of as a new beginning", () =>
   inWorld(async (world, open) => {
     const ann = open("ann");
     await world.until(() => ann.copy.document.synced);
@@ -236,7 +236,7 @@ Deno.test("a service that has lost the document is told of as a new beginning", 
     assert.notEqual(ann.copy.document.position!.epoch, epoch);
   }));
 
-Deno.test("what a page had not sent when it went is sent by the next one", () =>
+Deno.test("document client: what a page had not sent when it went is sent by the next one", () =>
   inWorld(async (world, open) => {
     const outbox = new KeptOutbox();
     world.paths.quic.dial = world.paths.websocket.dial = "refused";
@@ -252,7 +252,7 @@ Deno.test("what a page had not sent when it went is sent by the next one", () =>
     assert.deepEqual(second.copy.texts, ["kept"]);
   }));
 
-Deno.test("awareness reaches the others, and nobody when there is no connection", () =>
+Deno.test("document client: awareness reaches the others, and nobody when there is no connection", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -267,7 +267,7 @@ Deno.test("awareness reaches the others, and nobody when there is no connection"
     assert.deepEqual(ann.copy.errors, []);
   }));
 
-Deno.test("a document that is closed says no more, takes no more, and can be opened anew", () =>
+Deno.test("document client: a document that is closed says no more, takes no more, and can be opened anew", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);
@@ -282,7 +282,7 @@ Deno.test("a document that is closed says no more, takes no more, and can be ope
     assert.notEqual(again.document, left);
   }));
 
-Deno.test("only channels doc:* are documents", () =>
+Deno.test("document client: only channels doc:* are documents", () =>
   inWorld((_world, open) => {
     const { client } = open("ann");
     for (const name of ["chat:a", "doc:", "doc: x"]) {
@@ -292,7 +292,7 @@ Deno.test("only channels doc:* are documents", () =>
     return Promise.resolve();
   }));
 
-Deno.test("after a while without operations the document's lane is closed, and opened again when there are some", () =>
+Deno.test("document client: after a while without operations the document's lane is closed, and opened again when there are some", () =>
   inWorld(async (world, open) => {
     const ann = open("ann", { idle: 1000 });
     await world.until(() => ann.copy.document.synced);
@@ -311,7 +311,7 @@ Deno.test("after a while without operations the document's lane is closed, and o
     await world.until(() => ann.copy.texts.length === 3);
   }));
 
-Deno.test("what is sealed reaches those who have the key, and the server keeps none of it in clear", async () => {
+Deno.test("document client: what is sealed reaches those who have the key, and the server keeps none of it in clear", async () => {
   const key = await DocumentKey.generate();
   const shared = await DocumentKey.fromUrl(await key.toUrl("https://docs.example/plan#x=1"));
   await inWorld(async (world, open) => {
@@ -340,7 +340,7 @@ Deno.test("what is sealed reaches those who have the key, and the server keeps n
   });
 });
 
-Deno.test("what was sealed for one purpose or document cannot be opened for another, or changed", async () => {
+Deno.test("document client: what was sealed for one purpose or document cannot be opened for another, or changed", async () => {
   const key = await DocumentKey.generate();
   const sealed = await key.seal("operation", DOC, bytes("text"));
   assert.equal(textOf(await key.open("operation", DOC, sealed)), "text");

@@ -55,7 +55,7 @@ function received(client: FakeClient): string {
   return client.of("doc_snapshot").map(({ payload }) => textOf(payload.data)).join("");
 }
 
-Deno.test("a thousand clients that open a document at once share its snapshot, however slowly they read", async () => {
+Deno.test("snapshots: a thousand clients that open a document at once share its snapshot, however slowly they read", async () => {
   const { engine, service, text } = await begun();
   const crowd = await Promise.all(Array.from({ length: 1000 }, (_, i) => slow(service, `s${i}`)));
   const openings = crowd.map(({ client }) => service.say(client, "doc_open", { channel: DOC }));
@@ -66,7 +66,7 @@ Deno.test("a thousand clients that open a document at once share its snapshot, h
   for (const { client } of crowd) assert.equal(received(client), text);
 });
 
-Deno.test("whoever comes after a newer snapshot gets that one, though an older one is still on its way", async () => {
+Deno.test("snapshots: a client that comes after a newer snapshot gets it, though an older one is still being sent", async () => {
   const { service, ann, hub, text } = await begun();
   const early = await slow(service, "early");
   const opening = service.say(early.client, "doc_open", { channel: DOC });
@@ -83,7 +83,7 @@ Deno.test("whoever comes after a newer snapshot gets that one, though an older o
   assert.deepEqual([early.client.offsets(DOC).at(-1), late.of("doc_op").length], [2, 0]);
 });
 
-Deno.test("a client that takes nothing of a snapshot is taken off the document, told so, and may open it again", async () => {
+Deno.test("snapshots: a client that takes nothing of a snapshot is taken off the document, told so, and may open it again", async () => {
   const { service, text } = await begun({ openPatience: 5 });
   const { client, read } = await slow(service, "s1");
   await service.say(client, "doc_open", { channel: DOC });
@@ -96,7 +96,7 @@ Deno.test("a client that takes nothing of a snapshot is taken off the document, 
   assert.equal(received(client), text);
 });
 
-Deno.test("snapshots that grow and are never ended have a bound together, and those whose client is gone do not count", async () => {
+Deno.test("snapshots: snapshots that grow and are never ended have a bound together, and those whose client is gone do not count", async () => {
   const { hub } = makeHub();
   const route = snapshotRoute({
     hub,

@@ -58,7 +58,7 @@ function texts(client: FakeClient): string[] {
   return client.of("doc_op").map(({ payload }) => textOf(payload.data));
 }
 
-Deno.test("operations reach everybody who has the document open, in order and as they were", async () => {
+Deno.test("documents: operations reach everybody who has the document open, in order and as they were", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await open(service, ann);
@@ -78,7 +78,7 @@ Deno.test("operations reach everybody who has the document open, in order and as
   assert.equal(bob.sent.find(({ message }) => message.type === "doc_op")!.lane, 300);
 });
 
-Deno.test("whoever opens a document without a place gets all of it, whoever was away what it missed", async () => {
+Deno.test("documents: whoever opens a document without a place gets all of it, whoever was away what it missed", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await write(service, ann, "a", "b", "c");
@@ -91,7 +91,7 @@ Deno.test("whoever opens a document without a place gets all of it, whoever was 
   assert.deepEqual(texts(bob), ["d"]);
 });
 
-Deno.test("an operation with a wrong checksum is asked for again, and later ones wait for it", async () => {
+Deno.test("documents: an operation with a wrong checksum is asked for again, and later ones wait for it", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   await open(service, ann);
@@ -110,7 +110,7 @@ Deno.test("an operation with a wrong checksum is asked for again, and later ones
   assert.deepEqual(texts(ann), ["first", "second"]);
 });
 
-Deno.test("opening the document anew gives up the operation that was waited for", async () => {
+Deno.test("documents: opening the document anew gives up the operation that was waited for", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "doc_op", { ...op(DOC, "first"), checksum: 1 }, { id: "o1" });
@@ -119,7 +119,7 @@ Deno.test("opening the document anew gives up the operation that was waited for"
   assert.deepEqual(texts(ann), ["second"]);
 });
 
-Deno.test("a delivery that came corrupted is sent again when it is asked for", async () => {
+Deno.test("documents: a delivery that came corrupted is sent again when it is asked for", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -135,7 +135,7 @@ Deno.test("a delivery that came corrupted is sent again when it is asked for", a
   await assert.rejects(ask({ epoch, offset: 1 }), refusal("not_subscribed"));
 });
 
-Deno.test("an operation sent again with its id has one effect", async () => {
+Deno.test("documents: an operation sent again with its id has one effect", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   await open(service, ann);
@@ -145,7 +145,7 @@ Deno.test("an operation sent again with its id has one effect", async () => {
   assert.deepEqual(texts(ann), ["a"]);
 });
 
-Deno.test("a snapshot stands for the operations it covers, and those are dropped but for the last ones", async () => {
+Deno.test("documents: a snapshot stands for the operations it covers, and those are dropped but for the last ones", async () => {
   const service = make(2);
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   const { epoch } = await open(service, ann);
@@ -168,7 +168,7 @@ Deno.test("a snapshot stands for the operations it covers, and those are dropped
   );
 });
 
-Deno.test("nothing of a document is dropped before a snapshot covers it, however old or many", async () => {
+Deno.test("documents: nothing of a document is dropped before a snapshot covers it, however old or many", async () => {
   const service = make(1);
   const ann = await join(service.hub, "s1", "ann");
   await write(service, ann, ...Array.from({ length: 300 }, (_, i) => `${i}`));
@@ -178,7 +178,7 @@ Deno.test("nothing of a document is dropped before a snapshot covers it, however
   assert.equal(texts(bob).length, 300);
 });
 
-Deno.test("a document whose last operation is covered begins with its snapshot", async () => {
+Deno.test("documents: a document whose last operation is covered begins with its snapshot", async () => {
   const service = make(0);
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -191,7 +191,7 @@ Deno.test("a document whose last operation is covered begins with its snapshot",
   assert.deepEqual(texts(ann), ["c"]);
 });
 
-Deno.test("of two snapshots the one that covers more is kept", async () => {
+Deno.test("documents: of two snapshots the one that covers more is kept", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -203,7 +203,7 @@ Deno.test("of two snapshots the one that covers more is kept", async () => {
   assert.deepEqual(ann.of("doc_snapshot").map(({ payload }) => textOf(payload.data)), ["abc"]);
 });
 
-Deno.test("a snapshot that does not fit one message goes and comes in parts", async () => {
+Deno.test("documents: a snapshot that does not fit one message goes and comes in parts", async () => {
   const service = make(1000, { maxPending: 1e6, maxSnapshot: 1e6 }, 2048);
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -220,7 +220,7 @@ Deno.test("a snapshot that does not fit one message goes and comes in parts", as
   }
 });
 
-Deno.test("what is wrong with a snapshot gets its own error, and nothing of it is kept", async () => {
+Deno.test("documents: what is wrong with a snapshot gets its own error, and nothing of it is kept", async () => {
   const service = make(1000, { maxPending: 1e6, maxSnapshot: 10 });
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -253,7 +253,7 @@ Deno.test("what is wrong with a snapshot gets its own error, and nothing of it i
   assert.equal((await open(service, ann)).snapshot, undefined);
 });
 
-Deno.test("operations above the bound are refused until a snapshot covers some, and keep their order", async () => {
+Deno.test("documents: operations above the bound are refused until a snapshot covers some, and keep their order", async () => {
   const service = make(1000, { maxPending: 1000, maxSnapshot: 1000 });
   const ann = await join(service.hub, "s1", "ann");
   const { epoch } = await open(service, ann);
@@ -271,7 +271,7 @@ Deno.test("operations above the bound are refused until a snapshot covers some, 
   assert.deepEqual(texts(ann), ["c".repeat(300), "d"]);
 });
 
-Deno.test("rights, channels that are no documents, and documents that are not open are told apart", async () => {
+Deno.test("documents: rights, channels that are no documents, and documents that are not open are told apart", async () => {
   const service = make();
   const eve = await join(service.hub, "s3", principal("eve", { subscribe: ["doc:open"], publish: [] }));
   for (const [type, payload] of [["doc_open", { channel: DOC }], ["doc_op", op(DOC, "x")]] as const) {
@@ -291,7 +291,7 @@ Deno.test("rights, channels that are no documents, and documents that are not op
   );
 });
 
-Deno.test("awareness reaches the others on the document as something that may be lost, and is not kept", async () => {
+Deno.test("documents: awareness reaches the others on the document as something that may be lost, and is not kept", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await open(service, ann);
@@ -308,7 +308,7 @@ Deno.test("awareness reaches the others on the document as something that may be
   assert.equal((await open(service, bob)).offset, 0);
 });
 
-Deno.test("history shows operations as base64 in both forms", async () => {
+Deno.test("documents: history shows operations as base64 in both forms", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");
   await write(service, ann, "a");

@@ -12,7 +12,7 @@ import { bytes, op, textOf } from "./support.ts";
 
 const DOC = "doc:plan";
 
-Deno.test("a document is the same on every transport and in both forms, before and after a restart", () =>
+Deno.test("document service: a document is the same on every transport and in both forms, before and after a restart", () =>
   withService(async (place) => {
     let offset = 0;
     for (const kind of KINDS) {
@@ -71,7 +71,7 @@ Deno.test("a document is the same on every transport and in both forms, before a
   }));
 
 Deno.test(
-  "a hundred documents that four clients edit on three transports converge, through restarts and cuts",
+  "document service: a hundred documents that four clients edit on three transports converge, through restarts and cuts",
   {
     // Deno's WebTransport keeps the pair of streams for settings when a dial is cut behind them.
     sanitizeResources: false,
@@ -143,7 +143,7 @@ Deno.test(
     }),
 );
 
-Deno.test("neither the database nor the log of the service holds the text of an encrypted document", () =>
+Deno.test("document service: neither the database nor the log of the service holds the text of an encrypted document", () =>
   withService(async (place) => {
     const key = await DocumentKey.generate();
     const secret = "attack at dawn";
@@ -174,7 +174,7 @@ Deno.test("neither the database nor the log of the service holds the text of an 
     }
   }));
 
-Deno.test("awareness reaches clients on all transports, as datagrams where there are any", () =>
+Deno.test("document service: awareness reaches clients on all transports, as datagrams where there are any", () =>
   withService(async (place) => {
     const clients = TRANSPORTS.slice(0, 3).map((over, i) => place.client(`user${i}`, over));
     const providers = clients.map((client) => new SkeinYjsProvider(client.document(DOC), new Y.Doc()));

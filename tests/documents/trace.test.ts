@@ -61,13 +61,13 @@ async function write(place: Restartable, { patches, end }: Trace): Promise<void>
   }
 }
 
-Deno.test("twenty thousand keystrokes arrive in order, and a latecomer has the same text from a snapshot and the rest", async () => {
+Deno.test("document trace: twenty thousand keystrokes arrive in order, and a latecomer has the same text from a snapshot and the rest", async () => {
   const trace = await traceOf(EDITS);
   assert.equal(trace.patches.length, EDITS);
   await withService((place) => write(place, trace));
 });
 
-Deno.test("a made session is the same each time, and its end is what its edits lead to", () => {
+Deno.test("document trace: a made session is the same each time, and its end is what its edits lead to", () => {
   const { patches, end } = typed(3000, 7);
   assert.deepEqual(typed(3000, 7), { patches, end });
   assert.notEqual(typed(3000, 8).end, end);

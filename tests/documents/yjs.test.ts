@@ -24,7 +24,7 @@ async function inWorld(run: (world: World, device: typeof make) => Promise<void>
 
 declare function make(user: string, options?: ConstructorParameters<typeof Device>[2]): Device;
 
-Deno.test("changes reach everybody, and a newcomer has all of them", () =>
+Deno.test("yjs: changes reach everybody, and a newcomer has all of them", () =>
   inWorld(async (world, device) => {
     const ann = device("ann"), bob = device("bob");
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -37,7 +37,7 @@ Deno.test("changes reach everybody, and a newcomer has all of them", () =>
     await cem.provider.ready;
   }));
 
-Deno.test("changes of one turn go as one operation", () =>
+Deno.test("yjs: changes of one turn go as one operation", () =>
   inWorld(async (world, device) => {
     const ann = device("ann");
     await world.until(() => ann.provider.synced);
@@ -48,7 +48,7 @@ Deno.test("changes of one turn go as one operation", () =>
     assert.equal(serverText(world), "hello");
   }));
 
-Deno.test("what a document held before it was connected is sent, deletions too", () =>
+Deno.test("yjs: what a document held before it was connected is sent, deletions too", () =>
   inWorld(async (world, device) => {
     const doc = new Y.Doc();
     doc.getText("t").insert(0, "kept locally");
@@ -60,7 +60,7 @@ Deno.test("what a document held before it was connected is sent, deletions too",
     await world.until(() => bob.text === "locally");
   }));
 
-Deno.test("a client that was away gets only what it missed", () =>
+Deno.test("yjs: a client that was away gets only what it missed", () =>
   inWorld(async (world, device) => {
     const ann = device("ann"), bob = device("bob");
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -79,7 +79,7 @@ Deno.test("a client that was away gets only what it missed", () =>
     assert.deepEqual([got, resets], [[31], []]);
   }));
 
-Deno.test("offline changes of several clients merge, and a service that lost everything gets all of it back", () =>
+Deno.test("yjs: offline changes of several clients merge, and a service that lost everything gets all of it back", () =>
   inWorld(async (world, device) => {
     const ann = device("ann"), bob = device("bob");
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -98,7 +98,7 @@ Deno.test("offline changes of several clients merge, and a service that lost eve
     await world.until(() => cem.text === ann.text);
   }));
 
-Deno.test("deletions for which the outbox had no room are made up for once there is a connection", () =>
+Deno.test("yjs: deletions for which the outbox had no room are made up for once there is a connection", () =>
   inWorld(async (world, device) => {
     const ann = device("ann", { maxMessages: 2 }), bob = device("bob");
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -115,7 +115,7 @@ Deno.test("deletions for which the outbox had no room are made up for once there
     assert.equal(serverText(world), "o three");
   }));
 
-Deno.test("what comes together is one transaction; what cannot be read of it, and an observer that fails, harm nothing else", async () => {
+Deno.test("yjs: what comes together is one transaction, and neither an unreadable change nor a failing observer harms the others", async () => {
   const error = console.error;
   const said: unknown[] = [];
   console.error = (what: unknown) => void said.push(what);
@@ -147,7 +147,7 @@ Deno.test("what comes together is one transaction; what cannot be read of it, an
   }
 });
 
-Deno.test("snapshots are made by one client after so many operations, and newcomers begin with them", () =>
+Deno.test("yjs: snapshots are made by one client after so many operations, and newcomers begin with them", () =>
   inWorld(async (world, device) => {
     const ann = device("ann", { compactAfter: 10 }), bob = device("bob", { compactAfter: 10 });
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -165,7 +165,7 @@ Deno.test("snapshots are made by one client after so many operations, and newcom
     assert.deepEqual([cem.text, came], [ann.text, 5]);
   }));
 
-Deno.test("a paste that is larger than a message arrives whole", () =>
+Deno.test("yjs: a paste that is larger than a message arrives whole", () =>
   inWorld(async (world, device) => {
     const ann = device("ann"), bob = device("bob");
     await world.until(() => ann.provider.synced && bob.provider.synced);
@@ -179,7 +179,7 @@ Deno.test("a paste that is larger than a message arrives whole", () =>
     await world.until(() => cem.text === large);
   }));
 
-Deno.test("who is there is known to all, also to newcomers, and those who leave are gone", () =>
+Deno.test("yjs: who is there is known to all, also to newcomers, and those who leave are gone", () =>
   inWorld(async (world, device) => {
     const [ann, bob] = ["ann", "bob"].map((user) => {
       const made = new Device(world, user, { awareness: undefined as never });
@@ -203,7 +203,7 @@ Deno.test("who is there is known to all, also to newcomers, and those who leave 
     void device;
   }));
 
-Deno.test("after an interruption everybody is seen again, though nobody has done anything", async () => {
+Deno.test("yjs: after an interruption everybody is seen again, though nobody has done anything", async () => {
   const world = new World();
   const crowd = ["ann", "bob"].map((user) => new Device(world, user, { awareness: undefined as never }));
   const seen = () =>
@@ -221,7 +221,7 @@ Deno.test("after an interruption everybody is seen again, though nobody has done
   }
 });
 
-Deno.test("of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
+Deno.test("yjs: of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
   const world = new World();
   let told = 0;
   const signal = world.engine.publishEphemeral.bind(world.engine);
@@ -245,7 +245,7 @@ Deno.test("of many who open a document at once each is told of all others, and e
   assert.equal(world.clock.pending, 0, "timers are left");
 });
 
-Deno.test("a snapshot that drops what others wrote is made up for by whoever has it and opens the document anew", () =>
+Deno.test("yjs: a snapshot that drops what others wrote is made up for by whoever has it and opens the document anew", () =>
   inWorld(async (world, device) => {
     const ann = device("ann");
     await world.until(() => ann.provider.synced);
@@ -268,7 +268,7 @@ Deno.test("a snapshot that drops what others wrote is made up for by whoever has
     await world.until(() => cem.text === "what ann wrote");
   }));
 
-Deno.test("what is missing at the server is counted from updates alone", () => {
+Deno.test("yjs: what is missing at the server is counted from updates alone", () => {
   const doc = new Y.Doc(), known = new Known();
   const updates: Uint8Array[] = [];
   doc.on("update", (update) => updates.push(update));

@@ -29,13 +29,13 @@ function assertSpoken(messages: readonly Message[]): void {
   }
 }
 
-Deno.test("every type a client may send once authenticated has a route", () => {
+Deno.test("handlers: every type a client may send once authenticated has a route", () => {
   const { router } = new Service();
   const session = ["auth_request", "auth_refresh"];
   assert.deepEqual(router.types.sort(), clientTypes.filter((type) => !session.includes(type)).sort());
 });
 
-Deno.test("a chat message is acknowledged with its place and reaches subscribers, its sender too", async () => {
+Deno.test("handlers: a chat message is acknowledged with its place and reaches subscribers, its sender too", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   const bob = await join(service.hub, "s2", "bob");
@@ -56,7 +56,7 @@ Deno.test("a chat message is acknowledged with its place and reaches subscribers
   assertSpoken([ack!]);
 });
 
-Deno.test("a message sent again with its id has one effect, another user's with the same id its own", async () => {
+Deno.test("handlers: a message sent again with its id has one effect, another user's with the same id its own", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   const bob = await join(service.hub, "s2", "bob");
@@ -93,7 +93,7 @@ Deno.test("who may not publish is refused: by claims, in reserved and in unknown
   await assert.rejects(publish("no channel"), refusal("bad_payload"));
 });
 
-Deno.test("subscribing replies before it replays, on the lane it came on", async () => {
+Deno.test("handlers: subscribing replies before it replays, on the lane it came on", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   const [subscribed] = await service.say(ann, "subscribe", { channel: "chat:a" });
@@ -119,7 +119,7 @@ Deno.test("subscribing replies before it replays, on the lane it came on", async
   assert.equal(ann.sent.at(-1)!.lane, 6);
 });
 
-Deno.test("unsubscribing ends deliveries; from the inbox, broadcasts or what one is not on it is refused", async () => {
+Deno.test("handlers: unsubscribing ends deliveries and is refused for the inbox, broadcasts and channels one is not on", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "subscribe", { channel: "chat:a" });
@@ -133,7 +133,7 @@ Deno.test("unsubscribing ends deliveries; from the inbox, broadcasts or what one
   }
 });
 
-Deno.test("a direct message reaches all devices of its user and nobody else", async () => {
+Deno.test("handlers: a direct message reaches all devices of its user and nobody else", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", withRights("ann", "direct_message"));
   const phone = await join(service.hub, "s2", "bob");
@@ -157,7 +157,7 @@ Deno.test("a direct message reaches all devices of its user and nobody else", as
   );
 });
 
-Deno.test("a broadcast reaches everybody and needs its right", async () => {
+Deno.test("handlers: a broadcast reaches everybody and needs its right", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", withRights("ann", "broadcast"));
   const bob = await join(service.hub, "s2", "bob");
@@ -170,7 +170,7 @@ Deno.test("a broadcast reaches everybody and needs its right", async () => {
   await assert.rejects(service.say(bob, "broadcast", { text: "x" }), refusal("permission_denied"));
 });
 
-Deno.test("typing reaches the other sessions on the channel as something that may be lost, and nothing is kept", async () => {
+Deno.test("handlers: typing reaches the other sessions on the channel as something that may be lost, and nothing is kept", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   const bob = await join(service.hub, "s2", principal("bob", { publish: [] }));
@@ -195,7 +195,7 @@ Deno.test("typing reaches the other sessions on the channel as something that ma
   assert.equal(history!.payload.offset, 0);
 });
 
-Deno.test("history is given in either direction from any place, and says when there is more", async () => {
+Deno.test("handlers: history is given in either direction from any place, and says when there is more", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   for (let i = 1; i <= 5; i++) await service.say(ann, "chat_message", { channel: "chat:a", text: `${i}` });
@@ -223,7 +223,7 @@ Deno.test("history is given in either direction from any place, and says when th
   }
 });
 
-Deno.test("a history that does not fit a message is cut, and read to its end in parts", async () => {
+Deno.test("handlers: a history that does not fit a message is cut, and read to its end in parts", async () => {
   const room = 4_096;
   const service = new Service({ maxMessage: () => room });
   const ann = await join(service.hub, "s1", "ann");
@@ -243,7 +243,7 @@ Deno.test("a history that does not fit a message is cut, and read to its end in 
   assert.deepEqual(got, texts);
 });
 
-Deno.test("presence tells users, their sessions and info, of channels one may read and only there", async () => {
+Deno.test("handlers: presence tells users, their sessions and info, of channels one may read and only there", async () => {
   const service = new Service(
     {},
     makeHub({
@@ -275,7 +275,7 @@ Deno.test("presence tells users, their sessions and info, of channels one may re
   }
 });
 
-Deno.test("the list of clients needs its right and is cut to fit a message", async () => {
+Deno.test("handlers: the list of clients needs its right and is cut to fit a message", async () => {
   const service = new Service({ maxMessage: () => 2_048 });
   const ann = await join(service.hub, "s1", withRights("ann", "client_list"));
   for (let i = 0; i < 100; i++) await join(service.hub, `x${i}`, `user${i}`);
@@ -288,7 +288,7 @@ Deno.test("the list of clients needs its right and is cut to fit a message", asy
   await assert.rejects(service.say(bob, "client_list", {}), refusal("permission_denied"));
 });
 
-Deno.test("a command goes to one connection of the bot in turn, its answer to the session that asked", async () => {
+Deno.test("handlers: a command goes to one connection of the bot in turn, its answer to the session that asked", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
   const bots: FakeClient[] = [];
@@ -323,7 +323,7 @@ Deno.test("a command goes to one connection of the bot in turn, its answer to th
   );
 });
 
-Deno.test("a ping is answered, as a datagram and early too, and what a client reports is passed on", async () => {
+Deno.test("handlers: a ping is answered, as a datagram and early too, and what a client reports is passed on", async () => {
   const told: unknown[] = [];
   const service = new Service({
     reports: {
@@ -347,7 +347,7 @@ Deno.test("handlers: early data that cannot be acted on twice is refused", async
   }
 });
 
-Deno.test("a connection that was replaced can do nothing on channels any more", async () => {
+Deno.test("handlers: a connection that was replaced can do nothing on channels any more", async () => {
   const service = new Service();
   const old = await join(service.hub, "s1", "ann");
   await service.say(old, "subscribe", { channel: "chat:a" });

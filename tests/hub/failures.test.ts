@@ -37,7 +37,7 @@ function delayed() {
   return { engine, hub, failures, settle, attach };
 }
 
-Deno.test("an engine that cannot say where a channel stands refuses the subscription, and the next one works", async () => {
+Deno.test("hub: an engine that cannot say where a channel stands refuses the subscription, and the next one works", async () => {
   for (const what of ["follow", "position"] as const) {
     const { engine, hub, settle, attach } = delayed();
     const ann = await attach(new FakeClient("s1", principal("ann")));
@@ -56,7 +56,7 @@ Deno.test("an engine that cannot say where a channel stands refuses the subscrip
   }
 });
 
-Deno.test("a session whose inbox cannot be had is refused and leaves nothing behind", async () => {
+Deno.test("hub: a session whose inbox cannot be had is refused and leaves nothing behind", async () => {
   const { engine, hub, settle } = delayed();
   engine.failing.follow = 1;
   const attaching = hub.attach(new FakeClient("s1", principal("ann")), undefined);
@@ -68,7 +68,7 @@ Deno.test("a session whose inbox cannot be had is refused and leaves nothing beh
   assert.deepEqual(engine.inner.presence("broadcast:all"), []);
 });
 
-Deno.test("a channel that cannot be resumed is named, the others go on", async () => {
+Deno.test("hub: a channel that cannot be resumed is named, the others go on", async () => {
   const { engine, hub, settle, attach } = delayed();
   await attach(new FakeClient("s2", principal("bob")));
   engine.failing.read = 1;
@@ -80,7 +80,7 @@ Deno.test("a channel that cannot be resumed is named, the others go on", async (
   assert.deepEqual(Object.keys(attached.channels).sort(), ["broadcast:all", "user:ann"]);
 });
 
-Deno.test("a replay the engine breaks off ends the subscription, and says so", async () => {
+Deno.test("hub: a replay the engine breaks off ends the subscription, and says so", async () => {
   const { engine, hub, failures, settle, attach } = delayed();
   const ann = await attach(new FakeClient("s1", principal("ann")));
   for (const id of ["1", "2", "3", "4", "5"]) {
@@ -103,7 +103,7 @@ Deno.test("a replay the engine breaks off ends the subscription, and says so", a
   assert.equal(failures.length, 1);
 });
 
-Deno.test("leaving a channel before the engine answered refuses the subscription", async () => {
+Deno.test("hub: leaving a channel before the engine answered refuses the subscription", async () => {
   const { hub, settle, attach } = delayed();
   const ann = await attach(new FakeClient("s1", principal("ann")));
   const joining = Promise.resolve(hub.subscribe(ann, "chat:a", 1));
@@ -114,7 +114,7 @@ Deno.test("leaving a channel before the engine answered refuses the subscription
   assert.equal(hub.isOn(ann, "chat:a"), false);
 });
 
-Deno.test("of two connections that take a session at the same time the later one has it", async () => {
+Deno.test("hub: of two connections that take a session at the same time the later one has it", async () => {
   const { hub, settle } = delayed();
   const first = new FakeClient("s1", principal("ann"), "c1");
   const second = new FakeClient("s1", principal("ann"), "c2");
@@ -134,7 +134,7 @@ Deno.test("of two connections that take a session at the same time the later one
   assert.equal(hub.clientOf("s1"), second);
 });
 
-Deno.test("a history that is lost while a channel is followed ends its subscriptions", async () => {
+Deno.test("hub: a history that is lost while a channel is followed ends its subscriptions", async () => {
   const engine = new MemoryEngine();
   const followers = new Map<string, (channel: string, record: StoredRecord, epoch: string) => void>();
   const follow = engine.follow.bind(engine);
@@ -162,7 +162,7 @@ Deno.test("a history that is lost while a channel is followed ends its subscript
   ]);
 });
 
-Deno.test("a replay goes no faster than its client", async () => {
+Deno.test("hub: a replay goes no faster than its client", async () => {
   const { hub } = makeHub({ replay: { page: 10, tail: 4 } });
   const ann = await join(hub, "s1", "ann");
   const { state } = hub.subscribe(ann, "chat:a", 1) as Subscribed;

@@ -7,7 +7,7 @@ function refusal(error: string) {
   return (thrown: unknown) => thrown instanceof ProtocolError && thrown.error === error;
 }
 
-Deno.test("a subscriber gets what is published after it subscribed, on the lane it named", async () => {
+Deno.test("hub: a subscriber gets what is published after it subscribed, on the lane it named", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   say(hub, "chat:a", "before");
@@ -26,7 +26,7 @@ Deno.test("a subscriber gets what is published after it subscribed, on the lane 
   assert.equal(ann.sent[0]!.message.id, "between");
 });
 
-Deno.test("one encoded message goes to all subscribers of a channel", async () => {
+Deno.test("hub: one encoded message goes to all subscribers of a channel", async () => {
   const { hub } = makeHub();
   const clients = [];
   for (const name of ["ann", "bob", "cid"]) {
@@ -40,7 +40,7 @@ Deno.test("one encoded message goes to all subscribers of a channel", async () =
   for (const other of others) assert.equal(other, first);
 });
 
-Deno.test("subscribing again moves the channel to another lane without a gap or a repetition", async () => {
+Deno.test("hub: subscribing again moves the channel to another lane without a gap or a repetition", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
@@ -64,7 +64,7 @@ Deno.test("subscribing again moves the channel to another lane without a gap or 
   assert.deepEqual(ann.sent.map(({ message, lane }) => [message.id, lane]), [["two", 4], ["three", 4]]);
 });
 
-Deno.test("a resume from another epoch or from before the history is not recovered, and nothing of it follows", async () => {
+Deno.test("hub: a resume from another epoch or from before the history is not recovered, and nothing of it follows", async () => {
   const { hub } = makeHub({
     namespace: () => ({ ...DEFAULT_NAMESPACE, retention: { size: 2, age: 60_000 } }),
   });
@@ -86,7 +86,7 @@ Deno.test("a resume from another epoch or from before the history is not recover
   assert.deepEqual(ann.offsets("chat:a"), [3, 4]);
 });
 
-Deno.test("a session taken over by another connection resumes where it stood, and the earlier connection gets nothing more", async () => {
+Deno.test("hub: a session taken over by another connection resumes where it stood, and the earlier connection gets nothing more", async () => {
   const { hub } = makeHub();
   const first = await join(hub, "s1", "ann");
   const { state, start } = hub.subscribe(first, "chat:a", 1) as Subscribed;
@@ -113,7 +113,7 @@ Deno.test("a session taken over by another connection resumes where it stood, an
   assert.equal(second.of("chat_message").length, 4);
 });
 
-Deno.test("a session of another user cannot be taken over", async () => {
+Deno.test("hub: a session of another user cannot be taken over", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   await assert.rejects(
@@ -123,7 +123,7 @@ Deno.test("a session of another user cannot be taken over", async () => {
   assert.equal(hub.clientOf("s1"), ann);
 });
 
-Deno.test("an inbox belongs to its user alone, whatever the token's patterns say", async () => {
+Deno.test("hub: an inbox belongs to its user alone, whatever the token's patterns say", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   assert.throws(() => hub.subscribe(ann, "user:bob", 1), refusal("permission_denied"));
@@ -132,7 +132,7 @@ Deno.test("an inbox belongs to its user alone, whatever the token's patterns say
   assert.equal(state.offset, 0);
 });
 
-Deno.test("a namespace that does not exist, a pattern that does not match and one channel too many are refused", async () => {
+Deno.test("hub: a namespace that does not exist, a pattern that does not match and one channel too many are refused", async () => {
   const { hub } = makeHub({
     namespace: (name) => name === "chat" ? { ...DEFAULT_NAMESPACE, maxSubscribers: 1 } : undefined,
     maxChannels: () => 1,
@@ -156,7 +156,7 @@ Deno.test("a namespace that does not exist, a pattern that does not match and on
   });
 });
 
-Deno.test("after a token was refreshed channels it no longer allows are left", async () => {
+Deno.test("hub: after a token was refreshed channels it no longer allows are left", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   for (const channel of ["chat:a", "chat:b"]) (hub.subscribe(ann, channel, 1) as Subscribed).start();
@@ -167,7 +167,7 @@ Deno.test("after a token was refreshed channels it no longer allows are left", a
   assert.deepEqual(ann.sent.map(({ message }) => message.id), ["1", "3"]);
 });
 
-Deno.test("a stopped channel delivers nothing until it is subscribed to again, and presence stays", async () => {
+Deno.test("hub: a stopped channel delivers nothing until it is subscribed to again, and presence stays", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   const bob = await join(hub, "s2", "bob");
@@ -190,7 +190,7 @@ Deno.test("a stopped channel delivers nothing until it is subscribed to again, a
   assert.deepEqual(ann.offsets("chat:a"), [1, 2, 3]);
 });
 
-Deno.test("members that leave during a fan-out do not keep the message from others or bring it twice", async () => {
+Deno.test("hub: members that leave during a fan-out do not keep the message from others or bring it twice", async () => {
   const { hub, failures } = makeHub();
   const clients: FakeClient[] = [];
   for (let i = 0; i < 20; i++) {
@@ -219,7 +219,7 @@ Deno.test("members that leave during a fan-out do not keep the message from othe
   }
 });
 
-Deno.test("a channel nobody is on is closed by the sweep, and opened again for the next one", async () => {
+Deno.test("hub: a channel nobody is on is closed by the sweep, and opened again for the next one", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   (hub.subscribe(ann, "chat:a", 1) as Subscribed).start();
@@ -238,7 +238,7 @@ Deno.test("a channel nobody is on is closed by the sweep, and opened again for t
   });
 });
 
-Deno.test("sessions, users and bots are counted and found", async () => {
+Deno.test("hub: sessions, users and bots are counted and found", async () => {
   const { hub } = makeHub();
   const one = await join(hub, "s1", principal("ann", { bot: "echo" }));
   const two = await join(hub, "s2", principal("ann", { bot: "echo" }));

@@ -31,7 +31,7 @@ function clocked(options: Partial<HubOptions> = {}) {
   };
 }
 
-Deno.test("subscribers are told of the first session and the last one of each other user", async () => {
+Deno.test("presence: subscribers are told of the first session and the last one of each other user", async () => {
   const { hub } = makeHub();
   const ann = await join(hub, "s1", "ann");
   enter(hub, ann, "chat:a");
@@ -47,7 +47,7 @@ Deno.test("subscribers are told of the first session and the last one of each ot
   assert.deepEqual(pushes(one), []);
 });
 
-Deno.test("a connection that is lost and comes back does not make its user flicker", async () => {
+Deno.test("presence: a connection that is lost and comes back does not make its user flicker", async () => {
   const { hub, pass, engine } = clocked();
   const ann = await join(hub, "s1", "ann");
   enter(hub, ann, "chat:a");
@@ -84,7 +84,7 @@ async function watched(world: ReturnType<typeof clocked>) {
   return { ann, bob, back };
 }
 
-Deno.test("a session that comes back without naming a channel does not flicker when it subscribes to it soon", async () => {
+Deno.test("presence: a session that comes back without naming a channel does not flicker when it subscribes to it soon", async () => {
   const world = clocked();
   const { ann, bob, back } = await watched(world);
   world.hub.detach(bob);
@@ -99,7 +99,7 @@ Deno.test("a session that comes back without naming a channel does not flicker w
   assert.deepEqual(pushes(ann), ["bob offline", "bob offline"]);
 });
 
-Deno.test("coming back without a channel is leaving it, a little later; lost again, the session is waited for", async () => {
+Deno.test("presence: a session that comes back without a channel leaves it a little later, unless it is lost again", async () => {
   const world = clocked();
   const { ann, back } = await watched(world);
   const client = await back([]);
@@ -115,7 +115,7 @@ Deno.test("coming back without a channel is leaving it, a little later; lost aga
   assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
 });
 
-Deno.test("a channel that a session came back without is left at once when it says so, or may not be on it", async () => {
+Deno.test("presence: a channel that a session came back without is left at once when it says so, or may not be on it", async () => {
   const world = clocked();
   const { ann, back } = await watched(world);
   const client = await back([]);
@@ -129,7 +129,7 @@ Deno.test("a channel that a session came back without is left at once when it sa
   assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
 });
 
-Deno.test("a session that keeps coming back without its channels is shown on a bounded number", async () => {
+Deno.test("presence: a session that keeps coming back without its channels is shown on a bounded number", async () => {
   const world = clocked({ maxChannels: () => 5 });
   const { back } = await watched(world);
   for (let i = 0; i < 50; i++) enter(world.hub, await back([]), `chat:${i}`);
@@ -140,7 +140,7 @@ Deno.test("a session that keeps coming back without its channels is shown on a b
   assert.equal(world.engine.presence("chat:49").length, 1);
 });
 
-Deno.test("a session that ends goes offline at once, one whose node stops renewing when its lease runs out", async () => {
+Deno.test("presence: a session that ends goes offline at once, one whose node stops renewing when its lease runs out", async () => {
   const { hub, pass, engine } = clocked();
   const ann = await join(hub, "s1", "ann");
   enter(hub, ann, "chat:a");
@@ -154,7 +154,7 @@ Deno.test("a session that ends goes offline at once, one whose node stops renewi
   assert.deepEqual(engine.presence("chat:a"), []);
 });
 
-Deno.test("every lease is renewed in time however many sessions there are", async () => {
+Deno.test("presence: every lease is renewed in time however many sessions there are", async () => {
   const { hub, pass, engine } = clocked();
   for (let i = 0; i < 500; i++) enter(hub, await join(hub, `s${i}`, `u${i}`), "chat:a");
   pass(40);
@@ -162,7 +162,7 @@ Deno.test("every lease is renewed in time however many sessions there are", asyn
   assert.equal(engine.presence("broadcast:all").length, 500);
 });
 
-Deno.test("a sweep that comes late renews what it missed", async () => {
+Deno.test("presence: a sweep that comes late renews what it missed", async () => {
   const { hub, pass, engine } = clocked();
   for (let i = 0; i < 30; i++) await join(hub, `s${i}`, `u${i}`);
   for (let i = 0; i < 10; i++) {
@@ -172,7 +172,7 @@ Deno.test("a sweep that comes late renews what it missed", async () => {
   assert.equal(engine.presence("broadcast:all").length, 30);
 });
 
-Deno.test("a namespace without presence enters nobody, one without pushes only answers", async () => {
+Deno.test("presence: a namespace without presence enters nobody, one without pushes only answers", async () => {
   const engine = new MemoryEngine();
   const { hub } = makeHub({
     engine,
@@ -193,7 +193,7 @@ Deno.test("a namespace without presence enters nobody, one without pushes only a
   assert.equal(engine.presence("user:ann").length, 0);
 });
 
-Deno.test("a presence store that fails is reported and keeps nobody off a channel", async () => {
+Deno.test("presence: a presence store that fails is reported and keeps nobody off a channel", async () => {
   const engine = new MemoryEngine();
   const { hub, failures } = makeHub({
     engine: new Proxy(engine, {

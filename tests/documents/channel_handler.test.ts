@@ -46,7 +46,7 @@ class Session {
   }
 }
 
-Deno.test("a document that is refused for now is asked for again, one that is refused for good is closed", async () => {
+Deno.test("document handler: a document that is refused for now is asked for again, one that is refused for good is closed", async () => {
   const session = new Session(), { clock, document, sent } = session;
   await settle();
   assert.deepEqual(sent, ["doc_open"]);
@@ -66,7 +66,7 @@ Deno.test("a document that is refused for now is asked for again, one that is re
   assert.equal(sent.length, 2);
 });
 
-Deno.test("deliveries that stopped, a subscription that ended, an answer that does not come: it is opened again", async () => {
+Deno.test("document handler: it is opened again when deliveries stop, the subscription ends or no answer comes", async () => {
   const session = new Session(), { clock } = session;
   await settle();
   assert.equal(session.opened(), 1);
@@ -83,7 +83,7 @@ Deno.test("deliveries that stopped, a subscription that ended, an answer that do
   assert.equal((session.reasons[0] as SkeinError).error, "not_subscribed");
 });
 
-Deno.test("an operation that is given up for a passing reason does not hold up those after it", async () => {
+Deno.test("document handler: an operation that is given up for a passing reason does not hold up those after it", async () => {
   const session = new Session(), { document, published } = session;
   await settle();
   session.say("doc_opened", { epoch: "e", offset: 0, start: 0, recovered: false });
@@ -99,7 +99,7 @@ Deno.test("an operation that is given up for a passing reason does not hold up t
   document.close();
 });
 
-Deno.test("a snapshot that is refused or lost with its connection is told to whoever made it", async () => {
+Deno.test("document handler: a snapshot that is refused or lost with its connection is told to whoever made it", async () => {
   const session = new Session(), { document } = session;
   await settle();
   session.say("doc_opened", { epoch: "e", offset: 2, start: 2, recovered: false });
