@@ -4,12 +4,8 @@
  * @module
  */
 
-/** Longest channel name, in characters. */
-export const MAX_CHANNEL_LENGTH = 255;
-/** The channel every session is on: what `broadcast` publishes to. */
+/** The channel that every session is on and `broadcast` publishes to. */
 export const BROADCAST_CHANNEL = "broadcast:all";
-/** Namespaces that clients cannot publish to by `chat_message`. */
-export const RESERVED_NAMESPACES: readonly string[] = ["user", "broadcast"];
 
 const CHANNEL = /^[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,222}$/;
 
@@ -22,9 +18,6 @@ export function isChannel(name: string): boolean {
 export function namespaceOf(channel: string): string {
   return channel.slice(0, channel.indexOf(":"));
 }
-
-/** Longest user id, in characters. */
-export const MAX_USER_ID_LENGTH = 128;
 
 const USER_ID = /^[\x21-\x7e]{1,128}$/;
 
@@ -43,7 +36,7 @@ export function matches(pattern: string, channel: string): boolean {
   if (pattern === "*" || pattern === channel) return true;
   const star = pattern.indexOf("*");
   if (star < 0) return false;
-  // `chat:*`, what most patterns are.
+  // Most patterns are a prefix: `chat:*`.
   if (star === pattern.length - 1) return channel.startsWith(pattern.slice(0, star));
   const parts = pattern.split("*");
   const head = parts[0]!, tail = parts.at(-1)!;
@@ -55,7 +48,7 @@ export function matches(pattern: string, channel: string): boolean {
     if (found < 0) return false;
     at = found + part.length;
   }
-  // Head, parts and tail may not overlap.
+  // The parts must not reach into the tail.
   return at <= end;
 }
 

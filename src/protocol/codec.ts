@@ -1,6 +1,6 @@
 /**
- * Messages to bytes and back. JSON and MessagePack carry the same envelope; a frame tells which it is by
- * its first byte.
+ * Messages to bytes and back. JSON and MessagePack carry the same envelope; the first byte of a frame says which of
+ * them it is.
  *
  * @module
  */
@@ -23,9 +23,9 @@ export {
 } from "./json_codec.ts";
 
 /**
- * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message, and nothing else.
- * The bytes may be reused once this returns, but for the `data` of a `file_chunk` in MessagePack, which may be a view
- * of them.
+ * Decodes one frame. Throws ProtocolError `bad_request` for anything that is not a message, and nothing else. The
+ * caller may reuse the bytes once this returns, except that bytes in a MessagePack message of a `lent` type are views of
+ * them.
  */
 export function decodeFrame(frame: Uint8Array): Decoded {
   const first = frame[0];
@@ -36,7 +36,7 @@ export function decodeFrame(frame: Uint8Array): Decoded {
   throw new ProtocolError("bad_request", "a frame is a JSON object or a MessagePack map");
 }
 
-/** A message on its way out, in either form; see `JsonEncoded`. */
+/** A message to be sent in either form; see `JsonEncoded`. */
 export class Encoded extends JsonEncoded {
   #msgpack: Uint8Array | undefined;
   #queueing: Queueing | undefined;
@@ -52,7 +52,7 @@ export class Encoded extends JsonEncoded {
   }
 }
 
-/** Encodes a message without a length prefix: what goes into a datagram. */
+/** Encodes a message without a length prefix, as a datagram carries it. */
 export function encodeBare(message: Message, form: Form): Uint8Array {
   return form === "msgpack" ? pack(message) : utf8(stringify(message));
 }

@@ -1,6 +1,7 @@
 /**
- * The protocol without the schemas of payloads and without reading MessagePack: what a client on a page carries, which
- * speaks JSON but for messages with bytes in them. Schemas are built when their module is loaded, so a bundler keeps all of them; a client names the ones it reads.
+ * The part of the protocol that the SDK carries. It has no reader of MessagePack, because the SDK speaks JSON except
+ * for messages with bytes in them, and no schemas: they are built when their module is loaded, so a bundler would keep
+ * all of them.
  *
  * @module
  */

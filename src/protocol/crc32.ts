@@ -1,5 +1,5 @@
 /**
- * The checksum of a document's operations: CRC-32 as in ISO-HDLC (zip, Ethernet; polynomial 0xEDB88320, reflected).
+ * The checksum of documents' operations: CRC-32 as in ISO-HDLC (zip, Ethernet; polynomial 0xEDB88320, reflected).
  *
  * @module
  */

@@ -12,8 +12,8 @@ interface ErrorRow {
 }
 
 /**
- * Errors answer one message and leave the connection open. `temporary` says that the same message may
- * succeed later, sent again with the same id.
+ * Errors answer one message and leave the connection open. `temporary`: the same message, sent again with the same id,
+ * may succeed later.
  */
 export const ERRORS = {
   internal: { code: 100, temporary: true, text: "internal error" },
@@ -104,7 +104,7 @@ export const CLOSES = {
 /** The name of a close in the table. */
 export type CloseName = keyof typeof CLOSES;
 
-/** Whether a client told this close code should connect again. */
+/** Whether a client should connect again after this close code. */
 export function shouldReconnect(code: number): boolean {
   return code < 3500 || code > 3999;
 }
@@ -116,7 +116,7 @@ export function shouldReconnect(code: number): boolean {
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
   readonly error: ErrorName;
-  /** What was said beyond the name. */
+  /** More than the name says, when there is more to say. */
   readonly detail: string | undefined;
 
   /** `detail` is shown to the peer: never put a token or a payload in it. */

@@ -6,7 +6,7 @@
 
 import { type ErrorName, ERRORS, ProtocolError } from "./errors.ts";
 
-/** An error as peers and callers of the HTTP API see it: the payload of `error`. */
+/** An error as peers and callers of the HTTP API get it: the payload of `error`. */
 export interface Failure {
   readonly code: number;
   readonly name: ErrorName;

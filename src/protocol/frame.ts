@@ -1,8 +1,5 @@
 /**
- * Frames on a byte stream: a varint length, then that many bytes. A frame says by its first byte what it
- * is: `{` is JSON in UTF-8, a MessagePack map is MessagePack.
- *
- * Pure: bytes in, frames or "need more" out. Limits are checked before anything is allocated.
+ * Frames on a byte stream: a varint length, then that many bytes. Limits are checked before anything is allocated.
  *
  * @module
  */
@@ -10,35 +7,15 @@
 import { CloseError } from "./errors.ts";
 import { readVarint, varintLength } from "./varint.ts";
 
-/** Where a frame lies, or how many bytes are wanted before it can be told. */
+/** Where a frame lies, or how many bytes are needed to find it. */
 export type FrameScan =
   | { readonly kind: "frame"; readonly start: number; readonly end: number }
   | { readonly kind: "more"; readonly need: number };
 
 /**
- * Walks the frames in `bytes[at, end)` in place: calls `onFrame` with each whole frame as a view that is
- * only valid during the call, and returns the place of the first byte not consumed. Throws CloseError
- * `message_too_large` as soon as a length prefix says more than `maxFrame`, and `bad_request` for an empty
- * frame.
- */
-export function scanFrames(
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-  maxFrame: number,
-  onFrame: (frame: Uint8Array) => void,
-): number {
-  for (;;) {
-    const scan = scanFrame(bytes, at, end, maxFrame);
-    if (scan.kind === "more") return at;
-    onFrame(bytes.subarray(scan.start, scan.end));
-    at = scan.end;
-  }
-}
-
-/**
- * Finds one frame at `at`. `need` of "more" counts from `at`: the buffer has to hold that many bytes
- * before another call can say more.
+ * Finds the frame that begins at `at`. `need` counts from `at`: calling again is of no use before the buffer holds that
+ * many bytes. Throws CloseError `message_too_large` as soon as the length is above `maxFrame`, and `bad_request` for an
+ * empty frame.
  */
 export function scanFrame(bytes: Uint8Array, at: number, end: number, maxFrame: number): FrameScan {
   let length: number;

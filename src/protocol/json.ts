@@ -6,12 +6,12 @@
 
 /** How many levels of arrays and objects a payload may hold; the payload itself is not counted. */
 export const MAX_PAYLOAD_DEPTH = 40;
-/** How many levels `data` of a message may hold: less, because replies such as history hold it deeper. */
+/** How many levels `data` of a message may hold: fewer, because `history_response` holds it some levels deeper. */
 export const MAX_DATA_DEPTH = 32;
 
 /**
- * Whether `value` is JSON as far as it has `depth` levels of arrays and objects: finite numbers, no bytes, no
- * `undefined`, and no key `__proto__`, which would become a prototype when carelessly copied.
+ * Whether `value` is JSON with at most `depth` levels of arrays and objects: finite numbers, no bytes, no `undefined`,
+ * and no key `__proto__`, which would change the prototype of an object it is copied into.
  */
 export function isJson(value: unknown, depth: number = MAX_DATA_DEPTH): boolean {
   switch (typeof value) {

@@ -1,5 +1,5 @@
 /**
- * Messages to JSON and back, and the envelope's check: all that a client needs which speaks JSON alone.
+ * Messages to JSON and back, and the check of the envelope.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface Decoded {
   readonly form: Form;
 }
 
-/** Decodes one frame of JSON. Throws ProtocolError `bad_request`, and nothing else. */
+/** Decodes one frame of JSON. Throws ProtocolError `bad_request` and nothing else. */
 export function decodeJsonFrame(frame: Uint8Array): Decoded {
   if (frame[0] !== 0x7b) throw new ProtocolError("bad_request", "a frame is a JSON object");
   const text = decodeUtf8(frame);
@@ -37,7 +37,7 @@ export function decodeText(text: string): Message {
   try {
     value = JSON.parse(text);
   } catch {
-    // The cause is left out: its message repeats a part of the text.
+    // No cause: its message would repeat a part of the text.
     throw new ProtocolError("bad_request", "not JSON");
   }
   const message = checkEnvelope(value);
@@ -51,9 +51,9 @@ export function decodeText(text: string): Message {
 }
 
 /**
- * The envelope check, by hand because it runs for every message: a `type` in snake_case, an `id` of 1 to
- * 64 printable characters, a finite `timestamp`, an object `payload`. Unknown fields are left out of the
- * result. Throws ProtocolError `bad_request`.
+ * Checks an envelope: a `type` in snake_case, an `id` of 1 to 64 printable characters, a finite `timestamp`, an object
+ * `payload`. Unknown fields are left out of the result. Throws ProtocolError `bad_request`. Written by hand because it
+ * runs for every message.
  */
 export function checkEnvelope(value: unknown): Message {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -105,26 +105,26 @@ export function isType(type: string): boolean {
 }
 
 /**
- * A message on its way out. Encodes each form at most once, however many connections it goes to: make one,
- * hand it to all. This one knows JSON alone, whatever form is asked for.
+ * A message to be sent. It is encoded at most once for each form, so make one for all connections it goes to. This
+ * class writes JSON, whatever form is asked for.
  */
 export class JsonEncoded {
   /** What is sent; not to be changed once it was encoded. */
   readonly message: Message;
   readonly #shared: boolean;
   #text: string | undefined;
-  /** As a frame, once that was made. */
+  /** The frame, once it was made. */
   protected json: Uint8Array | undefined;
   /** As a frame of WebSocket text, once a transport made that: it is the same for every connection. */
   textFrame: Uint8Array | undefined;
 
-  /** `shared`: it goes to several connections, so its framed bytes are worth keeping. */
+  /** `shared`: it goes to several connections, so its frame is kept. */
   constructor(message: Message<Payload>, shared = false) {
     this.message = message;
     this.#shared = shared;
   }
 
-  /** Whether it is never text: it is MessagePack, whatever form is asked for. */
+  /** True: it is always written as MessagePack, whatever form is asked for. */
   get binary(): boolean {
     return false;
   }
@@ -149,7 +149,7 @@ export class JsonEncoded {
     return this.#shared || form === "msgpack" ? this.framed(form).length : this.text().length * 3 + 4;
   }
 
-  /** Writes the framed message at `at`; returns the place after it. The caller sees to the room. */
+  /** Writes the frame at `at`; returns the place after it. `target` must have `room` bytes from there. */
   writeTo(target: Uint8Array, at: number, form: Form): number {
     if (this.#shared || form === "msgpack" || this.json !== undefined) {
       const framed = this.framed(form);
@@ -157,7 +157,7 @@ export class JsonEncoded {
       return at + framed.length;
     }
     const text = this.text();
-    // A varint need not be minimal (RFC 9000 §16), so its place can be kept before the length is known.
+    // A varint need not be minimal (RFC 9000 §16), so its width can be fixed before the length is known.
     const prefix = text.length * 3 < 0x4000 ? 2 : 4;
     const { written } = encoder.encodeInto(text, target.subarray(at + prefix));
     if (prefix === 2) {
@@ -173,7 +173,7 @@ export class JsonEncoded {
   }
 }
 
-/** Encodes a message as JSON without a length prefix: what goes into a datagram. */
+/** Encodes a message as JSON without a length prefix, as a datagram carries it. */
 export function encodeJson(message: Message): Uint8Array<ArrayBuffer> {
   return encoder.encode(stringify(message));
 }
@@ -187,11 +187,10 @@ function framedOf(text: string): Uint8Array {
   return framed;
 }
 
-// Binary fields stand at the top of a payload, by rule. A replacer makes JSON.stringify several times slower,
-// so it is used only where there are bytes.
 /** A message as JSON text, its bytes as base64. */
 export function stringify(message: Message): string {
   const payload = message.payload;
+  // Bytes are only allowed at the top of a payload. JSON.stringify is several times slower with a replacer.
   for (const key in payload) {
     if (payload[key] instanceof Uint8Array) return JSON.stringify(message, bytesToBase64);
   }

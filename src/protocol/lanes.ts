@@ -1,6 +1,6 @@
 /**
- * Lanes: the logical stream numbers of a connection. On QUIC a lane is a stream of its own, on WebSocket
- * it is a class of priority.
+ * Lanes: the logical stream numbers of a connection. On QUIC each lane is a stream; on WebSocket the lane is the
+ * priority of a message.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export const LANES = {
 } as const satisfies Record<LaneClass, readonly [number, number]>;
 
 /**
- * Priority of each class, 0 to 255, as in the unified API: control > documents > conversations > bots >
- * files. On QUIC it is the stream's priority, on WebSocket the order in which queued messages leave.
+ * Priority of each class, 0 to 255. On QUIC it is the priority of the stream, on WebSocket the order in which messages
+ * that wait are sent.
  */
 export const LANE_PRIORITY: Readonly<Record<LaneClass, number>> = {
   control: 255,
@@ -64,8 +64,8 @@ export function classOfChannel(channel: string): LaneClass {
 }
 
 /**
- * Gives each active channel a lane of its class: round-robin over the class's numbers, and a channel stays
- * on its lane until it is released. Lane 0 for control.
+ * Gives each active channel a lane of its class, in turn, and lane 0 for control. A channel stays on its lane until it
+ * is released.
  */
 export class LaneAllocator {
   readonly #lanes = new Map<string, number>();
@@ -73,7 +73,7 @@ export class LaneAllocator {
   readonly #most: Readonly<Partial<Record<LaneClass, number>>>;
 
   /**
-   * `most` caps how many lanes of a class are in use, so that a connection stays below its stream limit.
+   * `most` bounds the lanes of a class, so that a connection stays below its limit of streams.
    * @default {conversation: 16, file: 4, bot: 4, document: 32}
    */
   constructor(most: Partial<Record<LaneClass, number>> = {}) {
@@ -95,7 +95,7 @@ export class LaneAllocator {
     return lane;
   }
 
-  /** Forgets `key`: the next time it is active it may get another lane. */
+  /** Forgets `key`, which may get another lane later. */
   release(cls: LaneClass, key: string): void {
     this.#lanes.delete(`${cls} ${key}`);
   }

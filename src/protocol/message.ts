@@ -9,7 +9,7 @@ export type Payload = Record<string, unknown>;
 
 /** A message as it stands on the wire. */
 export interface Message<P extends Payload = Payload> {
-  /** What it is, in snake_case: `chat_message`, `ping`, ... */
+  /** In snake_case: `chat_message`, `ping`, ... */
   type: string;
   /** Made by the sender, unique for that sender; a UUIDv7 by convention, 1 to 64 printable ASCII characters. */
   id: string;
@@ -17,9 +17,9 @@ export interface Message<P extends Payload = Payload> {
   timestamp: number;
   /** In a reply: the `id` of the message it answers. */
   re?: string;
-  /** What it says: `ClientPayloads` and `ServerPayloads` tell by type. */
+  /** Its fields depend on the type: `ClientPayloads`, `ServerPayloads`. */
   payload: P;
 }
 
-/** How a connection's frames are written: the form the client used first. */
+/** How messages are written on a connection: the form that its client used first. */
 export type Form = "json" | "msgpack";

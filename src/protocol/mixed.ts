@@ -1,6 +1,7 @@
 /**
- * Messages of a client that speaks JSON: those with bytes in them go as MessagePack, because base64 costs a third more
- * bytes and most of the time. It only writes it, in as few lines as can be: a page loads them.
+ * Messages of the SDK: MessagePack for those with bytes in them, because base64 takes a third more bytes and most of
+ * the time, and JSON for all others. The encoder is short because pages load it: it always writes the longest form of
+ * lengths and numbers.
  *
  * @module
  */
@@ -10,13 +11,13 @@ import type { Form, Message, Payload } from "./message.ts";
 
 const encoder = new TextEncoder();
 
-/** A message on its way out, with bytes as MessagePack and without as JSON, whatever form is asked for. */
+/** A message to be sent: MessagePack when it has bytes in it, else JSON, whatever form is asked for. */
 export class MixedEncoded extends JsonEncoded {
   readonly #binary: boolean;
 
   constructor(message: Message<Payload>) {
     const binary = hasBytes(message);
-    // What is kept as a frame is never asked for its text.
+    // A binary message is kept as a frame and never asked for its text.
     super(message, binary);
     this.#binary = binary;
   }
@@ -30,17 +31,17 @@ export class MixedEncoded extends JsonEncoded {
   }
 }
 
-/** Encodes a message without a length prefix, likewise: what goes into a datagram. */
+/** Encodes a message without a length prefix, as a datagram carries it: MessagePack when it has bytes in it. */
 export function encodeMixed(message: Message): Uint8Array<ArrayBuffer> {
   return hasBytes(message) ? packed(message, 0) : encodeJson(message);
 }
 
-// Binary fields stand at the top of a payload, by rule.
+// Bytes are only allowed at the top of a payload.
 function hasBytes({ payload }: Message): boolean {
   return Object.values(payload).some((field) => field instanceof Uint8Array);
 }
 
-/** `prefix` bytes are kept for the length: 4, or none. */
+/** `prefix`: bytes of the length in front, 4 or none. */
 function packed(message: Message, prefix: 0 | 4): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   write(message, parts);
@@ -56,7 +57,7 @@ function packed(message: Message, prefix: 0 | 4): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Adds what `value` is in MessagePack: all lengths take 32 bits and all numbers 64. */
+/** Adds `value` as MessagePack to `parts`. Lengths take 32 bits, numbers 64. */
 function write(value: unknown, parts: Uint8Array[]): void {
   const isText = typeof value === "string";
   if (isText || value instanceof Uint8Array) {

@@ -1,19 +1,20 @@
 /**
- * The part of MessagePack that messages use: nil, booleans, numbers, strings, arrays, maps with string keys,
- * and bytes at the top of a payload. Extension types are refused.
+ * Reads the part of MessagePack that messages use: nil, booleans, numbers, strings, arrays, maps with string keys, and
+ * bytes at the top of a payload. Extension types are refused.
  *
- * Written for hostile input: a length is held against the bytes that are left before anything is made of it,
- * depth and number of values are bounded, and what comes out obeys the rules of `isJson`.
+ * The input may be hostile: each length is compared with the bytes that are left before anything is allocated, depth
+ * and number of values are bounded, and the result obeys the rules of `isJson`.
  *
  * @module
  */
 
+import { clientRow } from "./client_types.ts";
 import { ProtocolError } from "./errors.ts";
 import { MAX_PAYLOAD_DEPTH } from "./json.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /** Most values of one message, keys not counted. */
-export const MAX_VALUES = 65_536;
+const MAX_VALUES = 65_536;
 
 // Depth 0 is the envelope, 1 the payload; the payload itself is not counted in MAX_PAYLOAD_DEPTH.
 const DEEPEST = MAX_PAYLOAD_DEPTH + 1;
@@ -22,8 +23,8 @@ const TWO_32 = 0x1_0000_0000;
 
 const number = new DataView(new ArrayBuffer(8));
 
-// Keys repeat from message to message: a table of those seen saves making them anew, and gives V8 names that
-// it has already interned. A key is looked up by a hash of its bytes; a newer one takes an older one's place.
+// Keys repeat from message to message. A table of keys by the hash of their bytes saves allocating them again, and V8
+// has interned those strings already. A newer key replaces an older one of the same slot.
 const KEY_SLOTS = 512;
 const MAX_CACHED_KEY = 24;
 const keys: string[] = new Array(KEY_SLOTS).fill("");
@@ -33,28 +34,22 @@ let bytes = NONE;
 let at = 0;
 let end = 0;
 let values = 0;
-let borrow = false;
+let lent = false;
 
 function bad(detail: string): ProtocolError {
   return new ProtocolError("bad_request", `MessagePack: ${detail}`);
 }
 
 /**
- * The type whose bytes are not copied: whoever takes a `file_chunk` puts it where it belongs at once, and a copy more
- * of everything that is uploaded is a fifth of what an upload costs.
- */
-const BORROWED = "file_chunk";
-
-/**
- * Decodes one message: all of `frame`, and nothing may be left. Bytes in it are copied, but for those of a `file_chunk`
- * that names its type before its payload: they are part of `frame`. Throws ProtocolError `bad_request`.
+ * Decodes one message, which must be all of `frame`. Bytes in it are copied, except in a message of a `lent` type that
+ * names its type before its payload: those are views of `frame`. Throws ProtocolError `bad_request`.
  */
 export function unpackMessage(frame: Uint8Array): unknown {
   bytes = frame;
   at = 0;
   end = frame.length;
   values = 0;
-  borrow = false;
+  lent = false;
   try {
     const value = readValue(0);
     if (at !== end) throw bad("bytes after the message");
@@ -161,7 +156,7 @@ function readBytes(length: number, depth: number): Uint8Array {
   need(length);
   const from = at;
   at += length;
-  return borrow ? bytes.subarray(from, at) : bytes.slice(from, at);
+  return lent ? bytes.subarray(from, at) : bytes.slice(from, at);
 }
 
 function readArray(length: number, depth: number): unknown[] {
@@ -179,7 +174,7 @@ function readMap(length: number, depth: number): Record<string, unknown> {
   for (let i = 0; i < length; i++) {
     const key = readKey();
     map[key] = readValue(depth + 1);
-    if (depth === 0 && key === "type") borrow = map[key] === BORROWED;
+    if (depth === 0 && key === "type") lent = clientRow(map[key] as string)?.lent === true;
   }
   return map;
 }
@@ -208,7 +203,7 @@ function readKey(): string {
     }
   }
   const key = checkKey(readString(length));
-  // Only ASCII keys have as many characters as bytes and can be found again above.
+  // Only ASCII keys have as many characters as bytes, which the comparison above relies on.
   if (key.length === length) keys[slot] = key;
   return key;
 }
@@ -222,7 +217,7 @@ function readString(length: number): string {
   need(length);
   const from = at;
   at += length;
-  // Calling the decoder costs as much as making 24 characters by hand, in batches.
+  // Up to 24 ASCII characters are faster by hand, in batches, than one call of the decoder.
   if (length <= SHORT) {
     const b = bytes;
     let text = "";

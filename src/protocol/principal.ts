@@ -1,11 +1,10 @@
 /**
- * Who a token says its bearer is, and what it may do. The claims are part of the protocol (PROTOCOL.md,
- * "Tokens"); checking a token's signature is not done here.
+ * The claims of a verified token (PROTOCOL.md, "Tokens"). Signatures are checked in `auth/`.
  *
  * @module
  */
 
-/** Rights a token or the configuration may grant beside channels. */
+/** Rights that a token or the configuration may grant, beside those on channels. */
 export const RIGHTS = ["broadcast", "client_list", "direct_message", "bot", "admin"] as const;
 /** A right. */
 export type Right = typeof RIGHTS[number];

@@ -8,8 +8,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Decodes `bytes`; `undefined` when they are not UTF-8. A fatal decoder is four times slower than one that
- * puts U+FFFD in place of what it cannot read, so the fatal one is asked only when there is a U+FFFD.
+ * Decodes `bytes`; `undefined` when they are not UTF-8. A fatal decoder is four times slower than one that writes U+FFFD
+ * for what it cannot read, so it is asked only when there is a U+FFFD.
  */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   const text = decoder.decode(bytes);

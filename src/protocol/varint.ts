@@ -30,7 +30,7 @@ export function readVarint(bytes: Uint8Array, at: number, end: number = bytes.le
   return value;
 }
 
-/** Writes `value` at `at` and returns the place after it. The caller sees to the room (`varintSize`). */
+/** Writes `value` at `at` and returns the place after it. There must be room for `varintSize(value)` bytes. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   const size = varintSize(value);
   let rest = value;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { CloseError, scanFrame, scanFrames } from "../../src/protocol/mod.ts";
+import { CloseError, scanFrame } from "../../src/protocol/mod.ts";
+import { scanFrames } from "./frames.ts";
 
 const closes = (close: string) => (error: unknown) => error instanceof CloseError && error.close === close;
 

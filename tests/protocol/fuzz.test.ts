@@ -10,10 +10,10 @@ import {
   parsePayload,
   type Payload,
   ProtocolError,
-  scanFrames,
 } from "../../src/protocol/mod.ts";
 import { json, message } from "./arbitraries.ts";
 import { clientTypes } from "../support/message_types.ts";
+import { scanFrames } from "./frames.ts";
 
 /** Decodes; what comes out is a message or a ProtocolError. */
 function survives(decode: () => ReturnType<typeof decodeText>): void {

@@ -7,9 +7,9 @@ import {
   Encoded,
   type Form,
   type Message,
-  scanFrames,
 } from "../../src/protocol/mod.ts";
 import { bytes, message } from "./arbitraries.ts";
+import { scanFrames } from "./frames.ts";
 
 const form = fc.constantFrom<Form>("json", "msgpack");
 

@@ -18,7 +18,7 @@ import {
 } from "./fields.ts";
 
 /** Longest name of a bot or command, in characters. */
-export const MAX_BOT_NAME_LENGTH = 64;
+const MAX_BOT_NAME_LENGTH = 64;
 
 /** A command to a bot. */
 export interface BotCommand {

@@ -21,7 +21,7 @@ import {
 } from "./fields.ts";
 
 /** Most parts of an operation or a snapshot. */
-export const MAX_DOC_PARTS = 4096;
+const MAX_DOC_PARTS = 4096;
 
 /** Opens a document; its operations travel on the lane this came on. */
 export interface DocOpen {

@@ -20,11 +20,11 @@ import {
 } from "./fields.ts";
 
 /** Longest name of a file, in characters. */
-export const MAX_FILE_NAME_LENGTH = 255;
+const MAX_FILE_NAME_LENGTH = 255;
 /** Longest media type, in characters. */
-export const MAX_FILE_TYPE_LENGTH = 127;
+const MAX_FILE_TYPE_LENGTH = 127;
 /** Most bytes of a chunk, whatever a server allows. */
-export const MAX_FILE_CHUNK = 1024 ** 2;
+const MAX_FILE_CHUNK = 1024 ** 2;
 /** Longest id of an upload or file, in characters. */
 const MAX_ID = 64;
 

@@ -22,9 +22,9 @@ import {
 } from "./fields.ts";
 
 /** Most messages of one answer. */
-export const MAX_HISTORY = 1000;
+const MAX_HISTORY = 1000;
 /** Messages of one answer when `limit` is absent. */
-export const DEFAULT_HISTORY = 100;
+const DEFAULT_HISTORY = 100;
 
 /** Asks for a part of a channel's history. */
 export interface History {

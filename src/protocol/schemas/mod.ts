@@ -34,14 +34,9 @@ export type * from "./report.ts";
 export type * from "./subscribe.ts";
 export type * from "./typing.ts";
 export { MAX_TOKEN_LENGTH } from "./auth.ts";
-export { MAX_BOT_NAME_LENGTH } from "./bot.ts";
-export { MAX_DOC_PARTS } from "./doc.ts";
 export { bytesField, type Content, contentOf, type Schema, type Schemas } from "./fields.ts";
-export { MAX_FILE_CHUNK, MAX_FILE_NAME_LENGTH, MAX_FILE_TYPE_LENGTH } from "./file.ts";
-export { DEFAULT_HISTORY, MAX_HISTORY } from "./history.ts";
-export { DEFAULT_UNREAD, MAX_UNREAD, MAX_UNREAD_CHANNELS } from "./read_position.ts";
 export { MAX_RTT } from "./ping.ts";
-export { MAX_REPLAY_WAIT, REPLAY_SPEED } from "./replay.ts";
+export { MAX_REPLAY_WAIT } from "./replay.ts";
 export { REPORTED_TRANSPORTS } from "./report.ts";
 
 /**

@@ -18,11 +18,11 @@ import {
 } from "./fields.ts";
 
 /** Channels of one `unread`. */
-export const MAX_UNREAD_CHANNELS = 100;
+const MAX_UNREAD_CHANNELS = 100;
 /** Messages that are counted at most. */
-export const MAX_UNREAD = 1000;
+const MAX_UNREAD = 1000;
 /** Messages that are counted when `limit` is absent. */
-export const DEFAULT_UNREAD = 100;
+const DEFAULT_UNREAD = 100;
 
 /** The user has read everything up to `offset`. */
 export interface ReadUpTo {

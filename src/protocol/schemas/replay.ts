@@ -23,7 +23,7 @@ import {
 } from "./fields.ts";
 
 /** Slowest and fastest replay. */
-export const REPLAY_SPEED = { min: 0.1, max: 1000 } as const;
+const REPLAY_SPEED = { min: 0.1, max: 1000 } as const;
 /** Longest wait between two messages of a replay, in milliseconds. */
 export const MAX_REPLAY_WAIT = 10_000;
 
