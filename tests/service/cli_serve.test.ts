@@ -1,104 +1,5 @@
 import assert from "node:assert/strict";
-
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const ROOT = new URL("../../", import.meta.url).pathname;
-
-/** A process whose standard error is read line by line. */
-class Child {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: string[] = [];
-  readonly #reading: Promise<void>;
-  #wake: () => void = () => {};
-  #ended = false;
-
-  constructor(args: string[], cwd: string, env: Record<string, string> = {}) {
-    const child = new Deno.Command(Deno.execPath(), {
-      args,
-      cwd,
-      env: { NO_COLOR: "1", ...env },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    this.#child = child;
-    this.#reading = (async () => {
-      let rest = "";
-      for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
-        const parts = (rest + chunk).split("\n");
-        rest = parts.pop()!;
-        this.#lines.push(...parts);
-        this.#wake();
-      }
-      this.#ended = true;
-      this.#wake();
-    })();
-  }
-
-  /** The next line that holds `text`; those before it are given up. */
-  async line(text: string): Promise<string> {
-    const deadline = Date.now() + 30_000;
-    const seen: string[] = [];
-    for (;;) {
-      const line = this.#lines.shift();
-      if (line !== undefined) {
-        seen.push(line);
-        if (line.includes(text)) return line;
-        continue;
-      }
-      const left = deadline - Date.now();
-      if (this.#ended || left <= 0) throw new Error(`no line with ${text} in:\n${seen.join("\n")}`);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const timer = setTimeout(resolve, left);
-      await promise;
-      clearTimeout(timer);
-    }
-  }
-
-  signal(signal: Deno.Signal): void {
-    this.#child.kill(signal);
-  }
-
-  /** The exit code. */
-  async end(): Promise<number> {
-    const { code } = await this.#child.status;
-    await this.#reading;
-    return code;
-  }
-
-  /** Whatever happened, it is gone afterwards. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await this.#child.status;
-    await this.#reading;
-  }
-}
-
-async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await body(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-function config(more: Record<string, unknown> = {}): string {
-  return JSON.stringify({ http: { port: 0 }, quic: { port: 0 }, log: { format: "json" }, ...more });
-}
-
-function serve(
-  dir: string,
-  env: Record<string, string> = {},
-  args = ["--config", `${dir}/skein.jsonc`],
-): Child {
-  const deno = ["run", "--no-prompt", "--quiet", "-A", "--config", `${ROOT}deno.json`];
-  return new Child([...deno, MAIN, ...args], dir, env);
-}
+import { Child, config, inDirectory, ROOT, serve } from "./cli_support.ts";
 
 Deno.test("serve: the service starts with a file, says where it serves, and ends with 0 on SIGTERM", () =>
   inDirectory(async (dir) => {
@@ -159,7 +60,14 @@ Deno.test("serve: a port in use ends the start with 1 and one line", () =>
       const { port } = taken.addr as Deno.NetAddr;
       await Deno.writeTextFile(`${dir}/skein.jsonc`, config({ http: { port } }));
       await using child = serve(dir);
-      assert((await child.line("could not start")).includes('"level":"error"'), "it is an error");
+      const line = JSON.parse(await child.line("could not start"));
+      assert.equal(line.level, "error");
+      assert.equal(
+        line.reason,
+        `http.port: ${port} is in use; end the program that uses it (perhaps another Skein), ` +
+          `or set another port, as in --http.port ${port + 1}`,
+      );
+      assert.equal(line.error, undefined, "no stack");
       assert.equal(await child.end(), 1);
     } finally {
       taken.close();
@@ -174,33 +82,64 @@ Deno.test("serve: development mode is refused where the environment demands prod
     assert.equal(await child.end(), 1);
   }));
 
+/** A program with a service whose end never comes: it shows what signals do. */
+async function signalled(dir: string, terminal: boolean): Promise<Child> {
+  const program = `
+    import { untilSignalled } from ${JSON.stringify(`${ROOT}src/service/cli/signals.ts`)};
+    import { createLogger } from ${JSON.stringify(`${ROOT}src/service/log/mod.ts`)};
+    const never = new Promise(() => {});
+    const keepAlive = setInterval(() => {}, 1000);
+    const service = {
+      finished: never,
+      shutdown(reason) { console.error("asked " + reason); return never; },
+      reload: () => Promise.reject(new Error("cannot")),
+    };
+    const waiting = untilSignalled(service, createLogger({ format: "json" }), ${terminal});
+    console.error("ready");
+    await waiting;
+    clearInterval(keepAlive);
+  `;
+  await Deno.writeTextFile(`${dir}/program.ts`, program);
+  const deno = ["run", "--no-prompt", "--no-check", "--quiet", "-A", "--config", `${ROOT}deno.json`];
+  const child = new Child([...deno, `${dir}/program.ts`], dir);
+  await child.line("ready");
+  return child;
+}
+
 Deno.test("serve: a second signal ends a drain that takes too long, at once and with 1", () =>
   inDirectory(async (dir) => {
-    // A service whose end never comes: what counts here is the signals.
-    const program = `
-      import { untilSignalled } from ${JSON.stringify(`${ROOT}src/service/cli/signals.ts`)};
-      import { createLogger } from ${JSON.stringify(`${ROOT}src/service/log/mod.ts`)};
-      const never = new Promise(() => {});
-      const keepAlive = setInterval(() => {}, 1000);
-      const service = {
-        finished: never,
-        shutdown(reason) { console.error("asked " + reason); return never; },
-        reload: () => Promise.reject(new Error("cannot")),
-      };
-      const waiting = untilSignalled(service, createLogger({ format: "json" }));
-      console.error("ready");
-      await waiting;
-      clearInterval(keepAlive);
-    `;
-    await Deno.writeTextFile(`${dir}/program.ts`, program);
-    const deno = ["run", "--no-prompt", "--no-check", "--quiet", "-A", "--config", `${ROOT}deno.json`];
-    await using child = new Child([...deno, `${dir}/program.ts`], dir);
-    await child.line("ready");
-    child.signal("SIGHUP");
-    await child.line("could not reload");
+    await using child = await signalled(dir, false);
     child.signal("SIGTERM");
     await child.line("asked SIGTERM");
+    await new Promise((resolve) => setTimeout(resolve, 600));
     child.signal("SIGTERM");
     await child.line("ending at once");
     assert.equal(await child.end(), 1);
+  }));
+
+Deno.test("serve: signals right after the first one are the same Ctrl-C", () =>
+  inDirectory(async (dir) => {
+    await using child = await signalled(dir, true);
+    child.signal("SIGINT");
+    child.signal("SIGTERM");
+    await child.line("asked");
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    // This throws when the second signal has ended the process.
+    child.signal("SIGINT");
+    await child.line("ending at once");
+    assert.equal(await child.end(), 1);
+  }));
+
+Deno.test("serve: SIGHUP reloads without a terminal and a reload that fails is logged", () =>
+  inDirectory(async (dir) => {
+    await using child = await signalled(dir, false);
+    child.signal("SIGHUP");
+    await child.line("could not reload");
+  }));
+
+Deno.test("serve: SIGHUP ends a service in a terminal", () =>
+  inDirectory(async (dir) => {
+    await using child = await signalled(dir, true);
+    child.signal("SIGHUP");
+    await child.line("asked SIGHUP");
   }));

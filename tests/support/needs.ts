@@ -20,6 +20,7 @@ export const NEEDS = {
   "nats-server": { files: ["/usr/sbin/nats-server", "/usr/bin/nats-server"], debian: "nats-server" },
   coturn: { files: ["/usr/bin/turnserver"], debian: "coturn" },
   iproute2: { files: ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"], debian: "iproute2" },
+  script: { files: ["/usr/bin/script"], debian: "bsdutils" },
   nftables: { files: ["/usr/sbin/nft", "/usr/bin/nft"], debian: "nftables" },
 } as const satisfies Record<string, NeedRow>;
 

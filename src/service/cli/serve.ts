@@ -4,11 +4,13 @@
  * @module
  */
 
+import { BindError } from "../bind.ts";
 import { makesCertificate } from "../certificates/settings.ts";
 import type { Config } from "../config/mod.ts";
 import { createLogger, type Logger } from "../log/mod.ts";
 import type { Addresses } from "../service.ts";
 import { HELP } from "./arguments.ts";
+import { banner, networkAddresses } from "./banner.ts";
 import { type Command, CONFIG, EXIT, loadFor, reportProblems } from "./command.ts";
 import { makesTokens } from "../tokens/settings.ts";
 import { untilSignalled } from "./signals.ts";
@@ -18,8 +20,9 @@ import { VERSION } from "./version_number.ts";
 export const serve: Command = {
   usage: "[options] [--KEY VALUE ...]",
   text:
-    "Serves WebTransport, QUIC and WebSocket until SIGTERM or SIGINT, then drains; a second signal ends it\n" +
-    "at once. Every setting may be given as a flag: --quic.port 4433. `skein config-schema --markdown` lists them.",
+    "Serves WebTransport, QUIC and WebSocket until SIGTERM or SIGINT, then drains; another one ends it\n" +
+    "at once. SIGHUP reads the configuration again, or ends the service when its terminal is closed.\n" +
+    "Every setting may be given as a flag: --quic.port 4433. `skein config-schema --markdown` lists them.",
   options: [CONFIG, HELP],
   settings: true,
   rest: 0,
@@ -51,15 +54,25 @@ export const serve: Command = {
         version: VERSION,
       });
     } catch (error) {
-      log.error("could not start", { error });
+      log.error("could not start", error instanceof BindError ? { reason: error.message } : { error });
       return EXIT.failed;
     }
     // Signals first: a program that reads that the service runs may send one at once.
     const ended = untilSignalled(service, log);
-    announce(service.addresses, config, path, log);
+    const { addresses } = service;
+    if (inTerminal(config)) {
+      io.err(banner({ version: VERSION, config, path, addresses, network: networkAddresses() }));
+    } else {
+      announce(addresses, config, path, log);
+    }
     return await ended;
   },
 };
+
+/** Whether somebody reads along. */
+function inTerminal({ log }: Config): boolean {
+  return log.format !== "json" && Deno.stderr.isTerminal();
+}
 
 function announce(
   addresses: Addresses,

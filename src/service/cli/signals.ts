@@ -17,31 +17,44 @@ export interface Running {
   reload(): Promise<boolean>;
 }
 
-/** Signals that ask for an end. */
-const ENDING = ["SIGTERM", "SIGINT"] as const satisfies readonly Deno.Signal[];
+/**
+ * Milliseconds after a first signal in which others are ignored. One Ctrl-C under `deno task` comes twice: from the
+ * terminal, and from the task that passes its own on.
+ */
+const REPEATED = 500;
 
 /**
- * Waits for the end. SIGHUP reloads the configuration; the first SIGTERM or SIGINT begins an orderly one, the second ends the process at
- * once. Resolves with the exit code.
+ * Waits for the end. The first SIGTERM or SIGINT begins a shutdown, a later one ends the process at once. SIGHUP reloads
+ * the configuration; with a terminal it means that the terminal was closed, and ends the service as well.
+ * `terminal` is whether the process was started in one. Resolves with the exit code.
  */
-export async function untilSignalled(service: Running, log: Logger): Promise<number> {
-  let asked = false;
+export async function untilSignalled(
+  service: Running,
+  log: Logger,
+  terminal: boolean = inTerminal(),
+): Promise<number> {
+  const ending: Deno.Signal[] = terminal ? ["SIGTERM", "SIGINT", "SIGHUP"] : ["SIGTERM", "SIGINT"];
+  let asked: number | undefined;
   const failed = (error: unknown) => log.error("could not shut down", { error });
-  const handlers: { signal: Deno.Signal; handler: () => void }[] = ENDING.map((signal) => {
+  const handlers: { signal: Deno.Signal; handler: () => void }[] = ending.map((signal) => {
     const handler = () => {
-      if (asked) {
+      const now = performance.now();
+      if (asked === undefined) {
+        asked = now;
+        service.shutdown(signal).catch(failed);
+      } else if (now - asked >= REPEATED) {
         log.warn("ending at once", { signal });
         Deno.exit(EXIT.failed);
       }
-      asked = true;
-      service.shutdown(signal).catch(failed);
     };
     return { signal, handler };
   });
-  handlers.push({
-    signal: "SIGHUP",
-    handler: () => void service.reload().catch((error) => log.error("could not reload", { error })),
-  });
+  if (!terminal) {
+    handlers.push({
+      signal: "SIGHUP",
+      handler: () => void service.reload().catch((error) => log.error("could not reload", { error })),
+    });
+  }
   for (const { signal, handler } of handlers) Deno.addSignalListener(signal, handler);
   try {
     await service.finished;
@@ -51,5 +64,13 @@ export async function untilSignalled(service: Running, log: Logger): Promise<num
     return EXIT.failed;
   } finally {
     for (const { signal, handler } of handlers) Deno.removeSignalListener(signal, handler);
+  }
+}
+
+function inTerminal(): boolean {
+  try {
+    return Deno.stdin.isTerminal() || Deno.stdout.isTerminal() || Deno.stderr.isTerminal();
+  } catch {
+    return false;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BindError, bindSync } from "../bind.ts";
 import { fail, type Finding, ok, sentence } from "./check.ts";
 
 /** Where something should listen. */
@@ -14,25 +15,29 @@ interface BindAddress {
 
 /** Whether QUIC can listen here. */
 export function checkUdp(address: BindAddress): Finding {
-  return bind(
-    address,
-    "udp",
-    () => new Deno.QuicEndpoint({ hostname: address.hostname, port: address.port }).close(),
-  );
+  return check(address, "udp", (hostname) => new Deno.QuicEndpoint({ hostname, port: address.port }).close());
 }
 
 /** Whether HTTP can listen here. */
 export function checkTcp(address: BindAddress): Finding {
-  return bind(address, "tcp", () => Deno.listen({ hostname: address.hostname, port: address.port }).close());
+  return check(address, "tcp", (hostname) => Deno.listen({ hostname, port: address.port }).close());
 }
 
-function bind(address: BindAddress, protocol: "udp" | "tcp", attempt: () => void): Finding {
+function check(
+  address: BindAddress,
+  protocol: "udp" | "tcp",
+  attempt: (hostname: string) => void,
+): Finding {
   const { hostname, port } = address;
   const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/${protocol}`;
+  let ipv4 = false;
   try {
-    attempt();
-    return ok(`${where} can be bound.`);
-  } catch (error) {
+    bindSync({ group: protocol, hostname, port }, attempt, () => ipv4 = true);
+    return ok(
+      ipv4 ? `0.0.0.0:${port}/${protocol} can be bound; there is no IPv6.` : `${where} can be bound.`,
+    );
+  } catch (thrown) {
+    const error = thrown instanceof BindError ? thrown.cause : thrown;
     return fail(`${where} cannot be bound: ${sentence(error)}.`, advise(error, address));
   }
 }

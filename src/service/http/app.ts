@@ -10,13 +10,12 @@ import { isUserId, ProtocolError } from "../../protocol/mod.ts";
 import { ApiRunner, listConnections, parseLimit } from "./api.ts";
 import { ADMIN_ASSETS, assetResponse, PAGE_ASSETS } from "./assets.ts";
 import { readJson } from "./body.ts";
-import { clientDocument } from "./client_info.ts";
+import { clientDocument, WEBSOCKET_PATH } from "./client_info.ts";
 import type { FetchHandler, HttpDeps, RequestInfo } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
 import { setSecurityHeaders } from "./headers.ts";
 import { keyOf, KeyRing } from "./keys.ts";
-import { WEBSOCKET_PATH } from "./websocket.ts";
 import { isCrossSite, isLocalRequest, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
 
 type Env = { Bindings: { info: RequestInfo } };

@@ -7,7 +7,9 @@
 import type { SessionSettings } from "../../session/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { ClientInfo } from "./deps.ts";
-import { WEBSOCKET_PATH } from "./websocket.ts";
+
+/** The path of WebSocket on the HTTP port. */
+export const WEBSOCKET_PATH = "/connection/websocket";
 
 /** Where the service listens now: ports that are bound differ from those configured as 0. */
 export interface Reachable {

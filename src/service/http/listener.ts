@@ -4,6 +4,8 @@
  * @module
  */
 
+import { bind } from "../bind.ts";
+import type { Logger } from "../log/mod.ts";
 import type { FetchHandler } from "./deps.ts";
 import { type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
 
@@ -20,17 +22,25 @@ export interface HttpAddress {
   readonly maxConnections?: number | undefined;
 }
 
+/** What a listener is made with. */
+export interface HttpListenerOptions {
+  /** The group of settings with its address, for errors: `http`. */
+  readonly group: string;
+  readonly handler: FetchHandler;
+  readonly log: Logger;
+}
+
 /** A listener that moves when its address changes. */
 export class HttpListener {
-  readonly #handler: FetchHandler;
+  readonly #options: HttpListenerOptions;
   readonly #failed: (error: unknown) => void;
   #server: HttpServer | undefined;
   #wanted: HttpAddress | undefined;
   #closing: Promise<void>[] = [];
 
-  constructor(handler: FetchHandler, failed: (error: unknown) => void) {
-    this.#handler = handler;
-    this.#failed = failed;
+  constructor(options: HttpListenerOptions) {
+    this.#options = options;
+    this.#failed = (error) => options.log.error("http failure", { error });
   }
 
   /** The bound address; undefined while it does not listen. */
@@ -40,8 +50,8 @@ export class HttpListener {
 
   /**
    * Listens at `wanted`; undefined ends the listener. A new address is bound before the old one is released. The
-   * WebSockets of the old one are closed with 1001, so that clients come back and resume. Rejects when the new address
-   * cannot be bound; then the old one goes on.
+   * WebSockets of the old one are closed with 1001, so that clients come back and resume. Rejects with BindError when
+   * the new address cannot be bound; then the old one goes on.
    */
   async apply(wanted: HttpAddress | undefined): Promise<void> {
     const before = this.#wanted;
@@ -86,16 +96,23 @@ export class HttpListener {
     await Promise.all(this.#closing);
   }
 
-  /** Starts a listener; `before` has its port now and gives it up, or takes it back when the new one cannot be had. */
-  async #start(place: HttpAddress, before: HttpServer | undefined): Promise<HttpServer> {
+  /** Starts a listener. `before` has its port now and releases it, or takes it back when the new one fails. */
+  async #start(wanted: HttpAddress, before: HttpServer | undefined): Promise<HttpServer> {
+    const { group, handler, log } = this.#options;
     await before?.releasePort?.();
     try {
-      return await startHttp({
-        ...place,
-        takeOver: before !== undefined,
-        handler: this.#handler,
-        onError: this.#failed,
-      });
+      return await bind(
+        { group, ...wanted },
+        (hostname) =>
+          startHttp({
+            ...wanted,
+            hostname,
+            takeOver: before !== undefined,
+            handler,
+            onError: this.#failed,
+          }),
+        () => log.warn("no IPv6 on this machine, listening on IPv4 alone", { listener: group }),
+      );
     } catch (error) {
       await before?.takePortBack?.();
       throw error;

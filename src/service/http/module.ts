@@ -21,17 +21,19 @@ export class HttpModule implements Module {
   /** Its certificate, a module that comes before this one. */
   readonly certificate: CertificateModule;
   readonly #app: HttpAppModule;
-  readonly #failed: (error: unknown) => void;
+  readonly #log: Logger;
   #listener: HttpListener | undefined;
 
   constructor(app: HttpAppModule, log: Logger) {
     this.#app = app;
-    this.#failed = (error) => log.error("http failure", { error });
+    this.#log = log;
     this.certificate = new CertificateModule({
       name: "http.tls",
       keys: ["http.tls"],
       settings: ({ http }) => http.tls ?? undefined,
-      changed: (tls) => void this.#listener?.setCertificate(tls).catch(this.#failed),
+      changed: (tls) => {
+        this.#listener?.setCertificate(tls).catch((error) => log.error("http failure", { error }));
+      },
       log,
     });
   }
@@ -42,7 +44,7 @@ export class HttpModule implements Module {
   }
 
   start(config: Config): Promise<void> {
-    this.#listener = new HttpListener(this.#app.handler, this.#failed);
+    this.#listener = new HttpListener({ group: "http", handler: this.#app.handler, log: this.#log });
     return this.apply(config);
   }
 
@@ -73,12 +75,12 @@ export class InternalHttpModule implements Module {
   readonly name = "internal http";
   readonly keys = ["http.internal"] as const;
   readonly #app: HttpAppModule;
-  readonly #failed: (error: unknown) => void;
+  readonly #log: Logger;
   #listener: HttpListener | undefined;
 
   constructor(app: HttpAppModule, log: Logger) {
     this.#app = app;
-    this.#failed = (error) => log.error("http failure", { error });
+    this.#log = log;
   }
 
   /** Where it listens; `undefined` while it does not. */
@@ -87,7 +89,8 @@ export class InternalHttpModule implements Module {
   }
 
   start(config: Config): Promise<void> {
-    this.#listener = new HttpListener(this.#app.internalHandler, this.#failed);
+    const handler = this.#app.internalHandler;
+    this.#listener = new HttpListener({ group: "http.internal", handler, log: this.#log });
     return this.apply(config);
   }
 

@@ -76,7 +76,10 @@ class NodeHttpServer implements HttpServer {
       socket.destroySoon();
     });
     server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket as Socket, head));
-    server.on("error", (error) => this.#options.onError?.(error));
+    server.on("error", (error) => {
+      // listen() rejects with what keeps the server from listening.
+      if (server.listening) this.#options.onError?.(error);
+    });
   }
 
   get address(): { readonly hostname: string; readonly port: number } {

@@ -9,9 +9,6 @@ import type { Observer, Sessions } from "../../session/mod.ts";
 import { WebSocketMessageConnection } from "../../transport/mod.ts";
 import type { RequestInfo, WebSocketUpgrade } from "./deps.ts";
 
-/** The path of WebSocket on the HTTP port. */
-export const WEBSOCKET_PATH = "/connection/websocket";
-
 /** Answers a WebSocket upgrade: 101, or 429 and 503 when there are too many connections. */
 export function upgradeWebSocket(
   sessions: Sessions,

@@ -16,6 +16,7 @@ import {
 } from "../../quic/mod.ts";
 import type { Observer, Sessions } from "../../session/mod.ts";
 import { QuicMessageConnection } from "../../transport/mod.ts";
+import { bindSync } from "../bind.ts";
 import type { FetchHandler } from "../http/deps.ts";
 
 /** Settings of the QUIC listener; times in milliseconds. */
@@ -80,7 +81,7 @@ export class QuicListener {
 
   /**
    * Puts `settings` in force. For a new address a listener is started first, then the old one is parked and its
-   * connections go on. Other changes apply to new connections. Throws when an address cannot be bound; then the old
+   * connections go on. Other changes apply to new connections. Throws BindError when an address cannot be bound; then the old
    * listener goes on. Without a certificate there is no listener.
    */
   apply(settings: QuicListenerSettings, certificate: KeyPair | undefined): void {
@@ -102,7 +103,12 @@ export class QuicListener {
       parked.listener.resume();
       return parked;
     }
-    const listener = this.#listen(settings, certificate);
+    const { observer } = this.#deps;
+    const listener = bindSync(
+      { group: "quic", hostname: settings.hostname, port: settings.port },
+      (hostname) => this.#listen({ ...settings, hostname }, certificate),
+      () => observer.log("warn", "no IPv6 on this machine, listening on IPv4 alone", { listener: "quic" }),
+    );
     return { listener, settings, loop: this.#run(listener) };
   }
 
