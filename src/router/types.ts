@@ -1,12 +1,12 @@
 /**
- * What a handler sees. Handlers know neither sockets nor sessions.
+ * What handlers are given. They know neither sockets nor sessions.
  *
  * @module
  */
 
 import type { ClientType, Encoded, Form, Message, Payload, Principal, ServerType } from "../protocol/mod.ts";
 
-/** The sender of a message, as handlers see it. */
+/** A connection, as handlers and the hub see it. */
 export interface Client {
   readonly sessionId: string;
   readonly connectionId: string;
@@ -20,8 +20,8 @@ export interface Client {
    */
   send(message: Encoded, lane: number): void;
   /**
-   * Undefined while there is room for a replay of history, on `lane` when it is given; else a promise that resolves when
-   * there is again, or when the connection has ended. Without it replays are not paced.
+   * Undefined while the outbox has room for more history, on `lane` when it is given. Else a promise that resolves when
+   * it has room again, or when the connection has ended. Without this method history is sent without a pause.
    */
   ready?(lane?: number): Promise<void> | undefined;
 }
@@ -33,26 +33,26 @@ export interface Context {
   /** The lane it came on; replies go there. */
   readonly lane: number;
   readonly datagram: boolean;
-  /** It came as early data and may be a replay. */
+  /** It came as early data, which an attacker can replay. */
   readonly early: boolean;
   /** The form it came in, within the connection's limit. @default not known */
   readonly form?: Form;
   /** Sends a reply: a message with `re` set to the id of the one it answers. */
   reply(type: ServerType, payload: Payload): void;
   /**
-   * The handler itself holds the sender back, by acknowledgements and a window: this message does not count against
-   * the sender's rates. To be called before the handler returns.
+   * Says that acknowledgements and a window limit the sender: this message does not count against its rates. To be
+   * called before the handler returns.
    */
   selfPaced?(): void;
 }
 
-/** Handles one type of message. Throws ProtocolError to have it answered with `error`. */
+/** Handles a message. A ProtocolError that it throws is sent as the answer `error`. */
 export type Handler = (context: Context) => void | Promise<void>;
 
-/** Runs around handlers; calls `next` or answers itself. */
+/** Runs around handlers: calls `next`, or answers the message itself. */
 export type Middleware = (context: Context, next: () => void | Promise<void>) => void | Promise<void>;
 
-/** Handles one type. The table of types says how messages of it may come. */
+/** The handler of a type. The table of types says how messages of the type may come. */
 export interface Route {
   readonly type: ClientType;
   readonly handler: Handler;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { inboxOf, isChannel, isUserId, matches, matchesAny, namespaceOf } from "../../src/protocol/mod.ts";
 
-Deno.test("a channel is a namespace, a colon and a name", () => {
+Deno.test("channel: a channel is a namespace, a colon and a name", () => {
   for (const name of ["chat:general", "a:b", "doc:0193-x", "user:ann", "x_1-y:a:b:c", "c:~!*"]) {
     assert.ok(isChannel(name), name);
   }
@@ -29,7 +29,7 @@ Deno.test("a channel is a namespace, a colon and a name", () => {
   assert.equal(longest.length, 255);
 });
 
-Deno.test("every user id has an inbox that is a channel", () => {
+Deno.test("channel: every user id has an inbox that is a channel", () => {
   const printable = fc.integer({ min: 0x21, max: 0x7e }).map((c) => String.fromCharCode(c));
   fc.assert(fc.property(fc.string({ unit: printable, minLength: 1, maxLength: 128 }), (user) => {
     assert.ok(isUserId(user));
@@ -39,7 +39,7 @@ Deno.test("every user id has an inbox that is a channel", () => {
   for (const user of ["", "a b", "a\n", "é", "x".repeat(129)]) assert.ok(!isUserId(user));
 });
 
-Deno.test("patterns match as a regular expression with .* for each star does", () => {
+Deno.test("channel: patterns match as a regular expression with .* for each star does", () => {
   const few = fc.string({ unit: fc.constantFrom("a", "b", ":", "*", ".", "("), maxLength: 8 });
   const text = fc.string({ unit: fc.constantFrom("a", "b", ":", ".", "("), maxLength: 12 });
   fc.assert(
@@ -51,13 +51,13 @@ Deno.test("patterns match as a regular expression with .* for each star does", (
   );
 });
 
-Deno.test("a pattern of many stars does not make matching slow", () => {
+Deno.test("channel: matching a pattern of many stars is not slow", () => {
   // A backtracking matcher would need some 10^30 steps for this one.
   assert.equal(matches("*a".repeat(60) + "b", "a".repeat(250)), false);
   assert.equal(matches("*a".repeat(60), "a".repeat(250)), true);
 });
 
-Deno.test("no pattern matches nothing", () => {
+Deno.test("channel: no pattern matches nothing", () => {
   assert.equal(matchesAny([], "chat:x"), false);
   assert.equal(matchesAny(["doc:*", "chat:*"], "chat:x"), true);
 });

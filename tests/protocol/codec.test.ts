@@ -18,13 +18,13 @@ const bad = (error: unknown) => error instanceof ProtocolError && error.error ==
 const good = { type: "ping", id: "a1", timestamp: 1, payload: {} };
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("the envelope check takes what is a message and leaves unknown fields out", () => {
+Deno.test("codec: the check of an envelope takes messages and leaves unknown fields out", () => {
   assert.deepEqual(checkEnvelope({ ...good, extra: 1 }), good);
   assert.deepEqual(checkEnvelope({ ...good, re: "b" }), { ...good, re: "b" });
   assert.deepEqual(checkEnvelope({ ...good, timestamp: -1.5 }), { ...good, timestamp: -1.5 });
 });
 
-Deno.test("the envelope check refuses what is not a message", () => {
+Deno.test("codec: the check of an envelope refuses what is not a message", () => {
   const wrong: Record<string, unknown>[] = [
     { type: 1 },
     { type: "" },
@@ -54,7 +54,7 @@ Deno.test("the envelope check refuses what is not a message", () => {
   for (const value of [null, undefined, 1, "x", [], [good]]) assert.throws(() => checkEnvelope(value), bad);
 });
 
-Deno.test("names are checked as the regular expressions of PROTOCOL.md say", () => {
+Deno.test("codec: names are checked as the regular expressions of PROTOCOL.md say", () => {
   const text = fc.string({ unit: fc.constantFrom(..."az_09 ~!{`A\x7f\né"), maxLength: 66 });
   fc.assert(
     fc.property(text, (text) => {
@@ -65,7 +65,7 @@ Deno.test("names are checked as the regular expressions of PROTOCOL.md say", () 
   );
 });
 
-Deno.test("text that is not UTF-8 is refused, and U+FFFD itself is not", () => {
+Deno.test("codec: text that is not UTF-8 is refused, and U+FFFD itself is not", () => {
   const frame = utf8(JSON.stringify({ ...good, payload: { text: "?" } }));
   const at = frame.lastIndexOf("?".charCodeAt(0));
   for (const byte of [0x80, 0xc3, 0xff, 0xed]) {
@@ -76,7 +76,7 @@ Deno.test("text that is not UTF-8 is refused, and U+FFFD itself is not", () => {
   assert.deepEqual(decodeFrame(utf8(JSON.stringify(replacement))).message, replacement);
 });
 
-Deno.test("an error about JSON does not repeat the text", () => {
+Deno.test("codec: an error about JSON does not repeat the text", () => {
   try {
     decodeText('{"token": secret}');
     assert.fail();
@@ -86,7 +86,7 @@ Deno.test("an error about JSON does not repeat the text", () => {
   }
 });
 
-Deno.test("a key __proto__ is refused in a payload and without effect beside it", () => {
+Deno.test("codec: a key __proto__ is refused in a payload and without effect beside it", () => {
   const inside = '{"type":"ping","id":"a","timestamp":1,"payload":';
   assert.throws(() => decodeText(inside + '{"__proto__":{"admin":true}}}'), bad);
   assert.throws(() => decodeText(inside + '{"data":[{"a":{"\\u005f_proto__":1}}]}}'), bad);
@@ -97,7 +97,7 @@ Deno.test("a key __proto__ is refused in a payload and without effect beside it"
   assert.deepEqual(other.payload, { constructor: 1, toString: 2 });
 });
 
-Deno.test("a payload may be nested as deep as the limit and no deeper, in both forms", () => {
+Deno.test("codec: a payload may be nested as deep as the limit and no deeper, in both forms", () => {
   const nested = (levels: number) => {
     let data: unknown = 1;
     for (let i = 0; i < levels; i++) data = i % 2 === 0 ? [data] : { a: data };
@@ -110,7 +110,7 @@ Deno.test("a payload may be nested as deep as the limit and no deeper, in both f
   }
 });
 
-Deno.test("nesting as deep as a frame allows does not exhaust the stack", () => {
+Deno.test("codec: nesting as deep as a frame allows does not exhaust the stack", () => {
   const json = '{"type":"ping","id":"a","timestamp":1,"payload":{"a":' + "[".repeat(30_000) +
     "]".repeat(30_000) + "}}";
   assert.throws(() => decodeText(json), bad);
@@ -118,25 +118,25 @@ Deno.test("nesting as deep as a frame allows does not exhaust the stack", () => 
   assert.throws(() => decodeText(maps + "1" + "}".repeat(12_000)), bad);
 });
 
-Deno.test("a number too large for a double is refused", () => {
+Deno.test("codec: a number too large for a double is refused", () => {
   assert.throws(() => decodeText('{"type":"ping","id":"a","timestamp":1,"payload":{"data":[1e999]}}'), bad);
   assert.throws(() => decodeText('{"type":"ping","id":"a","timestamp":1e999,"payload":{}}'), bad);
 });
 
-Deno.test("a frame that begins as neither form does is refused", () => {
+Deno.test("codec: a frame whose first byte is of neither form is refused", () => {
   for (const first of [0x00, 0x20, 0x5b, 0x22, 0x7a, 0x90, 0xa0, 0xc0, 0xdc, 0xff]) {
     assert.throws(() => decodeFrame(Uint8Array.of(first, 0x7b)), bad);
   }
   assert.throws(() => decodeFrame(new Uint8Array()), bad);
 });
 
-Deno.test("bytes at the top of a payload are bytes in MessagePack and base64 in JSON", () => {
+Deno.test("codec: bytes at the top of a payload are bytes in MessagePack and base64 in JSON", () => {
   const message: Message = { ...good, payload: { chunk: Uint8Array.of(0, 1, 254, 255), n: 1 } };
   assert.deepEqual(decodeFrame(encodeBare(message, "msgpack")).message, message);
   assert.deepEqual(decodeFrame(encodeBare(message, "json")).message.payload, { chunk: "AAH+/w==", n: 1 });
 });
 
-Deno.test("decoded bytes do not change when the buffer they came in is used again", () => {
+Deno.test("codec: decoded bytes do not change when the buffer they came in is used again", () => {
   const frame = encodeBare({ ...good, payload: { chunk: Uint8Array.of(1, 2, 3), text: "abc" } }, "msgpack")
     .slice();
   const { message } = decodeFrame(frame);
@@ -144,7 +144,7 @@ Deno.test("decoded bytes do not change when the buffer they came in is used agai
   assert.deepEqual(message.payload, { chunk: Uint8Array.of(1, 2, 3), text: "abc" });
 });
 
-Deno.test("an outgoing message is the same whichever way it is written", () => {
+Deno.test("codec: a message has the same bytes whichever way it is written", () => {
   for (const text of ["", "x".repeat(60), "é".repeat(40), "𝄞".repeat(3000), "y".repeat(20_000), "\ud800"]) {
     for (const form of ["json", "msgpack"] as const) {
       for (const shared of [false, true]) {
@@ -163,7 +163,7 @@ Deno.test("an outgoing message is the same whichever way it is written", () => {
   }
 });
 
-Deno.test("messages encoded one after the other do not disturb one another", () => {
+Deno.test("codec: messages encoded one after the other do not disturb one another", () => {
   const size = fc.oneof(fc.nat(100), fc.nat(3000), fc.nat(40_000));
   fc.assert(fc.property(fc.array(size, { maxLength: 30 }), (sizes) => {
     const forms = ["json", "msgpack"] as const;

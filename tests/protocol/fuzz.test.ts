@@ -37,7 +37,7 @@ const telling = fc.constantFrom(
 );
 const byte = fc.oneof(telling, fc.nat(255));
 
-Deno.test("any bytes are a message or a ProtocolError", () => {
+Deno.test("fuzz: any bytes are a message or a ProtocolError", () => {
   const first = fc.constantFrom(0x7b, 0x81, 0x84, 0x8f, 0xde, 0xdf);
   const rest = fc.array(byte, { maxLength: 200 });
   fc.assert(
@@ -50,7 +50,7 @@ Deno.test("any bytes are a message or a ProtocolError", () => {
   );
 });
 
-Deno.test("a message with some bytes changed, cut out or put in is a message or a ProtocolError", () => {
+Deno.test("fuzz: a message with some bytes changed, cut out or put in is a message or a ProtocolError", () => {
   const change = fc.record({ at: fc.nat(), remove: fc.nat(3), insert: fc.array(byte, { maxLength: 3 }) });
   fc.assert(
     fc.property(
@@ -69,7 +69,7 @@ Deno.test("a message with some bytes changed, cut out or put in is a message or 
   );
 });
 
-Deno.test("any text is a message or a ProtocolError", () => {
+Deno.test("fuzz: any text is a message or a ProtocolError", () => {
   const text = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.json(),
@@ -78,7 +78,7 @@ Deno.test("any text is a message or a ProtocolError", () => {
   fc.assert(fc.property(text, (text) => survives(() => decodeText(text))), { numRuns: 1000 });
 });
 
-Deno.test("any bytes on a stream are frames, too few, or a CloseError", () => {
+Deno.test("fuzz: any bytes on a stream are frames, too few, or a CloseError", () => {
   fc.assert(
     fc.property(fc.array(byte, { maxLength: 100 }), (bytes) => {
       const stream = Uint8Array.from(bytes);
@@ -95,7 +95,7 @@ Deno.test("any bytes on a stream are frames, too few, or a CloseError", () => {
   );
 });
 
-Deno.test("any payload of any type is taken or refused with bad_payload", () => {
+Deno.test("fuzz: any payload of any type is taken or refused with bad_payload", () => {
   const field = fc.constantFrom(
     ...[
       "channel",

@@ -102,13 +102,13 @@ Deno.test("lanes: channels take lanes in turn", () => {
   assert.equal(allocator.laneOf("document", "doc:a"), 300);
 });
 
-Deno.test("lanes: what is no lane is refused", () => {
+Deno.test("lanes: a number that is no lane is refused", () => {
   for (const lane of [-1, 0.5, NaN, LANES.document[1] + 1, Infinity]) {
     assert.throws(() => laneClass(lane), RangeError);
   }
 });
 
-Deno.test("lanes: a type that is about nothing belongs on the control lane", () => {
+Deno.test("lanes: a type that is about no channel belongs on the control lane", () => {
   for (const type of ["ping", "auth_request", "direct_message", "client_list"]) {
     assert.equal(classOfType(type), "control");
   }

@@ -26,7 +26,7 @@ const message = (over: Payload): Message => ({
   payload: over,
 });
 
-Deno.test("what a client writes is read as it was meant, with bytes as MessagePack and without as JSON", () => {
+Deno.test("mixed: messages with bytes are MessagePack, all others JSON, and both read back", () => {
   fc.assert(
     fc.property(payload, fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }), (fields, data) => {
       const sent = message(data === undefined ? fields : { ...fields, data });
@@ -48,7 +48,7 @@ Deno.test("what a client writes is read as it was meant, with bytes as MessagePa
   );
 });
 
-Deno.test("fields without a value are left out, and what is no number of JSON is nil", () => {
+Deno.test("mixed: undefined fields are left out, NaN and infinities become nil", () => {
   const data = Uint8Array.of(1, 2, 3);
   const sent = message(
     { data, gone: undefined, none: null, yes: true, no: false, list: [NaN, Infinity, "ä€😀"] } as Payload,
@@ -57,7 +57,7 @@ Deno.test("fields without a value are left out, and what is no number of JSON is
   assert.deepEqual(payload, { data, none: null, yes: true, no: false, list: [null, null, "ä€😀"] });
 });
 
-Deno.test("the bytes of a large chunk take no more than an envelope besides", () => {
+Deno.test("mixed: a large chunk grows by no more than its envelope", () => {
   const data = new Uint8Array(65_536).fill(7);
   const sent = message({ uploadId: "u".repeat(36), offset: 1 << 30, data });
   assert.ok(new Encoded(sent).framed("json").length < data.length + 256);

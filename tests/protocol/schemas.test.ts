@@ -27,12 +27,12 @@ function refusal(type: ClientType, payload: Payload): string {
   assert.fail(`${type} took ${JSON.stringify(payload)}`);
 }
 
-Deno.test("every type has a schema", () => {
+Deno.test("schemas: every type has a schema", () => {
   assert.deepEqual(Object.keys(CLIENT_SCHEMAS).sort(), [...clientTypes].sort());
   assert.deepEqual(Object.keys(SERVER_SCHEMAS).sort(), [...serverTypes].sort());
 });
 
-Deno.test("the checks by hand say what the schemas say", () => {
+Deno.test("schemas: the checks by hand accept what the schemas accept, with the same result", () => {
   const field = fc.oneof(
     json(2),
     fc.constantFrom<unknown>(
@@ -74,7 +74,7 @@ Deno.test("the checks by hand say what the schemas say", () => {
   assert.ok(taken > 50);
 });
 
-Deno.test("a refusal names the field and what is allowed there", () => {
+Deno.test("schemas: a refusal names the field and what is allowed there", () => {
   const cases: [ClientType, Payload, RegExp][] = [
     ["history", {}, /^channel: missing$/],
     ["history", { channel: "chat:x", limit: 0 }, /^limit: an integer from 1 to 1000$/],
@@ -109,7 +109,7 @@ Deno.test("a refusal names the field and what is allowed there", () => {
   for (const [type, payload, text] of cases) assert.match(refusal(type, payload), text);
 });
 
-Deno.test("a refusal never repeats what was received", () => {
+Deno.test("schemas: a refusal never repeats what was received", () => {
   const secret = "s3cr3t value";
   const cases: [ClientType, Payload][] = [
     ["auth_request", { token: [secret] }],
@@ -126,7 +126,7 @@ Deno.test("a refusal never repeats what was received", () => {
   for (const [type, payload] of cases) assert.ok(!/s3cr3t|scrt/.test(refusal(type, payload)));
 });
 
-Deno.test("absent fields get their defaults and unknown ones are left out", () => {
+Deno.test("schemas: absent fields get their defaults and unknown ones are left out", () => {
   assert.deepEqual(parsePayload("history", { channel: "chat:x", color: "red" }), {
     channel: "chat:x",
     limit: 100,
@@ -144,13 +144,13 @@ Deno.test("absent fields get their defaults and unknown ones are left out", () =
   assert.deepEqual(parsePayload("client_list", { a: 1 }), {});
 });
 
-Deno.test("the default arguments of one command are not those of the next", () => {
+Deno.test("schemas: the default arguments of one command are not those of the next", () => {
   const first = parsePayload("bot_command", { bot: "b", command: "c" });
   (first.args as Record<string, unknown>).changed = true;
   assert.deepEqual(parsePayload("bot_command", { bot: "b", command: "c" }).args, {});
 });
 
-Deno.test("a resumed channel may only name a lane that carries it", () => {
+Deno.test("schemas: a resumed channel may only name a lane that carries it", () => {
   const request = (channel: string, lane: number) => ({
     token: "t",
     resume: { sessionId: "s", channels: { [channel]: { epoch: "e", offset: 0, lane } } },
@@ -168,7 +168,7 @@ Deno.test("a resumed channel may only name a lane that carries it", () => {
   }
 });
 
-Deno.test("data may be any JSON as deep as the limit, without bytes", () => {
+Deno.test("schemas: data may be any JSON as deep as the limit, without bytes", () => {
   const nested = (levels: number): unknown => levels === 0 ? 1 : [nested(levels - 1)];
   const send = (data: unknown) => ({ channel: "chat:x", data });
   for (const data of [null, false, 0, "", [], {}, nested(MAX_DATA_DEPTH)]) {
@@ -179,7 +179,7 @@ Deno.test("data may be any JSON as deep as the limit, without bytes", () => {
   }
 });
 
-Deno.test("a bytes field takes bytes and base64 alike", () => {
+Deno.test("schemas: a bytes field takes bytes and base64 alike", () => {
   const field = bytesField();
   fc.assert(fc.property(bytes, (bytes) => {
     assert.deepEqual(v.parse(field, bytes), bytes);
@@ -191,7 +191,7 @@ Deno.test("a bytes field takes bytes and base64 alike", () => {
   }
 });
 
-Deno.test("a bytes field holds no more than its limit, in either form", () => {
+Deno.test("schemas: a bytes field holds no more than its limit, in either form", () => {
   fc.assert(fc.property(fc.nat(40), fc.nat(40), (size, max) => {
     const bytes = new Uint8Array(size).fill(7);
     assert.equal(v.safeParse(bytesField(max), bytes).success, size <= max);
@@ -199,14 +199,14 @@ Deno.test("a bytes field holds no more than its limit, in either form", () => {
   }));
 });
 
-Deno.test("a server's payload is checked too", () => {
+Deno.test("schemas: a server's payload is checked too", () => {
   const delivery = { channel: "chat:x", from: "ann", text: "hi", offset: 2, prev: 1 };
   assert.deepEqual(parseServerPayload("chat_message", delivery), delivery);
   assert.throws(() => parseServerPayload("chat_message", { ...delivery, prev: "1" }), ProtocolError);
   assert.throws(() => parseServerPayload("server_notice", { kind: "unheard_of" }), ProtocolError);
 });
 
-Deno.test("what was said is told apart from the rest of a payload", () => {
+Deno.test("schemas: contentOf keeps text or data alone", () => {
   assert.deepEqual(contentOf({ text: "", data: undefined }), { text: "" });
   assert.deepEqual(contentOf({ data: null }), { data: null });
 });

@@ -8,7 +8,7 @@ const value = fc.oneof(
   fc.constantFrom(0, 63, 64, 16_383, 16_384, 2 ** 30 - 1, 2 ** 30, Number.MAX_SAFE_INTEGER),
 );
 
-Deno.test("a varint read back is what was written, in the shortest size", () => {
+Deno.test("varint: a varint read back is what was written, in the shortest size", () => {
   fc.assert(fc.property(value, fc.nat(20), (n, at) => {
     const bytes = new Uint8Array(40);
     const end = writeVarint(bytes, at, n);
@@ -18,7 +18,7 @@ Deno.test("a varint read back is what was written, in the shortest size", () => 
   }));
 });
 
-Deno.test("a varint cut short asks for more", () => {
+Deno.test("varint: a varint cut short asks for more", () => {
   fc.assert(fc.property(value, (n) => {
     const bytes = new Uint8Array(8);
     const end = writeVarint(bytes, 0, n);
@@ -26,7 +26,7 @@ Deno.test("a varint cut short asks for more", () => {
   }));
 });
 
-Deno.test("the examples of RFC 9000 A.1 are read", () => {
+Deno.test("varint: the examples of RFC 9000 A.1 are read", () => {
   const read = (hex: string) => readVarint(Uint8Array.fromHex(hex), 0);
   assert.equal(read("9d7f3e7d"), 494_878_333);
   assert.equal(read("7bbd"), 15_293);
@@ -35,6 +35,6 @@ Deno.test("the examples of RFC 9000 A.1 are read", () => {
   assert.throws(() => read("c2197c5eff14e88c"), RangeError, "151288809941952652 is above 2^53 - 1");
 });
 
-Deno.test("what is no varint is refused when written", () => {
+Deno.test("varint: a value that is no varint is refused when written", () => {
   for (const n of [-1, 0.5, NaN, Infinity, 2 ** 53]) assert.throws(() => varintSize(n), RangeError);
 });

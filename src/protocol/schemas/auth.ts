@@ -24,11 +24,11 @@ import {
 /** Longest token, in characters. */
 export const MAX_TOKEN_LENGTH = 8192;
 
-/** Where a client stands on a channel. */
+/** The last message of a channel that a client has processed. */
 export interface ResumeChannel {
   epoch: string;
   offset: number;
-  /** The lane deliveries are to go on. 0 when absent, or while that lane is not open. */
+  /** The lane for deliveries; they come on lane 0 while it is not open. @default 0 */
   lane?: number;
 }
 
@@ -36,24 +36,24 @@ export interface ResumeChannel {
 export interface AuthRequest {
   /** A JWT. */
   token: string;
-  /** The session to go on with, and where its channels stand. */
+  /** The session to resume, and the last message processed of each of its channels. */
   resume?: { sessionId: string; channels: Record<string, ResumeChannel> };
-  /** WebSocket, JSON: several length-prefixed messages may come in one binary frame. */
+  /** On WebSocket with JSON: the server may put several messages with length prefixes into one binary frame. */
   batch?: boolean;
   /** Name and version of the client software. */
   client?: string;
 }
 
-/** A new token for a live connection; of the same user. */
+/** A new token of the same user for a live connection. */
 export interface AuthRefresh {
   token: string;
 }
 
-/** Where a channel stands on the server. */
+/** The end of a channel at the server. */
 export interface ResumedChannel {
   epoch: string;
   offset: number;
-  /** Everything after the client's offset follows; false: nothing of it does. */
+  /** True: everything after the client's offset follows. False: nothing of it does. */
   recovered: boolean;
 }
 
@@ -63,11 +63,11 @@ export interface AuthResponse {
   /** Keep it for `resume`. */
   sessionId: string;
   connectionId: string;
-  /** What carries the connection: `webtransport`, `quic`, `websocket` or `memory`. */
+  /** `webtransport`, `quic`, `websocket`, or `memory` within one process. */
   transport: string;
   /** Seconds until the token expires; null: never. */
   expiresIn: number | null;
-  /** The session of `resume` goes on; always true after `auth_refresh`. */
+  /** The session of `resume` was resumed; always true after `auth_refresh`. */
   resumed: boolean;
   /** Every channel the session is on, its inbox and `broadcast:all` among them. */
   channels: Record<string, ResumedChannel>;
@@ -100,7 +100,7 @@ const resumeChannel: Schema<ResumeChannel> = shape({
   lane: v.exactOptional(integer(0, LANES.document[1])),
 });
 
-// A lane that cannot carry the channel is refused here, so that nobody further in has to ask again.
+// A lane that cannot carry the channel is refused here, so that no other code has to check it.
 const resumeChannels = v.pipe(
   perChannel(resumeChannel),
   v.check(

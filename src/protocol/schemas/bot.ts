@@ -1,5 +1,5 @@
 /**
- * `bot_command` goes to the connections of a bot, `bot_response` back to the session that asked.
+ * `bot_command` goes to a connection of the bot, `bot_response` back to the session that sent the command.
  *
  * @module
  */
@@ -31,9 +31,9 @@ export interface BotCommand {
   channel?: string;
 }
 
-/** A command as the bot gets it. */
+/** A command as it is delivered to the bot. */
 export interface BotCommandDelivery extends BotCommand {
-  /** Who asks. */
+  /** The user id of the sender. */
   from: string;
   /** The session to answer: `to` of `bot_response`. */
   session: string;
@@ -46,7 +46,7 @@ export interface BotResponse extends Content {
   command?: string;
 }
 
-/** An answer as the asker gets it; `re` of its message is the `id` of the command. */
+/** An answer as it is delivered; `re` of its message is the `id` of the command. */
 export interface BotResponseDelivery extends Content {
   bot: string;
   /** The bot's user id. */
@@ -63,7 +63,6 @@ const COMMAND = {
   channel: v.exactOptional(channelField()),
 } as const;
 
-/** Checks `bot_command` as a client sends it; fills in `args`. */
 const botCommand: Schema<BotCommand> = shape(COMMAND);
 
 const botCommandDelivery: Schema<BotCommandDelivery> = shape({

@@ -1,6 +1,6 @@
 /**
- * What the payload of each type is: the families put together. A new family is added here, a new type of a family in
- * its file alone.
+ * The payloads and schemas of all types. A new family is added here; a new type is added to the file of its family
+ * alone.
  *
  * @module
  */
@@ -58,7 +58,7 @@ import {
 } from "./typing.ts";
 import type { Schemas } from "./fields.ts";
 
-/** The payload of each type a client sends, as it is once checked (defaults filled in). */
+/** The payload of each type a client sends, after the check: with defaults filled in. */
 export interface ClientPayloads
   extends
     AuthClientPayloads,
@@ -96,7 +96,7 @@ export interface ServerPayloads
     SubscribeServerPayloads,
     TypingServerPayloads {}
 
-/** The schema of each type a client sends. Fields they do not name are ignored. */
+/** The schema of each type a client sends. Unknown fields are ignored. */
 export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...AUTH_CLIENT,
   ...BOT_CLIENT,
@@ -115,7 +115,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...TYPING_CLIENT,
 };
 
-/** The schema of each type a server sends. Fields they do not name are ignored. */
+/** The schema of each type a server sends. Unknown fields are ignored. */
 export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...AUTH_SERVER,
   ...BOT_SERVER,

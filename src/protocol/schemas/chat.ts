@@ -34,11 +34,11 @@ export interface MessageAck {
   channel: string;
   offset: number;
   epoch: string;
-  /** The id was known: this is the place of the first one, nothing new was kept. */
+  /** The id was known: `offset` is that of the first message with it, and nothing new was kept. */
   duplicate: boolean;
 }
 
-/** A kept message on its way to members of its channel. */
+/** A kept message as it is delivered to subscribers of its channel. */
 export interface Delivery extends Content {
   channel: string;
   /** The sender's user id. */
@@ -46,13 +46,13 @@ export interface Delivery extends Content {
   offset: number;
   /** The offset of the message before it in this channel; 0: it is the first one. */
   prev: number;
-  /** It comes from the history, and its sender has edited it since: the offset of the last edit, whose content it has. */
+  /** It was edited before this delivery: the offset of the last edit, whose content it has. */
   edited?: number;
-  /** It comes from the history, and its sender has deleted it since: `data` is null, this is the offset of the deletion. */
+  /** It was deleted before this delivery: the offset of the deletion; `data` is null. */
   deleted?: number;
 }
 
-/** Checks `chat_message` as a client sends it. `parseChat` says the same, faster. */
+/** `parseChat` checks the same, faster. */
 const chatMessage: Schema<ChatMessage> = saying({ channel: channelField() });
 
 const messageAck: Schema<MessageAck> = shape({
@@ -62,7 +62,7 @@ const messageAck: Schema<MessageAck> = shape({
   duplicate: flag(),
 });
 
-/** The fields of every delivery, beside what was said. */
+/** The fields that every delivery has. */
 export const DELIVERY = {
   channel: channelField(),
   from: userIdField(),
@@ -76,7 +76,7 @@ const chatDelivery: Schema<Delivery> = saying({
   deleted: v.exactOptional(offsetField()),
 });
 
-/** Checks `chat_message` by hand, because it runs for every message. Throws ProtocolError `bad_payload`. */
+/** Checks `chat_message`; written by hand because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function parseChat(payload: Payload): ChatMessage {
   const { channel, text, data } = payload;
   if (typeof channel !== "string" || !isChannel(channel)) {

@@ -13,7 +13,7 @@ export interface DirectMessage extends Content {
   to: string;
 }
 
-/** A direct message on its way; `channel` is the recipient's inbox. */
+/** A direct message as it is delivered; `channel` is the recipient's inbox. */
 export interface DirectDelivery extends Delivery {
   to: string;
 }

@@ -23,14 +23,14 @@ import {
 /** Most parts of an operation or a snapshot. */
 const MAX_DOC_PARTS = 4096;
 
-/** Opens a document; its operations travel on the lane this came on. */
+/** Opens a document. Its operations travel on the lane of this message. */
 export interface DocOpen {
   channel: string;
-  /** The last operation the client has: those after it follow, when they are still kept. */
+  /** The last operation that the client has; those after it follow if they are still kept. */
   since?: { epoch: string; offset: number };
 }
 
-/** What a snapshot is, before its parts come. */
+/** A snapshot whose parts follow. */
 export interface DocSnapshotInfo {
   /** The last operation it covers. */
   offset: number;
@@ -39,7 +39,7 @@ export interface DocSnapshotInfo {
   parts: number;
 }
 
-/** The answer to `doc_open`; then the snapshot's parts, then every operation after `start`. */
+/** The answer to `doc_open`. The parts of the snapshot follow, then every operation after `start`. */
 export interface DocOpened {
   channel: string;
   epoch: string;
@@ -47,14 +47,14 @@ export interface DocOpened {
   offset: number;
   /** The offset after which operations follow. */
   start: number;
-  /** True: `start` is what the client gave. False: begin anew, with the snapshot if there is one, else from nothing. */
+  /** True: `start` is what the client gave. False: the client begins anew, with the snapshot if there is one. */
   recovered: boolean;
   snapshot?: DocSnapshotInfo;
 }
 
-/** Which piece of an operation this is that does not fit one message. */
+/** The place of a part in an operation that does not fit one message. */
 export interface DocPart {
-  /** Names the operation: the same in all its parts, unique for the sender. */
+  /** The name of the operation: all its parts have it, no other operation of the sender does. */
   op: string;
   /** From 0. */
   index: number;
@@ -70,7 +70,7 @@ export interface DocOp {
   part?: DocPart;
 }
 
-/** An operation on its way to those who have the document open. */
+/** An operation as it is delivered to those who have the document open. */
 export interface DocOpDelivery extends DocOp {
   /** The sender's user id. */
   from: string;
@@ -79,25 +79,25 @@ export interface DocOpDelivery extends DocOp {
   prev: number;
 }
 
-/** The client got an operation whose checksum does not fit, and wants it again. */
+/** The checksum of an operation that the client got does not fit: the client asks for it again. */
 export interface DocNack {
   channel: string;
   epoch: string;
   offset: number;
 }
 
-/** The server got an operation whose checksum does not fit (`re` says which), and wants it again. */
+/** The checksum of an operation that the server got does not fit (`re` says of which): the server asks for it again. */
 export interface DocNackDelivery {
   channel: string;
   reason: "checksum";
 }
 
-/** A part of a snapshot: what the document is after all operations up to `offset`. */
+/** A part of a snapshot, which is the state of the document after all operations up to `offset`. */
 export interface DocSnapshot {
   channel: string;
   epoch: string;
   offset: number;
-  /** From 0; sent in order. */
+  /** From 0. Parts are sent in order. */
   part: number;
   parts: number;
   data: Uint8Array;
@@ -105,22 +105,22 @@ export interface DocSnapshot {
   checksum: number;
 }
 
-/** The part was taken. */
+/** The server has the part. */
 export interface DocSnapshotAck {
   channel: string;
   offset: number;
   part: number;
-  /** With the last part. False: a snapshot at this offset or a later one is kept already. */
+  /** Present with the last part. False: a snapshot at this offset or a later one was kept before. */
   kept?: boolean;
 }
 
-/** Who has the document open does what, where: opaque, not kept, may be lost. */
+/** What a user does in an open document, a cursor for example: opaque, not kept, may be lost. */
 export interface DocAwareness {
   channel: string;
   data: Uint8Array;
 }
 
-/** What the others get. */
+/** It is delivered to the others who have the document open. */
 export interface DocAwarenessDelivery extends DocAwareness {
   /** The sender's user id. */
   from: string;
@@ -181,7 +181,7 @@ const docNackDelivery: Schema<DocNackDelivery> = shape({
   reason: v.literal("checksum", "checksum"),
 });
 
-/** Checks `doc_snapshot`, the same in both directions. */
+/** The same in both directions. */
 const docSnapshot: Schema<DocSnapshot> = v.pipe(
   shape({
     channel: channelField(),
@@ -211,7 +211,7 @@ const docAwarenessDelivery: Schema<DocAwarenessDelivery> = shape({
   session: token(64),
 });
 
-/** Checks `doc_close`, and `doc_closed`, which says the same. */
+/** Of `doc_close` and `doc_closed`. */
 const docClose: Schema<DocClose> = shape({ channel: channelField() });
 
 /** What a client sends. */

@@ -19,30 +19,30 @@ import {
   shape,
 } from "./fields.ts";
 
-/** Says one's own message anew. */
+/** Replaces the content of one's own message. */
 export interface ChatEdit extends Content {
   channel: string;
   /** The offset of the message. */
   target: number;
-  /** The epoch the offset is of. @default not checked */
+  /** The epoch of the offset. @default not checked */
   epoch?: string;
 }
 
-/** Takes one's own message back. */
+/** Deletes one's own message. */
 export interface ChatDelete {
   channel: string;
   /** The offset of the message. */
   target: number;
-  /** The epoch the offset is of. @default not checked */
+  /** The epoch of the offset. @default not checked */
   epoch?: string;
 }
 
-/** An edit on its way to members of the channel. `deleted`: a later edit or a deletion has taken its content away. */
+/** An edit as it is delivered. `deleted`: a later edit or a deletion has removed its content. */
 export interface ChatEditDelivery extends Delivery {
   target: number;
 }
 
-/** A deletion on its way to members of the channel. */
+/** A deletion as it is delivered. */
 export interface ChatDeleteDelivery {
   channel: string;
   from: string;

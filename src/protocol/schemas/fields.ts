@@ -1,6 +1,6 @@
 /**
- * The pieces payload schemas are made of. Every piece says in its message what is allowed and never repeats
- * what was received: the text goes to the peer and into logs.
+ * The parts of payload schemas. The message of each says what is allowed and never repeats what was received, because it
+ * goes to the peer and into logs.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import * as v from "valibot";
 import { isChannel, isUserId } from "../channel.ts";
 import { isJson, MAX_DATA_DEPTH } from "../json.ts";
 
-/** A schema whose result is a `T`, whatever comes in. */
+/** A schema whose result is a `T`. */
 export type Schema<T> = v.GenericSchema<unknown, T>;
 
 /** A schema for each type of `P`. */
 export type Schemas<P> = { readonly [T in keyof P]: Schema<P[T]> };
 
-/** What somebody said: exactly one of the two. */
+/** The content of a message: exactly one of the two. */
 export interface Content {
   /** Plain text. */
   text?: string;
@@ -85,7 +85,7 @@ export function epochField(): Schema<string> {
   return token(64);
 }
 
-/** A place in a channel; 0 is before the first message. */
+/** An offset in a channel; 0 is before the first message. */
 export function offsetField(): Schema<number> {
   return integer(0);
 }
@@ -107,8 +107,8 @@ export function infoField(): Schema<Record<string, unknown>> {
 }
 
 /**
- * Bytes at the top of a payload: bytes in MessagePack, base64 text (RFC 4648 §4, padded or not) in JSON.
- * Yields bytes either way. `max` is the most bytes allowed.
+ * Bytes at the top of a payload: bytes in MessagePack, base64 text (RFC 4648 §4, padded or not) in JSON. The result is
+ * bytes in both cases, at most `max`.
  */
 export function bytesField(max: number = Number.MAX_SAFE_INTEGER): Schema<Uint8Array> {
   const says = max === Number.MAX_SAFE_INTEGER
@@ -168,7 +168,7 @@ export function perChannel<T>(value: Schema<T>): Schema<Record<string, T>> {
   return v.record(channelField() as v.GenericSchema<string, string>, value, "an object");
 }
 
-/** Only what was said, out of a payload that holds more. */
+/** The content alone, out of a payload with more fields. */
 export function contentOf(payload: Content): Content & Record<string, unknown> {
   return payload.text !== undefined ? { text: payload.text } : { data: payload.data };
 }

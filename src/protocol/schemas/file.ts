@@ -28,7 +28,7 @@ const MAX_FILE_CHUNK = 1024 ** 2;
 /** Longest id of an upload or file, in characters. */
 const MAX_ID = 64;
 
-/** Begins an upload, or goes on with one: the same user, channel, size and hash is the same upload. */
+/** Begins an upload or resumes one: the same user, channel, size and hash is the same upload. */
 export interface FileUploadStart {
   /** The conversation the file is announced in. */
   channel: string;
@@ -58,7 +58,7 @@ export interface FileUploadReady {
 /** A piece of a file. */
 export interface FileChunk {
   uploadId: string;
-  /** Where it belongs: the end of what was sent before. */
+  /** The end of the chunk before it. */
   offset: number;
   data: Uint8Array;
 }
@@ -69,7 +69,7 @@ export interface FileChunkAck {
   offset: number;
 }
 
-/** Names an upload: `file_upload_complete`, `file_upload_cancel`, `file_upload_cancelled`. */
+/** The payload of `file_upload_complete`, `file_upload_cancel` and `file_upload_cancelled`. */
 export interface FileUploadId {
   uploadId: string;
 }
@@ -88,7 +88,7 @@ export interface FileInfo {
 /** The file is kept, and announced in its channel. */
 export interface FileUploaded extends FileInfo {
   channel: string;
-  /** When it is thrown away: milliseconds since the epoch. */
+  /** When it is deleted: milliseconds since the epoch. */
   expiresAt: number;
 }
 
@@ -108,12 +108,12 @@ export interface FileDownloadReady extends FileInfo {
   length: number;
 }
 
-/** A piece of a file on its way to a client; `re` is the id of its `file_download`. */
+/** A piece of a file for a client; `re` is the id of its `file_download`. */
 export interface FileData {
   fileId: string;
   offset: number;
   data: Uint8Array;
-  /** Nothing follows. */
+  /** It is the last piece. */
   last: boolean;
 }
 
@@ -127,7 +127,7 @@ export interface FileLink {
   fileId: string;
 }
 
-/** A URL that whoever has it may read, for a short time. */
+/** A URL that everybody who has it may read, for a short time. */
 export interface FileLinkResponse {
   fileId: string;
   /** Path and query on the HTTP port. */
@@ -172,7 +172,7 @@ const fileUploadReady: Schema<FileUploadReady> = shape({
   exists: v.exactOptional(flag()),
 });
 
-/** Checks `file_chunk`. `parseChunk` says the same, faster. */
+/** `parseChunk` checks the same, faster. */
 const fileChunk: Schema<FileChunk> = shape({
   uploadId: uploadId(),
   offset: integer(0),
@@ -181,7 +181,6 @@ const fileChunk: Schema<FileChunk> = shape({
 
 const fileChunkAck: Schema<FileChunkAck> = shape({ uploadId: uploadId(), offset: integer(0) });
 
-/** Checks `file_upload_complete`, `file_upload_cancel` and `file_upload_cancelled`. */
 const fileUploadId: Schema<FileUploadId> = shape({ uploadId: uploadId() });
 
 const fileUploaded: Schema<FileUploaded> = shape({
@@ -190,7 +189,6 @@ const fileUploaded: Schema<FileUploaded> = shape({
   expiresAt: integer(0),
 });
 
-/** Checks `file_download`; fills in `offset`. */
 const fileDownload: Schema<FileDownload> = shape({
   fileId: fileId(),
   offset: v.optional(integer(0), 0),
@@ -221,8 +219,8 @@ const fileLinkResponse: Schema<FileLinkResponse> = shape({
 });
 
 /**
- * Checks a `file_chunk` whose `data` is bytes by hand, because it runs for every chunk; others go through the
- * schema. Undefined: let the schema say what is wrong.
+ * Checks a `file_chunk` whose `data` is bytes; written by hand because it runs for every chunk. Undefined: it is another
+ * one, or something is wrong with it, and the schema has to say what.
  */
 export function parseChunk({ uploadId, offset, data }: Payload): FileChunk | undefined {
   if (!(data instanceof Uint8Array) || data.length === 0 || data.length > MAX_FILE_CHUNK) return undefined;

@@ -37,7 +37,7 @@ export interface History {
   reverse: boolean;
 }
 
-/** A kept message in an answer. */
+/** A kept message in `history_response`. */
 export interface HistoryRecord extends Content {
   /**
    * `chat_message`, `direct_message` or `broadcast`, which have content; `chat_edit`, which has content and a `target`;
@@ -68,11 +68,10 @@ export interface HistoryResponse {
   complete: boolean;
   /** There are more in this direction: ask again with `since` = the last offset of `messages`. */
   more: boolean;
-  /** No more than `limit`, and no more than fit a message. */
+  /** At most `limit`, and as many as fit a message. */
   messages: HistoryRecord[];
 }
 
-/** Checks `history`; fills in `limit` and `reverse`. */
 const history: Schema<History> = shape({
   channel: channelField(),
   since: v.exactOptional(offsetField()),

@@ -1,6 +1,5 @@
 /**
- * What the payload of each message type is, and the checks. Each family of types has a file, which ends with its
- * schemas by type.
+ * Payloads by message type, and their checks. Each family of types has a file, which ends with its schemas by type.
  *
  * @module
  */
@@ -40,8 +39,8 @@ export { MAX_REPLAY_WAIT } from "./replay.ts";
 export { REPORTED_TRANSPORTS } from "./report.ts";
 
 /**
- * Checks what a client sent. Throws ProtocolError `bad_payload` whose message names the field and what is
- * allowed there, and never repeats what was received.
+ * Checks the payload of a client's message. Throws ProtocolError `bad_payload` whose text names the field and what is
+ * allowed there; it never repeats what was received.
  */
 export function parsePayload<T extends ClientType>(type: T, payload: Payload): ClientPayloads[T];
 export function parsePayload(type: ClientType, payload: Payload): ClientPayloads[ClientType] {
@@ -51,7 +50,7 @@ export function parsePayload(type: ClientType, payload: Payload): ClientPayloads
   return check(CLIENT_SCHEMAS[type], payload);
 }
 
-/** Checks what a server sent. Throws ProtocolError `bad_payload`, as `parsePayload` does. */
+/** Checks the payload of a server's message. Throws ProtocolError as `parsePayload` does. */
 export function parseServerPayload<T extends ServerType>(type: T, payload: Payload): ServerPayloads[T] {
   return check<ServerPayloads[T]>(SERVER_SCHEMAS[type] as Schema<ServerPayloads[T]>, payload);
 }
@@ -63,7 +62,7 @@ function check<T>(schema: Schema<T>, payload: Payload): T {
   throw new ProtocolError("bad_payload", path === undefined ? message : `${fieldName(path)}: ${message}`);
 }
 
-// Keys of `channels` and `refused` are what the peer made up: they are shown as `*`.
+// Keys of `channels` and `refused` come from the peer, so they are shown as `*`.
 function fieldName(path: readonly v.IssuePathItem[]): string {
   return path.map(({ key }, i) => /^(channels|refused)$/.test(`${path[i - 1]?.key}`) ? "*" : `${key}`).join(
     ".",

@@ -1,5 +1,5 @@
 /**
- * What a server says of its own accord: `server_notice`, `error`, `close`.
+ * `server_notice`, `error` and `close`, which a server may send unasked.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface DrainingNotice {
 export interface DiscontinuityNotice {
   kind: "discontinuity";
   channel: string;
-  /** How many deliveries were thrown away. */
+  /** How many deliveries were dropped. */
   dropped: number;
   reason: "slow_consumer";
 }
@@ -34,7 +34,7 @@ export interface TokenExpiringNotice {
 /** This client is asked to go to another node. */
 export interface MovedNotice {
   kind: "moved_to";
-  /** Where to dial, by transport; a transport left out is not to be tried. */
+  /** URLs by transport; a transport without one is not to be tried. */
   urls: { webtransport?: string; quic?: string; websocket?: string };
   /** Milliseconds from now until the server closes the connection. */
   deadline: number;
@@ -43,7 +43,7 @@ export interface MovedNotice {
 /** `server_notice`. Clients ignore kinds they do not know. */
 export type ServerNotice = DrainingNotice | DiscontinuityNotice | TokenExpiringNotice | MovedNotice;
 
-/** `error`; `re` of its message says which message failed, where that can be told. */
+/** `error`; `re` of its message is the id of the message that failed, if that is known. */
 export interface ErrorPayload {
   code: number;
   name: ErrorName;

@@ -21,12 +21,12 @@ export interface Ping {
 /** The answer. */
 export type Pong = Record<never, never>;
 
-/** Checks `ping`. `parsePing` says the same, faster. */
+/** `parsePing` checks the same, faster. */
 const ping: Schema<Ping> = shape({ rtt: v.exactOptional(number(0, MAX_RTT)) });
 
 const pong: Schema<Pong> = shape({});
 
-/** Checks `ping` by hand, because it runs all the time. Throws ProtocolError `bad_payload`. */
+/** Checks `ping`; written by hand because every client sends it all the time. Throws ProtocolError `bad_payload`. */
 export function parsePing(payload: Payload): Ping {
   const { rtt } = payload;
   if (rtt === undefined) return {};

@@ -1,5 +1,5 @@
 /**
- * Who is there: `presence`, `client_list`, and the pushes `user_online` and `user_offline`.
+ * `presence`, `client_list`, and the pushes `user_online` and `user_offline`.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export interface PresentUser {
 /** The answer to `presence`. */
 export interface PresenceResponse {
   channel: string;
-  /** Cut so as to fit a message. */
+  /** As many as fit a message. */
   users: PresentUser[];
   /** How many users there are. */
   total: number;
@@ -35,7 +35,7 @@ export interface PresenceResponse {
 /** The answer to `client_list`. */
 export interface ClientListResponse {
   users: PresentUser[];
-  /** How many users there are; `users` is cut so as to fit a message. */
+  /** How many users there are; `users` has as many as fit a message. */
   total: number;
 }
 

@@ -17,17 +17,17 @@ import {
   shape,
 } from "./fields.ts";
 
-/** Channels of one `unread`. */
+/** Most channels of one `unread`. */
 const MAX_UNREAD_CHANNELS = 100;
-/** Messages that are counted at most. */
+/** Highest `limit` of `unread`. */
 const MAX_UNREAD = 1000;
-/** Messages that are counted when `limit` is absent. */
+/** `limit` of `unread` when it is absent. */
 const DEFAULT_UNREAD = 100;
 
 /** The user has read everything up to `offset`. */
 export interface ReadUpTo {
   channel: string;
-  /** The channel's epoch the offset is of. */
+  /** The epoch of the offset. */
   epoch: string;
   offset: number;
 }
@@ -40,14 +40,14 @@ export interface ReadPosition {
   offset: number;
 }
 
-/** Asks how much of some channels the user has not read. */
+/** Asks how many messages of some channels the user has not read. */
 export interface Unread {
   channels: string[];
   /** Counts no further. @default 100 */
   limit: number;
 }
 
-/** What is unread of one channel. */
+/** The count of one channel. */
 export interface UnreadCount {
   epoch: string;
   /** The user's read position; 0: nothing was read. */
@@ -77,7 +77,6 @@ const readPosition: Schema<ReadPosition> = shape({
   offset: offsetField(),
 });
 
-/** Checks `unread`; fills in `limit`. */
 const unread: Schema<Unread> = shape({
   channels: v.pipe(
     v.array(channelField() as v.GenericSchema<string, string>, "an array of channels"),

@@ -1,6 +1,6 @@
 /**
- * `replay` -> `replay_started`, `replay_message`..., `replay_ended`: messages between two offsets again, in the time
- * they took or faster. `replay_stop` ends one early.
+ * `replay` -> `replay_started`, `replay_message`..., `replay_ended`: messages between two offsets are sent again, at the
+ * pace they had or another one. `replay_stop` ends it early.
  *
  * @module
  */
@@ -30,11 +30,11 @@ export const MAX_REPLAY_WAIT = 10_000;
 /** Asks for messages again. */
 export interface Replay {
   channel: string;
-  /** The channel's epoch the offsets are of. */
+  /** The epoch of the offsets. */
   epoch: string;
-  /** Messages after this offset, */
+  /** The offset before the first message. */
   from: number;
-  /** up to this one. */
+  /** The offset of the last message. */
   to: number;
   /** How many times faster than they were sent. @default 1 */
   speed: number;
@@ -46,11 +46,11 @@ export interface ReplayStarted {
   /** Names the replay. */
   replay: string;
   from: number;
-  /** Not more than the channel's end. */
+  /** At most the end of the channel. */
   to: number;
 }
 
-/** A message again; the envelope's `id` and `timestamp` are the message's own. */
+/** A message that is sent again, with its own `id` and `timestamp` in the envelope. */
 export interface ReplayMessage {
   channel: string;
   replay: string;
@@ -62,7 +62,7 @@ export interface ReplayMessage {
   text?: string;
   /** JSON, or the bytes of an operation. */
   data?: unknown;
-  /** Of an edit or a deletion. */
+  /** Present in an edit or a deletion. */
   target?: number;
   checksum?: number;
 }
@@ -83,7 +83,6 @@ export interface ReplayStop {
   replay: string;
 }
 
-/** Checks `replay`; fills in `speed`. */
 const replay: Schema<Replay> = v.pipe(
   shape({
     channel: channelField(),

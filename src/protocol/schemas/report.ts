@@ -1,5 +1,5 @@
 /**
- * `client_report`: what a client tells about its own experience. No reply.
+ * `client_report`: what a client measured of its own connection. No reply.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import * as v from "valibot";
 import { flag, integer, number, type Schema, type Schemas, shape } from "./fields.ts";
 import { MAX_RTT } from "./ping.ts";
 
-/** Transports a client may have failed on; a fixed list, because it becomes a metric's label. */
+/** Transports that a client may have failed on. The list is fixed because they become labels of a metric. */
 export const REPORTED_TRANSPORTS = ["webtransport", "quic", "websocket"] as const;
 
 /** A client's report; every field is optional. */
 export interface Report {
-  /** It came here because this transport failed. */
+  /** The transport that failed before this one was used. */
   fallbackFrom?: typeof REPORTED_TRANSPORTS[number];
   /** Milliseconds from the first dial to the first `auth_response`. */
   connectTime?: number;
-  /** Connections since the session began, without the first. */
+  /** Connections of the session after the first. */
   reconnects?: number;
   /** Share of datagrams lost, 0 to 1. */
   loss?: number;

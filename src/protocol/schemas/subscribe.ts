@@ -16,10 +16,10 @@ import {
   token,
 } from "./fields.ts";
 
-/** Joins a channel; its deliveries travel on the lane this came on. */
+/** Subscribes to a channel. Its deliveries travel on the lane of this message. */
 export interface Subscribe {
   channel: string;
-  /** The last message the client has: everything after it follows, when it is still kept. */
+  /** The last message that the client has; everything after it follows if it is still kept. */
   since?: { epoch: string; offset: number };
 }
 
@@ -33,7 +33,7 @@ export interface Subscribed {
   recovered: boolean;
 }
 
-/** Leaves a channel. */
+/** Unsubscribes from a channel. */
 export interface Unsubscribe {
   channel: string;
 }
@@ -41,7 +41,7 @@ export interface Unsubscribe {
 /** The answer to `unsubscribe`; without `re` the server ended the subscription. */
 export interface Unsubscribed {
   channel: string;
-  /** Why, when the server did it: an error name. */
+  /** The name of an error, when the server ended it because of one. */
   reason?: string;
 }
 

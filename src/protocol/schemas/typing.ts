@@ -6,22 +6,20 @@
 
 import { channelField, type Schema, type Schemas, shape, userIdField } from "./fields.ts";
 
-/** Somebody begins or ends to type. */
+/** The sender begins or stops typing. */
 export interface Typing {
   channel: string;
 }
 
-/** What the others on the channel get. */
+/** As it is delivered to the others on the channel. */
 export interface TypingDelivery {
   channel: string;
-  /** Who types. */
+  /** The user id of the sender. */
   from: string;
 }
 
-/** Checks `typing_start` and `typing_stop` as a client sends them. */
 const typing: Schema<Typing> = shape({ channel: channelField() });
 
-/** Checks `typing_start` and `typing_stop` as a server sends them. */
 const typingDelivery: Schema<TypingDelivery> = shape({ channel: channelField(), from: userIdField() });
 
 /** What a client sends. */
