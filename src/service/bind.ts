@@ -95,5 +95,7 @@ function reasonOf(error: unknown): "in use" | "denied" | "not here" | "other" {
   if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") return "denied";
   if (error instanceof Deno.errors.NotCapable) return "denied";
   if (error instanceof Deno.errors.AddrNotAvailable || code === "EADDRNOTAVAIL") return "not here";
+  // Deno's node:net has this code for an address of another machine.
+  if (code === "EINVAL") return "not here";
   return "other";
 }

@@ -84,6 +84,7 @@ for (const [name, bind] of FORMS) {
       EADDRINUSE: /is in use/,
       EACCES: /may not listen/,
       EADDRNOTAVAIL: /is not an address/,
+      EINVAL: /is not an address/,
       EAFNOSUPPORT: /cannot listen/,
     };
     for (const [code, message] of Object.entries(messages)) {

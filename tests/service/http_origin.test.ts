@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isLoopbackHost, originAllowed } from "../../src/service/http/origin.ts";
+import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { isLoopbackHost, normalOrigin, originAllowed } from "../../src/service/http/origin.ts";
 
 Deno.test("origin: programs and pages of the own host may connect", () => {
   assert.equal(originAllowed(undefined, [], "a.example"), true);
@@ -62,4 +63,66 @@ Deno.test("origin: names and addresses of this machine are told from others", ()
   ) {
     assert.equal(isLoopbackHost(other), false, other);
   }
+});
+
+Deno.test("origin: configured origins are taken in the form in which browsers send them", async () => {
+  const forms: Record<string, string> = {
+    "https://app.example.com:443": "https://app.example.com",
+    "http://app.example.com:80": "http://app.example.com",
+    "https://App.Example.com": "https://app.example.com",
+    "https://app.example.com:8443": "https://app.example.com:8443",
+    "https://bücher.example": "https://xn--bcher-kva.example",
+    "https://*.bücher.example:443": "https://*.xn--bcher-kva.example",
+    "https://[2001:DB8::1]:443": "https://[2001:db8::1]",
+    "HTTPS://a.example": "https://a.example",
+    "chrome-extension://abcdefghijklmnop": "chrome-extension://abcdefghijklmnop",
+    "capacitor://localhost": "capacitor://localhost",
+    "null": "null",
+    "*": "*",
+  };
+  const { config, problems } = await loadConfig({
+    text: JSON.stringify({ http: { allowedOrigins: Object.keys(forms) } }),
+  });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(config!.http.allowedOrigins, Object.values(forms));
+  assert.equal(originAllowed("https://app.example.com", config!.http.allowedOrigins, "x"), true);
+  assert.equal(originAllowed("https://xn--bcher-kva.example", config!.http.allowedOrigins, "x"), true);
+});
+
+Deno.test("origin: what no browser sends as an origin is refused in the configuration", async () => {
+  for (
+    const wrong of [
+      "app.example.com",
+      "https://",
+      "https://a.example/",
+      "https://a.example/path",
+      "https://a.example?query",
+      "https://a.example#part",
+      "https://user@a.example",
+      "https://a.example:99999",
+      "https://a b.example",
+      "https://a.*.example",
+      "https://a*.example",
+      "capacitor://bücher",
+      "",
+    ]
+  ) {
+    const { problems } = await loadConfig({ text: JSON.stringify({ http: { allowedOrigins: [wrong] } }) });
+    assert.match(
+      problems.map(problemLine).join(),
+      /^http\.allowedOrigins: .* is not allowed; must be a list/,
+      wrong,
+    );
+  }
+});
+
+Deno.test("origin: the normal form of a normal form is itself", () => {
+  fc.assert(
+    fc.property(fc.webUrl({ withFragments: false, withQueryParameters: false }), (url) => {
+      const normal = normalOrigin(new URL(url).origin);
+      assert.equal(normal, new URL(url).origin);
+      assert.equal(normalOrigin(normal!), normal);
+    }),
+    { numRuns: 200 },
+  );
 });

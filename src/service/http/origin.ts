@@ -29,6 +29,21 @@ export function originAllowed(
   return listed(origin, allowed) || sameHost(origin, authority);
 }
 
+/** What an origin looks like: no path, no slash at the end. */
+export const ORIGIN = /^(\*|null|[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s/?#@\\]+)$/;
+
+/**
+ * A configured origin in the form in which browsers send it: lower case, without the default port, names in Punycode.
+ * `undefined` for what no browser sends. A star may stand for the first labels of a name.
+ */
+export function normalOrigin(text: string): string | undefined {
+  if (text === "*" || text === "null") return text;
+  if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, host } = new URL(text);
+  const isName = /^[a-z0-9.:\[\]_-]+$/.test(host.replace(/^\*\./, ""));
+  return isName ? `${protocol}//${host}` : undefined;
+}
+
 /** Whether `origin` is named in `allowed`. */
 export function listed(origin: string, allowed: readonly string[]): boolean {
   const given = origin.toLowerCase();

@@ -8,10 +8,17 @@ import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import type { Rule } from "../config/section.ts";
-import { choice, duration, list, material as pem, port, size, text, url } from "../config/setting.ts";
+import { about, choice, duration, material as pem, port, size, text, url } from "../config/setting.ts";
+import { normalOrigin, ORIGIN } from "./origin.ts";
 
-/** As browsers send it: no path, no slash at the end. */
-const ORIGIN = /^(\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/;
+/** An origin; it is brought into the form in which browsers send it. */
+const origin = v.pipe(
+  v.string(),
+  v.maxLength(4096),
+  v.regex(ORIGIN),
+  v.check((text) => normalOrigin(text) !== undefined),
+  v.transform((text) => normalOrigin(text)!),
+);
 
 /** `http`: page, WebSocket, server API, health and metrics over TCP. */
 const http = v.strictObject({
@@ -27,11 +34,11 @@ const http = v.strictObject({
     8080,
   ),
   allowedOrigins: v.optional(
-    list(
+    about(
+      v.array(origin),
+      "list",
       'a list of origins such as ["https://app.example.com"]; "*" is any, "https://*.example.com" any one under it',
       "Web origins that may open WebSocket and WebTransport connections. Programs send no `Origin` and are not concerned. Access rests on tokens, never on cookies.",
-      {},
-      ORIGIN,
     ),
     ["*"],
   ),
