@@ -5,21 +5,23 @@
  */
 
 import type { Edit } from "../engine/contract.ts";
-import type { Form, Payload } from "../protocol/mod.ts";
+import {
+  type AcknowledgedType,
+  CLIENT_TYPES,
+  type ClientType,
+  type Form,
+  isAcknowledged,
+  type Payload,
+} from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 
-/** Types of messages that channels keep. */
-export const KEPT_TYPES = [
-  "chat_message",
-  "direct_message",
-  "broadcast",
-  "chat_edit",
-  "chat_delete",
-  "doc_op",
-] as const;
-
 /** A type of message that channels keep. */
-export type KeptType = typeof KEPT_TYPES[number];
+export type KeptType = AcknowledgedType;
+
+/** The types of messages that channels keep: those that are acknowledged. */
+export const KEPT_TYPES: readonly KeptType[] = (Object.keys(CLIENT_TYPES) as ClientType[]).filter(
+  isAcknowledged,
+);
 
 /** Where publications come from: a message of a client, the server API, the announcement of an uploaded file. */
 export const ORIGINS = ["client", "api", "file"] as const;

@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from "../engine/contract.ts";
-import { Encoded, type Payload, uuidv7 } from "../protocol/mod.ts";
+import { Encoded, type Payload, type ServerType, uuidv7 } from "../protocol/mod.ts";
 import { isBuiltIn, type NamespaceLookup, settingsOf } from "./settings.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -28,7 +28,8 @@ export function pushToSubscribers(
     if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
     const payload: Payload = { channel, userId };
     if (event === "online" && info !== undefined) payload.info = info;
-    const message = { type: `user_${event}`, id: uuidv7(), timestamp: now(), payload };
+    const type = `user_${event}` as const satisfies ServerType;
+    const message = { type, id: uuidv7(), timestamp: now(), payload };
     subscriptions.get(channel)?.push(new Encoded(message, true), (session) => session.userId === userId);
   });
 }
