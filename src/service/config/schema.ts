@@ -39,8 +39,10 @@ const ALL = {
 
 type All = typeof ALL;
 /** Turns a union into the intersection of its members. */
-type Both<U> = (U extends unknown ? (each: U) => void : never) extends (both: infer B) => void ? B : never;
-type Entries = Both<{ [Name in keyof All]: All[Name]["section"] }[keyof All]>;
+type UnionToIntersection<U> = (U extends unknown ? (each: U) => void : never) extends (all: infer I) => void
+  ? I
+  : never;
+type Entries = UnionToIntersection<{ [Name in keyof All]: All[Name]["section"] }[keyof All]>;
 
 /** All sections of the configuration. */
 export const SECTIONS: readonly Section[] = Object.values(ALL);

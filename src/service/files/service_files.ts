@@ -10,7 +10,7 @@ import type { NamespaceLookup } from "../../hub/mod.ts";
 import { clientRow, type Principal, ProtocolError } from "../../protocol/mod.ts";
 import type { Middleware } from "../../router/types.ts";
 import type { Config } from "../config/mod.ts";
-import type { FileDoor } from "../http/files.ts";
+import type { FileAccess } from "../http/files.ts";
 import { toFileLimits } from "./settings.ts";
 
 /** Milliseconds after a message during which uploads are slowed down, so that the next message is not delayed. */
@@ -26,7 +26,7 @@ export interface ServiceFilesOptions {
 }
 
 /** The files of a service. */
-export class ServiceFiles implements FileService, FileDoor {
+export class ServiceFiles implements FileService, FileAccess {
   readonly store: FileStore;
   /** The configuration of files in force. */
   settings: Config["files"];
@@ -54,7 +54,7 @@ export class ServiceFiles implements FileService, FileDoor {
   readonly enabled = () => this.settings.enabled;
   readonly linkLifetime = () => this.settings.linkLifetime;
 
-  readonly admit: FileDoor["admit"] = async (fileId, { bearer, link }) => {
+  readonly admit: FileAccess["admit"] = async (fileId, { bearer, link }) => {
     if (!this.enabled()) throw new ProtocolError("not_available", "files are switched off");
     if (bearer !== undefined) {
       const principal = await this.#options.verify(bearer);
@@ -68,5 +68,5 @@ export class ServiceFiles implements FileService, FileDoor {
     return await this.store.get(fileId);
   };
 
-  readonly open: FileDoor["open"] = (file) => this.store.open(file);
+  readonly open: FileAccess["open"] = (file) => this.store.open(file);
 }

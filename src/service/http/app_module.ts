@@ -11,7 +11,7 @@ import type { Logger } from "../log/mod.ts";
 import type { MetricsModule } from "../metrics/module.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
-import { connectionStates } from "../sessions/views.ts";
+import { connectionStates } from "../sessions/connections.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { createApp, createInternalApp } from "./app.ts";
 import { toHttpSettings } from "./app_settings.ts";

@@ -6,7 +6,7 @@
 
 import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { Level } from "../../session/contract.ts";
-import type { FileDoor } from "./files.ts";
+import type { FileAccess } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
 
 /** Who sent a request. `transport` is `udp` for HTTP/3. */
@@ -130,7 +130,7 @@ export interface HttpDeps {
   status(): Readonly<Record<string, unknown>>;
   readonly api: ServerApi;
   /** @default there are no files */
-  readonly files?: FileDoor;
+  readonly files?: FileAccess;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
   log(level: Level, event: string, fields: Record<string, unknown>): void;

@@ -26,7 +26,7 @@ export interface FileCredentials {
 }
 
 /** Where files are read from. */
-export interface FileDoor {
+export interface FileAccess {
   /**
    * The file, when the credentials may read it. Rejects with ProtocolError: `unauthorized`, `invalid_token`,
    * `token_expired`, `permission_denied`, `unknown_file`, `not_available`.
@@ -55,7 +55,7 @@ export const FILE_CORS: Readonly<Record<string, string>> = {
 };
 
 /** Answers GET and HEAD for a file. */
-export async function fileResponse(door: FileDoor, request: Request, fileId: string): Promise<Response> {
+export async function fileResponse(door: FileAccess, request: Request, fileId: string): Promise<Response> {
   let file: FileRecord;
   try {
     file = await door.admit(fileId, credentialsOf(request));

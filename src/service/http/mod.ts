@@ -15,7 +15,7 @@ export type {
   HttpSettings,
   RequestInfo,
 } from "./deps.ts";
-export type { FileCredentials, FileDoor } from "./files.ts";
+export type { FileAccess, FileCredentials } from "./files.ts";
 export { originAllowed } from "./origin.ts";
 export { type HttpOptions, type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
 export type {

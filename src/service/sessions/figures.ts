@@ -8,7 +8,7 @@ import type { Sessions } from "../../session/mod.ts";
 import type { Traffic, TransportKind } from "../../transport/contract.ts";
 import type { HistogramSummary } from "../metrics/histogram.ts";
 import type { ConnectionCounters } from "./counters.ts";
-import { type OutboxDepth, outboxDepth } from "./views.ts";
+import { type OutboxDepth, outboxDepth } from "./connections.ts";
 
 /** Figures of one transport. */
 export interface TransportFigures {

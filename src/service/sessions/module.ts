@@ -16,7 +16,7 @@ import { connectionFigures } from "./figures.ts";
 import { ConnectionObserver } from "./observer.ts";
 import { connectionSeries } from "./series.ts";
 import { toSessionSettings } from "./settings.ts";
-import { outboxDepth } from "./views.ts";
+import { outboxDepth } from "./connections.ts";
 
 /** Sweeps between two looks at the depth of the outboxes. */
 const OUTBOX_SWEEPS = 5;

@@ -20,7 +20,7 @@ import {
   RTT_BOUNDS,
   type TransportCounters,
 } from "./counters.ts";
-import { outboxDepth } from "./views.ts";
+import { outboxDepth } from "./connections.ts";
 
 /** The series of `counters`, and of what `sessions` keeps; `sessions` is asked at each scrape. */
 export function connectionSeries(counters: ConnectionCounters, sessions: () => Sessions): readonly Series[] {
