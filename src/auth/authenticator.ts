@@ -29,8 +29,8 @@ export interface AuthStatus {
 /** Checks tokens. */
 export interface TokenAuthenticator {
   /**
-   * Who the token's bearer is. Throws ProtocolError: `invalid_token`; `token_expired`; `not_available` when
-   * the keys cannot be had now. No error's text holds the token or a part of it.
+   * Who the token's bearer is. Throws ProtocolError: `invalid_token`; `token_expired`; `not_available` when the keys
+   * cannot be had now, or, with `retryAfter`, before the token begins. No error's text holds the token or a part of it.
    */
   verify(token: string): Promise<Principal>;
   /** Fetches remote keys that are due, so that no token has to wait for them; `status` tells how it went. Never rejects. */
@@ -81,11 +81,16 @@ class Tokens implements TokenAuthenticator {
     const state = this.#state;
     const digest = tokenDigest(token);
     const entry = await this.#recall(state, digest) ?? await this.#check(state, token, digest);
-    const problem = timeProblem(entry.claims, this.#deps.now(), state.settings.clockTolerance);
-    if (problem) {
+    const now = this.#deps.now();
+    const { clockTolerance } = state.settings;
+    const problem = timeProblem(entry.claims, now, clockTolerance);
+    if (problem === "expired") {
       state.cache.delete(digest);
-      if (problem === "expired") throw new ProtocolError("token_expired");
-      throw new ProtocolError("invalid_token", "the token is not valid yet");
+      throw new ProtocolError("token_expired");
+    }
+    if (problem === "early") {
+      const retryAfter = Math.ceil(entry.claims.notBefore - clockTolerance - now);
+      throw new ProtocolError("not_available", "the token is not valid yet", { retryAfter });
     }
     return entry.claims.principal;
   }

@@ -19,7 +19,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
     {
       type: "chat_edit",
       handler: (context) => {
-        const { channel, target, epoch, ...said } = parsePayload("chat_edit", context.message.payload);
+        const { channel, target, epoch, after, ...said } = parsePayload("chat_edit", context.message.payload);
         const content = contentOf(said);
         return withOriginal(hub, context, { channel, target, epoch }, (original) => {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
@@ -29,6 +29,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
             channel,
             type: "chat_edit",
             payload: { target, ...content },
+            after,
             edits: [amend],
           });
         });
@@ -37,7 +38,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
     {
       type: "chat_delete",
       handler: (context) => {
-        const { channel, target, epoch } = parsePayload("chat_delete", context.message.payload);
+        const { channel, target, epoch, after } = parsePayload("chat_delete", context.message.payload);
         return withOriginal(hub, context, { channel, target, epoch }, () => {
           const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
           const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
@@ -45,6 +46,7 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
             channel,
             type: "chat_delete",
             payload: { target },
+            after,
             edits: [amend],
           });
         });

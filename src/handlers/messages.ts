@@ -16,11 +16,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_message",
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
-        const { channel } = payload;
+        const { channel, after } = payload;
         return publishAndAcknowledge(hub, context, {
           channel,
           type: "chat_message",
           payload: contentOf(payload),
+          after,
         });
       },
     },
@@ -28,11 +29,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       type: "direct_message",
       handler: (context) => {
         const payload = parsePayload("direct_message", context.message.payload);
-        const { to } = payload;
+        const { to, after } = payload;
         return publishAndAcknowledge(hub, context, {
           channel: inboxOf(to),
           type: "direct_message",
           payload: { to, ...contentOf(payload) },
+          after,
         });
       },
     },
@@ -44,6 +46,7 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
           channel: BROADCAST_CHANNEL,
           type: "broadcast",
           payload: contentOf(payload),
+          after: payload.after,
         });
       },
     },

@@ -17,6 +17,7 @@ import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
 import { presenceRoutes } from "./presence.ts";
 import { replayRoutes } from "./replay.ts";
+import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
 
 export type { DocumentLimits, HandlerParts, Reports } from "./contract.ts";
@@ -30,6 +31,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...messageRoutes(parts),
     ...typingRoutes(parts),
     ...historyRoutes(parts),
+    ...settleRoutes(parts),
     ...presenceRoutes(parts),
     ...botRoutes(parts),
     ...fileRoutes(parts),

@@ -1,22 +1,41 @@
 /**
- * Publishes and acknowledges messages of clients.
+ * Messages of clients that are kept: published and acknowledged.
  *
  * @module
  */
 
+import type { Published } from "../engine/contract.ts";
 import type { ClientRequest, Hub } from "../hub/mod.ts";
 import type { Context } from "../router/types.ts";
-import { when } from "./checks.ts";
+import { enterOrder, leaveOrder } from "./send_order.ts";
 
-/** Publishes what a client says and acknowledges it once it is committed. Throws or rejects as `Hub.publish` does. */
+/** What a handler publishes. */
+export interface Publishing extends Pick<ClientRequest, "channel" | "type" | "payload" | "edits"> {
+  /** The id of what the client sent before it to the channel, empty for the first. @default any order */
+  readonly after?: string | undefined;
+}
+
+/**
+ * Publishes what a client says and acknowledges it once it is committed. Throws or rejects as `Hub.publish` does, and
+ * with `out_of_order` when the message before it was refused.
+ */
 export function publishAndAcknowledge(
   hub: Hub,
   context: Context,
-  { channel, type, payload, edits }: Pick<ClientRequest, "channel" | "type" | "payload" | "edits">,
+  { channel, type, payload, edits, after }: Publishing,
 ): void | Promise<void> {
   const { client, form, message: { id } } = context;
-  const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edits });
-  return when(published, ({ offset, epoch, duplicate }) => {
+  const acknowledge = ({ offset, epoch, duplicate }: Published): void =>
     context.reply("message_ack", { channel, offset, epoch, duplicate });
-  });
+  if (after !== undefined) enterOrder(client, channel, id, after);
+  const failed = (error: unknown): never => {
+    if (after !== undefined) leaveOrder(client, channel);
+    throw error;
+  };
+  try {
+    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edits });
+    return published instanceof Promise ? published.then(acknowledge, failed) : acknowledge(published);
+  } catch (error) {
+    failed(error);
+  }
 }

@@ -51,6 +51,7 @@ export const CLIENT_TYPES = {
   typing_stop: { lane: "channel", idempotent: true, datagram: true },
   read_up_to: { lane: "channel", answer: "read_position", idempotent: true },
   unread: { lane: "control", answer: "unread_response", idempotent: true },
+  settle: { lane: "control", answer: "settled", idempotent: true },
   replay: { lane: "channel", answer: "replay_started" },
   replay_stop: { lane: "channel" },
   bot_command: { lane: "bot" },

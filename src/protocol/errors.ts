@@ -35,6 +35,7 @@ export const ERRORS = {
   message_too_large: { code: 117, temporary: false, text: "message too large" },
   wrong_lane: { code: 118, temporary: false, text: "message type does not belong on this lane" },
   unknown_bot: { code: 119, temporary: true, text: "no such bot is connected" },
+  out_of_order: { code: 120, temporary: true, text: "the message before this one was not taken" },
   unknown_upload: { code: 130, temporary: false, text: "no such upload" },
   foreign_upload: { code: 131, temporary: false, text: "the upload is another user's" },
   file_gap: { code: 132, temporary: false, text: "bytes before the chunk are missing" },
@@ -118,12 +119,15 @@ export class ProtocolError extends Error {
   readonly error: ErrorName;
   /** More than the name says, when there is more to say. */
   readonly detail: string | undefined;
+  /** Milliseconds after which the same may succeed; undefined: not known. */
+  readonly retryAfter: number | undefined;
 
   /** `detail` is shown to the peer: never put a token or a payload in it. */
-  constructor(error: ErrorName, detail?: string, options?: ErrorOptions) {
+  constructor(error: ErrorName, detail?: string, options: ErrorOptions & { retryAfter?: number } = {}) {
     super(detail ?? error.replaceAll("_", " "), options);
     this.error = error;
     this.detail = detail;
+    this.retryAfter = options.retryAfter;
   }
 }
 

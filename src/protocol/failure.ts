@@ -14,6 +14,8 @@ export interface Failure {
   readonly message: string;
   /** Whether the same message or request may succeed later. */
   readonly temporary: boolean;
+  /** Milliseconds to wait before that. @default not known */
+  readonly retryAfter?: number;
 }
 
 /** What a peer is told of an error. Of anything but a ProtocolError it learns only that it is `internal`. */
@@ -21,5 +23,6 @@ export function failureOf(error: unknown): Failure {
   const known = error instanceof ProtocolError ? error : undefined;
   const name = known?.error ?? "internal";
   const { code, temporary, text } = ERRORS[name];
-  return { code, name, message: known?.detail ?? text, temporary };
+  const failure = { code, name, message: known?.detail ?? text, temporary };
+  return known?.retryAfter === undefined ? failure : { ...failure, retryAfter: known.retryAfter };
 }

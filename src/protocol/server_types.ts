@@ -66,6 +66,7 @@ export const SERVER_TYPES = {
   typing_stop: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   read_position: { delivery: { latest: ["channel"], group: "read_position" } },
   unread_response: REPLY,
+  settled: REPLY,
   replay_started: REPLY,
   replay_message: KEPT,
   replay_ended: NOTICE,

@@ -4,10 +4,17 @@
  * @module
  */
 
-import { CloseError, type Message, type Payload, type Principal, ProtocolError } from "../protocol/mod.ts";
+import {
+  CloseError,
+  type Message,
+  type Payload,
+  type Principal,
+  ProtocolError,
+  type SendRates,
+} from "../protocol/mod.ts";
 import { parsePayload } from "../protocol/schemas/mod.ts";
 import type { ClientConnection } from "./connection.ts";
-import type { Attached } from "./contract.ts";
+import type { Attached, RateSettings } from "./contract.ts";
 
 /**
  * Handles `auth_request`. Throws CloseError when the connection has to end (a token that is not accepted), or
@@ -81,6 +88,19 @@ async function verify(client: ClientConnection, token: string): Promise<Principa
   }
 }
 
+/** What a client of one connection may send: the lower of its own rates and those of its user. 0: no bound. */
+function lowerOf(connection: RateSettings, user: RateSettings): SendRates {
+  const messages = user.messagesPerSecond || Infinity, bytes = user.bytesPerSecond || Infinity;
+  const byMessages = messages < (connection.messagesPerSecond || Infinity) ? user : connection;
+  const byBytes = bytes < (connection.bytesPerSecond || Infinity) ? user : connection;
+  return {
+    messagesPerSecond: byMessages.messagesPerSecond,
+    messageBurst: Math.min(connection.messageBurst, user.messageBurst),
+    bytesPerSecond: byBytes.bytesPerSecond,
+    byteBurst: Math.min(connection.byteBurst, user.byteBurst),
+  };
+}
+
 function response(
   client: ClientConnection,
   resumed: boolean,
@@ -103,6 +123,7 @@ function response(
       maxStreams: settings.maxStreams,
       maxChannels: settings.maxChannels,
       maxDatagram: connection.maxDatagramSize,
+      rates: lowerOf(settings.rates.connection, settings.rates.user),
     },
     heartbeat: { interval: settings.heartbeat.interval, timeout: settings.heartbeat.timeout },
     serverTime: Date.now(),

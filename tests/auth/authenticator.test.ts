@@ -103,11 +103,12 @@ Deno.test("a token ends at its exp and begins at its nbf, give or take the toler
     clock = NOW + ms;
     return authenticator.verify(token);
   };
-  await assert.rejects(at(7_999), refusal("invalid_token", /not valid yet/));
+  await assert.rejects(at(1_000), { error: "not_available", retryAfter: 7_000 });
+  await assert.rejects(at(7_999), refusal("not_available", /not valid yet/));
   await at(8_000);
   await at(61_999);
   await assert.rejects(at(62_000), refusal("token_expired"));
-  await assert.rejects(at(7_999), refusal("invalid_token", /not valid yet/));
+  await assert.rejects(at(7_999), refusal("not_available", /not valid yet/));
 });
 
 Deno.test("a remembered token is still held against the clock and costs no second signature check", async () => {

@@ -11,6 +11,7 @@ import {
   epochField,
   flag,
   integer,
+  number,
   offsetField,
   perChannel,
   type Schema,
@@ -57,6 +58,17 @@ export interface ResumedChannel {
   recovered: boolean;
 }
 
+/**
+ * What a client may send: a token bucket for messages and one for bytes. A client that keeps below is never refused for
+ * its rate, unless other connections of its user send as well. 0 a second: no bound.
+ */
+export interface SendRates {
+  messagesPerSecond: number;
+  messageBurst: number;
+  bytesPerSecond: number;
+  byteBurst: number;
+}
+
 /** The answer to `auth_request` and `auth_refresh`. */
 export interface AuthResponse {
   userId: string;
@@ -82,6 +94,7 @@ export interface AuthResponse {
     maxChannels: number;
     /** Bytes of a datagram; 0: there are none. */
     maxDatagram: number;
+    rates: SendRates;
   };
   /** Milliseconds. */
   heartbeat: { interval: number; timeout: number };
@@ -137,6 +150,12 @@ const authResponse: Schema<AuthResponse> = shape({
     maxStreams: integer(0),
     maxChannels: integer(0),
     maxDatagram: integer(0),
+    rates: shape({
+      messagesPerSecond: number(0, Infinity),
+      messageBurst: number(0, Infinity),
+      bytesPerSecond: number(0, Infinity),
+      byteBurst: number(0, Infinity),
+    }),
   }),
   heartbeat: shape({ interval: integer(1), timeout: integer(1) }),
   serverTime: integer(0),

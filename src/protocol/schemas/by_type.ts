@@ -45,6 +45,12 @@ import {
 } from "./replay.ts";
 import { REPORT_CLIENT, type ReportClientPayloads } from "./report.ts";
 import {
+  SETTLE_CLIENT,
+  SETTLE_SERVER,
+  type SettleClientPayloads,
+  type SettleServerPayloads,
+} from "./settle.ts";
+import {
   SUBSCRIBE_CLIENT,
   SUBSCRIBE_SERVER,
   type SubscribeClientPayloads,
@@ -74,6 +80,7 @@ export interface ClientPayloads
     PresenceClientPayloads,
     ReplayClientPayloads,
     ReportClientPayloads,
+    SettleClientPayloads,
     SubscribeClientPayloads,
     TypingClientPayloads {}
 
@@ -93,6 +100,7 @@ export interface ServerPayloads
     PingServerPayloads,
     PresenceServerPayloads,
     ReplayServerPayloads,
+    SettleServerPayloads,
     SubscribeServerPayloads,
     TypingServerPayloads {}
 
@@ -111,6 +119,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...PRESENCE_CLIENT,
   ...REPLAY_CLIENT,
   ...REPORT_CLIENT,
+  ...SETTLE_CLIENT,
   ...SUBSCRIBE_CLIENT,
   ...TYPING_CLIENT,
 };
@@ -130,6 +139,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...PING_SERVER,
   ...PRESENCE_SERVER,
   ...REPLAY_SERVER,
+  ...SETTLE_SERVER,
   ...SUBSCRIBE_SERVER,
   ...TYPING_SERVER,
 };

@@ -10,12 +10,16 @@ import { ProtocolError } from "../errors.ts";
 import { isJson } from "../json.ts";
 import type { Payload } from "../message.ts";
 import {
+  AFTER_RULE,
   channelField,
   type Content,
   epochField,
   flag,
+  isAfter,
   isText,
   offsetField,
+  ORDERED,
+  type Ordered,
   saying,
   type Schema,
   type Schemas,
@@ -25,7 +29,7 @@ import {
 } from "./fields.ts";
 
 /** A message to a channel. */
-export interface ChatMessage extends Content {
+export interface ChatMessage extends Content, Ordered {
   channel: string;
 }
 
@@ -53,7 +57,7 @@ export interface Delivery extends Content {
 }
 
 /** `parseChat` checks the same, faster. */
-const chatMessage: Schema<ChatMessage> = saying({ channel: channelField() });
+const chatMessage: Schema<ChatMessage> = saying({ channel: channelField(), ...ORDERED });
 
 const messageAck: Schema<MessageAck> = shape({
   channel: channelField(),
@@ -78,15 +82,16 @@ const chatDelivery: Schema<Delivery> = saying({
 
 /** Checks `chat_message`; written by hand because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function parseChat(payload: Payload): ChatMessage {
-  const { channel, text, data } = payload;
+  const { channel, text, data, after } = payload;
   if (typeof channel !== "string" || !isChannel(channel)) {
     throw new ProtocolError(
       "bad_payload",
       "channel: a channel: namespace:name, at most 255 printable ASCII characters",
     );
   }
+  if (after !== undefined && !isAfter(after)) throw new ProtocolError("bad_payload", AFTER_RULE);
   if (data === undefined) {
-    if (isText(text)) return { channel, text };
+    if (isText(text)) return after === undefined ? { channel, text } : { channel, text, after };
     throw new ProtocolError(
       "bad_payload",
       text === undefined ? "exactly one of text and data" : `text: ${TEXT_RULE}`,
@@ -96,7 +101,7 @@ export function parseChat(payload: Payload): ChatMessage {
   if (!isJson(data)) {
     throw new ProtocolError("bad_payload", "data: a JSON value at most 32 levels deep, without bytes");
   }
-  return { channel, data };
+  return after === undefined ? { channel, data } : { channel, data, after };
 }
 
 /** What a client sends. */

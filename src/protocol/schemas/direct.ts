@@ -5,10 +5,18 @@
  */
 
 import { DELIVERY, type Delivery } from "./chat.ts";
-import { type Content, saying, type Schema, type Schemas, userIdField } from "./fields.ts";
+import {
+  type Content,
+  ORDERED,
+  type Ordered,
+  saying,
+  type Schema,
+  type Schemas,
+  userIdField,
+} from "./fields.ts";
 
 /** A message to all devices of a user. */
-export interface DirectMessage extends Content {
+export interface DirectMessage extends Content, Ordered {
   /** The recipient's user id. */
   to: string;
 }
@@ -19,13 +27,13 @@ export interface DirectDelivery extends Delivery {
 }
 
 /** A message to everybody; needs the right `broadcast`. */
-export type Broadcast = Content;
+export type Broadcast = Content & Ordered;
 
-const directMessage: Schema<DirectMessage> = saying({ to: userIdField() });
+const directMessage: Schema<DirectMessage> = saying({ to: userIdField(), ...ORDERED });
 
 const directDelivery: Schema<DirectDelivery> = saying({ ...DELIVERY, to: userIdField() });
 
-const broadcast: Schema<Broadcast> = saying({});
+const broadcast: Schema<Broadcast> = saying(ORDERED);
 
 const broadcastDelivery: Schema<Delivery> = saying(DELIVERY);
 

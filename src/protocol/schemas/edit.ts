@@ -13,6 +13,8 @@ import {
   epochField,
   integer,
   offsetField,
+  ORDERED,
+  type Ordered,
   saying,
   type Schema,
   type Schemas,
@@ -20,7 +22,7 @@ import {
 } from "./fields.ts";
 
 /** Replaces the content of one's own message. */
-export interface ChatEdit extends Content {
+export interface ChatEdit extends Content, Ordered {
   channel: string;
   /** The offset of the message. */
   target: number;
@@ -29,7 +31,7 @@ export interface ChatEdit extends Content {
 }
 
 /** Deletes one's own message. */
-export interface ChatDelete {
+export interface ChatDelete extends Ordered {
   channel: string;
   /** The offset of the message. */
   target: number;
@@ -54,7 +56,7 @@ export interface ChatDeleteDelivery {
 const target = integer(1);
 const epoch = v.exactOptional(epochField());
 
-const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch });
+const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch, ...ORDERED });
 
 const chatEditDelivery: Schema<ChatEditDelivery> = saying({
   ...DELIVERY,
@@ -62,7 +64,7 @@ const chatEditDelivery: Schema<ChatEditDelivery> = saying({
   deleted: v.exactOptional(offsetField()),
 });
 
-const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target, epoch });
+const chatDelete: Schema<ChatDelete> = shape({ channel: channelField(), target, epoch, ...ORDERED });
 
 const chatDeleteDelivery: Schema<ChatDeleteDelivery> = shape({ ...DELIVERY, target });
 

@@ -149,6 +149,28 @@ const CONTENT = {
   data: v.exactOptional(jsonField()),
 } as const;
 
+/** Fields of what a client publishes in order. */
+export interface Ordered {
+  /**
+   * The id of the message that the client sent before this one to the same channel on this connection, empty for the
+   * first one. When that one was not taken, this one is refused (`out_of_order`). @default any order
+   */
+  after?: string;
+}
+
+/** Says what `after` may be. */
+export const AFTER_RULE = "after: the id of a message, or nothing";
+
+/** Whether `after` is an id of at most 64 characters, or empty. */
+export function isAfter(after: unknown): after is string {
+  return typeof after === "string" && after.length <= 64;
+}
+
+/** The schema of `Ordered`. */
+export const ORDERED = {
+  after: v.exactOptional(v.custom<string>(isAfter, "the id of a message, or nothing")),
+} as const;
+
 /** An object with these fields and exactly one of `text` and `data`. */
 export function saying<const E extends v.ObjectEntries>(
   entries: E,

@@ -30,6 +30,7 @@ export type * from "./ping.ts";
 export type * from "./presence.ts";
 export type * from "./replay.ts";
 export type * from "./report.ts";
+export type * from "./settle.ts";
 export type * from "./subscribe.ts";
 export type * from "./typing.ts";
 export { MAX_TOKEN_LENGTH } from "./auth.ts";
@@ -37,6 +38,7 @@ export { bytesField, type Content, contentOf, type Schema, type Schemas } from "
 export { MAX_RTT } from "./ping.ts";
 export { MAX_REPLAY_WAIT } from "./replay.ts";
 export { REPORTED_TRANSPORTS } from "./report.ts";
+export { MAX_SETTLE } from "./settle.ts";
 
 /**
  * Checks the payload of a client's message. Throws ProtocolError `bad_payload` whose text names the field and what is

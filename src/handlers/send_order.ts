@@ -1,0 +1,32 @@
+/**
+ * Keeps the order in which a client sent its messages when some are refused for now: whatever was sent behind a refused
+ * one is refused too, and comes again after it.
+ *
+ * @module
+ */
+
+import { ProtocolError } from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
+
+/** Channels remembered for a connection; with more the memory begins anew, and a client has to send a message again. */
+const MOST = 1024;
+
+/** The last message taken of each connection and channel; only of clients that say what they sent before (`after`). */
+const taken = new WeakMap<Client, Map<string, string>>();
+
+/**
+ * Takes a message in: `after` is the id of the one that the client sent before it to the channel, empty for the first.
+ * Throws ProtocolError `out_of_order` when that one was not taken.
+ */
+export function enterOrder(client: Client, channel: string, id: string, after: string): void {
+  let last = taken.get(client);
+  if (last === undefined) taken.set(client, last = new Map());
+  if (after !== "" && last.get(channel) !== after) throw new ProtocolError("out_of_order");
+  if (last.size >= MOST) last.clear();
+  last.set(channel, id);
+}
+
+/** A message that was taken in is refused after all: so is what was sent behind it. */
+export function leaveOrder(client: Client, channel: string): void {
+  taken.get(client)?.delete(channel);
+}
