@@ -15,6 +15,19 @@ Deno.test("an accepted token opens a session, whose answer says all a client nee
   assert.deepEqual(node.membership.calls, [`attach ${payload.sessionId}`, `start ${payload.sessionId}`]);
 });
 
+Deno.test("handshake: the answer tells the lower of the rates of a connection and of its user", async () => {
+  const rate = { messagesPerSecond: 100, messageBurst: 400, bytesPerSecond: 0, byteBurst: 9000 };
+  const user = { messagesPerSecond: 50, messageBurst: 500, bytesPerSecond: 7000, byteBurst: 8000 };
+  const node = memoryNode({ settings: { rates: { connection: rate, user } } });
+  const answer = await node.connect().send("auth_request", { token: "ok:ann" });
+  assert.deepEqual((answer!.payload.limits as { rates: unknown }).rates, {
+    messagesPerSecond: 50,
+    messageBurst: 400,
+    bytesPerSecond: 7000,
+    byteBurst: 8000,
+  });
+});
+
 Deno.test("a token that is not accepted ends the connection with 3500, an expired one with 3005, and says so first", async () => {
   for (const [token, code] of [["bad:ann", 3500], ["old:ann", 3005]] as const) {
     const node = memoryNode();
