@@ -62,26 +62,32 @@ export class PublishHooks {
   }
 
   /**
-   * Asks the hooks of `chain` in turn. Throws or rejects with what the one throws that refuses, once those before it
-   * were told.
+   * Asks the hooks of `chain` in turn, beginning with the one at `from`. When one refuses, the earlier ones are told,
+   * and its error is thrown or rejected with.
    */
   before(chain: HookChain, publication: Publication, from = 0): MaybePromise<void> {
     for (let at = from; at < chain.before.length; at++) {
-      const refused = (error: unknown): never => {
-        this.#tellFailed(chain.before, publication, error, at);
-        throw error;
-      };
       let asked: MaybePromise<void>;
       try {
         asked = chain.before[at]!.before!(publication);
       } catch (error) {
-        return refused(error);
+        this.#tellFailed(chain.before, publication, error, at);
+        throw error;
       }
-      if (asked instanceof Promise) {
-        const next = at + 1;
-        return asked.then(() => this.before(chain, publication, next), refused);
-      }
+      if (asked instanceof Promise) return this.#beforeLater(chain, publication, asked, at);
     }
+  }
+
+  #beforeLater(
+    chain: HookChain,
+    publication: Publication,
+    asked: Promise<void>,
+    at: number,
+  ): Promise<void> {
+    return asked.then(() => this.before(chain, publication, at + 1), (error) => {
+      this.#tellFailed(chain.before, publication, error, at);
+      throw error;
+    });
   }
 
   /** Tells the hooks of `chain` of a commit. */
