@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { defaultConfig, needsRestart } from "../../src/service/config/mod.ts";
+import { type Config, defaultConfig, needsRestart } from "../../src/service/config/mod.ts";
 import { settings } from "../../src/service/config/shape.ts";
 import { createLogger } from "../../src/service/log/mod.ts";
 import { createModules } from "../../src/service/modules.ts";
+import { startService } from "../../src/service/service.ts";
 import { startTestService } from "../support/service.ts";
 import { parseExposition } from "./metrics_support.ts";
 
@@ -48,5 +49,36 @@ Deno.test("modules: the series of each are in the metrics of a running service",
     assert.deepEqual([...shown].sort(), [...expected].sort());
   } finally {
     await service.stop();
+  }
+});
+
+Deno.test("modules: a service whose HTTP port is in use closes its QUIC listener and its database", async () => {
+  const directory = await Deno.makeTempDir();
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const start = (httpPort: number) => {
+    const config: Config = defaultConfig();
+    return startService({
+      config: {
+        ...config,
+        http: { ...config.http, hostname: "127.0.0.1", port: httpPort },
+        quic: { ...config.quic, hostname: "127.0.0.1", port: 0 },
+        certificates: { directory, names: [] },
+        files: { ...config.files, directory: `${directory}/files` },
+        drain: { deadline: 0 },
+      },
+      log: createLogger({ write: () => {} }),
+    });
+  };
+  const before = Deno.cwd();
+  Deno.chdir(directory);
+  try {
+    await assert.rejects(start((taken.addr as Deno.NetAddr).port), /^BindError: http\.port: \d+ is in use/);
+    // A database that is open cannot be opened again; the sanitizers find what else would be left.
+    const service = await start(0);
+    await service.shutdown("test is over");
+  } finally {
+    Deno.chdir(before);
+    taken.close();
+    await Deno.remove(directory, { recursive: true });
   }
 });
