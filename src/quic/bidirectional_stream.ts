@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BidirectionalStream, StreamStats } from "./types.ts";
+import type { BidirectionalStream, ReceiveStream, SendStream, StreamStats } from "./types.ts";
 import type { ReceiveHalf } from "./receive_stream.ts";
 import type { SendHalf } from "./send_stream.ts";
 
@@ -40,6 +40,10 @@ export class DuplexStream implements BidirectionalStream {
     return this.#receive.read(buffer);
   }
 
+  readExact(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#receive.readExact(length);
+  }
+
   write(bytes: Uint8Array): Promise<void> {
     return this.#send.write(bytes);
   }
@@ -56,8 +60,17 @@ export class DuplexStream implements BidirectionalStream {
     this.#receive.cancel(reason);
   }
 
+  split(): { readonly send: SendStream; readonly receive: ReceiveStream } {
+    return { send: this.#send, receive: this.#receive };
+  }
+
+  /** Puts back what was read too far. */
+  unread(bytes: Uint8Array): void {
+    this.#receive.unread(bytes);
+  }
+
   stats(): StreamStats {
-    const { bytesSent, openedAt } = this.#send.stats();
-    return { bytesSent, bytesReceived: this.#receive.stats().bytesReceived, openedAt };
+    const { bytesReceived, receiveBuffered } = this.#receive.stats();
+    return { ...this.#send.stats(), bytesReceived, receiveBuffered };
   }
 }

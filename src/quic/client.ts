@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Address, Connection, ConnectOptions } from "./types.ts";
+import type { ConnectOptions } from "./client_types.ts";
+import type { Address, Connection } from "./types.ts";
 import { dialWebTransport } from "./webtransport.ts";
 
 /**

@@ -1,11 +1,15 @@
 /**
- * What all connections share: counting, the streams that are open, the one end, and the watch on the peer's
+ * What all connections share: counting, open streams, datagrams, round-trip time, the end, and the watch on the peer's
  * address. A subclass brings the transport.
  *
  * @module
  */
 
 import { DuplexStream } from "./bidirectional_stream.ts";
+import { Datagrams } from "./datagrams.ts";
+import { ConnectionEnded, QuicError, StreamError, streamError } from "./errors.ts";
+import { checked, prepended } from "./incoming_streams.ts";
+import { type Halves, OpenStreams } from "./open_streams.ts";
 import { TrafficCounters } from "./traffic_counters.ts";
 import type { ReceiveHalf } from "./receive_stream.ts";
 import { type ByteSink, SendHalf } from "./send_stream.ts";
@@ -22,49 +26,64 @@ import type {
   SendStream,
 } from "./types.ts";
 
-/** The connection has ended; `info` says how. What streams reject with after that. */
-export class ConnectionEnded extends Error {
-  /** Always this. */
-  override readonly name = "ConnectionEnded";
-  /** Who ended it, with what code and reason. */
-  readonly info: CloseInfo;
-
-  /** Says how the connection ended. */
-  constructor(info: CloseInfo) {
-    super(`the connection has ended: ${info.by} ${info.code}${info.reason === "" ? "" : ` ${info.reason}`}`);
-    this.info = info;
-  }
+/** What a subclass tells when it is made. */
+export interface ConnectionOptions {
+  readonly url?: URL;
+  readonly headers?: ReadonlyMap<string, string>;
+  /** Resolves with the handshake; without it the handshake is over. */
+  readonly ready?: Promise<unknown>;
+  /** Milliseconds the handshake took, where it is known. */
+  readonly handshakeTime?: number | undefined;
 }
 
-interface Halves {
-  readonly send?: SendHalf;
-  readonly receive?: ReceiveHalf;
+/** What stands between the peer and the application; see `Validator` and `RateLimiter`. */
+export interface Guards {
+  /** Streams that may wait to be taken. */
+  readonly maxStreams: number;
+  /** Whether a stream is handed out. */
+  readonly stream?: ((stream: ReceiveStream) => Promise<boolean>) | undefined;
+  /** Whether a datagram is handed out. */
+  readonly datagram?: ((bytes: Uint8Array) => boolean) | undefined;
 }
+
+/** Milliseconds that `measureRtt` waits for an answer. */
+const PROBE_TIMEOUT = 1_000;
+/** The weight of a new round-trip sample (RFC 9002 §5.3). */
+const RTT_WEIGHT = 1 / 8;
 
 /** The part of a connection that is the same over every transport. */
 export abstract class BaseConnection implements Connection {
   abstract readonly kind: ConnectionKind;
   abstract readonly maxDatagramSize: number;
-  abstract readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
-  abstract readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
-  abstract readonly datagrams: AsyncIterable<Uint8Array>;
+  abstract incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  abstract incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
+  readonly id: string = crypto.randomUUID();
   readonly url: URL | undefined;
   readonly headers: ReadonlyMap<string, string>;
+  readonly datagrams: Datagrams;
   readonly ready: Promise<void>;
   readonly closed: Promise<CloseInfo>;
+  principal: unknown;
   protected readonly counters: TrafficCounters = new TrafficCounters();
-  // Open streams are held here: a stream that is collected unread looks like a cancelled one to the peer.
-  readonly #open = new Set<Halves>();
+  readonly #streams = new OpenStreams(this.counters);
   readonly #listeners = new Set<(event: MigrationEvent) => void>();
   #handshakeComplete = false;
   #address: Address | undefined;
+  #rtt: number | undefined;
+  #probed = false;
   #info: CloseInfo | undefined;
   #resolveClosed!: (info: CloseInfo) => void;
+  #gone: Promise<void> = Promise.resolve();
 
-  constructor(options: { url?: URL; headers?: ReadonlyMap<string, string>; ready?: Promise<unknown> }) {
+  constructor(options: ConnectionOptions) {
     this.url = options.url;
     this.headers = options.headers ?? new Map();
+    this.#rtt = options.handshakeTime;
     this.closed = new Promise((resolve) => this.#resolveClosed = resolve);
+    this.datagrams = new Datagrams({
+      readDatagram: () => this.readDatagram(),
+      transmit: (bytes) => this.transmit(bytes),
+    }, this.counters);
     if (options.ready === undefined) {
       this.#handshakeComplete = true;
       this.ready = Promise.resolve();
@@ -76,15 +95,22 @@ export abstract class BaseConnection implements Connection {
     }
   }
 
+  /** To be called when the subclass is whole. @param gone Settles when the transport has ended. */
+  protected start(gone: Promise<unknown>): void {
+    this.#gone = gone.catch(() => {}).then(() => this.#streams.free());
+    this.checkPath();
+    void this.datagrams.run();
+  }
+
   get handshakeComplete(): boolean {
     return this.#handshakeComplete;
   }
 
-  /** How it ended; `undefined` while it lives. */
-  protected get info(): CloseInfo | undefined {
-    return this.#info;
+  get isClosed(): boolean {
+    return this.#info !== undefined;
   }
 
+  abstract readonly localAddress: Address | undefined;
   /** The peer's address now, as the transport tells it. */
   protected abstract path(): Address | undefined;
   /** Ends the transport. */
@@ -95,7 +121,13 @@ export abstract class BaseConnection implements Connection {
   protected abstract createUnidirectional(
     options: OpenStreamOptions,
   ): Promise<{ send: ByteSink; preface?: Uint8Array }>;
+  protected abstract readDatagram(): Promise<Uint8Array | undefined>;
   protected abstract transmit(bytes: Uint8Array): Promise<void>;
+
+  /** The round trip as the transport itself tells it, in milliseconds. */
+  protected transportRtt(): Promise<number | undefined> {
+    return Promise.resolve(undefined);
+  }
 
   get remoteAddress(): Address | undefined {
     try {
@@ -106,38 +138,56 @@ export abstract class BaseConnection implements Connection {
   }
 
   async openBidirectionalStream(options: OpenStreamOptions = {}): Promise<BidirectionalStream> {
-    this.#assertOpen();
-    const { send, receive, preface } = await this.createBidirectional(options);
-    this.counters.streamsOpened++;
+    const { send, receive, preface } = await this.#opened(this.createBidirectional, options);
     return this.#bidirectional(send, receive, { priority: options.priority, preface });
   }
 
   async openUnidirectionalStream(options: OpenStreamOptions = {}): Promise<SendStream> {
+    const { send, preface } = await this.#opened(this.createUnidirectional, options);
+    const halves: Halves = {};
+    const onEnded = (): void => void this.#streams.ended(halves);
+    const half = new SendHalf(send, this.counters, { priority: options.priority, preface, onEnded });
+    halves.send = half;
+    this.#streams.hold(halves);
+    return half;
+  }
+
+  async #opened<T>(
+    create: (options: OpenStreamOptions) => Promise<T>,
+    options: OpenStreamOptions,
+  ): Promise<T> {
     this.#assertOpen();
-    const { send, preface } = await this.createUnidirectional(options);
-    this.counters.streamsOpened++;
-    const halves: { send?: SendHalf } = {};
-    halves.send = new SendHalf(send, this.counters, {
-      priority: options.priority,
-      preface,
-      onEnded: () => this.#open.delete(halves),
-    });
-    this.#hold(halves);
-    return halves.send;
+    try {
+      const stream = await create.call(this, options);
+      this.counters.streamsOpened++;
+      return stream;
+    } catch (cause) {
+      this.#assertOpen();
+      const { name, message } = cause as Error;
+      // Deno throws the first, browsers the second.
+      if (name !== "RangeError" && name !== "QuotaExceededError") throw streamError(cause);
+      throw new StreamError("stream_limit", message, { cause });
+    }
   }
 
-  /** A stream the peer opened. */
-  protected acceptedBidirectional(send: ByteSink, receive: ReceiveHalf): BidirectionalStream {
+  /** A stream the peer opened. @param released Called once, when it has ended. */
+  protected acceptedBidirectional(
+    send: ByteSink,
+    receive: ReceiveHalf,
+    released?: () => void,
+  ): BidirectionalStream {
     this.counters.streamsAccepted++;
-    return this.#bidirectional(send, receive, {});
+    return this.#bidirectional(send, receive, {}, released);
   }
 
-  /** A stream the peer opened. */
-  protected acceptedUnidirectional(receive: ReceiveHalf): ReceiveStream {
+  /** A stream the peer opened. @param released Called once, when it has ended. */
+  protected acceptedUnidirectional(receive: ReceiveHalf, released?: () => void): ReceiveStream {
     this.counters.streamsAccepted++;
     const halves: Halves = { receive };
-    receive.attach(this.counters, () => this.#open.delete(halves));
-    this.#hold(halves);
+    receive.attach(this.counters, () => {
+      if (this.#streams.ended(halves)) released?.();
+    });
+    this.#streams.hold(halves);
     return receive;
   }
 
@@ -145,43 +195,59 @@ export abstract class BaseConnection implements Connection {
     sink: ByteSink,
     receive: ReceiveHalf,
     options: { priority?: number | undefined; preface?: Uint8Array | undefined },
+    released?: () => void,
   ): BidirectionalStream {
+    const halves: Halves = { receive };
     const onEnded = (): void => {
-      if (halves.send?.ended && receive.ended) this.#open.delete(halves);
+      if (this.#streams.ended(halves)) released?.();
     };
-    const halves: { send?: SendHalf; receive: ReceiveHalf } = { receive };
-    halves.send = new SendHalf(sink, this.counters, { ...options, onEnded });
+    const send = new SendHalf(sink, this.counters, { ...options, onEnded });
+    halves.send = send;
     receive.attach(this.counters, onEnded);
-    this.#hold(halves);
-    return new DuplexStream(halves.send, receive);
-  }
-
-  #hold(halves: Halves): void {
-    this.#open.add(halves);
-    // The connection may have ended while the stream was being made.
-    if (this.#info !== undefined) this.#release(halves, new ConnectionEnded(this.#info));
-  }
-
-  #release(halves: Halves, error: ConnectionEnded): void {
-    halves.send?.fail(error);
-    halves.receive?.fail(error);
-    this.#open.delete(halves);
+    this.#streams.hold(halves);
+    return new DuplexStream(send, receive);
   }
 
   #assertOpen(): void {
     if (this.#info !== undefined) throw new ConnectionEnded(this.#info);
   }
 
+  /** Puts checks between the peer and the application. To be called before the connection is handed out. */
+  guard({ maxStreams, stream, datagram }: Guards): void {
+    this.datagrams.accepts = datagram;
+    if (stream === undefined) return;
+    this.incomingBidirectionalStreams = checked(this.incomingBidirectionalStreams, maxStreams, stream);
+    this.incomingUnidirectionalStreams = checked(this.incomingUnidirectionalStreams, maxStreams, stream);
+  }
+
+  /** Gives back a bidirectional stream of the peer that was taken: it comes first again. */
+  putBack(stream: BidirectionalStream): void {
+    this.incomingBidirectionalStreams = prepended(stream, this.incomingBidirectionalStreams);
+  }
+
   async sendDatagram(bytes: Uint8Array): Promise<void> {
     this.#assertOpen();
     const most = this.maxDatagramSize;
-    if (bytes.length > most) throw new RangeError(`datagram of ${bytes.length} bytes, at most ${most}`);
+    if (bytes.length > most) {
+      if (most === 0) throw new QuicError("no_datagrams", "the transport carries no datagrams");
+      throw new QuicError("datagram_too_large", `datagram of ${bytes.length} bytes, at most ${most}`);
+    }
     await this.transmit(bytes);
     this.counters.sentDatagram(bytes.length);
   }
 
+  async measureRtt(timeout = PROBE_TIMEOUT): Promise<number | undefined> {
+    if (this.#info !== undefined) return undefined;
+    const rtt = await this.transportRtt() ?? await this.datagrams.probe(timeout);
+    if (rtt === undefined) return undefined;
+    // The handshake's duration is no sample to smooth with: it holds the time for the certificate.
+    this.#rtt = this.#probed ? this.#rtt! + (rtt - this.#rtt!) * RTT_WEIGHT : rtt;
+    this.#probed = true;
+    return rtt;
+  }
+
   stats(): ConnectionStats {
-    return this.counters.stats(this.#open.size);
+    return this.counters.stats({ streamsActive: this.#streams.size, rtt: this.#rtt });
   }
 
   checkPath(): void {
@@ -200,10 +266,12 @@ export abstract class BaseConnection implements Connection {
     return () => this.#listeners.delete(listener);
   }
 
-  close(code = 0, reason = ""): void {
-    if (this.#info !== undefined) return;
-    this.shut(code, reason);
-    this.finish({ code, reason, by: "local" });
+  async close(code = 0, reason = ""): Promise<void> {
+    if (this.#info === undefined) {
+      this.shut(code, reason);
+      this.finish({ code, reason, by: "local" });
+    }
+    await this.#gone;
   }
 
   /** The connection has ended; only the first call counts. Open streams fail. */
@@ -211,15 +279,9 @@ export abstract class BaseConnection implements Connection {
     if (this.#info !== undefined) return;
     this.#address = this.remoteAddress;
     this.#info = info;
-    const error = new ConnectionEnded(info);
-    for (const halves of [...this.#open]) this.#release(halves, error);
+    this.#streams.failAll(new ConnectionEnded(info));
+    this.datagrams.end();
     this.#listeners.clear();
     this.#resolveClosed(info);
   }
-}
-
-/** How a connection ended whose `closed` rejected with `error`: nobody said good-bye. */
-export function endedBy(error: unknown): CloseInfo {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { code: 0, reason, by: /timed out/.test(reason) ? "timeout" : "error" };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { plainAddress } from "./address.ts";
+import { boundAddress, plainAddress } from "./address.ts";
 import { WebTransportConnection } from "./webtransport_connection.ts";
 import { varintLength } from "./h3/varint.ts";
 
@@ -37,7 +37,7 @@ export async function takeNativeSession(
     await transport.ready;
     return new WebTransportConnection(transport, {
       url: new URL(transport.url),
-      path: () => plainAddress(conn.remoteAddr),
+      addresses: { local: () => boundAddress(conn), remote: () => plainAddress(conn.remoteAddr) },
     });
   } finally {
     clearTimeout(timer);

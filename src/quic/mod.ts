@@ -6,11 +6,13 @@
  */
 
 import { NativeEndpoint } from "./native.ts";
-import type { ClientEndpoint } from "./types.ts";
+import type { ClientEndpoint } from "./client_types.ts";
 
 export { connect } from "./client.ts";
-export { ConnectionEnded } from "./connection.ts";
+export * from "./errors.ts";
 export { listen } from "./listener.ts";
+export type * from "./client_types.ts";
+export type * from "./server_types.ts";
 export * from "./types.ts";
 
 /**

@@ -13,7 +13,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   #ended = false;
 
   /**
-   * @param limit How many items are kept; with more the oldest goes.
+   * @param limit How many items are kept; with more the oldest is dropped.
    * @param drop Told of each item that nobody will get.
    */
   constructor(limit: number, drop: (item: T) => void = () => {}) {
@@ -48,52 +48,5 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
 
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     return { next: () => this.next() };
-  }
-}
-
-/**
- * The items of a stream, each passed through `wrap`. Ends quietly when the stream fails, because the failure of a
- * connection is told by `closed`. Leaving a loop early leaves the rest for a later one.
- */
-export class IncomingStreams<T, U> implements AsyncIterable<U> {
-  readonly #open: () => ReadableStream<T>;
-  readonly #wrap: (item: T) => U;
-  #reader: ReadableStreamDefaultReader<T> | undefined;
-  #pending: Promise<ReadableStreamReadResult<T>> | undefined;
-
-  /** @param open Called at first use. */
-  constructor(open: () => ReadableStream<T>, wrap: (item: T) => U) {
-    this.#open = open;
-    this.#wrap = wrap;
-  }
-
-  /** Resolves when there is an item to take, or at the end; takes nothing. */
-  async arrival(): Promise<boolean> {
-    try {
-      return !(await (this.#pending ??= this.#read())).done;
-    } catch {
-      return false;
-    }
-  }
-
-  #read(): Promise<ReadableStreamReadResult<T>> {
-    this.#reader ??= this.#open().getReader();
-    return this.#reader.read();
-  }
-
-  async #next(): Promise<IteratorResult<U, undefined>> {
-    try {
-      const pending = this.#pending ?? this.#read();
-      this.#pending = undefined;
-      const { done, value } = await pending;
-      if (!done) return { done: false, value: this.#wrap(value) };
-    } catch {
-      // The connection has ended.
-    }
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<U, undefined> {
-    return { next: () => this.#next() };
   }
 }

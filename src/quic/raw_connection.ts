@@ -4,65 +4,87 @@
  * @module
  */
 
-import { plainAddress } from "./address.ts";
-import { BaseConnection, endedBy } from "./connection.ts";
-import { IncomingStreams } from "./queue.ts";
+import { boundAddress, plainAddress } from "./address.ts";
+import { BaseConnection } from "./connection.ts";
+import { endedBy } from "./errors.ts";
+import { IncomingStreams, StreamSlots } from "./incoming_streams.ts";
 import { ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import type { Address, BidirectionalStream, OpenStreamOptions, ReceiveStream } from "./types.ts";
 
+/** What is known of the connection when it is made. */
+export interface RawConnectionOptions {
+  /** Resolves with the handshake; without it the handshake is over. */
+  readonly ready?: Promise<unknown>;
+  /** Milliseconds the handshake took. */
+  readonly handshakeTime?: number;
+  /**
+   * Streams of the peer that the application gets at once. The listener's QUIC limits are higher, for the streams that
+   * HTTP/3 needs itself; without this they hold.
+   */
+  readonly limits?: { readonly bidirectional: number; readonly unidirectional: number };
+}
+
 /** Raw QUIC. */
 export class RawConnection extends BaseConnection {
   readonly kind = "quic";
-  readonly incomingBidirectionalStreams: IncomingStreams<Deno.QuicBidirectionalStream, BidirectionalStream>;
-  readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
-  readonly datagrams: AsyncIterable<Uint8Array>;
+  incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   readonly #conn: Deno.QuicConn;
-  #datagram: Promise<Uint8Array> | undefined;
+  readonly #arriving: IncomingStreams<Deno.QuicBidirectionalStream, BidirectionalStream>;
 
-  /** @param ready Resolves with the handshake; without it the handshake is over. */
-  constructor(conn: Deno.QuicConn, ready?: Promise<unknown>) {
-    super(ready === undefined ? {} : { ready });
+  constructor(conn: Deno.QuicConn, options: RawConnectionOptions = {}) {
+    super(options);
     this.#conn = conn;
-    this.incomingBidirectionalStreams = new IncomingStreams(
+    const { limits } = options;
+    const slots = limits && new StreamSlots(limits.bidirectional);
+    const oneWaySlots = limits && new StreamSlots(limits.unidirectional);
+    this.#arriving = new IncomingStreams(
       () => conn.incomingBidirectionalStreams,
-      ({ readable, writable }) => this.acceptedBidirectional(writable, new ReceiveHalf(readable)),
+      ({ readable, writable }) =>
+        this.acceptedBidirectional(writable, new ReceiveHalf(readable), slots && (() => slots.release())),
+      slots,
     );
-    this.incomingUnidirectionalStreams = new IncomingStreams(
+    const arrivingOneWay = new IncomingStreams(
       () => conn.incomingUnidirectionalStreams,
-      (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
+      (readable: Deno.QuicReceiveStream) =>
+        this.acceptedUnidirectional(
+          new ReceiveHalf(readable),
+          oneWaySlots && (() => oneWaySlots.release()),
+        ),
+      oneWaySlots,
     );
-    this.datagrams = { [Symbol.asyncIterator]: () => ({ next: () => this.#nextDatagram() }) };
+    this.incomingBidirectionalStreams = this.#arriving;
+    this.incomingUnidirectionalStreams = arrivingOneWay;
     conn.closed.then(
       ({ closeCode, reason }) => this.finish({ code: closeCode, reason, by: "remote" }),
       (error) => this.finish(endedBy(error)),
     );
-    this.checkPath();
-    void this.closed.then(() => this.#letGo());
+    this.start(conn.closed);
+    void this.closed.then(() => {
+      slots?.open();
+      oneWaySlots?.open();
+      // Streams that came and were not taken would be kept until they are collected: taken now, they end at once.
+      void drain(this.#arriving);
+      void drain(arrivingOneWay);
+    });
   }
 
-  // Streams that came and that nobody has taken would be kept until they are collected: taken now, they end at once.
-  async #letGo(): Promise<void> {
-    for await (const _ of this.incomingBidirectionalStreams);
-    for await (const _ of this.incomingUnidirectionalStreams);
+  /** Resolves with whether the peer has opened a stream; `false` when the connection ended before. Takes nothing. */
+  arrival(): Promise<boolean> {
+    return this.#arriving.arrival();
   }
 
   get maxDatagramSize(): number {
-    return this.info === undefined ? this.#conn.maxDatagramSize : 0;
+    return this.isClosed ? 0 : this.#conn.maxDatagramSize;
   }
 
-  async #nextDatagram(): Promise<IteratorResult<Uint8Array, undefined>> {
-    // A read that its caller has left would swallow the next datagram: it is kept for the next caller.
-    this.#datagram ??= this.#conn.readDatagram();
-    try {
-      const value = await this.#datagram;
-      this.counters.receivedDatagram(value.length);
-      return { done: false, value };
-    } catch {
-      return { done: true, value: undefined };
-    } finally {
-      this.#datagram = undefined;
-    }
+  get localAddress(): Address | undefined {
+    return boundAddress(this.#conn);
+  }
+
+  protected readDatagram(): Promise<Uint8Array> {
+    return this.#conn.readDatagram();
   }
 
   protected path(): Address {
@@ -92,4 +114,8 @@ export class RawConnection extends BaseConnection {
   protected transmit(bytes: Uint8Array): Promise<void> {
     return this.#conn.sendDatagram(bytes);
   }
+}
+
+async function drain(streams: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of streams);
 }

@@ -1,9 +1,10 @@
 /**
- * The receiving half of a stream over any W3C readable: read into the caller's memory where the runtime can.
+ * The receiving half of a stream over any W3C readable. It reads into the caller's memory where the runtime can.
  *
  * @module
  */
 
+import { StreamError, streamError } from "./errors.ts";
 import type { ReceiveStream, StreamStats } from "./types.ts";
 import type { TrafficCounters } from "./traffic_counters.ts";
 import { idOf } from "./send_stream.ts";
@@ -22,6 +23,7 @@ export class ReceiveHalf implements ReceiveStream {
   #counters: TrafficCounters | undefined;
   #onEnded: () => void = () => {};
   #received = 0;
+  /** Bytes that came from the transport and were not given to a read yet. */
   #rest: Uint8Array | undefined;
   #ended = false;
   #cancelled = false;
@@ -30,7 +32,7 @@ export class ReceiveHalf implements ReceiveStream {
 
   readonly #took = (result: ReadableStreamReadResult<Uint8Array>): Bytes | null => {
     if (result.done) {
-      // What waits when the stream is let go of ends as if all had come.
+      // `fail` cancels the reader, which ends a pending read as if all had come.
       if (this.#failure !== undefined) throw this.#failure;
       this.#finish();
       return null;
@@ -38,7 +40,8 @@ export class ReceiveHalf implements ReceiveStream {
     this.#count(result.value.length);
     return result.value as Bytes;
   };
-  readonly #failed = (error: unknown): never => {
+  readonly #failed = (cause: unknown): never => {
+    const error = this.#failure ?? streamError(cause);
     this.fail(error);
     throw error;
   };
@@ -48,7 +51,7 @@ export class ReceiveHalf implements ReceiveStream {
     try {
       this.#byob = source.getReader({ mode: "byob" });
     } catch {
-      this.#plain = source.getReader(); // No byte stream: its chunks are copied.
+      this.#plain = source.getReader(); // Not a byte stream: its chunks are copied.
     }
   }
 
@@ -63,7 +66,7 @@ export class ReceiveHalf implements ReceiveStream {
     return this.#ended;
   }
 
-  /** Whether it was ended from this side. */
+  /** Whether it was cancelled on this side. */
   get cancelled(): boolean {
     return this.#cancelled;
   }
@@ -75,10 +78,24 @@ export class ReceiveHalf implements ReceiveStream {
     return this.#readPlain(buffer);
   }
 
+  async readExact(length: number): Promise<Bytes> {
+    let buffer = new ArrayBuffer(length);
+    for (let at = 0; at < length;) {
+      const part = await this.read(new Uint8Array(buffer, at, length - at));
+      if (part === null) {
+        throw new StreamError("unexpected_end", `the stream ended after ${at} of ${length} bytes`);
+      }
+      at += part.length;
+      buffer = part.buffer; // The same memory; the view passed in is detached.
+    }
+    return new Uint8Array(buffer);
+  }
+
   async #readPlain(buffer: Bytes): Promise<Bytes | null> {
     for (;;) {
       const result = await this.#plain!.read().catch(this.#failed);
       if (result.done) {
+        if (this.#failure !== undefined) throw this.#failure;
         this.#finish();
         return null;
       }
@@ -97,7 +114,7 @@ export class ReceiveHalf implements ReceiveStream {
     return buffer.subarray(0, length);
   }
 
-  /** Puts back what was read too far; given to the next reads, copied once. */
+  /** Puts back what was read too far; the next reads get it, copied once. */
   unread(rest: Uint8Array): void {
     if (rest.length > 0) this.#rest = rest;
   }
@@ -112,10 +129,10 @@ export class ReceiveHalf implements ReceiveStream {
   /** The stream or its connection has ended with `error`. */
   fail(error: unknown): void {
     if (this.#ended) return;
-    this.#failure = error ?? new Error("the stream has failed");
+    this.#failure = error;
     this.#finish();
-    // One that nobody reads would keep its resource until it is collected.
-    (this.#byob ?? this.#plain)!.cancel(this.#failure).catch(() => {});
+    // Ends a pending read, and frees the runtime's stream, which otherwise is kept until it is collected.
+    (this.#byob ?? this.#plain)!.cancel(error).catch(() => {});
   }
 
   get readable(): ReadableStream<Uint8Array> {
@@ -140,7 +157,13 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   stats(): StreamStats {
-    return { bytesSent: 0, bytesReceived: this.#received, openedAt: this.#openedAt };
+    return {
+      bytesSent: 0,
+      bytesReceived: this.#received,
+      sendBuffered: 0,
+      receiveBuffered: this.#rest?.length ?? 0,
+      openedAt: this.#openedAt,
+    };
   }
 
   #count(bytes: number): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { StreamError, streamError } from "./errors.ts";
 import { PRIORITY, type SendStream, type StreamStats } from "./types.ts";
 import type { TrafficCounters } from "./traffic_counters.ts";
 
@@ -26,7 +27,7 @@ export class SendHalf implements SendStream {
   #rejectClosing: ((error: unknown) => void) | undefined;
   #writable: WritableStream<Uint8Array> | undefined;
 
-  // One write at a time, so its state lives here and a write needs no closure of its own.
+  // There is one write at a time, so its state lives here and a write needs no closure of its own.
   #length = 0;
   #resolve: (() => void) | undefined;
   #reject: ((error: unknown) => void) | undefined;
@@ -42,7 +43,11 @@ export class SendHalf implements SendStream {
     this.#counters.sent(this.#length);
     resolve();
   };
-  readonly #failed = (error: unknown): void => this.fail(error);
+  readonly #failed = (error: unknown): void => {
+    if (this.#ended) return;
+    this.fail(streamError(error));
+    this.free();
+  };
 
   /**
    * @param preface Bytes that go before all others and are not counted: the header of a WebTransport stream.
@@ -73,7 +78,7 @@ export class SendHalf implements SendStream {
     try {
       this.#sink.sendOrder = this.#priority;
     } catch {
-      // Ended under our hands: there is nothing to order.
+      // The stream has just ended: there is nothing to order.
     }
   }
 
@@ -84,8 +89,12 @@ export class SendHalf implements SendStream {
 
   write(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#closing !== undefined) return Promise.reject(new TypeError("the stream has been ended"));
-    if (this.#resolve !== undefined) return Promise.reject(new TypeError("a write is under way"));
+    if (this.#closing !== undefined) {
+      return Promise.reject(new StreamError("stream_ended", "the stream has been ended"));
+    }
+    if (this.#resolve !== undefined) {
+      return Promise.reject(new StreamError("write_pending", "a write is pending"));
+    }
     this.#length = bytes.length;
     const taken = new Promise<void>(this.#arm);
     this.#writer.write(bytes).then(this.#written, this.#failed);
@@ -107,21 +116,26 @@ export class SendHalf implements SendStream {
   }
 
   abort(reason?: unknown): void {
-    this.fail(reason ?? new DOMException("the stream was aborted", "AbortError"));
+    if (this.#ended) return;
+    this.fail(reason ?? new StreamError("stream_aborted", "the stream was aborted"));
+    this.free();
   }
 
   /** The stream or its connection has ended with `error`: a pending write and all later ones reject. */
   fail(error: unknown): void {
     if (this.#ended) return;
-    this.#failure = error ?? new Error("the stream has failed");
+    this.#failure = error;
     const reject = this.#reject;
     const rejectClosing = this.#rejectClosing;
     this.#resolve = this.#reject = this.#rejectClosing = undefined;
     this.#finish();
-    reject?.(this.#failure);
-    rejectClosing?.(this.#failure);
-    // One that nobody writes to would keep its resource until it is collected. Hangs while a write is blocked, so nobody
-    // waits for it.
+    reject?.(error);
+    rejectClosing?.(error);
+  }
+
+  /** Frees the runtime's stream after a failure; otherwise an unused one is kept until it is collected. */
+  free(): void {
+    // Not awaited: it hangs while a write is blocked.
     this.#writer.abort(this.#failure).catch(() => {});
   }
 
@@ -135,7 +149,13 @@ export class SendHalf implements SendStream {
   }
 
   stats(): StreamStats {
-    return { bytesSent: this.#sent, bytesReceived: 0, openedAt: this.#openedAt };
+    return {
+      bytesSent: this.#sent,
+      bytesReceived: 0,
+      sendBuffered: this.#resolve === undefined ? 0 : this.#length,
+      receiveBuffered: 0,
+      openedAt: this.#openedAt,
+    };
   }
 
   #finish(): void {

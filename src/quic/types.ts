@@ -1,6 +1,6 @@
 /**
- * The unified multi-stream API: one surface over raw QUIC (Deno, client and server) and WebTransport
- * (browsers and Deno as clients, Deno as server).
+ * Connections and their streams: one surface over raw QUIC (Deno, client and server) and WebTransport (browsers and
+ * Deno as clients, Deno as server).
  *
  * @module
  */
@@ -35,6 +35,10 @@ export interface StreamStats {
   readonly bytesSent: number;
   /** Bytes given by `read`. */
   readonly bytesReceived: number;
+  /** Bytes given to `write` that the stack has not taken yet. */
+  readonly sendBuffered: number;
+  /** Bytes that came from the stack and were not read yet. What the stack itself holds is not told. */
+  readonly receiveBuffered: number;
   /** Milliseconds since the epoch. */
   readonly openedAt: number;
 }
@@ -47,14 +51,23 @@ export interface ConnectionStats {
   readonly bytesReceived: number;
   /** Datagrams handed to the stack. */
   readonly datagramsSent: number;
-  /** Datagrams given to the reader. */
+  /** Datagrams that came for the application. */
   readonly datagramsReceived: number;
+  /** Datagrams that came and were dropped: the reader was too slow, or they were not allowed. */
+  readonly datagramsDropped: number;
   /** Streams opened from this side. */
   readonly streamsOpened: number;
   /** Streams the peer opened that were taken. */
   readonly streamsAccepted: number;
+  /** Streams of both sides that have ended. */
+  readonly streamsClosed: number;
   /** Streams open now. */
   readonly streamsActive: number;
+  /**
+   * Round-trip time in milliseconds, smoothed. Measured by `measureRtt`; before its first call the duration of the
+   * handshake, which is an upper bound. `undefined` when nothing is known yet.
+   */
+  readonly rtt: number | undefined;
   /** How often the peer's address changed. */
   readonly migrations: number;
   /** Milliseconds since the epoch. */
@@ -96,6 +109,11 @@ export interface ReceiveStream {
    * connection ended. One read at a time.
    */
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Reads exactly `length` bytes into memory of their own. Rejects with StreamError `unexpected_end` when the stream
+   * ends before. Check a length that the peer has said before you pass it.
+   */
+  readExact(length: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Asks the peer to stop sending. */
   cancel(reason?: unknown): void;
   /** What was received so far. */
@@ -106,6 +124,8 @@ export interface ReceiveStream {
 export interface BidirectionalStream extends SendStream, ReceiveStream {
   /** QUIC's stream id where the transport tells it. */
   readonly id: bigint | undefined;
+  /** The two halves, to be handed to different owners. They and this are the same stream. */
+  split(): { readonly send: SendStream; readonly receive: ReceiveStream };
   /** What went both ways so far. */
   stats(): StreamStats;
 }
@@ -130,14 +150,20 @@ export interface MigrationEvent {
 
 /** A connection of many streams and datagrams. */
 export interface Connection {
+  /** A name of its own, unique to this process; the peer does not know it. */
+  readonly id: string;
   /** What carries it. */
   readonly kind: ConnectionKind;
   /** What the client asked for: URL of the CONNECT request, or `undefined` on raw QUIC. */
   readonly url: URL | undefined;
   /** Header fields of the CONNECT request, names in lower case; empty on raw QUIC and at clients. */
   readonly headers: ReadonlyMap<string, string>;
+  /** What the listener's authenticator said of the peer; `undefined` without one. */
+  readonly principal: unknown;
   /** The peer's address now; `undefined` in browsers. */
   readonly remoteAddress: Address | undefined;
+  /** Where our UDP socket is bound, perhaps to all addresses; `undefined` in browsers. */
+  readonly localAddress: Address | undefined;
   /**
    * Resolves when the handshake is complete. Before that (0-RTT) what was received may be a replay, and
    * what was sent may be lost. Rejects when the handshake failed.
@@ -145,7 +171,7 @@ export interface Connection {
   readonly ready: Promise<void>;
   /** Whether `ready` has resolved. */
   readonly handshakeComplete: boolean;
-  /** Opens a stream. Rejects with RangeError at the peer's stream limit (unless one waits), else with how the connection ended. */
+  /** Opens a stream. Rejects with StreamError `stream_limit` at the peer's limit (unless one waits), or ConnectionEnded. */
   openBidirectionalStream(options?: OpenStreamOptions): Promise<BidirectionalStream>;
   /** Opens a stream to send only. Rejects like `openBidirectionalStream`. */
   openUnidirectionalStream(options?: OpenStreamOptions): Promise<SendStream>;
@@ -155,10 +181,16 @@ export interface Connection {
   readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   /** Largest datagram that may be sent now, in bytes; 0 where there are none. */
   readonly maxDatagramSize: number;
-  /** Sends one datagram, unreliably. Rejects with RangeError when it is too large. */
+  /** Sends one datagram, unreliably. Rejects with QuicError `datagram_too_large` or `no_datagrams`, or ConnectionEnded. */
   sendDatagram(bytes: Uint8Array): Promise<void>;
-  /** Datagrams of the peer; ends quietly with the connection. One consumer. */
+  /** Datagrams of the peer; ends quietly with the connection. One consumer; of more than 512 unread the oldest go. */
   readonly datagrams: AsyncIterable<Uint8Array>;
+  /**
+   * Measures the round trip to the peer in milliseconds, by a datagram that this library answers at the other end.
+   * Resolves with `undefined` when no answer comes within `timeout` milliseconds (default 1000): it was lost, or the peer
+   * speaks another library. Browsers that tell the round trip themselves are asked instead.
+   */
+  measureRtt(timeout?: number): Promise<number | undefined>;
   /** What was carried so far. */
   stats(): ConnectionStats;
   /**
@@ -168,141 +200,13 @@ export interface Connection {
   checkPath(): void;
   /** Calls `listener` when the peer's address has changed. Returns a function that stops it. */
   onMigrated(listener: (event: MigrationEvent) => void): () => void;
-  /** Ends the connection. Unsent data may be lost. */
-  close(code?: number, reason?: string): void;
-  /** Resolves when the connection has ended, whatever the cause. Never rejects. */
-  readonly closed: Promise<CloseInfo>;
-}
-
-/** Options of `connect`. */
-export interface ConnectOptions {
-  /** SHA-256 hashes of certificates to accept instead of the certificate authorities' word. */
-  serverCertificateHashes?: readonly Uint8Array<ArrayBuffer>[];
-  /** Certificate authorities in PEM; raw QUIC only. */
-  caCerts?: readonly string[];
-  /** ALPN of raw QUIC. @default "skein/1" */
-  alpn?: string;
-  /** Try 0-RTT with a ticket of an earlier connection through the same `endpoint`; raw QUIC only. @default false */
-  zeroRtt?: boolean;
-  /** The client's UDP endpoint (`createEndpoint`), to share among connections; raw QUIC only. */
-  endpoint?: ClientEndpoint;
-  /** Milliseconds between keep-alive packets; raw QUIC only. @default none */
-  keepAliveInterval?: number;
-  /** Milliseconds without a packet after which the connection is dead; raw QUIC only. @default 30000 */
-  maxIdleTimeout?: number;
-  /** Give up after this many milliseconds. @default 10000 */
-  timeout?: number;
-  /** Calls off the dial. */
-  signal?: AbortSignal;
-}
-
-/** A client's UDP endpoint; keeps 0-RTT tickets. */
-export interface ClientEndpoint {
-  /** The local address. */
-  readonly address: Address;
-  /** Ends it and every connection on it. */
-  close(): void;
-}
-
-/** What a server decides about a WebTransport CONNECT request. */
-export type AdmitResult = { readonly accept: true } | { readonly accept: false; readonly status: number };
-
-/** A WebTransport CONNECT request before it is answered. */
-export interface ConnectRequest {
-  /** `https:` with authority, path and query. */
-  readonly url: URL;
-  /** Names in lower case. */
-  readonly headers: ReadonlyMap<string, string>;
-  /** The `origin` header; browsers always send it. */
-  readonly origin: string | undefined;
-  /** The peer. */
-  readonly remoteAddress: Address;
-}
-
-/** Options of `listen`. */
-export interface ListenOptions {
   /**
-   * Local IP address to bind.
-   * @default "::"
-   */
-  hostname?: string;
-  /**
-   * UDP port to bind.
-   * @default 0, any free port
-   */
-  port?: number;
-  /** Certificate chain in PEM. */
-  cert: string;
-  /** Private key in PEM. */
-  key: string;
-  /** ALPNs of raw QUIC besides "h3". @default ["skein/1"] */
-  alpn?: readonly string[];
-  /** Who takes WebTransport sessions: our own HTTP/3 layer or `Deno.upgradeWebTransport`. @default "skein" */
-  webtransport?: "skein" | "deno";
-  /** Accept 0-RTT on raw QUIC. @default true */
-  zeroRtt?: boolean;
-  /**
-   * Concurrent bidirectional streams a peer may have open.
-   * @default 100
-   */
-  maxBidirectionalStreams?: number;
-  /**
-   * Concurrent unidirectional streams a peer may have open.
-   * @default 100
-   */
-  maxUnidirectionalStreams?: number;
-  /** Milliseconds. @default 30000 */
-  maxIdleTimeout?: number;
-  /** Milliseconds between keep-alive packets from the server. @default none: it is the client's task */
-  keepAliveInterval?: number;
-  /**
-   * How sending is paced: "low-latency" is BBR, "throughput" CUBIC.
-   * @default "default", which is CUBIC
-   */
-  congestionControl?: "throughput" | "low-latency" | "default";
-  /** Milliseconds a peer has for its handshake, and each stream for its header. @default 5000 */
-  headerTimeout?: number;
-  /** Connections that may be in their handshake or wait to be taken from `connections`; more are refused. @default 1024 */
-  maxPendingConnections?: number;
-  /** Bytes of an ordinary HTTP/3 request's body. @default 67108864 */
-  maxRequestBody?: number;
-  /** Called before a WebTransport session is answered. @default accepts all */
-  admit?: (request: ConnectRequest) => AdmitResult;
-  /** Called with the address of each new peer, before it is proven: `false` closes the connection at once. @default accepts all */
-  admitAddress?: (address: Address) => boolean;
-  /**
-   * Called for each connection once its handshake has proven its address, or 0-RTT data has come: before anything is
-   * read of it, and before a WebTransport session is asked for. `kind` is what it may become. @default accepts all
-   */
-  admitConnection?: (address: Address, kind: ConnectionKind) => ConnectionAdmission;
-  /** Answers ordinary HTTP/3 requests. @default 404 */
-  onRequest?: (request: Request, remote: Address) => Response | Promise<Response>;
-  /** Told of failures that concern one peer only: bad handshakes, malformed frames, ... */
-  onError?: (error: unknown, context: { remote: Address | undefined; stage: string }) => void;
-}
-
-/** Whether a connection may go on: `ended` is called once when it is over; otherwise it is closed with code and reason. */
-export type ConnectionAdmission =
-  | { readonly accept: true; readonly ended?: () => void }
-  | { readonly accept: false; readonly code: number; readonly reason: string };
-
-/** A listening QUIC endpoint. */
-export interface Listener {
-  /** Where it is bound. */
-  readonly address: Address;
-  /** Connections of clients: WebTransport sessions after their CONNECT was accepted, raw QUIC ones at once. Ends with `close`. */
-  readonly connections: AsyncIterable<Connection>;
-  /** Takes another certificate for new connections; live ones stay. */
-  setCertificate(cert: string, key: string): void;
-  /** Takes other limits for new connections; live ones stay. */
-  update(options: Partial<ListenOptions>): void;
-  /** Refuses new connections; live ones go on. */
-  drain(): void;
-  /** Takes new connections again after `drain`. Deno frees a UDP port late, so this is the way back to the same port. */
-  resume(): void;
-  /**
-   * Ends the listener and every connection. Resolves when the peers have been told: WebTransport sessions have a
-   * second to take their close code. Never rejects.
+   * Ends the connection at once; unsent data may be lost. Resolves when the peer has been told, after about a second at
+   * most, so that a program may exit. Never rejects.
    */
   close(code?: number, reason?: string): Promise<void>;
+  /** Whether it has ended. */
+  readonly isClosed: boolean;
+  /** Resolves when the connection has ended, whatever the cause; after `close` at once. Never rejects. */
+  readonly closed: Promise<CloseInfo>;
 }

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { BaseConnection, endedBy } from "./connection.ts";
-import { AsyncQueue, IncomingStreams } from "./queue.ts";
+import { BaseConnection } from "./connection.ts";
+import { endedBy, QuicError } from "./errors.ts";
+import { IncomingStreams } from "./incoming_streams.ts";
 import { type ByteSource, ReceiveHalf } from "./receive_stream.ts";
 import type { ByteSink } from "./send_stream.ts";
 import {
@@ -17,26 +18,30 @@ import {
   type ReceiveStream,
 } from "./types.ts";
 
-/** Datagrams kept for a slow reader; the oldest go first. */
-const MAX_DATAGRAMS = 512;
+/** Both ends of the path, where they can be told. */
+export interface Addresses {
+  readonly local: () => Address | undefined;
+  readonly remote: () => Address | undefined;
+}
 
 /** Over a `WebTransport` whose `ready` has resolved. */
 export class WebTransportConnection extends BaseConnection {
   readonly kind = "webtransport";
-  readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
-  readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
-  readonly datagrams: AsyncIterable<Uint8Array>;
+  incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   readonly #transport: WebTransport;
-  readonly #path: () => Address | undefined;
-  readonly #received = new AsyncQueue<Uint8Array>(MAX_DATAGRAMS);
-  #pumping = false;
+  readonly #addresses: Addresses | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
 
-  /** @param path The peer's address, where it can be told. */
-  constructor(transport: WebTransport, options: { url: URL; path?: () => Address | undefined }) {
-    super({ url: options.url });
+  /** @param options `handshakeTime`: milliseconds that the dial took. */
+  constructor(
+    transport: WebTransport,
+    options: { url: URL; addresses?: Addresses; handshakeTime?: number },
+  ) {
+    super({ url: options.url, handshakeTime: options.handshakeTime });
     this.#transport = transport;
-    this.#path = options.path ?? (() => undefined);
+    this.#addresses = options.addresses;
     this.incomingBidirectionalStreams = new IncomingStreams(
       () => transport.incomingBidirectionalStreams as ReadableStream<WebTransportBidirectionalStream>,
       ({ readable, writable }) => this.acceptedBidirectional(writable as ByteSink, new ReceiveHalf(readable)),
@@ -45,44 +50,40 @@ export class WebTransportConnection extends BaseConnection {
       () => transport.incomingUnidirectionalStreams as ReadableStream<ByteSource>,
       (readable) => this.acceptedUnidirectional(new ReceiveHalf(readable)),
     );
-    this.datagrams = {
-      [Symbol.asyncIterator]: () => {
-        void this.#pump();
-        return { next: () => this.#received.next() };
-      },
-    };
     transport.closed.then(
       (info) => this.finish({ code: info?.closeCode ?? 0, reason: info?.reason ?? "", by: "remote" }),
       (error) => this.finish(endedBy(error)),
     );
-    void this.closed.then(() => this.#received.end());
-    this.checkPath();
+    this.start(transport.closed);
   }
 
   get maxDatagramSize(): number {
-    return this.info === undefined ? this.#transport.datagrams.maxDatagramSize : 0;
+    return this.isClosed ? 0 : this.#transport.datagrams.maxDatagramSize;
   }
 
-  // Runtimes keep a single unread datagram by default, so they are taken as they come into a queue of our own.
-  async #pump(): Promise<void> {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    const reader = (this.#transport.datagrams.readable as ReadableStream<Uint8Array>).getReader();
+  get localAddress(): Address | undefined {
+    return this.#addresses?.local();
+  }
+
+  protected async readDatagram(): Promise<Uint8Array> {
+    this.#reader ??= (this.#transport.datagrams.readable as ReadableStream<Uint8Array>).getReader();
+    const { done, value } = await this.#reader.read();
+    if (done) throw new TypeError("no more datagrams");
+    return value;
+  }
+
+  /** Browsers that have `getStats` tell it; zero means that they do not know. */
+  protected override async transportRtt(): Promise<number | undefined> {
+    const { getStats } = this.#transport as { getStats?: () => Promise<{ smoothedRtt?: number }> };
     try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        this.counters.receivedDatagram(value.length);
-        this.#received.push(value);
-      }
+      return (await getStats?.call(this.#transport))?.smoothedRtt || undefined;
     } catch {
-      // The connection has ended.
+      return undefined;
     }
-    this.#received.end();
   }
 
   protected path(): Address | undefined {
-    return this.#path();
+    return this.#addresses?.remote();
   }
 
   protected shut(code: number, reason: string): void {
@@ -104,10 +105,20 @@ export class WebTransportConnection extends BaseConnection {
     return { send: await this.#transport.createUnidirectionalStream(openOptions(options)) as ByteSink };
   }
 
-  protected transmit(bytes: Uint8Array): Promise<void> {
-    this.#writer ??= (this.#transport.datagrams.writable as WritableStream<Uint8Array>).getWriter();
-    return this.#writer.write(bytes);
+  protected async transmit(bytes: Uint8Array): Promise<void> {
+    this.#writer ??= datagramWritable(this.#transport.datagrams)?.getWriter();
+    if (this.#writer === undefined) throw new QuicError("no_datagrams", "this browser sends no datagrams");
+    await this.#writer.write(bytes);
   }
+}
+
+/** Safari has `createWritable()` alone, other browsers `writable`. */
+function datagramWritable(datagrams: object): WritableStream<Uint8Array> | undefined {
+  const { writable, createWritable } = datagrams as {
+    writable?: WritableStream<Uint8Array>;
+    createWritable?: () => WritableStream<Uint8Array>;
+  };
+  return writable ?? createWritable?.call(datagrams);
 }
 
 function openOptions(options: OpenStreamOptions): WebTransportSendStreamOptions {

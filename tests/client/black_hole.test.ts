@@ -1,18 +1,11 @@
-/**
- * The SDK where UDP is dropped. Deno cannot call off a dial: it ends by itself half a minute later, which the watch on
- * leaks would take for one.
- */
+/** The SDK where UDP is dropped. */
 
 import assert from "node:assert/strict";
 import { QuicTransport } from "../../src/client/mod.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
 import { converse, crowd, pause } from "./crowd.ts";
 
-function blackHoleTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, fn, sanitizeOps: false });
-}
-
-blackHoleTest(
+Deno.test(
   "with UDP dropped the session is on WebSocket, and on QUIC soon after UDP passes again, without a gap",
   async () => {
     await using people = await crowd();
@@ -45,7 +38,7 @@ blackHoleTest(
   },
 );
 
-blackHoleTest(
+Deno.test(
   "a path that dies under traffic is left for WebSocket, with all that was on its way",
   async () => {
     await using people = await crowd({ session: {} });
@@ -71,12 +64,12 @@ blackHoleTest(
   },
 );
 
-blackHoleTest(
+Deno.test(
   "WebTransport to where nobody answers is given up in time, and at once when it is aborted",
   async () => {
     const nobody = () =>
       new QuicTransport("https://127.0.0.1:9/", { timeout: 200, certificateHashes: [new Uint8Array(32)] });
-    await assert.rejects(nobody().connect(), { name: "TimeoutError" });
+    await assert.rejects(nobody().connect(), { code: "timeout" });
     const abort = new AbortController();
     const connecting = nobody().connect(abort.signal);
     abort.abort(new Error("not wanted"));

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { makeCertificate } from "../support/certificate.ts";
 import { bytes, first, readExactly, testCertificate, text, until, within } from "./adapters.ts";
 import {
+  type BidirectionalStream,
   connect,
   type Connection,
   type ConnectRequest,
   listen,
   type ListenOptions,
+  type QuicError,
 } from "../../src/quic/mod.ts";
 
 async function server(options: Partial<ListenOptions> = {}) {
@@ -80,21 +82,55 @@ Deno.test("listener: a bad certificate is refused and the good one stays", async
   await s.next();
 });
 
+/** Opens streams until the peer's limit stops it. */
+async function openAll(connection: Connection): Promise<BidirectionalStream[]> {
+  for (const streams: BidirectionalStream[] = [];;) {
+    try {
+      const stream = await connection.openBidirectionalStream();
+      await stream.write(Uint8Array.of(streams.length));
+      streams.push(stream);
+    } catch (error) {
+      assert.equal((error as QuicError).code, "stream_limit");
+      return streams;
+    }
+  }
+}
+
+Deno.test("listener: a session has all of maxBidirectionalStreams, its CONNECT request has one more", async () => {
+  await using s = await server({ maxBidirectionalStreams: 3 });
+  assert.equal((await openAll(await connect(s.https, s.trust))).length, 3);
+});
+
+Deno.test("listener: the application gets no more than maxBidirectionalStreams of a raw connection", async () => {
+  await using s = await server({ maxBidirectionalStreams: 3 });
+  const client = await connect(s.raw, s.trust);
+  const there = await s.next();
+  const opened = await openAll(client);
+  assert.equal(opened.length, 4, "QUIC allows one more, for WebTransport");
+  const incoming = there.incomingBidirectionalStreams[Symbol.asyncIterator]();
+  const taken = [
+    (await incoming.next()).value!,
+    (await incoming.next()).value!,
+    (await incoming.next()).value!,
+  ];
+  let fourth: BidirectionalStream | undefined;
+  const waiting = incoming.next().then(({ value }) => {
+    fourth = value;
+  });
+  await client.measureRtt(); // What could have come has come.
+  assert.equal(fourth, undefined);
+  taken[0]!.cancel();
+  taken[0]!.abort();
+  await within(waiting);
+  assert.deepEqual([...await within(fourth!.readExact(1))], [3]);
+});
+
 Deno.test("listener: new limits apply to new connections and live ones stay", async () => {
   await using s = await server({ maxBidirectionalStreams: 3 });
-  const open = async (connection: Connection): Promise<number> => {
-    for (let count = 0;; count++) {
-      try {
-        await (await connection.openBidirectionalStream()).write(bytes("x"));
-      } catch {
-        return count;
-      }
-    }
-  };
-  const before = await connect(s.raw, s.trust);
+  const before = await connect(s.https, s.trust);
   s.listener.update({ maxBidirectionalStreams: 7 });
-  const after = await connect(s.raw, s.trust);
-  assert.deepEqual([await open(before), await open(after)], [3, 7]);
+  const after = await connect(s.https, s.trust);
+  assert.deepEqual([(await openAll(before)).length, (await openAll(after)).length], [3, 7]);
   assert.throws(() => s.listener.update({ maxBidirectionalStreams: 0 }), RangeError);
 });
 
@@ -212,7 +248,7 @@ Deno.test("dial: gives up after its timeout and when its signal aborts", {
   try {
     for (const url of [`quic://127.0.0.1:${port}`, `https://127.0.0.1:${port}/`]) {
       const options = { maxIdleTimeout: 500, serverCertificateHashes: [new Uint8Array(32)] };
-      await assert.rejects(within(connect(url, { ...options, timeout: 50 })), { name: "TimeoutError" });
+      await assert.rejects(within(connect(url, { ...options, timeout: 50 })), { code: "timeout" });
       const reason = new Error("changed my mind");
       await assert.rejects(within(connect(url, { ...options, signal: AbortSignal.abort(reason) })), reason);
     }

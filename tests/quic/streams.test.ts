@@ -183,9 +183,9 @@ Deno.test("streams: a second write while one is pending is refused", async () =>
   await using pair = await connectedPair(RAW);
   const stream = await pair.client.openBidirectionalStream();
   const one = stream.write(bytes("a"));
-  await assert.rejects(stream.write(bytes("b")), TypeError);
+  await assert.rejects(stream.write(bytes("b")), { code: "write_pending" });
   await one;
   await stream.end();
-  await assert.rejects(stream.write(bytes("c")), TypeError);
+  await assert.rejects(stream.write(bytes("c")), { code: "stream_ended" });
   assert.equal(text(await within(readAll(await first(pair.server.incomingBidirectionalStreams)))), "a");
 });

@@ -20,15 +20,22 @@ export const QUALIFIERS = {
   // The files of quic/ that browsers run too.
   "client side": [
     "types.ts",
+    "client_types.ts",
+    "errors.ts",
     "client.ts",
+    "dial.ts",
     "webtransport.ts",
     "webtransport_connection.ts",
     "connection.ts",
+    "datagrams.ts",
+    "open_streams.ts",
+    "incoming_streams.ts",
     "bidirectional_stream.ts",
     "send_stream.ts",
     "receive_stream.ts",
     "traffic_counters.ts",
     "queue.ts",
+    "waiting.ts",
   ],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -1,5 +1,6 @@
 /**
- * What stands in `skein.js` for `native.ts`: pages have no raw QUIC and do not carry it.
+ * What stands in `skein.js` for the SDK's and the library's `native.ts`: pages dial with the browser's own WebTransport
+ * and do not carry another.
  *
  * @module
  */
@@ -12,4 +13,9 @@ export class QuicEndpoint {
   constructor() {
     throw new SkeinError("no_transport", "raw QUIC needs Deno and the SDK as a package");
   }
+}
+
+/** Dials nothing. Throws SkeinError `no_transport`. */
+export function dialSession(): never {
+  throw new SkeinError("no_transport", "WebTransport in Deno needs the SDK as a package");
 }

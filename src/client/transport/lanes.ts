@@ -132,8 +132,7 @@ export abstract class LanesTransport implements ClientTransport {
     const busy = this.traffic.messagesOut > 0;
     await upTo(FLUSH, Promise.all(writers));
     if (busy) await upTo(LINGER, connection.closed);
-    connection.close(code, reason);
-    await upTo(FLUSH, connection.closed);
+    await upTo(FLUSH, connection.close(code, reason));
     this.#end(this.#ours);
   }
 

@@ -5,7 +5,7 @@
  */
 
 import type { Connection } from "../../quic/types.ts";
-import { dialWebTransport } from "../../quic/webtransport.ts";
+import { canDialWebTransport, dialWebTransport } from "../../quic/webtransport.ts";
 import { LanesTransport } from "./lanes.ts";
 
 /** How a QUIC transport is dialled. */
@@ -16,12 +16,9 @@ export interface QuicDialOptions {
   timeout?: number;
 }
 
-/** Deno's WebTransport sends no end of a stream (denoland/deno 36822), and a lane that was not ended cannot be opened again. */
-const ENDS_STREAMS = !globalThis.navigator?.userAgent?.startsWith("Deno/");
-
 /** Whether this runtime can dial WebTransport. */
 export function hasWebTransport(): boolean {
-  return typeof globalThis.WebTransport === "function";
+  return canDialWebTransport();
 }
 
 /** QUIC by WebTransport. */
@@ -35,10 +32,6 @@ export class QuicTransport extends LanesTransport {
     super();
     this.#url = new URL(url);
     this.#options = options;
-  }
-
-  override closeLane(lane: number): void {
-    if (ENDS_STREAMS) super.closeLane(lane);
   }
 
   protected dial(signal: AbortSignal | undefined): Promise<Connection> {

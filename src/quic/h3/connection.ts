@@ -1,170 +1,155 @@
 /**
- * The server's side of one HTTP/3 connection: control streams, requests, and the WebTransport session it may carry.
+ * What both sides of an HTTP/3 connection do: control streams, the sorting of streams, and the WebTransport session
+ * the connection may carry. `server.ts` and `client.ts` add requests.
  *
  * @module
  */
 
-import { plainAddress } from "../address.ts";
-import { endedBy } from "../connection.ts";
+import { endedBy } from "../errors.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
-import type { AdmitResult, CloseInfo, ConnectRequest } from "../types.ts";
-import { encodeClose } from "./capsule.ts";
-import { H3, Http3Error, MessageError } from "./errors.ts";
-import { exchange } from "./exchange.ts";
-import { checkPeerStream, readControlStream } from "./control.ts";
-import { FRAME, STREAM } from "./frames.ts";
-import { parseRequest, type RequestHead, responseLines } from "./message.ts";
-import { RequestReader, ResponseWriter } from "./request_stream.ts";
-import { type SessionCarrier, WebTransportSession } from "./session.ts";
-import { readSessionClose } from "./session_close.ts";
+import type { CloseInfo } from "../types.ts";
+import { checkPeerStream, type ControlListener, readControlStream } from "./control.ts";
+import { Deadlines } from "./deadlines.ts";
+import { H3, Http3Error } from "./errors.ts";
+import { encodeGoaway, FRAME, STREAM } from "./frames.ts";
+import type { SessionCarrier } from "./session.ts";
+import { SessionSlot } from "./session_slot.ts";
 import { encodeSettings } from "./settings.ts";
 import { StreamHead } from "./stream_head.ts";
 
-/** What the connection needs of its listener. */
-export interface Http3Options {
-  /** Milliseconds for each stream's header, for the CONNECT request, and for the peer's answer to a close. */
+/** What one side adds to the connection. */
+export interface Http3Role extends ControlListener {
+  readonly side: "client" | "server";
+  /** Milliseconds for each stream's header. */
   readonly headerTimeout: number;
-  readonly maxStreams: number;
-  readonly maxRequestBody: number;
-  readonly admit: (request: ConnectRequest) => AdmitResult;
-  readonly respond: (request: Request) => Response | Promise<Response>;
-  /** A session was admitted and answered. */
-  readonly onSession: (session: WebTransportSession) => void;
-  readonly onError: (error: unknown, stage: string) => void;
+  /**
+   * Takes a bidirectional stream that belongs to no session; its bytes are all unread. `arrived` stops the deadline
+   * of its header. May reject with Http3Error, which ends the connection.
+   */
+  takeStream(receive: ReceiveHalf, writable: Deno.QuicSendStream, arrived: () => void): Promise<void>;
+  /** Told of violations and failures. */
+  onError(error: unknown, stage: string): void;
 }
 
-/** Milliseconds a peer has to end the CONNECT stream after our close capsule. */
-const CLOSE_GRACE = 1_000;
-/** The same for clients without a single header field: Deno's, which never answers and sees the QUIC close only. */
+/**
+ * Milliseconds a peer has to end the CONNECT stream after our close capsule; then the QUIC close tells it the code.
+ * Browsers look at the capsule alone, so a server gives them long.
+ */
+const CLOSE_GRACE = { server: 1_000, client: 250 } as const;
+/** The same for clients that send no header field: Deno's, which never ends it and only sees the QUIC close. */
 const CLOSE_GRACE_SILENT = 50;
-
-/** Milliseconds between the end of our CONNECT stream and that of the connection, which would swallow it. */
+/** Milliseconds between the end of the CONNECT stream and the end of the connection: closing at once would lose it. */
 const LINGER = 100;
 
 /** One HTTP/3 connection. */
 export class Http3Connection implements SessionCarrier {
   readonly conn: Deno.QuicConn;
-  readonly #options: Http3Options;
-  readonly #aborted = new AbortController();
-  readonly #critical = new Set<number>();
-  // Streams that must not be collected while the connection lives.
+  readonly deadlines: Deadlines = new Deadlines();
+  readonly slot: SessionSlot;
+  readonly #role: Http3Role;
+  readonly #criticalSeen = new Set<number>();
+  // Streams that must not be collected while the connection lives: the peer would see their end.
   readonly #kept: unknown[] = [];
-  #session: WebTransportSession | undefined;
-  #sessionWriter: ResponseWriter | undefined;
-  #sessionOver: (() => void) | undefined;
-  #awaitingSession: ((session: WebTransportSession | undefined) => void)[] = [];
-  #connecting = false;
-  readonly #deadlines = new Set<ReturnType<typeof setTimeout>>();
-  #requests = 0;
-  #reaper: ReturnType<typeof setTimeout> | undefined;
+  #control: Promise<WritableStreamDefaultWriter<Uint8Array>> | undefined;
   #over = false;
-  #greeted = false;
 
-  constructor(conn: Deno.QuicConn, options: Http3Options) {
+  constructor(conn: Deno.QuicConn, role: Http3Role) {
     this.conn = conn;
-    this.#options = options;
+    this.#role = role;
+    this.slot = new SessionSlot(this.deadlines, role.headerTimeout);
   }
 
-  /** Says our settings. Before `run` they leave with the handshake, and a client that waits for them asks sooner. */
+  /** Whether the connection has ended or is about to. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Sends our SETTINGS. Before `run` they leave with the handshake, and a client that waits for them can ask sooner. */
   greet(): void {
-    if (this.#greeted) return;
-    this.#greeted = true;
-    void this.#openControl();
+    if (this.#control !== undefined) return;
+    this.#control = this.#openControl();
+    this.#control.catch((error) => {
+      if (this.#over) return;
+      this.#role.onError(error, "control");
+      this.shut(H3.GENERAL_PROTOCOL_ERROR, "no control stream possible");
+    });
   }
 
-  /** Serves until the connection has ended. Never rejects. */
-  async run(): Promise<void> {
-    const { conn } = this;
-    this.#reapLater();
+  /** Takes streams until the connection has ended, and resolves with how it ended. Never rejects. */
+  async run(): Promise<CloseInfo> {
     this.greet();
     void this.#acceptUnidirectional();
     void this.#acceptBidirectional();
     let info: CloseInfo;
     try {
-      const { closeCode, reason } = await conn.closed.finally(() => this.#stopTimers());
-      // NO_ERROR is HTTP/3's good-bye; other codes are the application's, as Deno's client sends them.
+      const { closeCode, reason } = await this.conn.closed.finally(() => {
+        this.#over = true;
+        this.deadlines.end();
+      });
+      // NO_ERROR is HTTP/3's good-bye; other codes are the application's: Deno's own client sends them.
       info = { code: closeCode === H3.NO_ERROR ? 0 : closeCode, reason, by: "remote" };
-      // Firefox sends its close capsule and this in one go: what the capsule says comes first.
-      if (closeCode === H3.NO_ERROR) await new Promise((resolve) => setTimeout(resolve, 5));
+      // Firefox sends its close capsule and this together: let the capsule be read first.
+      if (closeCode === H3.NO_ERROR && this.slot.session?.isClosed === false) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
     } catch (error) {
       info = endedBy(error);
     }
-    this.#session?.ended(info);
-    this.#settleSession(undefined);
-    this.#sessionOver?.();
-    this.#aborted.abort();
+    this.slot.end(info);
+    return info;
   }
 
-  #stopTimers(): void {
-    this.#over = true;
-    clearTimeout(this.#reaper);
-    for (const timer of this.#deadlines) clearTimeout(timer);
-  }
-
-  /** Ends the connection: the session, when there is one, by its capsule. */
+  /** Ends the connection: by the close capsule when it carries a session. */
   close(code: number, reason: string): void {
-    if (this.#session !== undefined) this.#session.close(code, reason);
-    else this.#shut(H3.NO_ERROR, reason);
+    if (this.slot.session !== undefined) this.slot.session.close(code, reason);
+    else this.shut(H3.NO_ERROR, reason);
   }
 
   violated(error: Http3Error): void {
     if (this.#over) return;
-    this.#options.onError(error, "http3");
-    this.#session?.ended({ code: error.code, reason: error.message, by: "error" });
-    this.#shut(error.code, error.message);
+    this.#role.onError(error, "http3");
+    this.slot.session?.ended({ code: error.h3Code, reason: error.message, by: "error" });
+    this.shut(error.h3Code, error.message);
   }
 
   closeSession(code: number, reason: string): void {
-    void this.#closeSession(code, reason);
-  }
-
-  async #closeSession(code: number, reason: string): Promise<void> {
-    const session = this.#session!;
-    const writer = this.#sessionWriter!;
-    const answered = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(
-        () => resolve(false),
-        session.headers.size === 0 ? CLOSE_GRACE_SILENT : CLOSE_GRACE,
-      );
-      this.#sessionOver = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
+    const { side } = this.#role;
+    const silent = side === "server" && this.slot.session!.headers.size === 0;
+    this.slot.close(code, reason, silent ? CLOSE_GRACE_SILENT : CLOSE_GRACE[side]).then((answered) => {
+      if (answered) this.linger();
+      else this.shut(code, reason);
     });
-    writer.data(encodeClose(code, reason)).then(() => writer.end()).catch(() => {});
-    if (await answered && !this.#over) this.#deadline(() => this.#shut(H3.NO_ERROR, ""), LINGER);
-    else this.#shut(code, reason);
   }
 
-  #shut(code: number, reason: string): void {
+  /** Ends the connection a moment later, when the end of the CONNECT stream has left. */
+  linger(): void {
+    this.deadlines.set(LINGER, () => this.shut(H3.NO_ERROR, ""));
+  }
+
+  /** Ends the connection at once. */
+  shut(code: number, reason: string): void {
     if (this.#over) return;
     this.#over = true;
     this.conn.close({ closeCode: code, reason });
   }
 
-  /** A connection without session and without requests is of no use: Firefox opens such ones. */
-  #reapLater(): void {
-    clearTimeout(this.#reaper);
-    this.#reaper = setTimeout(() => {
-      if (this.#session === undefined && this.#requests === 0) this.#shut(H3.NO_ERROR, "no request");
-    }, this.#options.headerTimeout);
+  /** Tells the peer that requests from stream `id` on are not processed (RFC 9114 §5.2). */
+  goAway(id: number): void {
+    this.#control?.then((writer) => writer.write(encodeGoaway(id))).catch(() => {
+      // The connection has ended.
+    });
   }
 
-  async #openControl(): Promise<void> {
-    try {
-      const control = await this.conn.createUnidirectionalStream();
-      const writer = control.getWriter();
-      this.#kept.push(control, writer);
-      const settings = encodeSettings();
-      const bytes = new Uint8Array(1 + settings.length);
-      bytes[0] = STREAM.CONTROL;
-      bytes.set(settings, 1);
-      await writer.write(bytes);
-    } catch (error) {
-      if (this.#over) return;
-      this.#options.onError(error, "control");
-      this.#shut(H3.GENERAL_PROTOCOL_ERROR, "no control stream possible");
-    }
+  async #openControl(): Promise<WritableStreamDefaultWriter<Uint8Array>> {
+    const control = await this.conn.createUnidirectionalStream();
+    const writer = control.getWriter();
+    this.#kept.push(control, writer);
+    const settings = encodeSettings();
+    const bytes = new Uint8Array(1 + settings.length);
+    bytes[0] = STREAM.CONTROL;
+    bytes.set(settings, 1);
+    await writer.write(bytes);
+    return writer;
   }
 
   async #acceptUnidirectional(): Promise<void> {
@@ -185,31 +170,18 @@ export class Http3Connection implements SessionCarrier {
     }
   }
 
-  /** Calls `late` after `ms`, unless what it returns is called before or the connection ends. */
-  #deadline(late: () => void, ms: number = this.#options.headerTimeout): () => void {
-    const timer = setTimeout(() => {
-      this.#deadlines.delete(timer);
-      late();
-    }, ms);
-    this.#deadlines.add(timer);
-    return () => {
-      this.#deadlines.delete(timer);
-      clearTimeout(timer);
-    };
-  }
-
   #failed(error: unknown): void {
     if (error instanceof Http3Error) this.violated(error);
   }
 
   async #takeUnidirectional(readable: Deno.QuicReceiveStream): Promise<void> {
     const receive = new ReceiveHalf(readable);
-    const arrived = this.#deadline(() => receive.cancel());
+    const arrived = this.deadlines.set(this.#role.headerTimeout, () => receive.cancel());
     try {
       const head = new StreamHead(receive);
       const type = await head.varint();
       if (type === STREAM.WEBTRANSPORT) {
-        const session = await this.#sessionOf(await head.varint());
+        const session = await this.slot.find(await head.varint());
         arrived();
         if (session === undefined || receive.ended) return receive.cancel();
         head.release();
@@ -217,10 +189,10 @@ export class Http3Connection implements SessionCarrier {
       }
       arrived();
       if (type < 0) return;
-      if (!checkPeerStream(type, this.#critical)) return receive.cancel();
+      if (!checkPeerStream(type, this.#criticalSeen)) return receive.cancel();
       this.#kept.push(receive);
       head.release();
-      await readControlStream(type, receive);
+      await readControlStream(type, receive, this.#role);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -230,14 +202,14 @@ export class Http3Connection implements SessionCarrier {
 
   async #takeBidirectional({ readable, writable }: Deno.QuicBidirectionalStream): Promise<void> {
     const receive = new ReceiveHalf(readable);
-    const arrived = this.#deadline(() => receive.cancel());
+    const arrived = this.deadlines.set(this.#role.headerTimeout, () => receive.cancel());
     let taken = false;
     try {
       const head = new StreamHead(receive);
       const type = await head.varint();
       if (type < 0) return;
       if (type === FRAME.WEBTRANSPORT_STREAM) {
-        const session = await this.#sessionOf(await head.varint());
+        const session = await this.slot.find(await head.varint());
         if (session === undefined || receive.ended) return;
         taken = true;
         head.release();
@@ -245,7 +217,7 @@ export class Http3Connection implements SessionCarrier {
       }
       head.rewind();
       taken = true;
-      await this.#takeRequest(receive, writable, arrived);
+      await this.#role.takeStream(receive, writable, arrived);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -255,116 +227,5 @@ export class Http3Connection implements SessionCarrier {
         writable.abort().catch(() => {});
       }
     }
-  }
-
-  /** The session with this id, waited for while its CONNECT may still be on the way. */
-  #sessionOf(id: number): Promise<WebTransportSession | undefined> | WebTransportSession | undefined {
-    if (id < 0) return undefined;
-    if (id % 4 !== 0) throw new Http3Error(H3.ID_ERROR, `no session can have the id ${id}`);
-    const fits = (session: WebTransportSession | undefined): WebTransportSession | undefined =>
-      session?.sessionId === id ? session : undefined;
-    if (this.#session !== undefined || this.#over) return fits(this.#session);
-    return new Promise((resolve) => {
-      const arrived = this.#deadline(() => resolve(undefined));
-      this.#awaitingSession.push((session) => {
-        arrived();
-        resolve(fits(session));
-      });
-    });
-  }
-
-  #settleSession(session: WebTransportSession | undefined): void {
-    for (const resolve of this.#awaitingSession.splice(0)) resolve(session);
-  }
-
-  async #takeRequest(
-    receive: ReceiveHalf,
-    writable: Deno.QuicSendStream,
-    arrived: () => void,
-  ): Promise<void> {
-    const reader = new RequestReader(receive);
-    const writer = new ResponseWriter(writable);
-    this.#requests++;
-    try {
-      const lines = await reader.headers();
-      arrived();
-      if (lines === undefined) return writer.abort();
-      const head = parseRequest(lines);
-      if (head.method === "CONNECT") {
-        await this.#connect(head, Number(receive.id), reader, writer);
-      } else {
-        await exchange(head, reader, writer, {
-          respond: this.#options.respond,
-          maxRequestBody: this.#options.maxRequestBody,
-          bodyTimeout: this.#options.headerTimeout * 2,
-          signal: this.#aborted.signal,
-          violated: (error) => this.violated(error),
-        });
-      }
-    } catch (error) {
-      reader.cancel();
-      if (error instanceof MessageError) await this.#refuse(writer, error.status);
-      else writer.abort();
-      this.#failed(error);
-      if (!(error instanceof Http3Error) && !this.#over) this.#options.onError(error, "request");
-    } finally {
-      this.#requests--;
-      if (!this.#over) this.#reapLater();
-    }
-  }
-
-  async #refuse(writer: ResponseWriter, status: number): Promise<void> {
-    try {
-      await writer.headers(responseLines(status, []));
-      await writer.end();
-    } catch {
-      // The peer does not want to know.
-    }
-  }
-
-  /** Serves a CONNECT stream until the session has ended. */
-  async #connect(
-    head: RequestHead,
-    sessionId: number,
-    reader: RequestReader,
-    writer: ResponseWriter,
-  ): Promise<void> {
-    if (head.protocol !== "webtransport" && head.protocol !== "webtransport-h3") {
-      throw new MessageError(501, `protocol ${head.protocol}`);
-    }
-    // One session a connection is what our SETTINGS allow.
-    if (this.#session !== undefined || this.#connecting) {
-      throw new MessageError(429, "one session a connection");
-    }
-    const admitted = this.#options.admit({
-      url: head.url,
-      headers: head.headers,
-      origin: head.headers.get("origin"),
-      remoteAddress: plainAddress(this.conn.remoteAddr),
-    });
-    if (!admitted.accept) {
-      reader.cancel();
-      return await this.#refuse(writer, admitted.status);
-    }
-    this.#connecting = true;
-    const draft02: [string, string][] = head.headers.has("sec-webtransport-http3-draft02")
-      ? [["sec-webtransport-http3-draft", "draft02"]]
-      : [];
-    await writer.headers(responseLines(200, draft02));
-    const session = new WebTransportSession(this, {
-      sessionId,
-      url: head.url,
-      headers: head.headers,
-      maxStreams: this.#options.maxStreams,
-    });
-    this.#session = session;
-    this.#sessionWriter = writer;
-    this.#options.onSession(session);
-    this.#settleSession(session);
-    const close = await readSessionClose(reader);
-    if (this.#sessionOver !== undefined) return this.#sessionOver();
-    session.ended({ ...close, by: "remote" });
-    writer.end().catch(() => {});
-    if (!this.#over) this.#deadline(() => this.#shut(H3.NO_ERROR, ""), LINGER);
   }
 }

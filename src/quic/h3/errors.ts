@@ -1,8 +1,10 @@
 /**
- * HTTP/3 and QPACK error codes (RFC 9114 §8.1, RFC 9204 §6, RFC 9297 §5.2).
+ * HTTP/3 and QPACK error codes (RFC 9114 §8.1, RFC 9204 §6, RFC 9297 §5.2) and the two errors a peer can cause.
  *
  * @module
  */
+
+import { QuicError } from "../errors.ts";
 
 /** Codes by name. */
 export const H3 = {
@@ -18,37 +20,32 @@ export const H3 = {
   ID_ERROR: 0x108,
   SETTINGS_ERROR: 0x109,
   MISSING_SETTINGS: 0x10a,
-  REQUEST_REJECTED: 0x10b,
-  REQUEST_CANCELLED: 0x10c,
-  REQUEST_INCOMPLETE: 0x10d,
   MESSAGE_ERROR: 0x10e,
-  CONNECT_ERROR: 0x10f,
-  VERSION_FALLBACK: 0x110,
   QPACK_DECOMPRESSION_FAILED: 0x200,
   QPACK_ENCODER_STREAM_ERROR: 0x201,
   QPACK_DECODER_STREAM_ERROR: 0x202,
 } as const;
 
-/** A violation by the peer that ends its connection with `code`. */
-export class Http3Error extends Error {
+/** A violation by the peer that ends its connection with `h3Code`. */
+export class Http3Error extends QuicError {
   override readonly name = "Http3Error";
   /** One of `H3`. */
-  readonly code: number;
+  readonly h3Code: number;
 
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
+  constructor(h3Code: number, message: string) {
+    super("protocol_violation", message);
+    this.h3Code = h3Code;
   }
 }
 
 /** A malformed message: answered with `status`, the connection goes on. */
-export class MessageError extends Error {
+export class MessageError extends QuicError {
   override readonly name = "MessageError";
   /** HTTP status, 400 to 599. */
   readonly status: number;
 
   constructor(status: number, message: string) {
-    super(message);
+    super("malformed_message", message);
     this.status = status;
   }
 }

@@ -6,7 +6,7 @@
 
 import { Http3Error, MessageError } from "./errors.ts";
 import { type RequestHead, responseLines } from "./message.ts";
-import type { RequestReader, ResponseWriter } from "./request_stream.ts";
+import type { MessageReader, MessageWriter } from "./message_stream.ts";
 
 /** What an exchange needs to know of its surroundings. */
 export interface ExchangeOptions {
@@ -28,8 +28,8 @@ export interface ExchangeOptions {
  */
 export async function exchange(
   head: RequestHead,
-  reader: RequestReader,
-  writer: ResponseWriter,
+  reader: MessageReader,
+  writer: MessageWriter,
   options: ExchangeOptions,
 ): Promise<void> {
   const body = new RequestBody(head, reader, options);
@@ -57,7 +57,7 @@ export async function exchange(
   }
 }
 
-async function send(response: Response, method: string, writer: ResponseWriter): Promise<void> {
+async function send(response: Response, method: string, writer: MessageWriter): Promise<void> {
   const { body } = response;
   try {
     await writer.headers(responseLines(response.status, response.headers));
@@ -79,13 +79,13 @@ class RequestBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
   /** Why the body was refused. */
   refused: MessageError | undefined;
-  readonly #reader: RequestReader;
+  readonly #reader: MessageReader;
   readonly #options: ExchangeOptions;
   readonly #declared: number | undefined;
   #length = 0;
   #over = false;
 
-  constructor(head: RequestHead, reader: RequestReader, options: ExchangeOptions) {
+  constructor(head: RequestHead, reader: MessageReader, options: ExchangeOptions) {
     this.#reader = reader;
     this.#options = options;
     const declared = head.headers.get("content-length");

@@ -6,7 +6,7 @@
  */
 
 import { H3, Http3Error } from "./errors.ts";
-import { readVarint, varintSize, writeVarint } from "./varint.ts";
+import { encodeVarints, readVarint, varintSize, writeVarint } from "./varint.ts";
 
 /** Frame types. */
 export const FRAME = {
@@ -37,6 +37,11 @@ export function encodeFrame(type: number, payload: Uint8Array): Uint8Array<Array
   writeVarint(bytes, writeVarint(bytes, 0, type), payload.length);
   bytes.set(payload, head);
   return bytes;
+}
+
+/** A GOAWAY frame: requests from stream `id` on are not processed. */
+export function encodeGoaway(id: number): Uint8Array<ArrayBuffer> {
+  return encodeFrame(FRAME.GOAWAY, encodeVarints(id));
 }
 
 /** Whether HTTP/2 owned this frame type: it must not come (RFC 9114 §7.2.8). */

@@ -80,3 +80,41 @@ export function responseLines(status: number, headers: Iterable<readonly [string
   }
   return lines;
 }
+
+/** Field lines of the CONNECT request for a WebTransport session. Throws TypeError on a field that may not be sent. */
+export function sessionRequestLines(
+  url: URL,
+  headers: Iterable<readonly [string, string]>,
+): FieldLine[] {
+  const lines: FieldLine[] = [
+    [":method", "CONNECT"],
+    [":scheme", "https"],
+    [":authority", url.host],
+    [":path", url.pathname + url.search],
+    [":protocol", "webtransport"],
+    // Servers of draft 02 ask for this field.
+    ["sec-webtransport-http3-draft02", "1"],
+  ];
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    if (!TOKEN.test(lower) || FORBIDDEN.has(lower) || BAD_VALUE.test(value)) {
+      throw new TypeError(`not a header field to send: ${name}`);
+    }
+    lines.push([lower, value]);
+  }
+  return lines;
+}
+
+/** Checks a response's field lines. Throws MessageError when they are malformed. */
+export function parseResponse(lines: Iterable<FieldLine>): { status: number } {
+  let status: number | undefined;
+  for (const [name, value] of lines) {
+    if (!name.startsWith(":")) continue;
+    if (name !== ":status" || status !== undefined || !/^[1-5]\d\d$/.test(value)) {
+      throw malformed(`bad pseudo-header ${name}`);
+    }
+    status = Number(value);
+  }
+  if (status === undefined) throw malformed("no status");
+  return { status };
+}

@@ -1,11 +1,12 @@
 /**
- * A WebTransport session over HTTP/3 (draft-ietf-webtrans-http3), at the server.
+ * A WebTransport session over HTTP/3 (draft-ietf-webtrans-http3), at either side.
  *
  * @module
  */
 
-import { plainAddress } from "../address.ts";
+import { boundAddress, plainAddress } from "../address.ts";
 import { BaseConnection } from "../connection.ts";
+import { refuseStream } from "../incoming_streams.ts";
 import { AsyncQueue } from "../queue.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
 import type { ByteSink } from "../send_stream.ts";
@@ -28,41 +29,45 @@ export class WebTransportSession extends BaseConnection {
   readonly kind = "webtransport";
   /** Id of the CONNECT stream. */
   readonly sessionId: number;
-  readonly incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
-  readonly incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
-  readonly datagrams: AsyncIterable<Uint8Array>;
+  incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
+  incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
   readonly #carrier: SessionCarrier;
   readonly #bidirectional: AsyncQueue<BidirectionalStream>;
   readonly #unidirectional: AsyncQueue<ReceiveStream>;
   readonly #bidirectionalPreface: Uint8Array;
   readonly #unidirectionalPreface: Uint8Array;
   readonly #quarterId: Uint8Array;
-  #datagram: Promise<Uint8Array> | undefined;
 
   /** @param maxStreams Bound of streams that wait to be taken; the stream limits of the connection are below it. */
   constructor(
     carrier: SessionCarrier,
-    options: { sessionId: number; url: URL; headers: ReadonlyMap<string, string>; maxStreams: number },
+    options: {
+      sessionId: number;
+      url: URL;
+      headers: ReadonlyMap<string, string>;
+      maxStreams: number;
+      handshakeTime?: number | undefined;
+    },
   ) {
-    super({ url: options.url, headers: options.headers });
+    super(options);
     this.sessionId = options.sessionId;
     this.#carrier = carrier;
-    this.#bidirectional = new AsyncQueue(options.maxStreams, (stream) => {
-      stream.cancel();
-      stream.abort();
-    });
-    this.#unidirectional = new AsyncQueue(options.maxStreams, (stream) => stream.cancel());
+    this.#bidirectional = new AsyncQueue<BidirectionalStream>(options.maxStreams, refuseStream);
+    this.#unidirectional = new AsyncQueue<ReceiveStream>(options.maxStreams, refuseStream);
     this.incomingBidirectionalStreams = this.#bidirectional;
     this.incomingUnidirectionalStreams = this.#unidirectional;
-    this.datagrams = { [Symbol.asyncIterator]: () => ({ next: () => this.#nextDatagram() }) };
     this.#bidirectionalPreface = encodeVarints(FRAME.WEBTRANSPORT_STREAM, options.sessionId);
     this.#unidirectionalPreface = encodeVarints(STREAM.WEBTRANSPORT, options.sessionId);
     this.#quarterId = encodeVarints(options.sessionId / 4);
-    this.checkPath();
+    this.start(carrier.conn.closed);
+  }
+
+  get localAddress(): Address | undefined {
+    return boundAddress(this.#carrier.conn);
   }
 
   get maxDatagramSize(): number {
-    if (this.info !== undefined) return 0;
+    if (this.isClosed) return 0;
     return Math.max(0, this.#carrier.conn.maxDatagramSize - this.#quarterId.length);
   }
 
@@ -87,26 +92,15 @@ export class WebTransportSession extends BaseConnection {
     this.#unidirectional.end();
   }
 
-  async #nextDatagram(): Promise<IteratorResult<Uint8Array, undefined>> {
-    try {
-      while (this.info === undefined) {
-        // A read that its caller has left would swallow the next datagram: it is kept for the next caller.
-        this.#datagram ??= this.#carrier.conn.readDatagram();
-        const bytes = await this.#datagram.finally(() => this.#datagram = undefined);
-        const id = readVarint(bytes);
-        if (id < 0) {
-          this.#carrier.violated(new Http3Error(H3.DATAGRAM_ERROR, "datagram without a session"));
-          break;
-        }
-        if (id * 4 !== this.sessionId) continue;
-        const value = bytes.subarray(varintLength(bytes[0]!));
-        this.counters.receivedDatagram(value.length);
-        return { done: false, value };
-      }
-    } catch {
-      // The connection has ended.
+  protected async readDatagram(): Promise<Uint8Array | undefined> {
+    const bytes = await this.#carrier.conn.readDatagram();
+    const id = readVarint(bytes);
+    if (id < 0) {
+      const error = new Http3Error(H3.DATAGRAM_ERROR, "datagram without a session");
+      this.#carrier.violated(error);
+      throw error;
     }
-    return { done: true, value: undefined };
+    return id * 4 === this.sessionId ? bytes.subarray(varintLength(bytes[0]!)) : undefined;
   }
 
   protected path(): Address {

@@ -7,13 +7,13 @@
 import { CAPSULE, decodeClose, treatCapsule } from "./capsule.ts";
 import { Http3Error } from "./errors.ts";
 import { TlvReader } from "./frames.ts";
-import type { RequestReader } from "./request_stream.ts";
+import type { MessageReader } from "./message_stream.ts";
 
 /**
  * Reads a CONNECT stream until the session is closed by the peer. A reset stream counts as an end without a code.
  * Throws Http3Error on malformed frames and capsules.
  */
-export async function readSessionClose(reader: RequestReader): Promise<{ code: number; reason: string }> {
+export async function readSessionClose(reader: MessageReader): Promise<{ code: number; reason: string }> {
   const capsules = new TlvReader(treatCapsule);
   try {
     for (;;) {

@@ -23,8 +23,6 @@ export const SETTING = {
   WEBTRANSPORT_MAX_SESSIONS_07: 0xc671706a,
   /** Drafts 13 and 14: Safari connects only with it. */
   WEBTRANSPORT_MAX_SESSIONS_13: 0x14e9cd29,
-  /** Draft 15 and later. */
-  WEBTRANSPORT_ENABLED_15: 0x2c7cf000,
 } as const;
 
 /** Bytes of a SETTINGS frame we take. */
@@ -37,10 +35,12 @@ const OURS: readonly (readonly [number, number])[] = [
   [SETTING.H3_DATAGRAM_DRAFT, 1],
   [SETTING.WEBTRANSPORT_MAX_SESSIONS_07, 1],
   [SETTING.WEBTRANSPORT_MAX_SESSIONS_13, 1],
-  [SETTING.WEBTRANSPORT_ENABLED_15, 1],
 ];
 
-/** Our SETTINGS frame: WebTransport in every draft's words, no dynamic table. */
+/**
+ * Our SETTINGS frame: WebTransport as drafts 02 to 14 announce it, no dynamic table. Draft 15 and later are left out:
+ * they demand RESET_STREAM_AT, which Deno's QUIC lacks, and a client that picks the highest draft would refuse.
+ */
 export function encodeSettings(
   settings: readonly (readonly [number, number])[] = OURS,
 ): Uint8Array<ArrayBuffer> {
@@ -68,4 +68,16 @@ export function decodeSettings(payload: Uint8Array): Map<number, number> {
     settings.set(id, value);
   }
   return settings;
+}
+
+/** Whether a server with these settings takes WebTransport sessions in a draft that we speak. */
+export function takesWebTransport(settings: ReadonlyMap<number, number>): boolean {
+  const has = (...ids: number[]): boolean => ids.some((id) => (settings.get(id) ?? 0) > 0);
+  return has(SETTING.ENABLE_CONNECT_PROTOCOL) &&
+    has(SETTING.H3_DATAGRAM, SETTING.H3_DATAGRAM_DRAFT) &&
+    has(
+      SETTING.ENABLE_WEBTRANSPORT,
+      SETTING.WEBTRANSPORT_MAX_SESSIONS_07,
+      SETTING.WEBTRANSPORT_MAX_SESSIONS_13,
+    );
 }

@@ -1,9 +1,10 @@
 /**
- * A request stream as the server sees it: header section, then data, frame by frame.
+ * One request stream, from either side: a header section, then data, frame by frame.
  *
  * @module
  */
 
+import { QuicError } from "../errors.ts";
 import type { ReceiveHalf } from "../receive_stream.ts";
 import { H3, Http3Error, MessageError } from "./errors.ts";
 import { checkRequestFrame, encodeFrame, FRAME, type Piece, TlvReader, type Treatment } from "./frames.ts";
@@ -12,12 +13,12 @@ import { varintSize, writeVarint } from "./varint.ts";
 
 /** Bytes of an encoded header section. */
 export const MAX_HEADERS_LENGTH = 16 * 1024;
-/** Milliseconds that one write of a response may be blocked by a peer that does not read. */
+/** Milliseconds that one write may be blocked by a peer that does not read. */
 const WRITE_TIMEOUT = 30_000;
 const BUFFER = 16 * 1024;
 
 /** Reads frames of a request stream. */
-export class RequestReader {
+export class MessageReader {
   readonly #receive: ReceiveHalf;
   readonly #frames = new TlvReader((type, length) => this.#treat(type, length));
   #pieces: Generator<Piece> | undefined;
@@ -61,8 +62,12 @@ export class RequestReader {
     }
   }
 
-  /** The header section; `undefined` when the stream ends before it. Throws Http3Error and MessageError. */
+  /**
+   * The header section; `undefined` when the stream ends before it. May be called again after an interim response
+   * (1xx). Throws Http3Error and MessageError.
+   */
   async headers(): Promise<FieldLine[] | undefined> {
+    this.#state = "headers";
     const piece = await this.#next();
     if (piece === undefined) return undefined;
     this.#state = "data";
@@ -80,8 +85,8 @@ export class RequestReader {
   }
 }
 
-/** Writes a response. Every write has a deadline; after a failed one the stream is given up. */
-export class ResponseWriter {
+/** Writes a message. Every write has a deadline; after a failed one the stream is given up. */
+export class MessageWriter {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   #started = false;
 
@@ -127,7 +132,7 @@ export class ResponseWriter {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         this.abort();
-        reject(new DOMException("the peer does not read its response", "TimeoutError"));
+        reject(new QuicError("timeout", `the peer has read nothing for ${WRITE_TIMEOUT} ms`));
       }, WRITE_TIMEOUT);
     });
     try {
