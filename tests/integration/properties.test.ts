@@ -271,8 +271,10 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       await ask("auth_refresh", { token });
       await ask("ping", {});
       await ask("subscribe", { channel: room });
-      await ask("chat_message", { channel: room, text });
+      const { re, payload: { offset: said } } = await ask("chat_message", { channel: room, text });
       assert.equal((await client.next("chat_message")).payload.text, text);
+      const { messages } = (await ask("settle", { channel: room, ids: [re, "another"] })).payload;
+      assert.deepEqual(messages, [{ id: re, offset: said }]);
       await ask("direct_message", { to: user, data: { text } });
       assert.deepEqual((await client.next("direct_message")).payload.data, { text });
       await ask("broadcast", { text });
