@@ -5,6 +5,7 @@
  * @module
  */
 
+import { deadline } from "../async/deadline.ts";
 import { importJWK, type JWK } from "jose";
 import type { Algorithm, ResolvedJwks } from "./settings.ts";
 import { algorithmOf, type TokenHeader } from "./token.ts";
@@ -137,26 +138,27 @@ export class RemoteKeys {
     }
   }
 
-  async #download(): Promise<string> {
-    const { url, timeout, maxBytes } = this.settings;
+  #download(): Promise<string> {
+    const { timeout } = this.settings;
     const expired = new AbortController();
-    const timer = setTimeout(() => expired.abort(new Error(`no answer within ${timeout} ms`)), timeout);
-    try {
-      const response = await this.#deps.fetch(url, {
-        signal: AbortSignal.any([expired.signal, this.#abort.signal]),
-        headers: { accept: "application/jwk-set+json, application/json" },
-        redirect: "error",
-      });
-      if (response.status !== 200) {
-        await response.body?.cancel();
-        throw new Error(`status ${response.status}`);
-      }
-      return await readBounded(response, maxBytes);
-    } catch (error) {
-      throw expired.signal.aborted ? expired.signal.reason : error;
-    } finally {
-      clearTimeout(timer);
+    return deadline(this.#request(AbortSignal.any([expired.signal, this.#abort.signal])), timeout, () => {
+      const late = new Error(`no answer within ${timeout} ms`);
+      expired.abort(late);
+      return late;
+    });
+  }
+
+  async #request(signal: AbortSignal): Promise<string> {
+    const response = await this.#deps.fetch(this.settings.url, {
+      signal,
+      headers: { accept: "application/jwk-set+json, application/json" },
+      redirect: "error",
+    });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      throw new Error(`status ${response.status}`);
     }
+    return await readBounded(response, this.settings.maxBytes);
   }
 }
 

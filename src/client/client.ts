@@ -14,7 +14,7 @@ import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents } from "./events.ts";
 import { Download, type DownloadOptions } from "./files/download.ts";
-import { Semaphore } from "./files/semaphore.ts";
+import { Semaphore } from "../async/semaphore.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
 import type { ChannelHandler } from "./session/channel_handlers.ts";

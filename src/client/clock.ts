@@ -4,6 +4,8 @@
  * @module
  */
 
+import { systemTimers } from "../async/timers.ts";
+
 /** Where the SDK takes its time from. */
 export interface Clock {
   /** Milliseconds of a clock that nobody sets; only differences count. */
@@ -21,38 +23,5 @@ export type Random = () => number;
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    return () => clearTimeout(timer);
-  },
+  ...systemTimers,
 };
-
-/** Resolves after `ms`; rejects with the signal's reason when it is aborted before. */
-export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const aborted = (): void => {
-      cancel();
-      reject(signal!.reason);
-    };
-    const cancel = clock.after(ms, () => {
-      signal?.removeEventListener("abort", aborted);
-      resolve();
-    });
-    signal?.addEventListener("abort", aborted, { once: true });
-  });
-}
-
-/** Settles as `promise` does; rejects with what `late` makes when that takes more than `ms`. */
-export function within<T>(clock: Clock, ms: number, promise: Promise<T>, late: () => unknown): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => reject(late()));
-    promise.then((value) => {
-      cancel();
-      resolve(value);
-    }, (error) => {
-      cancel();
-      reject(error);
-    });
-  });
-}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { within } from "./clock.ts";
+import { deadline } from "../async/deadline.ts";
 import { hashOf, type ResolvedOptions } from "./options.ts";
 
 /** Where and how to dial. */
@@ -66,12 +66,9 @@ export class Discovery {
         .then((response) =>
           response.ok ? response.json() : Promise.reject(new Error(`HTTP ${response.status}`))
         );
-      const document = await within(
-        clock,
-        TIMEOUT,
-        request,
-        () => new Error(`no answer within ${TIMEOUT} ms`),
-      );
+      const document = await deadline(request, TIMEOUT, () => new Error(`no answer within ${TIMEOUT} ms`), {
+        timers: clock,
+      });
       this.#known = this.#read(document);
       this.#askedAt = clock.now();
     } catch (cause) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deferred } from "./deferred.ts";
+import { deferred } from "../async/deferred.ts";
 import { SkeinError } from "./errors.ts";
 
 /** Called with what happened. */

@@ -7,7 +7,7 @@
 
 import { clientRow, Encoded, isAcknowledged, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
 import type { AcknowledgedType, ClientType, UnansweredType } from "../protocol/mod.ts";
-import { unwatched } from "./deferred.ts";
+import { quietDeferred } from "../async/deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
@@ -52,7 +52,7 @@ export class TransportManager {
   #status: ClientStatus = "idle";
   #sessionId: string | undefined;
   #userId: string | undefined;
-  #connected = unwatched<void>();
+  #connected = quietDeferred<void>();
 
   /** Throws SkeinError `bad_argument` when an option makes no sense. Nothing is dialled before `connect`. */
   constructor(options: ClientOptions) {
@@ -314,7 +314,7 @@ export class TransportManager {
     this.#each((part) => part.stop?.(error));
     const stopping = this.#links.stop(error);
     this.#connected.reject(error);
-    this.#connected = unwatched<void>();
+    this.#connected = quietDeferred<void>();
     this.#setStatus(status);
     await stopping;
     if (wasConnected) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { settles } from "../async/deadline.ts";
 import type { Hub } from "../hub/mod.ts";
 import {
   type DocOpen,
@@ -13,7 +14,7 @@ import {
   ProtocolError,
   uuidv7,
 } from "../protocol/mod.ts";
-import type { Client, Context } from "../router/types.ts";
+import type { Context } from "../router/types.ts";
 import type { OutgoingSnapshot, OutgoingSnapshots } from "./documents_outgoing.ts";
 import type { DocumentState } from "./documents_state.ts";
 
@@ -96,7 +97,8 @@ async function send(
     client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), lane);
   const all = snapshot.parts(partSize);
   for (const [part, { data, checksum }] of all.entries()) {
-    const hasRoom = await room(client, patience);
+    const ready = client.ready?.();
+    const hasRoom = ready === undefined || await settles(ready, patience);
     if (!isOn()) return false;
     if (!hasRoom) {
       // A snapshot in memory is not kept for a client that does not read. It may open the document again.
@@ -107,17 +109,4 @@ async function send(
     say("doc_snapshot", { ...at, part, parts: all.length, data, checksum });
   }
   return true;
-}
-
-/** Waits until the client has room; false when it has none for `patience` milliseconds. */
-async function room(client: Client, patience: number): Promise<boolean> {
-  const ready = client.ready?.();
-  if (ready === undefined) return true;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), patience));
-  try {
-    return await Promise.race([ready.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

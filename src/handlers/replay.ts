@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../async/deadline.ts";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
 import {
@@ -27,7 +28,7 @@ const LOOK = 200;
 
 const systemClock: ReplayClock = {
   now: () => performance.now(),
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  sleep: (ms) => delay(ms),
 };
 
 interface Running {

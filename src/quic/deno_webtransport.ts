@@ -5,6 +5,7 @@
  * @module
  */
 
+import { deadline } from "../async/deadline.ts";
 import { boundAddress, plainAddress } from "./address.ts";
 import { WebTransportConnection } from "./webtransport_connection.ts";
 import { varintLength } from "./h3/varint.ts";
@@ -20,28 +21,16 @@ export async function takeNativeSession(
   guardDatagrams(conn);
   const upgraded = Deno.upgradeWebTransport(conn);
   upgraded.catch(() => {});
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    const transport = await Promise.race([
-      upgraded,
-      conn.closed.then(() => Promise.reject(new Error("closed before its session"))),
-      new Promise<never>((_, reject) => {
-        timer = setTimeout(
-          () => reject(new DOMException(`no session within ${timeout} ms`, "TimeoutError")),
-          timeout,
-        );
-      }),
-    ]);
-    // On idle death this rejects, and nobody else may look at it.
-    transport.closed.catch(() => {});
-    await transport.ready;
-    return new WebTransportConnection(transport, {
-      url: new URL(transport.url),
-      addresses: { local: () => boundAddress(conn), remote: () => plainAddress(conn.remoteAddr) },
-    });
-  } finally {
-    clearTimeout(timer);
-  }
+  const closed = conn.closed.then(() => Promise.reject(new Error("closed before its session")));
+  const late = () => new DOMException(`no session within ${timeout} ms`, "TimeoutError");
+  const transport = await deadline(Promise.race([upgraded, closed]), timeout, late);
+  // On idle death this rejects, and nobody else may look at it.
+  transport.closed.catch(() => {});
+  await transport.ready;
+  return new WebTransportConnection(transport, {
+    url: new URL(transport.url),
+    addresses: { local: () => boundAddress(conn), remote: () => plainAddress(conn.remoteAddr) },
+  });
 }
 
 /**

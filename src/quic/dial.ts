@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deadline } from "../async/deadline.ts";
 import { DialError, QuicError } from "./errors.ts";
 
 /** Default of `ConnectOptions.timeout`, in milliseconds. */
@@ -22,37 +23,26 @@ export interface DialBounds {
  * Waits for `work`. Rejects with DialError `timeout` or `dial_failed`, or with the signal's reason. What comes too late
  * is handed to `late`.
  */
-export function bounded<T>(work: Promise<T>, bounds: DialBounds, late: (result: T) => void): Promise<T> {
+export async function bounded<T>(
+  work: Promise<T>,
+  bounds: DialBounds,
+  late: (result: T) => void,
+): Promise<T> {
   const { timeout = DIAL_TIMEOUT, signal, discard } = bounds;
-  return new Promise((resolve, reject) => {
-    let over = false;
-    const finish = (): void => {
-      over = true;
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", aborted);
-    };
-    const giveUp = (reason: unknown): void => {
-      finish();
-      discard?.();
-      reject(reason);
-    };
-    const aborted = (): void => giveUp(signal!.reason);
-    const timer = setTimeout(
-      () => giveUp(new DialError("timeout", `no connection within ${timeout} ms`)),
-      timeout,
-    );
-    if (signal?.aborted) return aborted();
-    signal?.addEventListener("abort", aborted, { once: true });
-    work.then((result) => {
-      if (over) return late(result);
-      finish();
-      resolve(result);
-    }, (cause) => {
-      if (over) return;
-      finish();
-      reject(cause instanceof QuicError ? cause : dialFailed(cause));
-    });
+  let failure: unknown;
+  const dialled = work.catch((cause) => {
+    throw failure = cause instanceof QuicError ? cause : dialFailed(cause);
   });
+  const tooLate = () => new DialError("timeout", `no connection within ${timeout} ms`);
+  try {
+    return await deadline(dialled, timeout, tooLate, { signal });
+  } catch (error) {
+    if (error !== failure) {
+      work.then(late, () => {});
+      discard?.();
+    }
+    throw error;
+  }
 }
 
 function dialFailed(cause: unknown): DialError {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { settles } from "../async/deadline.ts";
 import { bindEndpoint, plainAddress } from "./address.ts";
 import { QuicError } from "./errors.ts";
 import { H3 } from "./h3/errors.ts";
@@ -143,12 +144,7 @@ class QuicListener implements Listener {
     const live = [...this.#live];
     for (const connection of live) connection.close(code, reason);
     this.#connections.end(true);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      Promise.all(live.map((connection) => connection.ended)),
-      new Promise((resolve) => timer = setTimeout(resolve, CLOSE_GRACE)),
-    ]);
-    clearTimeout(timer);
+    await settles(Promise.all(live.map((connection) => connection.ended)), CLOSE_GRACE);
     // The close of a connection leaves the machine only when the event loop turns.
     await new Promise<void>(afterTurn);
     this.#endpoint.close({ closeCode: code, reason });

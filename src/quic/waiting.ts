@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deadline, settles } from "../async/deadline.ts";
 import { QuicError } from "./errors.ts";
 
 /** What can end. */
@@ -12,28 +13,16 @@ interface Ending {
 }
 
 /** Resolves like `work`. Rejects with QuicError `timeout` after `ms` milliseconds, and when `connection` ends before. */
-export async function within<T>(ms: number, connection: Ending, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new QuicError("timeout", `not within ${ms} ms`)), ms);
-  });
+export function within<T>(ms: number, connection: Ending, work: Promise<T>): Promise<T> {
   const ended = connection.closed.then(() => {
     throw new QuicError("connection_ended", "the connection has ended");
   });
-  try {
-    return await Promise.race([work, late, ended]);
-  } finally {
-    clearTimeout(timer);
-    ended.catch(() => {});
-    work.catch(() => {});
-  }
+  return deadline(Promise.race([work, ended]), ms, () => new QuicError("timeout", `not within ${ms} ms`));
 }
 
 /** Resolves after `ms` milliseconds, or earlier when `connection` ends. */
 export async function pause(ms: number, connection: Ending): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([new Promise((resolve) => timer = setTimeout(resolve, ms)), connection.closed]);
-  clearTimeout(timer);
+  await settles(connection.closed, ms);
 }
 
 /** Calls `then` when the event loop has turned: what was sent before has left by then. */

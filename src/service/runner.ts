@@ -4,8 +4,8 @@
  * @module
  */
 
+import { deadline } from "../async/deadline.ts";
 import type { Config } from "./config/mod.ts";
-import { LateError, within } from "./deadline.ts";
 import type { Logger } from "./log/mod.ts";
 import type { Series } from "./metrics/series.ts";
 import type { Module } from "./module.ts";
@@ -19,6 +19,11 @@ export interface RunnerOptions {
   readonly closeTimeout?: number;
   /** Time between two sweeps. @default 1000 */
   readonly sweepInterval?: number;
+}
+
+/** A module did not finish in its time. It may still do so later. */
+class LateError extends Error {
+  override readonly name = "LateError";
 }
 
 /** An ordered list of modules with one life. */
@@ -63,7 +68,7 @@ export class ModuleRunner {
     for (const module of this.#running) {
       if (module.apply === undefined || !concerns(module, changed)) continue;
       try {
-        await within(module.apply(next, previous), this.#applyTimeout);
+        await inTime(module.apply(next, previous), this.#applyTimeout);
       } catch (error) {
         // A module that is late may still arrive: it has to go back as well.
         if (error instanceof LateError) applied.push(module);
@@ -79,7 +84,7 @@ export class ModuleRunner {
   async #rollBack(applied: readonly Module[], next: Config, previous: Config): Promise<void> {
     for (const module of applied.toReversed()) {
       await this.#attempt("module could not go back to the previous configuration", module, () => {
-        return within(module.apply!(previous, next), this.#applyTimeout);
+        return inTime(module.apply!(previous, next), this.#applyTimeout);
       });
     }
   }
@@ -105,7 +110,7 @@ export class ModuleRunner {
       if (module.drain === undefined) continue;
       await this.#attempt("module could not drain", module, () => {
         const left = Math.max(0, until - performance.now());
-        return within(module.drain!(left), left + this.#closeTimeout);
+        return inTime(module.drain!(left), left + this.#closeTimeout);
       });
     }
   }
@@ -117,7 +122,7 @@ export class ModuleRunner {
       const { close } = module;
       if (close === undefined) continue;
       await this.#attempt("module could not close", module, () => {
-        return within(close.call(module), this.#closeTimeout);
+        return inTime(close.call(module), this.#closeTimeout);
       });
     }
   }
@@ -155,6 +160,10 @@ export class ModuleRunner {
       this.#log.error(event, { module: module.name, error });
     }
   }
+}
+
+function inTime<T>(work: T | Promise<T>, ms: number): Promise<T> {
+  return deadline(Promise.resolve(work), ms, () => new LateError(`not done within ${Math.round(ms)} ms`));
 }
 
 function concerns({ keys = [], everyReload }: Module, changed: readonly string[]): boolean {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { delay } from "../async/deadline.ts";
 import { type CloseName, CLOSES, type Principal, uuidv7 } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { MessageConnection, Traffic, TransportClose, TransportKind } from "../transport/contract.ts";
@@ -207,7 +208,7 @@ export class Sessions {
     this.#draining = true;
     for (const client of this.#connections) client.push("server_notice", { kind: "draining", deadline });
     const until = Date.now() + deadline;
-    while (Date.now() < until && this.#connections.size > 0) await sleep(Math.min(50, deadline));
+    while (Date.now() < until && this.#connections.size > 0) await delay(Math.min(50, deadline));
     await this.close();
   }
 
@@ -338,8 +339,4 @@ function add(total: Traffic, more: Traffic): void {
   total.bytesOut += more.bytesOut;
   total.messagesIn += more.messagesIn;
   total.messagesOut += more.messagesOut;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

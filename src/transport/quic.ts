@@ -5,6 +5,7 @@
  * @module
  */
 
+import { settles } from "../async/deadline.ts";
 import { CloseError, encodeBare, laneClass, lanePriority, ProtocolError } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
 import type { BidirectionalStream, Connection, ReceiveStream } from "../quic/types.ts";
@@ -123,10 +124,10 @@ export class QuicMessageConnection implements MessageConnection {
     const control = this.#lanes.get(0);
     if (control !== undefined) {
       control.writer.wake();
-      await within(timeout, control.writer.idle().then(() => control.stream.end()));
+      await settles(control.writer.idle().then(() => control.stream.end()), timeout);
       // Closing straight after a write loses it: the peer is to read the close message and end the
       // connection itself, or LINGER passes.
-      await within(LINGER, this.#connection.closed);
+      await settles(this.#connection.closed, LINGER);
     }
     this.#connection.close(code, reason);
   }
@@ -278,7 +279,7 @@ export class QuicMessageConnection implements MessageConnection {
 
   /** Streams break a moment before a connection is known to have ended, and that says how: it comes first. */
   async #controlBroken(cause: unknown): Promise<void> {
-    if (this.#ours === undefined) await within(LINGER, this.#connection.closed);
+    if (this.#ours === undefined) await settles(this.#connection.closed, LINGER);
     if (this.#ours !== undefined) return;
     this.#sink?.failed(new CloseError("bad_request", "control lane broken", { cause }), "control lane");
   }
@@ -317,16 +318,4 @@ function checkLane(value: number): ReturnType<typeof laneClass> {
 
 function isRefusal(error: unknown): boolean {
   return error instanceof CloseError || error instanceof ProtocolError;
-}
-
-/** Waits for `promise`, whatever becomes of it, but not longer than `ms`. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([
-    promise.catch(() => undefined),
-    new Promise((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { settles } from "../async/deadline.ts";
 import { CloseError, scanFrame } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
 import { WebSocketError } from "../websocket/mod.ts";
@@ -126,9 +127,7 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
     if (!this.#waitsForRoom) this.#flush();
     const ended = new Promise<void>((resolve) => this.#whenEnded = resolve);
     this.#socket.close(code, reason);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([ended, new Promise((resolve) => timer = setTimeout(resolve, timeout))]);
-    clearTimeout(timer);
+    await settles(ended, timeout);
     // A peer that does not answer is not waited for any longer.
     this.#end({ code, reason, by: "local" });
   }

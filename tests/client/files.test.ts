@@ -4,11 +4,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SkeinError } from "../../src/client/mod.ts";
 import { Hash, hashBlob } from "../../src/client/files/hash.ts";
-import { Semaphore } from "../../src/client/files/semaphore.ts";
 import { FIRST_RANGE, nextRange } from "../../src/client/policy/ranges.ts";
 import { sampleBytes, sha256 } from "../files/support.ts";
 import { crowd } from "./crowd.ts";
-import { settle } from "./support.ts";
 
 Deno.test("Feature: quic-transport, Property 45: a hash is the same however the bytes are cut", () => {
   fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (parts) => {
@@ -128,34 +126,3 @@ Deno.test("ranges grow while they come quickly, shrink while they do not, and st
     }),
   );
 });
-
-Deno.test("Feature: quic-transport, Property 46: no more have a turn than may, in the order they came, and who gives up takes none", () =>
-  fc.assert(fc.asyncProperty(
-    fc.integer({ min: 1, max: 4 }),
-    fc.array(fc.constantFrom("enter", "leave", "abort"), { maxLength: 40 }),
-    async (most, steps) => {
-      const turns = new Semaphore(most);
-      const waiting: { n: number; abort: AbortController }[] = [];
-      const inside: number[] = [];
-      const expected: number[] = [];
-      let came = 0;
-      for (const step of steps) {
-        if (step === "enter") {
-          const n = came++, abort = new AbortController();
-          if (inside.length < most) expected.push(n);
-          else waiting.push({ n, abort });
-          turns.acquire(abort.signal).then(() => inside.push(n), () => {});
-        } else if (step === "leave" && inside.length > 0) {
-          inside.shift();
-          expected.shift();
-          turns.release();
-          const next = waiting.shift();
-          if (next !== undefined) expected.push(next.n);
-        } else if (step === "abort") {
-          waiting.splice(waiting.length >> 1, 1)[0]?.abort.abort();
-        }
-        await settle();
-        assert.deepEqual(inside, expected);
-      }
-    },
-  )));

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import plugin, { cellOf, isPortable, judge, NATIVE_DIAL, QUALIFIERS, ROOMS, SERVICE } from "./rooms.ts";
+import plugin, {
+  cellOf,
+  COMMON,
+  isPortable,
+  judge,
+  NATIVE_DIAL,
+  QUALIFIERS,
+  ROOMS,
+  SERVICE,
+} from "./rooms.ts";
 
 function lint(file: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, file, source).map((found) => `${found.id}: ${found.message}`);
@@ -32,9 +41,16 @@ Deno.test("a room imports itself, what its row names, and packages", () => {
   assert.deepEqual(lint("src/hub/channel.ts", source), []);
 });
 
+Deno.test("rooms: every room may import what is common to all", () => {
+  for (const room of [...Object.keys(ROOMS), SERVICE.room]) {
+    assert.deepEqual(lint(`src/${room}/a.ts`, `import { deadline } from "../${COMMON}/deadline.ts";`), []);
+  }
+});
+
 const FORBIDDEN: readonly [name: string, file: string, source: string][] = [
   ["a static import", "src/protocol/a.ts", `import { x } from "../hub/mod.ts";`],
   ["a type-only import", "src/quic/a.ts", `import type { X } from "../protocol/mod.ts";`],
+  ["a room in the common one", "src/async/a.ts", `import { x } from "../protocol/mod.ts";`],
   ["an import for effects", "src/engine/a.ts", `import "../hub/mod.ts";`],
   ["a re-export of everything", "src/router/a.ts", `export * from "../session/mod.ts";`],
   ["a named re-export", "src/router/a.ts", `export { x } from "../session/mod.ts";`],

@@ -39,8 +39,9 @@ export const QUALIFIERS = {
   ],
 } as const satisfies Record<string, readonly string[]>;
 
-/** The table. `service` is set apart: it knows all rooms but these. */
+/** The table, without what every room may import (`COMMON`) and without `service` (`SERVICE`). */
 export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
+  async: [],
   protocol: [],
   streams: [{ room: "protocol" }],
   quic: [],
@@ -62,6 +63,9 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
   client: [{ room: "protocol" }, { room: "streams" }, { room: "quic", only: "client side" }],
   web: [{ room: "client", only: "mod.ts" }],
 };
+
+/** The room that every room may import, because it knows nothing of this product. */
+export const COMMON = "async";
 
 /** The room that knows all others, and the rooms of which it may only embed built files. */
 export const SERVICE = { room: "service", except: ["client", "web"] } as const;
@@ -88,7 +92,8 @@ export function cellOf(room: string): string {
 export function isPortable(file: string): boolean {
   const { room, rest } = split(file);
   if (room === "quic") return (QUALIFIERS["client side"] as readonly string[]).includes(rest);
-  return (room === "protocol" || room === "streams" || room === "client" || room === "web") &&
+  return (room === COMMON || room === "protocol" || room === "streams" || room === "client" ||
+    room === "web") &&
     file !== NATIVE_DIAL;
 }
 
@@ -134,6 +139,7 @@ interface Place {
 }
 
 function mayImport(from: Place, to: Place, isCode: boolean): boolean {
+  if (to.room === COMMON) return true;
   if (from.room === SERVICE.room) {
     return !isCode || !(SERVICE.except as readonly string[]).includes(to.room);
   }

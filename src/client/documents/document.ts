@@ -7,7 +7,7 @@
 
 import { crc32, type Message, type Payload } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
-import { unwatched } from "../deferred.ts";
+import { quietDeferred } from "../../async/deferred.ts";
 import { call, Emitter, Feed, type Listener } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
@@ -48,7 +48,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   readonly #groups = new Groups();
   readonly #sender: Sender;
   readonly #telling: DecryptionQueue;
-  readonly #first = unwatched<void>();
+  readonly #first = quietDeferred<void>();
   #inbox = new ChannelInbox<PlacedOp>();
   #incoming: Incoming | undefined;
   /** The id of the `doc_open` that is not answered. */

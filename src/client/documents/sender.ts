@@ -7,7 +7,7 @@
 
 import { crc32, type Payload, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Position } from "../session/inbox.ts";

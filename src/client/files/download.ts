@@ -7,8 +7,9 @@
 
 import { type Message, uuidv7 } from "../../protocol/core.ts";
 import type { FileDownloadReady, FileInfo } from "../../protocol/mod.ts";
-import { type Clock, sleep } from "../clock.ts";
-import { unwatched } from "../deferred.ts";
+import { delay } from "../../async/deadline.ts";
+import type { Clock } from "../clock.ts";
+import { quietDeferred } from "../../async/deferred.ts";
 import { bytesOf } from "../documents/bytes.ts";
 import { call } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
@@ -16,7 +17,7 @@ import { FIRST_RANGE, nextRange } from "../policy/ranges.ts";
 import { readPayload } from "../session/payloads.ts";
 import type { TransportManager } from "../transport_manager.ts";
 import { Hash } from "./hash.ts";
-import type { Semaphore } from "./semaphore.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
 
 /** Options of a download. */
 export interface DownloadOptions {
@@ -61,7 +62,7 @@ export class Download {
   readonly #fileId: string;
   readonly #options: DownloadOptions;
   #hash: Hash | undefined;
-  readonly #known = unwatched<FileInfo>();
+  readonly #known = quietDeferred<FileInfo>();
   readonly #stop = new AbortController();
   readonly #begin: number;
   readonly #off: () => void;
@@ -155,7 +156,7 @@ export class Download {
         if (error.code === 0) this.#leave();
         this.#range = nextRange(this.#range, Infinity);
         const wait = error.error === "connection_lost" ? 0 : error.retryAfter ?? RETRY;
-        await sleep(this.#clock, wait, signal).catch(() => {});
+        await delay(wait, { signal, timers: this.#clock }).catch(() => {});
       }
     }
   }

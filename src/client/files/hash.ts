@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../../async/deadline.ts";
 import { sha256 } from "@noble/hashes/sha2.js";
 
 /** Bytes hashed at once: a few milliseconds. */
@@ -38,7 +39,7 @@ export async function hashBlob(blob: Blob, told: (bytes: number) => void): Promi
     at = Math.min(at + SLICE, blob.size);
     // Reading may be done in microtasks: timers and clicks want a turn of their own.
     if (performance.now() - rested >= TURN) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await delay(0);
       rested = performance.now();
     }
     told(at);

@@ -7,7 +7,8 @@
 
 import { uuidv7 } from "../../protocol/core.ts";
 import type { FileUploaded } from "../../protocol/mod.ts";
-import { type Deferred, deferred, unwatched } from "../deferred.ts";
+import { delay } from "../../async/deadline.ts";
+import { type Deferred, deferred, quietDeferred } from "../../async/deferred.ts";
 import { call } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { TransportManager } from "../transport_manager.ts";
@@ -77,7 +78,7 @@ export class Upload {
   #trouble: SkeinError | undefined;
   #cancelled: SkeinError | undefined;
   /** Rejected when it is given up, whatever it waits for then. */
-  readonly #end = unwatched<never>();
+  readonly #end = quietDeferred<never>();
 
   constructor(manager: TransportManager, channel: string, blob: Blob, options: UploadOptions) {
     this.#manager = manager;
@@ -150,7 +151,7 @@ export class Upload {
           before = this.#acked;
           if (tries >= MAX_TRIES) throw error;
           if (error.error === "connection_lost") continue;
-          await new Promise((resolve) => setTimeout(resolve, error.retryAfter ?? RETRY));
+          await delay(error.retryAfter ?? RETRY);
         }
       }
     } catch (cause) {

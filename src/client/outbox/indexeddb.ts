@@ -4,6 +4,7 @@
  * @module
  */
 
+import { settles } from "../../async/deadline.ts";
 import { uuidv7 } from "../../protocol/core.ts";
 import { isStored, type OutboxStorage, type StoredMessage } from "./storage.ts";
 
@@ -75,10 +76,7 @@ export function indexedDbOutbox(name = "skein-outbox"): OutboxStorage {
         await webLocks()!.request(lockOf(page), { signal: abort.signal }, () => {});
         pages.add(page);
       });
-      await Promise.race([
-        Promise.allSettled(closing),
-        new Promise((resolve) => setTimeout(resolve, RELOADING)),
-      ]);
+      await settles(Promise.allSettled(closing), RELOADING);
       const found = await takeOver(pages);
       for (const closed of closing) {
         closed.then(() => takeOver(pages)).then((left) => left.length > 0 && later?.(left)).catch(() => {});

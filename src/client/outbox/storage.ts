@@ -6,8 +6,8 @@
 
 import { type AcknowledgedType, isAcknowledged, isId } from "../../protocol/core.ts";
 import type { Payload } from "../../protocol/mod.ts";
+import { delay } from "../../async/deadline.ts";
 import type { Clock } from "../clock.ts";
-import { sleep } from "../clock.ts";
 
 /** A message as it is kept: it is sent again with the same `id`, so it has one effect. */
 export interface StoredMessage {
@@ -94,7 +94,7 @@ export class StorageWriter {
         return await write();
       } catch (error) {
         if (attempt > RETRIES) return this.#failed(error);
-        await sleep(this.#clock, RETRY_DELAY * attempt);
+        await delay(RETRY_DELAY * attempt, { timers: this.#clock });
       }
     }
   }

@@ -5,7 +5,7 @@
  */
 
 import type { AuthRequest, AuthResponse } from "../../protocol/mod.ts";
-import { within } from "../clock.ts";
+import { deadline } from "../../async/deadline.ts";
 import { Discovery, type Endpoints } from "../discovery.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
@@ -174,18 +174,16 @@ export class Connector {
   async #dial(path: Path, endpoints: Endpoints, signal: AbortSignal): Promise<ClientTransport> {
     const { clock } = this.#options;
     const { dialer } = this.#routes.get(path)!;
-    const late = new AbortController();
+    const stop = new AbortController();
     const transport = await dialer.make(endpoints);
-    const reason = new SkeinError("timeout", `no ${path} connection within ${dialer.timeout} ms`, {
-      temporary: true,
-    });
-    try {
-      const connecting = transport.connect(AbortSignal.any([signal, late.signal]));
-      await within(clock, dialer.timeout, connecting, () => reason);
-    } catch (error) {
-      late.abort(reason);
-      throw error;
-    }
+    const connecting = transport.connect(AbortSignal.any([signal, stop.signal]));
+    await deadline(connecting, dialer.timeout, () => {
+      const late = new SkeinError("timeout", `no ${path} connection within ${dialer.timeout} ms`, {
+        temporary: true,
+      });
+      stop.abort(late);
+      return late;
+    }, { timers: clock });
     return transport;
   }
 }

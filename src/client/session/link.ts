@@ -16,8 +16,9 @@ import {
 } from "../../protocol/core.ts";
 import type { AuthRequest, AuthResponse } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
-import { type Clock, within } from "../clock.ts";
-import { type Deferred, deferred } from "../deferred.ts";
+import { deadline } from "../../async/deadline.ts";
+import { type Deferred, deferred } from "../../async/deferred.ts";
+import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
 import type { Path } from "../policy/paths.ts";
 import type { ClientTransport, TransportEnd } from "../transport/contract.ts";
@@ -96,7 +97,7 @@ export class Link {
     const late = () =>
       new SkeinError("timeout", `no answer to authentication within ${timeout} ms`, { temporary: true });
     try {
-      return this.#response = await within(this.#clock, timeout, settled.promise, late);
+      return this.#response = await deadline(settled.promise, timeout, late, { timers: this.#clock });
     } finally {
       this.#auth = undefined;
     }
@@ -112,7 +113,7 @@ export class Link {
     this.send("ping", {}, 0, id);
     try {
       const late = () => new SkeinError("timeout", `no pong within ${timeout} ms`, { temporary: true });
-      await within(this.#clock, timeout, promise, late);
+      await deadline(promise, timeout, late, { timers: this.#clock });
       return this.#clock.now() - start;
     } finally {
       this.#pongs.delete(id);

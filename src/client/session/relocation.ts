@@ -5,7 +5,8 @@
  */
 
 import type { Message } from "../../protocol/core.ts";
-import { type Clock, type Random, sleep } from "../clock.ts";
+import { delay } from "../../async/deadline.ts";
+import type { Clock, Random } from "../clock.ts";
 import type { Discovery } from "../discovery.ts";
 import type { Links } from "./links.ts";
 import type { SessionPart } from "./part.ts";
@@ -43,7 +44,10 @@ export class Relocation implements SessionPart {
     this.#draining({ deadline });
     if (notice.kind === "moved_to") this.#discovery.moveTo(notice.urls);
     // The clients of a node arrive somewhere together, unless each waits another time.
-    sleep(this.#clock, this.#random() * deadline / 2, signal).then(() => this.#links.move({}), () => {});
+    delay(this.#random() * deadline / 2, { signal, timers: this.#clock }).then(
+      () => this.#links.move({}),
+      () => {},
+    );
     return true;
   }
 }

@@ -19,7 +19,7 @@ import {
 import type { ServerPayloads, ServerType } from "../../protocol/mod.ts";
 import { readPayload } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { type Deferred, unwatched } from "../deferred.ts";
+import { type Deferred, quietDeferred } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
 import { ChannelInbox, type Placed, type Position } from "./inbox.ts";
 import type { Requests } from "./requests.ts";
@@ -114,7 +114,7 @@ export class Subscription {
     if (since !== undefined && this.position === undefined) this.#inbox.place(since, true);
     if (this.#wanted && this.#joined) return Promise.resolve();
     this.#wanted = true;
-    const { promise } = this.#joining ??= unwatched<void>();
+    const { promise } = this.#joining ??= quietDeferred<void>();
     this.reconcile();
     return promise;
   }
@@ -125,7 +125,7 @@ export class Subscription {
     this.#joining?.reject(new SkeinError("closed", `${this.channel} was left before the server answered`));
     this.#joining = undefined;
     this.#wake();
-    const left = this.#leaving ??= unwatched<void>();
+    const left = this.#leaving ??= quietDeferred<void>();
     this.reconcile();
     return this.#host.connected ? left.promise : Promise.resolve();
   }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Clock, within } from "../clock.ts";
+import { deadline } from "../../async/deadline.ts";
+import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
 
 /** Milliseconds `getToken` has. */
@@ -51,7 +52,9 @@ export class Tokens {
       new SkeinError("no_token", `getToken() gave no token within ${TIMEOUT} ms`, { temporary: true });
     let token: unknown;
     try {
-      token = await within(this.#clock, TIMEOUT, Promise.resolve().then(() => this.#getToken()), late);
+      token = await deadline(Promise.resolve().then(() => this.#getToken()), TIMEOUT, late, {
+        timers: this.#clock,
+      });
     } catch (cause) {
       if (cause instanceof SkeinError) throw cause;
       throw new SkeinError("no_token", "getToken() failed", { cause, temporary: true });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { settles } from "../../async/deadline.ts";
 import { decodeFrame, encodeBare, type JsonEncoded, lanePriority } from "../../protocol/core.ts";
 import type { BidirectionalStream, Connection } from "../../quic/types.ts";
 import { FrameWriter, readFrames } from "../../streams/mod.ts";
@@ -130,9 +131,9 @@ export abstract class LanesTransport implements ClientTransport {
     this.#ours = { code, reason, by: "local" };
     const writers = [...this.#lanes.values()].map(({ writer }) => writer?.idle());
     const busy = this.traffic.messagesOut > 0;
-    await upTo(FLUSH, Promise.all(writers));
-    if (busy) await upTo(LINGER, connection.closed);
-    await upTo(FLUSH, connection.close(code, reason));
+    await settles(Promise.all(writers), FLUSH);
+    if (busy) await settles(connection.closed, LINGER);
+    await settles(connection.close(code, reason), FLUSH);
     this.#end(this.#ours);
   }
 
@@ -165,7 +166,7 @@ export abstract class LanesTransport implements ClientTransport {
     try {
       // The server takes no other stream for a lane before the last one has ended on both sides.
       const before = this.#ending.get(lane.number);
-      if (before !== undefined) await upTo(FLUSH, before);
+      if (before !== undefined) await settles(before, FLUSH);
       this.#ending.delete(lane.number);
       const stream = await this.#connection!.openBidirectionalStream({
         priority: lanePriority(lane.number),
@@ -231,7 +232,7 @@ export abstract class LanesTransport implements ClientTransport {
   #giveUp(failure: unknown): void {
     const connection = this.#connection!;
     // The server's close may be on its way behind the end of the lane, and it says more.
-    void upTo(LINGER, connection.closed).then(() => {
+    void settles(connection.closed, LINGER).then(() => {
       if (!this.#ended && this.#ours === undefined) {
         this.#end({
           code: 0,
@@ -274,14 +275,4 @@ function take(lane: Lane): JsonEncoded | undefined {
     lane.head = 0;
   }
   return message;
-}
-
-function upTo(ms: number, promise: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    promise.catch(() => {}).then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { delay } from "../../async/deadline.ts";
 import { endedBy } from "../errors.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
 import type { CloseInfo } from "../types.ts";
@@ -90,7 +91,7 @@ export class Http3Connection implements SessionCarrier {
       info = { code: closeCode === H3.NO_ERROR ? 0 : closeCode, reason, by: "remote" };
       // Firefox sends its close capsule and this together: let the capsule be read first.
       if (closeCode === H3.NO_ERROR && this.slot.session?.isClosed === false) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await delay(5);
       }
     } catch (error) {
       info = endedBy(error);

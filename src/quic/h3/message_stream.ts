@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deadline } from "../../async/deadline.ts";
 import { QuicError } from "../errors.ts";
 import type { ReceiveHalf } from "../receive_stream.ts";
 import { H3, Http3Error, MessageError } from "./errors.ts";
@@ -127,18 +128,10 @@ export class MessageWriter {
     return this.#deadline(this.#writer.write(bytes));
   }
 
-  async #deadline(work: Promise<void>): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.abort();
-        reject(new QuicError("timeout", `the peer has read nothing for ${WRITE_TIMEOUT} ms`));
-      }, WRITE_TIMEOUT);
+  #deadline(work: Promise<void>): Promise<void> {
+    return deadline(work, WRITE_TIMEOUT, () => {
+      this.abort();
+      return new QuicError("timeout", `the peer has read nothing for ${WRITE_TIMEOUT} ms`);
     });
-    try {
-      await Promise.race([work, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../../async/deadline.ts";
 import { parseDocument } from "./jsonc.ts";
 import { readText } from "./load.ts";
 
@@ -33,7 +34,7 @@ export async function completeText(path: string, options: CompleteOptions): Prom
     if (last !== undefined && await isComplete(last)) return last;
     const now = performance.now();
     if (ended() || now - changed >= patience || now - begun >= patience * MAX_PATIENCE) return last;
-    await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK, patience)));
+    await delay(Math.min(LOOK, patience));
     const text = await attempt(path);
     if (text !== last) changed = performance.now();
     last = text;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { deadline } from "../../async/deadline.ts";
+
 /** One thing that was looked at. */
 export interface Check {
   /** What was looked at, in a word or two. */
@@ -44,18 +46,16 @@ export async function perform(
   look: (signal: AbortSignal) => Finding | Promise<Finding>,
 ): Promise<Check> {
   const abort = new AbortController();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new Error(`no result within ${timeout} ms`);
-    abort.abort(error);
-    late.reject(error);
-  }, timeout);
+  const work = (async () => await look(abort.signal))();
   try {
-    return { name, ...await Promise.race([(async () => await look(abort.signal))(), late.promise]) };
+    const finding = await deadline(work, timeout, () => {
+      const late = new Error(`no result within ${timeout} ms`);
+      abort.abort(late);
+      return late;
+    });
+    return { name, ...finding };
   } catch (error) {
     return { name, status: "fail", message: `${sentence(error)}.` };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

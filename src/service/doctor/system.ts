@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deadline } from "../../async/deadline.ts";
 import { fail, type Finding, ok, warn } from "./check.ts";
 
 /** UDP receive buffer with which no bursts were dropped on a fast link, in bytes. */
@@ -86,23 +87,15 @@ export async function measureBuffer(signal: AbortSignal): Promise<number> {
     const packet = new Uint8Array(PACKET);
     for (let sent = 0; sent < WANTED_PACKETS; sent++) await sender.send(packet, receiver.addr);
     // Any packet may be lost, so the count ends when nothing comes for a while.
+    const silence = () => new Error("no packet");
+    const arrives = () => deadline(receiver.receive(), 100, silence).then(() => true, () => false);
     let kept = 0;
-    while (await arrives(receiver, 100)) kept++;
+    while (await arrives()) kept++;
     return kept;
   } finally {
     signal.removeEventListener("abort", stop);
     sender.close();
     if (!signal.aborted) receiver.close();
-  }
-}
-
-async function arrives(socket: Deno.DatagramConn, wait: number): Promise<boolean> {
-  const silence = Promise.withResolvers<false>();
-  const timer = setTimeout(() => silence.resolve(false), wait);
-  try {
-    return await Promise.race([socket.receive().then(() => true, () => false), silence.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -5,8 +5,8 @@
  */
 
 import * as v from "valibot";
+import { deadline } from "../../async/deadline.ts";
 import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
-import { LateError, within } from "../deadline.ts";
 import type { ConnectionState, HttpDeps } from "./deps.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
@@ -113,10 +113,6 @@ function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
 }
 
 async function inTime(work: unknown): Promise<unknown> {
-  try {
-    return await within(work, API_TIMEOUT);
-  } catch (error) {
-    if (!(error instanceof LateError)) throw error;
-    throw new ProtocolError("not_available", "the method did not finish in time");
-  }
+  const late = () => new ProtocolError("not_available", "the method did not finish in time");
+  return await deadline(Promise.resolve(work), API_TIMEOUT, late);
 }

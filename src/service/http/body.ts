@@ -4,6 +4,7 @@
  * @module
  */
 
+import { deadline } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 
 /** Most bytes of a request's body. */
@@ -38,18 +39,19 @@ async function readBounded(request: Request, most: number, timeout: number): Pro
   if (announced > most) throw new ProtocolError("message_too_large", `a body has at most ${most} bytes`);
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
+  return await deadline(readAll(reader, most), timeout, () => {
     // Ends the pending read. A failure of cancel() itself does not matter.
     reader.cancel().catch(() => {});
-  }, timeout);
+    return new ProtocolError("bad_request", "the body did not come in time");
+  });
+}
+
+async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>, most: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (late) throw new ProtocolError("bad_request", "the body did not come in time");
       if (done) break;
       size += value.length;
       if (size > most) {
@@ -61,8 +63,6 @@ async function readBounded(request: Request, most: number, timeout: number): Pro
   } catch (error) {
     if (error instanceof ProtocolError) throw error;
     throw new ProtocolError("bad_request", "the body ended early", { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
   const bytes = new Uint8Array(size);
   let at = 0;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../../async/deadline.ts";
 import { CertificateModule } from "../certificates/module.ts";
 import type { CertificateSettings } from "../certificates/mod.ts";
 import type { Config } from "../config/mod.ts";
@@ -68,7 +69,7 @@ export class QuicModule implements Module {
   async close(): Promise<void> {
     await this.#listener?.close();
     // One turn of the event loop, or the last packets never leave.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
   }
 
   status(): Record<string, unknown> {

@@ -4,14 +4,14 @@
  * @module
  */
 
-/** A promise that is settled from outside. */
+/** A promise together with what settles it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T | PromiseLike<T>) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes one. */
+/** A new promise that is settled by its `resolve` or `reject`. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: Deferred<T>["resolve"], reject!: Deferred<T>["reject"];
   const promise = new Promise<T>((yes, no) => {
@@ -21,8 +21,8 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Makes one whose rejection is no failure when nobody waits for it. */
-export function unwatched<T>(): Deferred<T> {
+/** As `deferred`; a rejection that nobody waits for is not reported as unhandled. */
+export function quietDeferred<T>(): Deferred<T> {
   const made = deferred<T>();
   made.promise.catch(() => {});
   return made;

@@ -1,21 +1,22 @@
 /**
- * A bound on what goes on at once, first come, first served.
+ * A semaphore that admits waiters in the order in which they came.
  *
  * @module
  */
 
-import { deferred } from "../deferred.ts";
+import { deferred } from "./deferred.ts";
 
-/** So many at once; the others wait for their turn. */
+/** Admits a fixed number of holders at once. */
 export class Semaphore {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
-  constructor(most: number) {
-    this.#free = most;
+  /** @param permits How many may hold it at once. */
+  constructor(permits: number) {
+    this.#free = permits;
   }
 
-  /** Resolves when it is one's turn; `leave` ends it. Rejects with the signal's reason. */
+  /** Waits for a permit; give it back with `release`. Rejects with the signal's reason, and then holds none. */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
@@ -29,7 +30,7 @@ export class Semaphore {
     await promise.finally(() => signal.removeEventListener("abort", aborted));
   }
 
-  /** The turn is over: it is the next one's. */
+  /** Gives a permit back, to the one who waits longest if there is one. */
   release(): void {
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
