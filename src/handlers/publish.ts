@@ -25,8 +25,9 @@ export function publishAndAcknowledge(
   { channel, type, payload, edits, after }: Publishing,
 ): void | Promise<void> {
   const { client, form, message: { id } } = context;
-  const acknowledge = ({ offset, epoch, duplicate }: Published): void =>
+  const acknowledge = ({ offset, epoch, duplicate }: Published): void => {
     context.reply("message_ack", { channel, offset, epoch, duplicate });
+  };
   if (after !== undefined) enterOrder(client, channel, id, after);
   const failed = (error: unknown): never => {
     if (after !== undefined) leaveOrder(client, channel);
