@@ -1,6 +1,6 @@
 /**
- * `settle` -> `settled`: which messages of the sender a channel still has. For a client that has lost the line before
- * the acknowledgement came, and comes back when the server may have forgotten the ids.
+ * `settle` -> `settled`: which messages of the sender a channel keeps. For a client whose connection ended before an
+ * acknowledgement came, and which comes back so late that the server may have forgotten the ids.
  *
  * @module
  */
