@@ -35,7 +35,8 @@ export function publishAndAcknowledge(
   };
   try {
     const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edits });
-    return published instanceof Promise ? published.then(acknowledge, failed) : acknowledge(published);
+    if (published instanceof Promise) return published.then(acknowledge, failed);
+    acknowledge(published);
   } catch (error) {
     failed(error);
   }
