@@ -5,7 +5,8 @@
  */
 
 import * as v from "valibot";
-import type { Config } from "../config/schema.ts";
+import type { NodeConfig } from "../process/settings.ts";
+import type { QuicConfig } from "../quic/settings.ts";
 import { list, text } from "../config/setting.ts";
 
 /** `certificates`: what development mode makes when no certificate is configured. */
@@ -30,6 +31,6 @@ const certificates = v.strictObject({
 export const section = { certificates: v.optional(certificates, {}) };
 
 /** Whether the service makes a certificate for QUIC itself: in development mode, while none is configured. */
-export function makesCertificate(config: Config): boolean {
+export function makesCertificate(config: NodeConfig & QuicConfig): boolean {
   return config.env === "development" && config.quic.cert === null;
 }

@@ -5,7 +5,8 @@
  */
 
 import { isGroup, sourceOf } from "./layers.ts";
-import { redacted, type Source } from "./problem.ts";
+import type { Source } from "./problem.ts";
+import { redacted } from "./redact.ts";
 import type { Config } from "./schema.ts";
 import { keyOf, type Path, shapeAt } from "./shape.ts";
 import { formatDuration, formatSize } from "./units.ts";

@@ -45,10 +45,10 @@ type UnionToIntersection<U> = (U extends unknown ? (each: U) => void : never) ex
 type Entries = UnionToIntersection<{ [Name in keyof All]: All[Name]["section"] }[keyof All]>;
 
 /** All sections of the configuration. */
-export const SECTIONS: readonly Section[] = Object.values(ALL);
+export const SECTIONS: readonly Section<Config>[] = Object.values(ALL);
 
 const entries: v.ObjectEntries = {};
-for (const { section } of SECTIONS) Object.assign(entries, section);
+for (const { section } of Object.values(ALL)) Object.assign(entries, section);
 
 /** What may stand in a configuration. */
 export const ConfigSchema = v.strictObject(entries as Entries);

@@ -7,7 +7,8 @@
 import * as v from "valibot";
 import { isGroup, type Layers, sourceOf } from "./layers.ts";
 import { nearest } from "./nearest.ts";
-import { type Problem, shown } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+import { shown } from "./redact.ts";
 import { violations } from "./rules.ts";
 import { NAMESPACE } from "../hub/settings.ts";
 import { type Config, ConfigSchema } from "./schema.ts";

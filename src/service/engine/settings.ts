@@ -5,7 +5,8 @@
  */
 
 import * as v from "valibot";
-import type { Rule } from "../config/section.ts";
+import type { SessionConfig } from "../sessions/settings.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { choice, duration, size, text } from "../config/setting.ts";
 import { formatDuration } from "../config/units.ts";
 
@@ -58,8 +59,11 @@ const engine = v.strictObject({
 /** What a configuration may hold. */
 export const section = { engine: v.optional(engine, {}) };
 
+/** What the configuration holds of it. */
+export type EngineConfig = Values<typeof section>;
+
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<EngineConfig & SessionConfig>[] = [
   ({ engine, session }, report) => {
     if (engine.dedupeWindow >= session.resumeWindow) return;
     report(

@@ -6,8 +6,7 @@
 
 import * as v from "valibot";
 import type { FileLimits } from "../../files/mod.ts";
-import type { Config } from "../config/schema.ts";
-import type { Rule } from "../config/section.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { duration, flag, integer, list, size, text } from "../config/setting.ts";
 import { formatSize } from "../config/units.ts";
 
@@ -102,8 +101,11 @@ const files = v.strictObject({
 /** What a configuration may hold. */
 export const section = { files: v.optional(files, {}) };
 
+/** What the configuration holds of it. */
+export type FilesConfig = Values<typeof section>;
+
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<FilesConfig>[] = [
   ({ files: { userBytes, maxSize } }, report) => {
     if (userBytes >= maxSize) return;
     report(
@@ -117,6 +119,6 @@ export const rules: readonly Rule[] = [
 ];
 
 /** The limits of files. */
-export function toFileLimits(files: Config["files"]): FileLimits {
+export function toFileLimits(files: FilesConfig["files"]): FileLimits {
   return { ...files, quota: { files: files.userFiles, bytes: files.userBytes } };
 }

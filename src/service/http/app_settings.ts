@@ -5,9 +5,11 @@
  */
 
 import * as v from "valibot";
-import type { Config } from "../config/schema.ts";
+import type { Values } from "../config/section.ts";
 import { about, flag } from "../config/setting.ts";
+import type { NodeConfig } from "../process/settings.ts";
 import type { HttpSettings } from "./deps.ts";
+import type { HttpConfig } from "./settings.ts";
 
 /** `api`: the server API. */
 const api = v.strictObject({
@@ -43,8 +45,11 @@ export const section = {
   admin: v.optional(admin, {}),
 };
 
+/** What the configuration holds of it. */
+export type AppConfig = Values<typeof section>;
+
 /** The settings of the HTTP app. */
-export function toHttpSettings(config: Config): HttpSettings {
+export function toHttpSettings(config: AppConfig & HttpConfig & NodeConfig): HttpSettings {
   return {
     development: config.env === "development",
     allowedOrigins: config.http.allowedOrigins,

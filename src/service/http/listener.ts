@@ -7,7 +7,8 @@
 import { bind } from "../bind.ts";
 import type { Logger } from "../log/mod.ts";
 import type { FetchHandler } from "./deps.ts";
-import { type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
+import { startHttp } from "./serve.ts";
+import type { HttpServer, TlsMaterial } from "./server.ts";
 
 /** The address of a listener. */
 export interface HttpAddress {

@@ -17,7 +17,8 @@ export type {
 } from "./deps.ts";
 export type { FileAccess, FileCredentials } from "./files.ts";
 export { originAllowed } from "./origin.ts";
-export { type HttpOptions, type HttpServer, startHttp, type TlsMaterial } from "./serve.ts";
+export { startHttp } from "./serve.ts";
+export type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 export type {
   ApiBroadcast,
   ApiConnections,

@@ -13,7 +13,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { StreamServerWebSocket } from "../../transport/mod.ts";
 import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
 import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
-import type { HttpOptions, HttpServer, TlsMaterial } from "./serve.ts";
+import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
 /** Bytes of a request's head. */
 const MAX_HEAD = 16 * 1024;

@@ -6,8 +6,7 @@
 
 import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
-import type { Config } from "../config/schema.ts";
-import type { Rule } from "../config/section.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { about, choice, duration, material as pem, port, size, text, url } from "../config/setting.ts";
 import { normalOrigin, ORIGIN } from "./origin.ts";
 
@@ -106,8 +105,11 @@ const http = v.strictObject({
 /** What a configuration may hold. */
 export const section = { http: v.optional(http, {}) };
 
+/** What the configuration holds of it. */
+export type HttpConfig = Values<typeof section>;
+
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<HttpConfig>[] = [
   ({ http: { port, internal } }, report) => {
     if (internal === null || internal.port === 0 || internal.port !== port) return;
     report("http.internal.port", `${internal.port} is http.port too; must be another`, "http.port");
@@ -115,7 +117,7 @@ export const rules: readonly Rule[] = [
 ];
 
 /** What is wrong with the certificate and the key. */
-export async function material({ http: { tls } }: Config): Promise<readonly Problem[]> {
+export async function material({ http: { tls } }: HttpConfig): Promise<readonly Problem[]> {
   if (tls === null) return [];
   return (await import("../certificates/problems.ts")).certificateProblems(tls, "http.tls");
 }

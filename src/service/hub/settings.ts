@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import type { NamespaceLookup, NamespaceSettings } from "../../hub/mod.ts";
-import type { Config } from "../config/schema.ts";
+import type { Values } from "../config/section.ts";
 import { choice, duration, flag, integer } from "../config/setting.ts";
 
 const ACCESS = ["claims", "all", "none"] as const;
@@ -72,8 +72,11 @@ const namespaces = v.pipe(
 /** What a configuration may hold. */
 export const section = { namespaces: v.optional(namespaces, {}) };
 
+/** What the configuration holds of it. */
+export type HubConfig = Values<typeof section>;
+
 /** The settings of channels by namespace; what has no entry behaves as `default` says. */
-export function namespaceLookup(config: Config): NamespaceLookup {
+export function namespaceLookup(config: HubConfig): NamespaceLookup {
   const known = new Map<string, NamespaceSettings>();
   for (
     const [name, { historySize, historyAge, maxSubscribers, ...others }] of Object.entries(config.namespaces)

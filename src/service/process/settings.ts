@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import type { Rule } from "../config/section.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { choice, text } from "../config/setting.ts";
 
 /** What a configuration may hold. */
@@ -28,8 +28,11 @@ export const section = {
   ),
 };
 
+/** What the configuration holds of it. */
+export type NodeConfig = Values<typeof section>;
+
 /** What must hold. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<NodeConfig>[] = [
   ({ env }, report, mode) => {
     if (mode === "production" && env !== "production") {
       report("env", `"${env}" is refused because SKEIN_ENV=production`);

@@ -6,8 +6,8 @@
 
 import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
-import type { Config } from "../config/schema.ts";
-import type { Rule } from "../config/section.ts";
+import type { NodeConfig } from "../process/settings.ts";
+import type { Rule, Values } from "../config/section.ts";
 import {
   choice,
   duration,
@@ -122,8 +122,11 @@ const quic = v.strictObject({
 /** What a configuration may hold. */
 export const section = { quic: v.optional(quic, {}) };
 
+/** What the configuration holds of it. */
+export type QuicConfig = Values<typeof section>;
+
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<QuicConfig & NodeConfig>[] = [
   ({ quic: { cert, key } }, report) => {
     if (cert !== null && key === null) {
       report("quic.cert", "given without quic.key; both or neither", "quic.key");
@@ -132,17 +135,8 @@ export const rules: readonly Rule[] = [
       report("quic.key", "given without quic.cert; both or neither", "quic.cert");
     }
   },
-  ({ quic: { maxIdleTimeout, keepAliveInterval }, session: { heartbeat } }, report) => {
+  ({ quic: { maxIdleTimeout, keepAliveInterval } }, report) => {
     const idle = formatDuration(maxIdleTimeout);
-    if (maxIdleTimeout <= heartbeat.interval) {
-      report(
-        "quic.maxIdleTimeout",
-        `${idle} is not more than session.heartbeat.interval (${
-          formatDuration(heartbeat.interval)
-        }): idle clients would be cut`,
-        "session.heartbeat.interval",
-      );
-    }
     if (keepAliveInterval !== null && keepAliveInterval >= maxIdleTimeout) {
       report(
         "quic.keepAliveInterval",
@@ -164,7 +158,7 @@ export const rules: readonly Rule[] = [
 ];
 
 /** What is wrong with the certificate and the key. */
-export async function material({ quic: { enabled, cert, key } }: Config): Promise<readonly Problem[]> {
+export async function material({ quic: { enabled, cert, key } }: QuicConfig): Promise<readonly Problem[]> {
   if (!enabled || cert === null || key === null) return [];
   return (await import("../certificates/problems.ts")).certificateProblems({ cert, key }, "quic");
 }

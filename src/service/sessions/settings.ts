@@ -6,8 +6,8 @@
 
 import * as v from "valibot";
 import type { SessionSettings } from "../../session/contract.ts";
-import type { Config } from "../config/schema.ts";
-import type { Rule } from "../config/section.ts";
+import type { QuicConfig } from "../quic/settings.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { duration, fraction, integer, size } from "../config/setting.ts";
 import { formatDuration, formatSize } from "../config/units.ts";
 
@@ -125,8 +125,21 @@ const session = v.strictObject({
 /** What a configuration may hold. */
 export const section = { session: v.optional(session, {}) };
 
+/** What the configuration holds of it. */
+export type SessionConfig = Values<typeof section>;
+
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<SessionConfig & QuicConfig>[] = [
+  ({ quic: { maxIdleTimeout }, session: { heartbeat } }, report) => {
+    if (maxIdleTimeout > heartbeat.interval) return;
+    report(
+      "quic.maxIdleTimeout",
+      `${formatDuration(maxIdleTimeout)} is not more than session.heartbeat.interval (${
+        formatDuration(heartbeat.interval)
+      }): idle clients would be cut`,
+      "session.heartbeat.interval",
+    );
+  },
   ({ session: { heartbeat: { interval, timeout } } }, report) => {
     if (interval < timeout) return;
     report(
@@ -177,6 +190,6 @@ export const rules: readonly Rule[] = [
 ];
 
 /** The settings of sessions. */
-export function toSessionSettings(config: Config): SessionSettings {
+export function toSessionSettings(config: SessionConfig & QuicConfig): SessionSettings {
   return { ...config.session, maxStreams: config.quic.maxStreams };
 }

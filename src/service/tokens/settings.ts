@@ -10,8 +10,8 @@ import type { AuthSettings, KeySettings } from "../../auth/mod.ts";
 import { RIGHTS } from "../../protocol/principal.ts";
 import { asProblem, readMaterial, readSecret } from "../config/material.ts";
 import type { Problem } from "../config/problem.ts";
-import type { Config } from "../config/schema.ts";
-import type { Rule } from "../config/section.ts";
+import type { NodeConfig } from "../process/settings.ts";
+import type { Rule, Values } from "../config/section.ts";
 import { about, choice, duration, flag, list, material as pem, text, url } from "../config/setting.ts";
 
 /** Algorithms whose verifying key is public. */
@@ -137,10 +137,13 @@ const auth = v.strictObject({
 /** What a configuration may hold. */
 export const section = { auth: v.optional(auth, {}) };
 
+/** What the configuration holds of it. */
+export type TokenConfig = Values<typeof section>;
+
 /** RFC 7518 §3.2: an HMAC key is at least as long as the hash. */
 const SECRET_BYTES = 32;
 
-const keysFit: Rule = ({ auth }, report) => {
+const keysFit: Rule<TokenConfig> = ({ auth }, report) => {
   auth.keys.forEach((key, index) => {
     const at = `auth.keys.${index}`;
     if (key.alg === "HS256") {
@@ -162,7 +165,7 @@ const keysFit: Rule = ({ auth }, report) => {
 };
 
 /** What must hold between settings. */
-export const rules: readonly Rule[] = [
+export const rules: readonly Rule<TokenConfig & NodeConfig>[] = [
   keysFit,
   ({ env, auth }, report) => {
     if (env !== "production" || auth.keys.length > 0 || auth.jwks !== null) return;
@@ -171,7 +174,7 @@ export const rules: readonly Rule[] = [
 ];
 
 /** What is wrong with the keys and the files they are in. */
-export async function material(config: Config): Promise<readonly Problem[]> {
+export async function material(config: TokenConfig): Promise<readonly Problem[]> {
   if (config.auth.keys.length === 0 && config.auth.jwks === null) return [];
   const { authProblems } = await import("../../auth/mod.ts");
   try {
@@ -189,7 +192,7 @@ export async function material(config: Config): Promise<readonly Problem[]> {
  * The settings of token checks, with keys read from their files. In development mode without keys the list is empty,
  * and the caller adds a key. Rejects with MaterialError for a file that cannot be read.
  */
-export async function toAuthSettings(config: Config): Promise<AuthSettings> {
+export async function toAuthSettings(config: TokenConfig): Promise<AuthSettings> {
   const { auth } = config;
   const keys = await Promise.all(auth.keys.map(async (key, index): Promise<KeySettings> => {
     const at = `auth.keys.${index}`, kid = key.kid;
@@ -222,6 +225,6 @@ export async function toAuthSettings(config: Config): Promise<AuthSettings> {
  * Whether the service makes tokens itself (`POST /dev/token`), with a secret that is lost when it ends: only in
  * development mode, and only while no keys are configured.
  */
-export function makesTokens(config: Config): boolean {
+export function makesTokens(config: TokenConfig & NodeConfig): boolean {
   return config.env === "development" && config.auth.keys.length === 0 && config.auth.jwks === null;
 }
