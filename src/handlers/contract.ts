@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../async/deadline.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { Report } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
@@ -25,13 +26,19 @@ export interface DocumentLimits {
   readonly maxSnapshot: number;
 }
 
-/** The clock of replays. */
-export interface ReplayClock {
+/** A clock that never goes back. */
+export interface Clock {
   /** Milliseconds; only differences count. */
   now(): number;
   /** Resolves after `ms`. */
   sleep(ms: number): Promise<void>;
 }
+
+/** The clock of the runtime. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: (ms) => delay(ms),
+};
 
 /** What handlers need of others. */
 export interface HandlerParts {
@@ -46,6 +53,6 @@ export interface HandlerParts {
   readonly documents?: () => DocumentLimits;
   /** Milliseconds that a client may take to make room for the next part of a snapshot. @default 30000 */
   readonly openPatience?: number;
-  /** @default the runtime's clock */
-  readonly replayClock?: ReplayClock;
+  /** The clock of replays and of operations in parts. @default the runtime's clock */
+  readonly clock?: Clock;
 }

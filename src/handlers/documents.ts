@@ -10,7 +10,7 @@ import { deliveryOf, refusePublish, refuseSubscribe } from "../hub/mod.ts";
 import { crc32, Encoded, failureOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { needDocument, refuse } from "./checks.ts";
-import type { DocumentLimits, HandlerParts } from "./contract.ts";
+import { type DocumentLimits, type HandlerParts, systemClock } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 import { documentHook } from "./documents_hook.ts";
 import { PendingOperations } from "./documents_pending.ts";
@@ -27,10 +27,18 @@ const AROUND = 1024;
 
 /** Routes of documents. */
 export function documentRoutes(parts: HandlerParts): Route[] {
-  const { hub, maxMessage = () => 65_536, documents = () => LIMITS, openPatience = PATIENCE } = parts;
+  const {
+    hub,
+    maxMessage = () => 65_536,
+    documents = () => LIMITS,
+    openPatience = PATIENCE,
+    clock = systemClock,
+  } = parts;
   const states = new DocumentStates();
-  const pendingOperations = new PendingOperations(hub);
-  hub.addHook(documentHook(states, pendingOperations, documents));
+  const pendingOperations = new PendingOperations(hub, clock.now);
+  hub.addHook(
+    documentHook({ hub, states, pending: pendingOperations, limits: documents, now: clock.now }),
+  );
   const outgoing = new OutgoingSnapshots(hub);
   const covered = (channel: string, at: Position) => {
     pendingOperations.covered(channel, at);

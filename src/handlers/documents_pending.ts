@@ -7,6 +7,8 @@
 
 import type { Bookmark, MaybePromise, Page, Position } from "../engine/contract.ts";
 import type { Hub } from "../hub/mod.ts";
+import type { DocOp } from "../protocol/mod.ts";
+import { PartialOperations } from "./documents_parts.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
 
 /** Documents whose counts are remembered; others are counted anew. */
@@ -14,7 +16,7 @@ const MAX_DOCUMENTS = 10_000;
 /** Operations read at once. */
 const PAGE = 500;
 /** About how many bytes an operation takes beside its data. */
-const AROUND = 200;
+export const AROUND_OPERATION = 200;
 
 interface Entry {
   epoch: string;
@@ -23,6 +25,8 @@ interface Entry {
   bytes: number;
   /** Bytes of operations on their way to being committed. */
   inFlight: number;
+  /** Operations in parts that are not whole. */
+  readonly partial: PartialOperations;
   /** Whether counting has begun, at the snapshot there was. */
   begun: boolean;
   /** Set while the engine has not answered: later calls wait for it, so that they resolve in order. */
@@ -34,34 +38,43 @@ export class PendingOperations {
   readonly #hub: Hub;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(hub: Hub) {
+  readonly #now: () => number;
+
+  /** `now`: milliseconds of a monotonic clock. */
+  constructor(hub: Hub, now: () => number) {
     this.#hub = hub;
+    this.#now = now;
   }
 
-  /** Bytes that no snapshot covers, those being committed included. */
+  /** Bytes that no snapshot covers, those being committed and those reserved for parts to come included. */
   pending(channel: string): MaybePromise<number> {
     const entry = this.#entries.get(channel) ?? this.#add(channel);
     if (entry.reading === undefined) {
       const counted = this.#update(channel, entry);
-      if (!(counted instanceof Promise)) return entry.bytes + entry.inFlight;
+      if (!(counted instanceof Promise)) return bytesOf(entry);
       entry.reading = counted;
     } else entry.reading = entry.reading.then(() => this.#update(channel, entry));
     const reading = entry.reading;
     return reading.finally(() => {
       if (entry.reading === reading) entry.reading = undefined;
-    }).then(() => entry.bytes + entry.inFlight);
+    }).then(() => bytesOf(entry));
+  }
+
+  /** The operations of a document that came in parts and are not whole, as of the last call of `pending`. */
+  partial(channel: string): PartialOperations {
+    return (this.#entries.get(channel) ?? this.#add(channel)).partial;
   }
 
   /** Counts an operation of so many bytes that is about to be committed. */
   reserve(channel: string, bytes: number): void {
     const entry = this.#entries.get(channel) ?? this.#add(channel);
-    entry.inFlight += bytes + AROUND;
+    entry.inFlight += bytes + AROUND_OPERATION;
   }
 
   /** An operation that was reserved is committed, or has failed. */
   release(channel: string, bytes: number): void {
     const entry = this.#entries.get(channel);
-    if (entry !== undefined) entry.inFlight -= bytes + AROUND;
+    if (entry !== undefined) entry.inFlight -= bytes + AROUND_OPERATION;
   }
 
   /** A snapshot covers everything up to this place. */
@@ -71,6 +84,7 @@ export class PendingOperations {
     if (entry.epoch === epoch) entry.counted = offset;
     else entry.begun = false;
     entry.bytes = 0;
+    entry.partial.recount();
   }
 
   #add(channel: string): Entry {
@@ -82,7 +96,15 @@ export class PendingOperations {
         break;
       }
     }
-    const entry: Entry = { epoch: "", counted: 0, bytes: 0, inFlight: 0, begun: false, reading: undefined };
+    const entry: Entry = {
+      epoch: "",
+      counted: 0,
+      bytes: 0,
+      inFlight: 0,
+      partial: new PartialOperations(),
+      begun: false,
+      reading: undefined,
+    };
     this.#entries.set(channel, entry);
     return entry;
   }
@@ -103,26 +125,35 @@ export class PendingOperations {
     for (;;) {
       const page = this.#hub.history(channel, { since: entry.counted, limit: PAGE });
       if (page instanceof Promise) {
-        return page.then((page) => take(entry, page) ? this.#count(channel, entry) : undefined);
+        return page.then((page) => take(entry, page, this.#now()) ? this.#count(channel, entry) : undefined);
       }
-      if (!take(entry, page)) return;
+      if (!take(entry, page, this.#now())) return;
     }
   }
 }
 
 /** Counts a page. True: there may be more. */
-function take(entry: Entry, page: Page): boolean {
+function take(entry: Entry, page: Page, now: number): boolean {
   if (page.epoch !== entry.epoch) {
     const isNew = entry.counted === 0 && entry.bytes === 0;
     entry.epoch = page.epoch;
     entry.counted = 0;
     entry.bytes = 0;
+    entry.partial.recount();
     // The page began at an offset of the earlier epoch.
     if (!isNew) return true;
   }
-  for (const { offset, payload } of page.records) {
+  for (const { type, offset, from, payload } of page.records) {
+    const { data, part } = payload as Partial<DocOp>;
+    const size = AROUND_OPERATION + (data instanceof Uint8Array ? data.length : 0);
     entry.counted = offset;
-    entry.bytes += AROUND + (payload.data instanceof Uint8Array ? payload.data.length : 0);
+    entry.bytes += size;
+    if (type === "doc_op" && part !== undefined) entry.partial.kept(from, part, size, now);
+    else if (type === "doc_op_given_up") entry.partial.giveUp(from, String(payload.op));
   }
   return page.records.length === PAGE;
+}
+
+function bytesOf({ bytes, inFlight, partial }: Entry): number {
+  return bytes + inFlight + partial.reserved;
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { delay } from "../async/deadline.ts";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
 import {
@@ -17,7 +16,7 @@ import {
 } from "../protocol/mod.ts";
 import type { Client, Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
-import type { HandlerParts, ReplayClock } from "./contract.ts";
+import { type Clock, type HandlerParts, systemClock } from "./contract.ts";
 
 /** Replays of one connection at once. */
 const MAX_REPLAYS = 4;
@@ -25,11 +24,6 @@ const MAX_REPLAYS = 4;
 const PAGE = 100, PAGE_BYTES = 256 * 1024;
 /** Milliseconds between two looks at whether the client is still there. */
 const LOOK = 200;
-
-const systemClock: ReplayClock = {
-  now: () => performance.now(),
-  sleep: (ms) => delay(ms),
-};
 
 interface Running {
   readonly id: string;
@@ -46,7 +40,7 @@ interface Running {
 type Reason = "done" | "stopped" | "unrecoverable_position" | "not_available";
 
 /** Routes of replays. A client may ask for the messages of channels that it is subscribed to. */
-export function replayRoutes({ hub, replayClock = systemClock }: HandlerParts): Route[] {
+export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[] {
   const running = new WeakMap<Client, Map<string, Running>>();
   return [
     {
@@ -82,7 +76,7 @@ export function replayRoutes({ hub, replayClock = systemClock }: HandlerParts): 
         own.set(replay.id, replay);
         context.reply("replay_started", { channel, replay: replay.id, from, to: replay.to });
         // Not waited for: the message is answered already.
-        void run(hub, replay, epoch, replayClock).catch((): Reason => "not_available").then((reason) => {
+        void run(hub, replay, epoch, clock).catch((): Reason => "not_available").then((reason) => {
           own.delete(replay.id);
           if (reason === undefined) return;
           say(replay, "replay_ended", { offset: replay.at, reason });
@@ -106,7 +100,7 @@ async function run(
   hub: Hub,
   replay: Running,
   epoch: string,
-  clock: ReplayClock,
+  clock: Clock,
 ): Promise<Reason | undefined> {
   let last: number | undefined;
   let due = clock.now();
@@ -133,7 +127,7 @@ function waitFor(last: number | undefined, timestamp: number, speed: number): nu
 }
 
 /** Waits until `due`, and until the client has room. True: it was stopped, or the client has left the channel. */
-async function until(hub: Hub, replay: Running, due: number, clock: ReplayClock): Promise<boolean> {
+async function until(hub: Hub, replay: Running, due: number, clock: Clock): Promise<boolean> {
   const { client, channel } = replay;
   for (;;) {
     await client.ready?.();

@@ -15,16 +15,20 @@ import {
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 
-/** A type of message that channels keep. */
-export type KeptType = AcknowledgedType;
+/** A type of message that channels keep: those that clients send are acknowledged, the others are the service's own. */
+export type KeptType = AcknowledgedType | "doc_op_given_up";
 
-/** The types of messages that channels keep: those that are acknowledged. */
-export const KEPT_TYPES: readonly KeptType[] = (Object.keys(CLIENT_TYPES) as ClientType[]).filter(
-  isAcknowledged,
-);
+/** The types of messages that channels keep. */
+export const KEPT_TYPES: readonly KeptType[] = [
+  ...(Object.keys(CLIENT_TYPES) as ClientType[]).filter(isAcknowledged),
+  "doc_op_given_up",
+];
 
-/** Where publications come from: a message of a client, the server API, the announcement of an uploaded file. */
-export const ORIGINS = ["client", "api", "file"] as const;
+/**
+ * Where publications come from: a message of a client, the server API, the announcement of an uploaded file, the service
+ * of its own accord.
+ */
+export const ORIGINS = ["client", "api", "file", "service"] as const;
 
 /** Where a publication comes from. */
 export type Origin = typeof ORIGINS[number];
@@ -47,13 +51,16 @@ export interface ClientRequest extends Request {
   readonly client: Client;
   /** The payload came in a message of this form, within the limit of the connection. @default it is measured anew */
   readonly form?: Form | undefined;
+  readonly from?: undefined;
 }
 
-/** A message of a back end, which may publish to every channel. */
+/** A message of a back end or of the service itself, which may publish to every channel. */
 export interface ServerRequest extends Request {
-  readonly origin: "api";
+  readonly origin: "api" | "service";
   /** The user id it is said to be from. */
   readonly from: string;
+  readonly client?: undefined;
+  readonly form?: undefined;
 }
 
 /** A message to be published. */

@@ -57,17 +57,17 @@ export class Publisher {
    * `not_a_document`, `permission_denied`, `message_too_large`, what a hook refuses with, or what the engine says.
    */
   publish(request: PublishRequest): MaybePromise<Published> {
-    const { origin, channel, id, payload } = request;
+    const { origin, channel, id, client, payload } = request;
     const type = request.type ?? contentTypeOf(channel);
     const retention = this.#admit(request, type);
-    this.#measure(payload, origin === "api" ? undefined : request.form);
+    this.#measure(payload, request.form);
     const publication: Publication = {
       origin,
       channel,
       type,
       id,
-      from: origin === "api" ? request.from : request.client.principal.userId,
-      client: origin === "api" ? undefined : request.client,
+      from: client === undefined ? request.from : client.principal.userId,
+      client,
       payload,
       edits: request.edits,
     };
@@ -141,14 +141,14 @@ export class Publisher {
   /** How the message is kept. Throws ProtocolError when the channel does not take it, or not from this sender. */
   #admit(request: PublishRequest, type: KeptType): Retention {
     const { channel, origin } = request;
-    const principal = origin === "api" ? undefined : request.client.principal;
+    const principal = request.client?.principal;
     const settings = settingsOf(channel, this.#parts.namespace);
     if (isDocument(channel)) {
       // A file may be uploaded to a document; its announcement has an offset there and is no operation.
-      if (type !== "doc_op" && origin !== "file") {
+      if (type !== "doc_op" && origin !== "file" && origin !== "service") {
         throw new ProtocolError("not_a_document", "a document takes doc_op alone");
       }
-    } else if (type === "doc_op") {
+    } else if (type === "doc_op" || type === "doc_op_given_up") {
       throw new ProtocolError("not_a_document", "documents are the channels doc:*");
     }
     if (isBuiltIn(channel)) {

@@ -69,6 +69,16 @@ export const ERRORS = {
   unknown_message: { code: 158, temporary: false, text: "no such message is kept" },
   foreign_message: { code: 159, temporary: false, text: "the message is another user's" },
   unknown_replay: { code: 160, temporary: false, text: "no such replay" },
+  doc_op_too_large: {
+    code: 161,
+    temporary: false,
+    text: "the operation is larger than a document may wait for",
+  },
+  doc_op_given_up: {
+    code: 162,
+    temporary: false,
+    text: "parts of the operation came too late, none of them counts",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** The name of an error in the table. */

@@ -81,6 +81,7 @@ export const SERVER_TYPES = {
   file_link_response: REPLY,
   doc_opened: REPLY,
   doc_op: KEPT,
+  doc_op_given_up: KEPT,
   doc_nack: REPLY,
   doc_snapshot: KEPT,
   doc_snapshot_ack: REPLY,

@@ -209,7 +209,7 @@ class JumpClock {
 async function played(times: readonly number[]) {
   const clock = new JumpClock();
   let now = 0;
-  const service = new Service({ replayClock: clock }, makeHub({ now: () => now }));
+  const service = new Service({ clock }, makeHub({ now: () => now }));
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "subscribe", { channel: ROOM });
   for (const [i, time] of times.entries()) {

@@ -174,6 +174,24 @@ Deno.test("document client: while parts of an operation are missing a snapshot r
     assert.equal(ann.copy.document.position!.offset, 4);
   }));
 
+Deno.test("document client: parts of an operation that was given up hold no snapshot back", () =>
+  inWorld(async (world, open) => {
+    const ann = open("ann");
+    await world.until(() => ann.copy.document.synced);
+    const said = { origin: "service", channel: DOC, from: "eve" } as const;
+    const payload = { data: bytes("x"), checksum: 2363233923, part: { op: "o", index: 0, count: 2 } };
+    world.hub.publish({ ...said, type: "doc_op", id: "p0", payload });
+    void ann.copy.document.send(bytes("a"));
+    await world.until(() => ann.copy.texts.length === 1);
+    assert.equal(ann.copy.document.position!.offset, 0);
+    world.hub.publish({ ...said, type: "doc_op_given_up", id: "g0", payload: { op: "o" } });
+    await world.until(() => ann.copy.document.position!.offset === 3);
+    void ann.copy.document.send(bytes("b"));
+    await world.until(() => ann.copy.texts.length === 2);
+    assert.deepEqual(ann.copy.texts, ["a", "b"]);
+    assert.equal(ann.copy.document.position!.offset, 4);
+  }));
+
 Deno.test("document client: an operation that comes corrupted is asked for again, and order is kept", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");

@@ -292,9 +292,10 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   #apply(op: PlacedOp, epoch: string): void {
     this.#idle.active();
-    const { offset, prev, from, part } = op;
+    const { offset, prev, from, part, givenUp } = op;
     if (!op.isOperation) {
       return this.#telling.tell(undefined, () => {
+        if (givenUp !== undefined) this.#groups.giveUp(from, givenUp);
         this.#applied = { epoch, offset };
       });
     }
@@ -306,7 +307,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     }
     // Parts are pieces of what is sealed.
     this.#telling.tell(undefined, () => {
-      const whole = this.#groups.take(from, part, op.data, prev, offset);
+      const whole = this.#groups.take(from, part, op.data, prev);
       this.#applied = { epoch, offset };
       if (whole === undefined) return undefined;
       return this.#telling.now(["operation", whole], (data) => this.#give(data, op));

@@ -11,15 +11,11 @@ export interface Part {
   readonly count: number;
 }
 
-/** Offsets after which parts that have not come never will. */
-const ABANDONED = 1000;
-
 interface Group {
   readonly parts: Uint8Array[];
   readonly count: number;
   /** The offset before the first part. */
   readonly before: number;
-  last: number;
 }
 
 /** Parts by sender and operation. */
@@ -35,14 +31,12 @@ export class Groups {
     { op, index, count }: Part,
     data: Uint8Array,
     prev: number,
-    offset: number,
   ): Uint8Array | undefined {
     const key = `${from} ${op}`;
     let group = this.#groups.get(key);
-    if (index === 0) this.#groups.set(key, group = { parts: [], count, before: prev, last: offset });
+    if (index === 0) this.#groups.set(key, group = { parts: [], count, before: prev });
     if (group === undefined || group.count !== count || group.parts.length !== index) return undefined;
     group.parts.push(data);
-    group.last = offset;
     if (group.parts.length < count) return undefined;
     this.#groups.delete(key);
     return joined(group.parts);
@@ -51,11 +45,13 @@ export class Groups {
   /** How far a snapshot made at `offset` may reach: not over parts whose operation is not whole. */
   reach(offset: number): number {
     let reach = offset;
-    for (const [key, { before, last }] of this.#groups) {
-      if (offset - last > ABANDONED) this.#groups.delete(key);
-      else reach = Math.min(reach, before);
-    }
+    for (const { before } of this.#groups.values()) reach = Math.min(reach, before);
     return reach;
+  }
+
+  /** The server says that no more parts of an operation will come. */
+  giveUp(from: string, op: string): void {
+    this.#groups.delete(`${from} ${op}`);
   }
 
   /** Forgets all. */

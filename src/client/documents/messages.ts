@@ -31,6 +31,8 @@ export interface PlacedOp extends Placed {
   readonly data: Uint8Array;
   readonly checksum: unknown;
   readonly part: Part | undefined;
+  /** It says that no more parts of this operation of `from` will come. */
+  readonly givenUp: string | undefined;
 }
 
 /** Reads a `doc_opened`; undefined: it is none. */
@@ -49,7 +51,8 @@ export function placedOf({ type, id, timestamp, payload }: Message): PlacedOp | 
   const part = isOperation ? payload.part : undefined;
   if (typeof from !== "string" || !isPlace(offset) || !isPlace(prev) || data === undefined) return undefined;
   if (part !== undefined && !isPart(part)) return undefined;
-  return { isOperation, id, timestamp, from, offset, prev, data, checksum, part };
+  const givenUp = type === "doc_op_given_up" ? String(payload.op) : undefined;
+  return { isOperation, id, timestamp, from, offset, prev, data, checksum, part, givenUp };
 }
 
 /** Whether `value` may be an offset or a count. */

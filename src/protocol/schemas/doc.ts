@@ -79,6 +79,17 @@ export interface DocOpDelivery extends DocOp {
   prev: number;
 }
 
+/** No more parts of an operation will come: those that came do not count. */
+export interface DocOpGivenUp {
+  channel: string;
+  /** The sender of the operation. */
+  from: string;
+  /** The name that its parts share. */
+  op: string;
+  offset: number;
+  prev: number;
+}
+
 /** The checksum of an operation that the client got does not fit: the client asks for it again. */
 export interface DocNack {
   channel: string;
@@ -170,6 +181,14 @@ const docOpDelivery: Schema<DocOpDelivery> = shape({
   prev: offsetField(),
 });
 
+const docOpGivenUp: Schema<DocOpGivenUp> = shape({
+  channel: channelField(),
+  from: userIdField(),
+  op: token(64),
+  offset: offsetField(),
+  prev: offsetField(),
+});
+
 const docNack: Schema<DocNack> = shape({
   channel: channelField(),
   epoch: epochField(),
@@ -238,6 +257,7 @@ export const DOC_CLIENT: Schemas<DocClientPayloads> = {
 export interface DocServerPayloads {
   doc_opened: DocOpened;
   doc_op: DocOpDelivery;
+  doc_op_given_up: DocOpGivenUp;
   doc_nack: DocNackDelivery;
   doc_snapshot: DocSnapshot;
   doc_snapshot_ack: DocSnapshotAck;
@@ -249,6 +269,7 @@ export interface DocServerPayloads {
 export const DOC_SERVER: Schemas<DocServerPayloads> = {
   doc_opened: docOpened,
   doc_op: docOpDelivery,
+  doc_op_given_up: docOpGivenUp,
   doc_nack: docNackDelivery,
   doc_snapshot: docSnapshot,
   doc_snapshot_ack: docSnapshotAck,
