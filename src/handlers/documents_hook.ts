@@ -10,6 +10,7 @@ import { type DocOp, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { when } from "./checks.ts";
 import type { DocumentLimits } from "./contract.ts";
 import { AROUND_OPERATION, type PendingOperations } from "./documents_pending.ts";
+import type { PartialOperations } from "./documents_parts.ts";
 import type { DocumentStates } from "./documents_state.ts";
 
 /** Milliseconds the next part of an operation may take: longer than a session waits for its client. */
@@ -47,7 +48,7 @@ export function documentHook({ hub, states, pending, limits, now }: DocumentHook
         throw new ProtocolError("doc_op_too_large", `operations have at most ${maxPending} bytes in all`);
       }
       const isFull = bytes + needed > maxPending;
-      endStale(channel, isFull ? PATIENCE_WHEN_FULL : PATIENCE);
+      if (partial.size > 0) endStale(channel, partial, isFull ? PATIENCE_WHEN_FULL : PATIENCE);
       if (isFull) {
         // Now, because the next operation may be checked before the sender of this one is answered.
         if (client !== undefined) states.refused(client, channel, id, true);
@@ -60,8 +61,7 @@ export function documentHook({ hub, states, pending, limits, now }: DocumentHook
   };
 
   /** Tells everybody in the document that operations of which no more comes are given up. */
-  const endStale = (channel: string, patience: number): void => {
-    const partial = pending.partial(channel);
+  const endStale = (channel: string, partial: PartialOperations, patience: number): void => {
     for (const { from, op } of partial.stale(now(), patience)) {
       const publish = async () =>
         await hub.publish({

@@ -32,6 +32,11 @@ export class PartialOperations {
   readonly #givenUp = new Set<string>();
   #reserved = 0;
 
+  /** How many operations are not whole. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** Bytes that parts still to come need. */
   get reserved(): number {
     return this.#reserved;

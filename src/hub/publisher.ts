@@ -75,18 +75,14 @@ export class Publisher {
     if (chain === undefined) return this.#commit(publication, retention);
     const asked = chain.before.length === 0 ? undefined : this.#hooks.before(chain, publication);
     const earlier = this.#held.size === 0 ? undefined : this.#held.get(senderOf(publication));
-    const go = () => {
-      try {
-        if (publication.payload !== payload) this.#measure(publication.payload);
-        return this.#told(chain, publication, this.#commit(publication, retention));
-      } catch (error) {
-        this.#hooks.failed(chain, publication, error);
-        throw error;
-      }
-    };
-    return asked === undefined && earlier === undefined
-      ? go()
-      : this.#hold(publication, [asked, earlier], go);
+    if (asked === undefined && earlier === undefined) {
+      return this.#commitAndTell(chain, publication, payload, retention);
+    }
+    return this.#hold(
+      publication,
+      [asked, earlier],
+      () => this.#commitAndTell(chain, publication, payload, retention),
+    );
   }
 
   /** Commits a publication once a hook lets it go on, after earlier ones of its sender to the same channel. */
@@ -106,15 +102,31 @@ export class Publisher {
     return handed.then(({ published }) => published);
   }
 
-  #told(
+  /** Commits what the hooks let through and tells them what became of it. `said`: the payload before they saw it. */
+  #commitAndTell(
     chain: HookChain,
     publication: Publication,
-    published: MaybePromise<Published>,
+    said: Payload,
+    retention: Retention,
   ): MaybePromise<Published> {
-    if (!(published instanceof Promise)) {
-      this.#hooks.after(chain, publication, published);
-      return published;
+    let published: MaybePromise<Published>;
+    try {
+      if (publication.payload !== said) this.#measure(publication.payload);
+      published = this.#commit(publication, retention);
+    } catch (error) {
+      this.#hooks.failed(chain, publication, error);
+      throw error;
     }
+    if (published instanceof Promise) return this.#tellLater(chain, publication, published);
+    this.#hooks.after(chain, publication, published);
+    return published;
+  }
+
+  #tellLater(
+    chain: HookChain,
+    publication: Publication,
+    published: Promise<Published>,
+  ): Promise<Published> {
     return published.then((published) => {
       this.#hooks.after(chain, publication, published);
       return published;

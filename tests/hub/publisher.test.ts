@@ -151,6 +151,10 @@ Deno.test("publisher: an inbox and the broadcast channel need their right, their
     const chat = { ...request, client: may, type: "chat_message" } as const;
     assert.throws(() => publish(hub, chat), refusal("permission_denied"));
   }
+  for (const channel of ["user:bob", "broadcast:all"]) {
+    const chat = { origin: "api", from: "ann", channel, id: "m2", payload: { text: "x" } } as const;
+    assert.throws(() => publish(hub, { ...chat, type: "chat_message" }), refusal("permission_denied"));
+  }
   const other = {
     origin: "api",
     from: "ann",
