@@ -1,5 +1,5 @@
 /**
- * The one way to publish: what every message is held to, whoever it comes from, and the hooks around the commit.
+ * The one way to publish: the checks that hold for messages of every origin, and the hooks around the commit.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What happens to sessions, told to whoever in the service listens.
+ * Events of sessions, for those in the service that listen.
  *
  * @module
  */

@@ -99,7 +99,7 @@ Deno.test("document handler: an operation that is given up for a passing reason 
   document.close();
 });
 
-Deno.test("document handler: a snapshot that is refused or lost with its connection is told to whoever made it", async () => {
+Deno.test("document handler: a snapshot that is refused or lost with its connection is told to its maker", async () => {
   const session = new Session(), { document } = session;
   await settle();
   session.say("doc_opened", { epoch: "e", offset: 2, start: 2, recovered: false });

@@ -205,7 +205,7 @@ class JumpClock {
   };
 }
 
-/** A room with messages at these times, and a member. */
+/** A channel with messages at these times, and a subscriber. */
 async function played(times: readonly number[]) {
   const clock = new JumpClock();
   let now = 0;
@@ -254,7 +254,7 @@ Deno.test("unread: large messages are counted and read to the last one, though f
       }
       assert.deepEqual(got, Array.from({ length: 120 }, (_, i) => reverse ? 120 - i : i + 1));
     }
-    // Whoever missed all of it gets all of it.
+    // A client that missed all of it gets all of it.
     await service.say(ann, "subscribe", {
       channel: ROOM,
       since: { epoch: (await service.hub.position(ROOM)).epoch, offset: 0 },

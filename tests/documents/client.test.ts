@@ -85,7 +85,7 @@ Deno.test("document client: operations can be read as an async iterable", () =>
     assert.deepEqual(await read, ["a", "b"]);
   }));
 
-Deno.test("document client: what is sent offline is sent later, and whoever was away is told only what it missed", () =>
+Deno.test("document client: what is sent offline is sent later, and a client that was away is told only what it missed", () =>
   inWorld(async (world, open) => {
     const ann = open("ann"), bob = open("bob");
     await world.until(() => ann.copy.document.synced && bob.copy.document.synced);

@@ -78,7 +78,7 @@ Deno.test("documents: operations reach everybody who has the document open, in o
   assert.equal(bob.sent.find(({ message }) => message.type === "doc_op")!.lane, 300);
 });
 
-Deno.test("documents: whoever opens a document without a place gets all of it, whoever was away what it missed", async () => {
+Deno.test("documents: opening without an offset gives all of a document, opening with one what was missed", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann"), bob = await join(service.hub, "s2", "bob");
   await write(service, ann, "a", "b", "c");

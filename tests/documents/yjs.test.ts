@@ -245,7 +245,7 @@ Deno.test("yjs: of many who open a document at once each is told of all others, 
   assert.equal(world.clock.pending, 0, "timers are left");
 });
 
-Deno.test("yjs: a snapshot that drops what others wrote is made up for by whoever has it and opens the document anew", () =>
+Deno.test("yjs: a snapshot that drops what others wrote is made up for by a client that has it and opens the document anew", () =>
   inWorld(async (world, device) => {
     const ann = device("ann");
     await world.until(() => ann.provider.synced);

@@ -97,8 +97,8 @@ export class DelayedEngine implements Engine {
     this.inner.unfollow(channel);
   }
 
-  publishEphemeral(channel: string, signal: EphemeralMessage): void {
-    this.#tasks.push(() => this.inner.publishEphemeral(channel, signal));
+  publishEphemeral(channel: string, message: EphemeralMessage): void {
+    this.#tasks.push(() => this.inner.publishEphemeral(channel, message));
   }
 
   onEphemeral(listener: EphemeralListener): void {

@@ -190,7 +190,7 @@ Deno.test("hub: a stopped channel delivers nothing until it is subscribed to aga
   assert.deepEqual(ann.offsets("chat:a"), [1, 2, 3]);
 });
 
-Deno.test("hub: members that leave during a fan-out do not keep the message from others or bring it twice", async () => {
+Deno.test("hub: subscribers that leave during a fan-out do not keep the message from others or bring it twice", async () => {
   const { hub, failures } = makeHub();
   const clients: FakeClient[] = [];
   for (let i = 0; i < 20; i++) {
