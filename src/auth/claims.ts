@@ -7,13 +7,13 @@
 
 import { type Principal, type Right, RIGHTS } from "../protocol/mod.ts";
 
-/** Most patterns in one claim, and most rights. */
+/** Most patterns in one claim, and most rights. Exported for tests. */
 export const MAX_PATTERNS = 128;
 /** Longest pattern, in characters. */
-export const MAX_PATTERN_LENGTH = 255;
-/** Most `*` in one pattern: each costs a search when a channel is matched. */
+const MAX_PATTERN_LENGTH = 255;
+/** Most `*` in one pattern: each costs a search when a channel is matched. Exported for tests. */
 export const MAX_STARS = 8;
-/** Largest `info` claim, in UTF-16 units of its JSON text. */
+/** Largest `info` claim, in UTF-16 units of its JSON text. Exported for tests. */
 export const MAX_INFO = 2048;
 
 const SUBJECT = /^[\x21-\x7e]{1,128}$/;

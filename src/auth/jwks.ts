@@ -11,7 +11,7 @@ import type { Algorithm, ResolvedJwks } from "./settings.ts";
 import { algorithmOf, type TokenHeader } from "./token.ts";
 
 /** Most keys of a set that are used. */
-export const MAX_SET_KEYS = 64;
+const MAX_SET_KEYS = 64;
 /** While there is no set at all, a failed fetch is tried again after this many milliseconds at most. */
 const FIRST_RETRY = 5_000;
 

@@ -19,7 +19,7 @@ export type PublicAlgorithm = Exclude<Algorithm, "HS256">;
 /** Shortest HS256 secret, in bytes of UTF-8 (RFC 7518 §3.2). */
 export const MIN_SECRET_BYTES = 32;
 /** Most keys in `AuthSettings.keys`. */
-export const MAX_KEYS = 16;
+const MAX_KEYS = 16;
 
 /** One key tokens may be signed with. A key is good for its one algorithm, whatever a token's header says. */
 export type KeySettings =

@@ -28,7 +28,7 @@ export class Meters {
   }
 }
 
-/** The bytes of some uploads: one user's, or all. */
+/** The bytes of some uploads: one user's, or all. Exported for tests. */
 export class Meter {
   readonly #burst: number;
   /** When all that was taken is paid for. */

@@ -6,8 +6,8 @@
  */
 
 export type * from "./contract.ts";
-export { disposition, isShown, mediaType, safeName, servedType, UNKNOWN_TYPE } from "./names.ts";
-export { type ByteRange, isKnown, parseRange, rangeCounts } from "./range.ts";
+export { disposition, mediaType, safeName, servedType } from "./names.ts";
+export { isKnown, parseRange, rangeCounts } from "./range.ts";
 export { chunkSize } from "./rules.ts";
-export { FileStore, type FileStoreOptions } from "./store.ts";
+export { FileStore } from "./store.ts";
 export type { Upload } from "./upload.ts";

@@ -63,7 +63,10 @@ export function refuseChunk(
   return waiting >= MAX_WAITING ? "file_window" : undefined;
 }
 
-/** Bytes that all uploads of a store together may have on their way, but that each has room for a chunk. */
+/**
+ * Bytes that all uploads of a store together may have on their way, but that each has room for a chunk.
+ * Exported for tests.
+ */
 export const ALL_WINDOWS = 256 * 1024 ** 2;
 
 /** The window of one more upload, beside others with such windows. */

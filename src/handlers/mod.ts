@@ -20,7 +20,7 @@ import { replayRoutes } from "./replay.ts";
 import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
 
-export type { DocumentLimits, HandlerParts, Reports } from "./contract.ts";
+export type { DocumentLimits } from "./contract.ts";
 export { type FileService, refuseRead } from "./files_parts.ts";
 
 /** The routes of every type a client may send once it is authenticated. */

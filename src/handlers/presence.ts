@@ -48,7 +48,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
 }
 
 /** Users with their sessions, in the order they came. Each shows the `info` of its newest session that has any. */
-export function usersOf(entries: readonly PresenceEntry[]): PresentUser[] {
+function usersOf(entries: readonly PresenceEntry[]): PresentUser[] {
   const users = new Map<string, PresentUser>();
   for (const { userId, info } of entries) {
     const user = users.get(userId);

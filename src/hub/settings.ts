@@ -40,7 +40,7 @@ export interface NamespaceSettings {
  */
 export const DOCUMENT_RETENTION: Retention = { size: 1_000_000_000, age: 36_525 * 86_400_000 };
 
-/** The settings of a namespace that has none of its own. */
+/** The settings of a namespace that has none of its own. Exported for tests. */
 export const DEFAULT_NAMESPACE: NamespaceSettings = {
   retention: { size: 1000, age: 86_400_000 },
   presence: true,

@@ -7,4 +7,4 @@
 export { ClientConnection } from "./connection.ts";
 export * from "./contract.ts";
 export { takeReport } from "./report.ts";
-export { Sessions, type SessionsOptions } from "./sessions.ts";
+export { Sessions } from "./sessions.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Encoded, type Form, laneClass, lanePriority } from "../protocol/mod.ts";
+import { type Encoded, type Form, lanePriority } from "../protocol/mod.ts";
 import type { OutboxSource, Queued } from "../transport/contract.ts";
 
 /** What an outbox tells its session. */
@@ -286,15 +286,5 @@ export class Outbox implements OutboxSource {
       if (kept.length === 0) this.#letGo(queue.lane);
     }
     return dropped;
-  }
-}
-
-/** Whether a lane number is one a peer may name. */
-export function isLane(lane: number): boolean {
-  try {
-    laneClass(lane);
-    return true;
-  } catch {
-    return false;
   }
 }

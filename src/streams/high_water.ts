@@ -7,7 +7,7 @@
 
 /** Bytes that may always be left to the runtime. */
 export const LOW_MARK = 131_072;
-/** Most bytes that ever are. */
+/** Most bytes that ever are. Exported for tests. */
 export const TOP_MARK = 4_194_304;
 /** Milliseconds between two looks. */
 export const LOOK = 5;

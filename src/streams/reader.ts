@@ -123,7 +123,7 @@ function frameLength(bytes: Uint8Array, at: number, end: number): number {
   }
 }
 
-/** Grows when a read filled its room, shrinks when it used less than an eighth of the capacity. */
+/** Grows when a read filled its room, shrinks when it used less than an eighth of the capacity. Exported for tests. */
 export function nextCapacity(capacity: number, got: number, room: number): number {
   if (got === room) return Math.max(capacity, Math.min(capacity * 4, LARGEST));
   if (got < capacity / 8) return Math.max(capacity / 4, SMALLEST);

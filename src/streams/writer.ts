@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Form, type JsonEncoded, varintSize, writeVarint } from "../protocol/core.ts";
+import { type Form, type JsonEncoded, writeVarint } from "../protocol/core.ts";
 
 /** Where bytes go: the sending half of a stream. */
 export interface ByteSink {
@@ -122,11 +122,4 @@ export class FrameWriter {
     }
     for (const resolve of this.#idle.splice(0)) resolve();
   };
-}
-
-/** The bytes that open a lane without a message yet. */
-export function laneHeader(lane: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(varintSize(lane));
-  writeVarint(bytes, 0, lane);
-  return bytes;
 }

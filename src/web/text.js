@@ -18,6 +18,8 @@
  *
  * @param {string} before @param {string} after @param {number} caret
  * @returns {Change | undefined}
+ *
+ * Exported for tests.
  */
 export function difference(before, after, caret) {
   if (before === after) return undefined;
@@ -42,6 +44,8 @@ export function difference(before, after, caret) {
  * Where a place in a text is after a change by somebody else. What is inserted at the place itself comes after it. Pure.
  *
  * @param {number} place @param {Change} change
+ *
+ * Exported for tests.
  */
 export function moved(place, { start, removed, inserted }) {
   if (place <= start) return place;
@@ -54,6 +58,8 @@ export function moved(place, { start, removed, inserted }) {
  *
  * @param {readonly { retain?: number | undefined, insert?: unknown, delete?: number | undefined }[]} delta
  * @returns {Change[]}
+ *
+ * Exported for tests.
  */
 export function changesOf(delta) {
   let at = 0;

@@ -248,7 +248,10 @@ export class FrameReader {
   }
 }
 
-/** Unmasks `part` in place; `phase` is how many bytes of its frame came before it (RFC 6455 §5.3). */
+/**
+ * Unmasks `part` in place; `phase` is how many bytes of its frame came before it (RFC 6455 §5.3).
+ * Exported for tests.
+ */
 export function unmask(part: Uint8Array, mask: Uint8Array, phase: number): void {
   const length = part.length;
   let i = 0;

@@ -14,12 +14,12 @@ const FIN = 0x80;
 export const RSV1 = 0x40;
 
 /** Bytes of the header of a server's frame with `length` bytes of payload: 2, 4 or 10. */
-export function headerSize(length: number): number {
+function headerSize(length: number): number {
   return length < 126 ? 2 : length < 65536 ? 4 : 10;
 }
 
 /** Writes the header at `at`; returns where the payload begins. */
-export function writeHeader(
+function writeHeader(
   into: Uint8Array,
   at: number,
   opcode: number,

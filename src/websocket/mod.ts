@@ -5,14 +5,7 @@
  * @module
  */
 
-export {
-  type ByteSocket,
-  type WebSocketClose,
-  WebSocketConnection,
-  type WebSocketHandler,
-  type WebSocketOptions,
-} from "./connection.ts";
-export { CLOSE, WebSocketError } from "./errors.ts";
-export { type FrameHandler, FrameReader, type Inflate } from "./frame_reader.ts";
-export { encodeClose, encodeFrame, encodeText, OPCODE } from "./frame_writer.ts";
-export { type Handshake, handshake, type HandshakeOptions, type UpgradeRequest } from "./handshake.ts";
+export { WebSocketConnection } from "./connection.ts";
+export { WebSocketError } from "./errors.ts";
+export { encodeText } from "./frame_writer.ts";
+export { handshake } from "./handshake.ts";

@@ -10,7 +10,7 @@ const scenario = (better: Scenario["better"], target?: Scenario["target"]): Scen
   ...(target === undefined ? {} : { target }),
 });
 
-Deno.test("medians and quantiles are those of the sorted samples", () => {
+Deno.test("bench: medians and quantiles are those of the sorted samples", () => {
   assert.equal(median([9, 1, 5]), 5);
   assert.equal(median([4, 1, 3, 2]), 2.5);
   assert.ok(Number.isNaN(median([])));
@@ -20,7 +20,7 @@ Deno.test("medians and quantiles are those of the sorted samples", () => {
   assert.equal(quantile([7], 0.99), 7);
 });
 
-Deno.test("the ratio is the median of the rounds' ratios, not the ratio of the medians", () => {
+Deno.test("bench: the ratio is the median of the rounds' ratios, not the ratio of the medians", () => {
   const measured = {
     bare: [10, 1, 2].map((value) => ({ value })),
     skein: [20, 3, 2].map((value) => ({ value })),
@@ -31,7 +31,7 @@ Deno.test("the ratio is the median of the rounds' ratios, not the ratio of the m
   assert.equal(result.rounds, 3);
 });
 
-Deno.test("a target is missed when either half of it is, in the direction that is better", () => {
+Deno.test("bench: a target is missed when either half of it is, in the direction that is better", () => {
   const measured = { bare: [{ value: 10 }], skein: [{ value: 8 }] };
   assert.equal(summarise(scenario("higher", { ratio: 0.7 }), measured).met, true);
   assert.equal(summarise(scenario("higher", { ratio: 0.9 }), measured).met, false);
@@ -40,14 +40,14 @@ Deno.test("a target is missed when either half of it is, in the direction that i
   assert.equal(summarise(scenario("lower"), measured).met, undefined);
 });
 
-Deno.test("without a figure for Skein nothing is called met", () => {
+Deno.test("bench: without a figure for Skein nothing is called met", () => {
   const result = summarise(scenario("lower", { value: 1 }), { bare: [{ value: 1, p99: 3 }], skein: [] });
   assert.equal(result.met, undefined);
   assert.equal(result.ratio, undefined);
   assert.deepEqual(result.bare, { value: 1, p99: 3 });
 });
 
-Deno.test("the table says what falls short", () => {
+Deno.test("bench: the table says what falls short", () => {
   const measured = { bare: [{ value: 1234 }], skein: [{ value: 5000, p50: 1, p99: 6000 }] };
   const lines = table([summarise(scenario("lower", { ratio: 1.5 }), measured)]).split("\n");
   assert.equal(lines.length, 3);
@@ -55,7 +55,7 @@ Deno.test("the table says what falls short", () => {
   assert.match(lines[2]!, /1,234 .* 5,000 .* 6,000 .* 4\.05 .*<= 1\.5x .*NO/);
 });
 
-Deno.test("trips are counted after the warm-up", async () => {
+Deno.test("bench: trips are counted after the warm-up", async () => {
   let trips = 0;
   const { value, p50, p99 } = await measureTrips(() => Promise.resolve(trips++), { trips: 30, warmUp: 5 });
   assert.equal(trips, 35);
@@ -63,7 +63,7 @@ Deno.test("trips are counted after the warm-up", async () => {
   assert.ok(p99! >= p50!);
 });
 
-Deno.test("lines are put together across chunks and characters", async () => {
+Deno.test("lines: they are put together across chunks and characters", async () => {
   const bytes = new TextEncoder().encode("é1\ntwo\nrest");
   const lines = ReadableStream.from([...bytes].map((byte) => Uint8Array.of(byte))).pipeThrough(
     new TextLineStream(),
@@ -71,7 +71,7 @@ Deno.test("lines are put together across chunks and characters", async () => {
   assert.deepEqual(await Array.fromAsync(lines), ["é1", "two", "rest"]);
 });
 
-Deno.test("every scenario has a name of its own and a side to measure", () => {
+Deno.test("bench: every scenario has a name of its own and a side to measure", () => {
   const names = SCENARIOS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   assert.ok(SCENARIOS.every(({ bare, skein }) => bare ?? skein));

@@ -18,17 +18,17 @@ async function looksAround(page: BrowserPage): Promise<void> {
   await assert.rejects(page.waitFor("window.never", 50), /never[\s\S]*page is up/);
 }
 
-testWith(["chromium"], "Chromium opens a page and has WebTransport", async () => {
+testWith(["chromium"], "browsers: Chromium opens a page and has WebTransport", async () => {
   await withChromium(looksAround);
 });
 
-testWith(["firefox"], "Firefox opens a page and has WebTransport", async () => {
+testWith(["firefox"], "browsers: Firefox opens a page and has WebTransport", async () => {
   await withFirefox(looksAround);
 });
 
 testWith(
   ["chromium"],
-  "a browser is gone when its test fails, and the failure is the test's own",
+  "browsers: a browser is gone when its test fails, and the failure is the test's own",
   async () => {
     let later: BrowserPage | undefined;
     const failing = withChromium((page) => {
@@ -40,7 +40,7 @@ testWith(
   },
 );
 
-testWith(["chromium"], "a test that never ends is ended at its deadline", async () => {
+testWith(["chromium"], "browsers: a test that never ends is ended at its deadline", async () => {
   const hanging = withChromium(() => new Promise(() => {}), { timeout: 3_000 });
   await assert.rejects(hanging, /Chromium: the test took more than 3000 ms/);
 });

@@ -7,7 +7,7 @@
 import type { Path } from "../../src/client/policy/paths.ts";
 import { type ClientTransport, noTraffic } from "../../src/client/transport/contract.ts";
 import type { Encoded, Message } from "../../src/protocol/mod.ts";
-import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";
+import { memoryPair, type MemoryPeer } from "../support/memory.ts";
 import type { World } from "./support.ts";
 
 /** Milliseconds between attempts of a silent path. */

@@ -17,7 +17,7 @@ interface Known {
   offset: number;
 }
 
-Deno.test("killed at any moment, the service keeps what it acknowledged, once, without a gap", async () => {
+Deno.test("crash: killed at any moment, the service keeps what it acknowledged, once, without a gap", async () => {
   const place = await makePlace();
   const found = new Map<string, number>();
   const known = new Map<string, Known>(CHANNELS.map((name) => [name, { epoch: undefined, offset: 0 }]));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import { snapshotRoute } from "../../src/handlers/documents_snapshot.ts";
-import type { HandlerParts } from "../../src/handlers/mod.ts";
+import type { HandlerParts } from "../../src/handlers/contract.ts";
 import { checkEnvelope, crc32 } from "../../src/protocol/mod.ts";
 import { type FakeClient, join, makeHub } from "../hub/support.ts";
 import { Service } from "../handlers/support.ts";

@@ -20,7 +20,7 @@ export interface Trace {
 
 /**
  * Reads a recorded session, JSON or gzipped JSON: `{startContent: "", endContent, txns: [{patches: [[at, remove,
- * insert]]}]}`, as in https://github.com/josephg/editing-traces (sequential). Throws an Error for texts that are not
+ * insert]]}]}`, the form in which sequential editing traces are published. Throws an Error for texts that are not
  * ASCII: places in such a file count characters, and in Yjs UTF-16 units.
  */
 export async function recorded(path: string): Promise<Trace> {

@@ -3,13 +3,13 @@ import fc from "fast-check";
 import {
   disposition,
   isKnown,
-  isShown,
   mediaType,
   parseRange,
   rangeCounts,
   safeName,
   servedType,
 } from "../../src/files/mod.ts";
+import { isShown } from "../../src/files/names.ts";
 import { Meter } from "../../src/files/meter.ts";
 import { checkLink, signLink } from "../../src/files/links.ts";
 import {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type HandlerParts, routes } from "../../src/handlers/mod.ts";
+import type { HandlerParts } from "../../src/handlers/contract.ts";
+import { routes } from "../../src/handlers/mod.ts";
 import type { Hub } from "../../src/hub/mod.ts";
 import { checkEnvelope, type Message, type Payload } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";

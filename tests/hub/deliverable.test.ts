@@ -6,7 +6,7 @@ import type { Hub } from "../../src/hub/mod.ts";
 import { type Message, type Payload, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";
 import { Sessions } from "../../src/session/mod.ts";
-import { memoryPair } from "../../src/transport/mod.ts";
+import { memoryPair } from "../support/memory.ts";
 import { Recorder, settle, testSettings } from "../session/support.ts";
 import { makeHub, principal } from "./support.ts";
 

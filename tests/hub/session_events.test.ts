@@ -4,7 +4,7 @@ import type { SessionEvent } from "../../src/hub/mod.ts";
 import { type Message, uuidv7 } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";
 import { Sessions } from "../../src/session/mod.ts";
-import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";
+import { memoryPair, type MemoryPeer } from "../support/memory.ts";
 import { Recorder, settle, testSettings } from "../session/support.ts";
 import { join, makeHub, principal } from "./support.ts";
 

@@ -76,7 +76,7 @@ async function inBrowser(service: TestService, page: BrowserPage, name: string, 
 
 testWith(
   ["chromium", "firefox"],
-  "Chromium and Firefox over WebTransport, raw QUIC and WebSocket are in one conversation",
+  "conversation: Chromium and Firefox over WebTransport, raw QUIC and WebSocket are in one conversation",
   async () => {
     const service = await startTestService();
     try {

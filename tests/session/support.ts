@@ -13,7 +13,7 @@ import type { ClientReport, Membership, Observer, SessionSettings } from "../../
 import { Sessions } from "../../src/session/mod.ts";
 import type { Context } from "../../src/router/types.ts";
 import { type Handler, type Route, Router } from "../../src/router/mod.ts";
-import { memoryPair, type MemoryPeer } from "../../src/transport/mod.ts";
+import { memoryPair, type MemoryPeer } from "../support/memory.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
 

@@ -97,7 +97,7 @@ async function withServer(body: (target: DialTarget) => Promise<void>): Promise<
   }
 }
 
-Deno.test("varints keep their value, in as few bytes as the range asks for", () => {
+Deno.test("varint: values are kept, in as few bytes as the range asks for", () => {
   const sizes: [number, number][] = [[0, 1], [63, 1], [64, 2], [16383, 2], [16384, 4], [2 ** 30 - 1, 4], [
     2 ** 30,
     8,
@@ -110,7 +110,7 @@ Deno.test("varints keep their value, in as few bytes as the range asks for", () 
   }
 });
 
-Deno.test("frames are split wherever the bytes are cut", () => {
+Deno.test("frames: they are split wherever the bytes are cut", () => {
   const whole = concat(frame(encoder.encode("one")), frame(encoder.encode("two")));
   for (let cut = 0; cut <= whole.length; cut++) {
     const first = takeFrames(whole.subarray(0, cut));
@@ -122,7 +122,7 @@ Deno.test("frames are split wherever the bytes are cut", () => {
 
 for (const kind of KINDS) {
   for (const form of ["json", "msgpack"] as const) {
-    Deno.test(`the test client asks and is answered over ${kind} in ${form}`, async () => {
+    Deno.test(`test client: it asks and is answered over ${kind} in ${form}`, async () => {
       await withServer(async (target) => {
         await using client = await dial({ kind, form, ...target });
         const reply = await client.request("hello", { bytes: new Uint8Array([1, 2]) });
@@ -136,7 +136,7 @@ for (const kind of KINDS) {
     });
   }
 
-  Deno.test(`a wait that fails over ${kind} lists what arrived`, async () => {
+  Deno.test(`test client: a wait that fails over ${kind} lists what arrived`, async () => {
     await withServer(async (target) => {
       await using client = await dial({ kind, ...target });
       await client.request("hello", {});
@@ -147,7 +147,7 @@ for (const kind of KINDS) {
     });
   });
 
-  Deno.test(`the end of a ${kind} connection is told with its code, and ends every wait`, async () => {
+  Deno.test(`test client: the end of a ${kind} connection is told with its code, and ends every wait`, async () => {
     await withServer(async (target) => {
       await using client = await dial({ kind, ...target });
       const waiting = client.next("never", 4_000);
@@ -160,7 +160,7 @@ for (const kind of KINDS) {
   });
 }
 
-Deno.test("raw bytes, raw streams and datagrams reach a QUIC server as they are", async () => {
+Deno.test("test client: raw bytes, raw streams and datagrams reach a QUIC server as they are", async () => {
   await withServer(async (target) => {
     await using client = await dial({ kind: "quic", ...target });
     const body = encode({ type: "raw", id: "1", timestamp: 1, payload: {} }, "json");
@@ -178,7 +178,7 @@ Deno.test("raw bytes, raw streams and datagrams reach a QUIC server as they are"
   });
 });
 
-Deno.test("dialling where nobody listens fails within its time", async () => {
+Deno.test("test client: dialling where nobody listens fails within its time", async () => {
   for (const kind of ["quic", "websocket"] as const) {
     const nobody = { quicPort: 9, httpPort: 9, certificateHash: new Uint8Array(32), timeout: 500 };
     await assert.rejects(dial({ kind, ...nobody }));

@@ -7,6 +7,8 @@
  */
 
 import { CLIENT_TYPES, CLOSES, ERRORS, SERVER_TYPES } from "../../src/protocol/mod.ts";
+import { EXCEPTIONS, withoutExceptions } from "./exceptions.ts";
+import { importCircles, readModules, roomCircles, unusedExports } from "./modules.ts";
 import { isPortable } from "./rooms.ts";
 import * as repository from "./repository.ts";
 
@@ -144,6 +146,14 @@ async function checks(): Promise<Check[]> {
   const code = [...files.keys()].filter((path) => /\.tsx?$/.test(path));
   const project = JSON.parse(files.get("deno.json")!) as { exports: Record<string, string> };
   const exported = Object.values(project.exports);
+  const modules = readModules(files);
+  // Build steps and import maps name modules, too.
+  const named = [...files].filter(([path]) => path.endsWith(".json"));
+  const doors = named.flatMap(([path, text]) =>
+    [...text.matchAll(/(?<=[\s"])(?:\.\.?\/)*([\w./-]+\.ts)\b/g)].map(([specifier]) =>
+      decodeURIComponent(new URL(specifier, `file:///${path}`).pathname.slice(1))
+    )
+  );
   const there = new Map<string, boolean>();
   const { stdout } = await deno("--version");
   const all: Check[] = [
@@ -155,9 +165,14 @@ async function checks(): Promise<Check[]> {
       if (ok) return [];
       return /^error\[/m.test(output) ? repository.documentationProblems(output, files, ROOT) : [output];
     }),
-    rule("size of files", () => repository.tooLong(files)),
+    rule("import circles", () => withoutExceptions(importCircles(modules), EXCEPTIONS.circles)),
+    rule("room circles", () => roomCircles(modules)),
+    rule("unused exports", () => withoutExceptions(unusedExports(modules, doors), EXCEPTIONS.unused)),
+    rule("size of files", () => withoutExceptions(repository.tooLong(files), EXCEPTIONS.length)),
     rule("unfinished work", () => repository.unfinished(files)),
     rule("property tests", () => repository.badProperties(files)),
+    rule("test names", () => withoutExceptions(repository.badTestNames(files), EXCEPTIONS.testNames)),
+    rule("foreign hosts", () => repository.foreignHosts(files)),
     rule("top level", async () => repository.strayTopLevel(await topLevel())),
     rule("what browsers import", unportable),
     rule("configuration table", async () => {

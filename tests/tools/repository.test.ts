@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
   badProperties,
+  badTestNames,
   brokenLinks,
   documentationProblems,
+  foreignHosts,
   headings,
   MAX_LINES,
   strayTopLevel,
@@ -14,18 +16,22 @@ import {
 
 const file = (path: string, text: string) => new Map([[path, text]]);
 
-Deno.test("a code file may have as many lines as the limit and not one more", () => {
-  assert.deepEqual(tooLong(file("a.ts", "x\n".repeat(MAX_LINES))), []);
-  assert.deepEqual(tooLong(file("a.ts", "x\n".repeat(MAX_LINES + 1))), ["a.ts: 401 lines, at most 400"]);
-  assert.deepEqual(tooLong(file("a.md", "x\n".repeat(MAX_LINES + 1))), []);
+Deno.test("repository: a code file may have as many lines as the limit and not one more", () => {
+  for (const [path, most] of [["src/a.ts", MAX_LINES.src], ["tests/a.ts", MAX_LINES.other]] as const) {
+    assert.deepEqual(tooLong(file(path, "x\n".repeat(most))), []);
+    assert.deepEqual(tooLong(file(path, "x\n".repeat(most + 1))), [
+      `${path}: ${most + 1} lines, at most ${most}`,
+    ]);
+  }
+  assert.deepEqual(tooLong(file("src/a.md", "x\n".repeat(1000))), []);
 });
 
-Deno.test("marks of unfinished work are found with their line", () => {
+Deno.test("repository: marks of unfinished work are found with their line", () => {
   assert.deepEqual(unfinished(file("a.ts", `ok\n// ${"TO" + "DO"}: later`)), [`a.ts:2: ${"TO" + "DO"}`]);
   assert.deepEqual(unfinished(file("a.ts", "const todos = 1;")), []);
 });
 
-Deno.test("tests that are switched off in their source are found, other uses of the word are not", () => {
+Deno.test("repository: tests that are switched off in their source are found, other uses of the word are not", () => {
   const off = "Deno.test." + "ignore";
   assert.deepEqual(unfinished(file("a.test.ts", `${off}("x", () => {});`)), [`a.test.ts:1: ${off}`]);
   assert.equal(unfinished(file("a.test.ts", "ignore" + ": true")).length, 1);
@@ -33,7 +39,7 @@ Deno.test("tests that are switched off in their source are found, other uses of 
   assert.deepEqual(unfinished(file("a.ts", "ignore" + ": true")), []);
 });
 
-Deno.test("relative links that lead nowhere are found, and those to missing headings", () => {
+Deno.test("repository: relative links that lead nowhere are found, and those to missing headings", () => {
   const files = new Map([
     [
       "docs/a.md",
@@ -46,16 +52,16 @@ Deno.test("relative links that lead nowhere are found, and those to missing head
   assert.deepEqual(found, ["docs/a.md:1: c.md leads nowhere", "docs/a.md:1: no heading #gone in docs/b.md"]);
 });
 
-Deno.test("headings become anchors as GitHub makes them", () => {
+Deno.test("repository: headings become anchors as GitHub makes them", () => {
   const anchors = headings("# The `quic/` room, v2\n## Again\n## Again\n```\n# not one\n```\n");
   assert.deepEqual([...anchors], ["the-quic-room-v2", "again", "again-1"]);
 });
 
-Deno.test("a stranger at the top of the repository is found once", () => {
+Deno.test("repository: a stranger at the top of the repository is found once", () => {
   assert.deepEqual(strayTopLevel(["src/a.ts", "docs/a.md", "docs/b.md", "main.ts"]), ["docs at the top"]);
 });
 
-Deno.test("property tests keep their form, their number of runs, and stand once", () => {
+Deno.test("repository: property tests keep their form, their number of runs, and stand once", () => {
   const good =
     `Deno.test("Feature: quic-transport, Property 6: round trip", () => fc.assert(p, { numRuns: 1_000 }));`;
   assert.deepEqual(badProperties(file("a.test.ts", good)), []);
@@ -68,12 +74,49 @@ Deno.test("property tests keep their form, their number of runs, and stand once"
   assert.equal(badProperties(file("a.test.ts", good.replace("Property 6", "Property six"))).length, 1);
 });
 
-Deno.test("names that the protocol document leaves out are found", () => {
+Deno.test("repository: a test name begins with its area and claims one thing", () => {
+  const named = (...names: string[]) =>
+    badTestNames(file("a.test.ts", names.map((name) => `\nDeno.test("${name}", () => {});`).join("")));
+  assert.deepEqual(
+    named("resume: once", "h3/qpack 1.1: once", "Feature: quic-transport, Property 1: a, b"),
+    [],
+  );
+  assert.deepEqual(named("", "Resume: once", "what was missed comes once", "a: one; two"), [
+    "a.test.ts:2: does not begin with its area: ",
+    "a.test.ts:3: does not begin with its area: Resume: once",
+    "a.test.ts:4: does not begin with its area: what was missed comes once",
+    "a.test.ts:5: claims two things: a: one; two",
+  ]);
+});
+
+Deno.test("repository: a test name is found in every form of a test, and left alone where it is computed", () => {
+  const source = [
+    'testWith(\n  ["chromium", "firefox"],\n  "Page", f);',
+    'Deno.test({ name: "Bare", fn });',
+    "  test(`Over ${kind}`, f);",
+    "Deno.test(`over ${kind}: works`, f);",
+    "Deno.test(`${name} (${kind})`, f);",
+    "Deno.test(name, f);",
+  ].join("\n");
+  const found = badTestNames(file("a.test.ts", source)).map((line) => line.split(": ").at(-1));
+  assert.deepEqual(found, ["Page", "Bare", "Over ${kind}"]);
+});
+
+Deno.test("repository: addresses of other people's hosts are found", () => {
+  const own =
+    "http://127.0.0.1:80 wss://chat.example https://a.example.com/x quic://host http://www.w3.org/svg";
+  assert.deepEqual(foreignHosts(file("a.md", own)), []);
+  assert.deepEqual(foreignHosts(file("a.md", `${own}\nhttps://${"elsewhere"}.dev/x`)), [
+    "a.md:2: elsewhere.dev",
+  ]);
+});
+
+Deno.test("repository: names that the protocol document leaves out are found", () => {
   const text = '`ping {}` is answered by `pong`; {"type": "error"}';
   assert.deepEqual(undocumented(["ping", "pong", "error", "close"], text), ["close is not in PROTOCOL.md"]);
 });
 
-Deno.test("documentation problems are those of exports and of private types of our own", () => {
+Deno.test("repository: documentation problems are those of exports and of private types of our own", () => {
   const text =
     `import * as v from "valibot";\nexport class A {\n  member = 1;\n}\nexport type B = v.GenericSchema | Own;\n`;
   const entry = (code: string, message: string, line: number) =>
@@ -87,7 +130,7 @@ Deno.test("documentation problems are those of exports and of private types of o
   ]);
 });
 
-Deno.test("the configuration table is put between its marks, and a second time changes nothing", () => {
+Deno.test("repository: the configuration table is put between its marks, and a second time changes nothing", () => {
   const readme = "# A\n<!-- configuration: begin -->\nold\n<!-- configuration: end -->\nrest\n";
   const once = withConfiguration(readme, "| Key |\n| --- |\n");
   assert.match(once, /begin -->\n<!-- deno-fmt-ignore-start -->\n\n\| Key \|[^]*end -->\nrest\n$/);

@@ -7,14 +7,15 @@
 /** Repository files by path from the root, `/`-separated, with their text. */
 export type Files = ReadonlyMap<string, string>;
 
-/** A file longer than this wants to be two. */
-export const MAX_LINES = 400;
+/** A code file of `src/` has at most so many lines; tests, whose cases stand in a row, may have more. */
+export const MAX_LINES = { src: 350, other: 400 } as const;
 
 /** What may stand at the top of the repository. */
 export const TOP_LEVEL: readonly string[] = [
   ".ci",
   ".github",
   ".gitignore",
+  "CHANGELOG.md",
   "LICENSE",
   "README.md",
   "certs",
@@ -28,14 +29,21 @@ export const TOP_LEVEL: readonly string[] = [
 
 const CODE = /\.[cm]?[jt]sx?$/;
 const TEST = /\.test\.tsx?$/;
+const TEST_NAME =
+  /^\s*(?:Deno\.test|test|testWith)\((?:\s*\[[^\]]*\],)?\s*(?:\{\s*name:\s*)?(["'`])((?:[^\\]|\\.)*?)\1/gm;
+/** Addresses of machines, and names that are reserved for examples and tests (RFC 2606). */
+const OWN_HOST = /^[\d.]+$|(?:^|\.)(?:a?example(?:\.(?:com|org|net))?|test|invalid|localhost)$/i;
+/** Hosts that only name an XML or JSON dialect. */
+const NAMESPACES: readonly string[] = ["json-schema.org", "www.w3.org"];
 
-/** Code files of more than `MAX_LINES` lines. */
+/** Code files that are longer than `MAX_LINES`. */
 export function tooLong(files: Files): string[] {
   const found: string[] = [];
   for (const [path, text] of files) {
     if (!CODE.test(path)) continue;
     const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
-    if (lines > MAX_LINES) found.push(`${path}: ${lines} lines, at most ${MAX_LINES}`);
+    const most = path.startsWith("src/") ? MAX_LINES.src : MAX_LINES.other;
+    if (lines > most) found.push(`${path}: ${lines} lines, at most ${most}`);
   }
   return found;
 }
@@ -124,6 +132,44 @@ export function badProperties(files: Files): string[] {
     for (const [all, runs] of text.matchAll(/\bnumRuns:\s*([\d_]+)/g)) {
       if (Number(runs!.replaceAll("_", "")) < 100) found.push(`${path}: ${all}, at least 100`);
     }
+  }
+  return found;
+}
+
+/**
+ * Tests whose name does not begin with its area ("resume: replays what was missed once"), or that claims two things with
+ * a ";". Property tests begin with their tag instead. Names that a test computes are left alone; so is what stands in
+ * `${}` within a name.
+ */
+export function badTestNames(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    if (!TEST.test(path)) continue;
+    for (const [match, , name] of text.matchAll(TEST_NAME)) {
+      const plain = name!.replace(/\$\{[^}]*\}/g, "x");
+      const isFree = plain.startsWith("Feature: ") || name!.startsWith("${");
+      const wrong = !isFree && !/^[a-z0-9 ./-]+: \S/.test(plain)
+        ? "does not begin with its area"
+        : plain.includes(";")
+        ? "claims two things"
+        : undefined;
+      if (wrong === undefined) continue;
+      const line = text.slice(0, text.indexOf(match)).split("\n").length;
+      found.push(`${path}:${line}: ${wrong}: ${name}`);
+    }
+  }
+  return found;
+}
+
+/** Addresses on the network whose host is somebody else's: what is written here may not depend on it. */
+export function foreignHosts(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    text.split("\n").forEach((line, at) => {
+      for (const [, host] of line.matchAll(/\b(?:https?|wss?|quic):\/\/([a-z0-9-]+(?:\.[a-z0-9-]+)+)/gi)) {
+        if (!OWN_HOST.test(host!) && !NAMESPACES.includes(host!)) found.push(`${path}:${at + 1}: ${host}`);
+      }
+    });
   }
   return found;
 }

@@ -14,7 +14,7 @@ function lint(file: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, file, source).map((found) => `${found.id}: ${found.message}`);
 }
 
-Deno.test("the plugin's table and the one in src/README.md say the same", async () => {
+Deno.test("rooms: the plugin's table and the one in src/README.md say the same", async () => {
   const markdown = await Deno.readTextFile(new URL("../../src/README.md", import.meta.url));
   const written = new Map<string, string>();
   for (const line of markdown.split("\n")) {
@@ -25,13 +25,13 @@ Deno.test("the plugin's table and the one in src/README.md say the same", async 
   assert.deepEqual(Object.fromEntries(held), Object.fromEntries(written));
 });
 
-Deno.test("the files of quic/ that browsers run are there", async () => {
+Deno.test("rooms: the files of quic/ that browsers run are there", async () => {
   for (const file of QUALIFIERS["client side"]) {
     assert.ok((await Deno.stat(new URL(`../../src/quic/${file}`, import.meta.url))).isFile);
   }
 });
 
-Deno.test("a room imports itself, what its row names, and packages", () => {
+Deno.test("rooms: a room imports itself, what its row names, and packages", () => {
   const source = `import { a } from "./other.ts";
     import type { B } from "../protocol/mod.ts";
     export type { C } from "../router/types.ts";
@@ -73,26 +73,26 @@ const FORBIDDEN: readonly [name: string, file: string, source: string][] = [
 ];
 
 for (const [name, file, source] of FORBIDDEN) {
-  Deno.test(`${name} that the table does not allow is found`, () => {
+  Deno.test(`rooms: ${name} that the table does not allow is found`, () => {
     const found = lint(file, source);
     assert.equal(found.length, 1, JSON.stringify(found));
     assert.match(found[0]!, /^rooms\/imports: /);
   });
 }
 
-Deno.test("a finding names the row of the table and points to it", () => {
+Deno.test("rooms: a finding names the row of the table and points to it", () => {
   const [found] = Deno.lint.runPlugin(plugin, "src/streams/a.ts", `import { x } from "../hub/mod.ts";`);
   assert.equal(found?.message, "streams/ may import protocol; not src/hub/mod.ts");
   assert.match(found?.hint ?? "", /src\/README\.md/);
 });
 
-Deno.test("absolute file names are judged like relative ones, and files outside src are free", () => {
+Deno.test("rooms: absolute file names are judged like relative ones, and files outside src are free", () => {
   const root = new URL("../../", import.meta.url).pathname;
   assert.equal(lint(`${root}src/quic/a.ts`, `import "../hub/mod.ts";`).length, 1);
   assert.deepEqual(lint(`${root}tests/hub/a.test.ts`, `import "../../src/hub/private.ts";`), []);
 });
 
-Deno.test("main.ts knows the service, and the service embeds built files", () => {
+Deno.test("rooms: main.ts knows the service, and the service embeds built files", () => {
   assert.deepEqual(lint("main.ts", `import { run } from "./src/service/cli.ts";`), []);
   const source = `import page from "../web/page.html" with { type: "text" };
     import project from "../../deno.json" with { type: "json" };`;
@@ -109,7 +109,7 @@ const DENO_USES = [
 ];
 
 for (const source of DENO_USES) {
-  Deno.test(`Deno is found in a file that browsers run: ${source}`, () => {
+  Deno.test(`rooms: Deno is found in a file that browsers run: ${source}`, () => {
     for (const file of ["src/protocol/a.ts", "src/streams/a.ts", "src/client/a.ts", "src/quic/types.ts"]) {
       assert.match(lint(file, source).join("\n"), /^rooms\/portable: /);
     }
@@ -118,16 +118,16 @@ for (const source of DENO_USES) {
   });
 }
 
-Deno.test("a property that happens to be called Deno is no use of it", () => {
+Deno.test("rooms: a property that happens to be called Deno is no use of it", () => {
   assert.deepEqual(lint("src/client/a.ts", `const a = { Deno: 1 }; a.Deno;`), []);
 });
 
-Deno.test("node: modules are refused where browsers run and allowed elsewhere", () => {
+Deno.test("rooms: node: modules are refused where browsers run and allowed elsewhere", () => {
   assert.match(judge("src/client/a.ts", "node:fs") ?? "", /browsers/);
   assert.equal(judge("src/engine/sqlite.ts", "node:sqlite"), undefined);
 });
 
-Deno.test("only the native dial file of the client reaches all of quic", () => {
+Deno.test("rooms: only the native dial file of the client reaches all of quic", () => {
   assert.equal(judge(`src/${NATIVE_DIAL}`, "../quic/mod.ts"), undefined);
   assert.notEqual(judge("src/client/dial.ts", "../quic/mod.ts"), undefined);
   assert.equal(isPortable(NATIVE_DIAL), false);

@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { handshake, WebSocketConnection, type WebSocketOptions } from "../../src/websocket/mod.ts";
+import type { WebSocketOptions } from "../../src/websocket/connection.ts";
+import { handshake, WebSocketConnection } from "../../src/websocket/mod.ts";
 import { closePayload, frame, RawClient } from "./raw_client.ts";
 
 const TEXT = 1, CLOSE = 8, PING = 9, PONG = 10;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CLOSE, encodeFrame, FrameReader, OPCODE, WebSocketError } from "../../src/websocket/mod.ts";
+import { CLOSE, WebSocketError } from "../../src/websocket/errors.ts";
+import { FrameReader } from "../../src/websocket/frame_reader.ts";
+import { encodeFrame, OPCODE } from "../../src/websocket/frame_writer.ts";
 import { unmask } from "../../src/websocket/frame_reader.ts";
 import { frame } from "./raw_client.ts";
 

@@ -15,7 +15,7 @@ export interface HeartbeatSettings {
 /** What is to be done now. */
 export type HealthAction = "none" | "ping" | "dead";
 
-/** A dead path is noticed within this, in milliseconds, whatever the server says. */
+/** A dead path is noticed within this, in milliseconds, whatever the server says. Exported for tests. */
 export const NOTICE_WITHIN = 10_000;
 /** How long an answer may take when something suggests that the path is gone. */
 const SUSPECT = 2500;

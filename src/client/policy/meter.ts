@@ -110,7 +110,10 @@ export class Meter {
   }
 }
 
-/** The smallest sample that `share` of all samples do not exceed (nearest rank); undefined when there are none. */
+/**
+ * The smallest sample that `share` of all samples do not exceed (nearest rank); undefined when there are none.
+ * Exported for tests.
+ */
 export function percentile(samples: readonly number[], share: number): number | undefined {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];

@@ -68,7 +68,7 @@ export class PreferenceCache {
   }
 }
 
-/** Keeps preferences as long as the page or program lives. */
+/** Keeps preferences as long as the page or program lives. Exported for tests. */
 export function memoryStorage(): PreferenceStorage {
   const map = new Map<string, string>();
   return {

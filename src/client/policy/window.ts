@@ -7,7 +7,7 @@
 
 import { resized } from "./ranges.ts";
 
-/** Bytes at the beginning. */
+/** Bytes at the beginning. Exported for tests. */
 export const FIRST_WINDOW = 262_144;
 /** Milliseconds within which an acknowledgement is to come. */
 const QUICK = 100;

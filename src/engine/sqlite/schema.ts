@@ -12,7 +12,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { uuidv7 } from "../../protocol/mod.ts";
 
 /** "Skei": tells our databases from others (`PRAGMA application_id`). */
-export const APPLICATION_ID = 0x536b6569;
+const APPLICATION_ID = 0x536b6569;
 /** Bits of a message's key that hold the offset; the others hold the channel's id. */
 export const OFFSET_BITS = 40;
 /** The highest id a channel may have. */
@@ -21,7 +21,10 @@ export const MAX_CHANNEL = 2 ** (63 - OFFSET_BITS) - 1;
 /** One step of the schema: what makes version N + 1 of version N. */
 export type Migration = (db: DatabaseSync) => void;
 
-/** All steps; the schema's version is how many there are. A step that was released is never changed. */
+/**
+ * All steps; the schema's version is how many there are. A step that was released is never changed.
+ * Exported for tests.
+ */
 export const MIGRATIONS: readonly Migration[] = [
   (db) => {
     db.exec(`

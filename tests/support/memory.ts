@@ -1,11 +1,17 @@
 /**
- * A message connection in memory, for tests and for code that lives in the server's process: real frames on
- * numbered lanes, no network.
+ * A message connection in memory: real frames on numbered lanes, no network.
  *
  * @module
  */
 
-import { CloseError, decodeFrame, encodeBare, Encoded, type Message, scanFrame } from "../protocol/mod.ts";
+import {
+  CloseError,
+  decodeFrame,
+  encodeBare,
+  Encoded,
+  type Message,
+  scanFrame,
+} from "../../src/protocol/mod.ts";
 import type {
   ConnectionSink,
   MessageConnection,
@@ -13,7 +19,7 @@ import type {
   Traffic,
   TransportClose,
   WireOptions,
-} from "./contract.ts";
+} from "../../src/transport/contract.ts";
 
 /** The client's end of a memory connection. */
 export interface MemoryPeer {
