@@ -154,7 +154,10 @@ class Arrival implements LiveConnection {
     await this.#handshake;
     this.#stage = "http3";
     if (!this.#admits("webtransport", counted)) return;
-    if (http3 !== undefined) return await http3.run();
+    if (http3 !== undefined) {
+      this.#carrier = http3;
+      return await http3.run();
+    }
     const session = await takeNativeSession(this.#conn, settings.headerTimeout);
     this.#carrier = session;
     await this.#introduce(session);
@@ -165,7 +168,7 @@ class Arrival implements LiveConnection {
     const { admit, onRequest, rateLimiter, headerTimeout, maxRequestBody } = this.#settings;
     const { counters } = this.#intake;
     const remote = (): Address => plainAddress(this.#conn.remoteAddr);
-    const http3 = new Http3Server(this.#conn, {
+    return new Http3Server(this.#conn, {
       headerTimeout,
       maxStreams: this.#maxStreams,
       maxRequestBody,
@@ -180,8 +183,6 @@ class Arrival implements LiveConnection {
       onSession: (session) => void this.#introduce(session),
       onError: (error, stage) => report(this.#settings, error, this.#remote, stage),
     });
-    this.#carrier = http3;
-    return http3;
   }
 
   get #maxStreams(): number {

@@ -9,6 +9,7 @@ import { bindEndpoint, plainAddress } from "./address.ts";
 import type { ClientEndpoint, ConnectOptions } from "./client_types.ts";
 import { bounded } from "./dial.ts";
 import { openSession } from "./h3/client.ts";
+import { sessionRequestLines } from "./h3/message.ts";
 import { RawConnection } from "./raw_connection.ts";
 import type { Address, Connection } from "./types.ts";
 import { afterTurn } from "./waiting.ts";
@@ -54,11 +55,12 @@ export async function dialQuic(address: Address, options: ConnectOptions = {}): 
 
 /**
  * Dials WebTransport over our own HTTP/3 layer. Rejects with DialError (`refused` with the status when the server does
- * not take the session), or with the signal's reason.
+ * not take the session), with the signal's reason, or with TypeError on a header field that HTTP/3 forbids.
  */
 export async function dialSession(url: URL, options: ConnectOptions = {}): Promise<Connection> {
   options.signal?.throwIfAborted();
   const { maxBidirectionalStreams, maxUnidirectionalStreams } = { ...DEFAULTS, ...options };
+  const lines = sessionRequestLines(url, Object.entries(options.headers ?? {}));
   const address = {
     hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: url.port === "" ? 443 : Number(url.port),
@@ -73,7 +75,7 @@ export async function dialSession(url: URL, options: ConnectOptions = {}): Promi
     return await openSession(conn, {
       url,
       handshakeTime: performance.now() - began,
-      headers: Object.entries(options.headers ?? {}),
+      lines,
       maxStreams: maxBidirectionalStreams + maxUnidirectionalStreams,
     });
   };

@@ -5,7 +5,7 @@
  */
 
 import { makeCertificate, type TestCertificate } from "../support/certificate.ts";
-import { dialPlatform } from "../../src/quic/webtransport.ts";
+import { dialWebTransport } from "../../src/quic/webtransport.ts";
 import { connect, type Connection, listen, type Listener, type ListenOptions } from "../../src/quic/mod.ts";
 
 /** A way to connect a client and a server. */
@@ -96,7 +96,7 @@ export async function connectedPair(
     const to = `${adapter.scheme}://127.0.0.1:${more.port?.(listener) ?? listener.address.port}/test?a=b`;
     const trust = { serverCertificateHashes: [hash] };
     const client = await within(
-      adapter.client === "deno" ? dialPlatform(new URL(to), trust) : connect(to, trust),
+      adapter.client === "deno" ? dialWebTransport(new URL(to), trust) : connect(to, trust),
     );
     const { value: server } = await within(connections.next());
     return {

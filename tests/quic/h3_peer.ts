@@ -114,6 +114,22 @@ export class Http3Peer {
     return { ...stream, status: Number(new Map(decodeSection(head!.payload)).get(":status")) };
   }
 
+  /** Frames of the server's control stream as they come: types with payloads. Ends with the connection. */
+  async *controlFrames(): AsyncGenerator<{ type: number; payload: Uint8Array }> {
+    const { value: stream } = await within(this.conn.incomingUnidirectionalStreams.getReader().read());
+    const frames = new TlvReader(() => "collect");
+    let isFirst = true;
+    try {
+      for await (const bytes of stream!) {
+        // The stream's type is one byte before the frames.
+        yield* frames.push(isFirst ? bytes.subarray(1) : bytes);
+        isFirst = false;
+      }
+    } catch {
+      // The connection has ended.
+    }
+  }
+
   /** The code the server closed the connection with. */
   async closeCode(): Promise<number> {
     return (await within(this.conn.closed)).closeCode;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { serve as server } from "./setup.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { bytes, first, readExactly, testCertificate, text, until, within } from "./adapters.ts";
 import {
@@ -7,32 +8,8 @@ import {
   type Connection,
   type ConnectRequest,
   listen,
-  type ListenOptions,
   type QuicError,
 } from "../../src/quic/mod.ts";
-
-async function server(options: Partial<ListenOptions> = {}) {
-  const { cert, key, hash } = await testCertificate();
-  const errors: string[] = [];
-  const listener = listen({
-    hostname: "127.0.0.1",
-    cert,
-    key,
-    onError: (_error, { stage }) => errors.push(stage),
-    ...options,
-  });
-  const { port } = listener.address;
-  const connections = listener.connections[Symbol.asyncIterator]();
-  return {
-    listener,
-    errors,
-    raw: `quic://127.0.0.1:${port}`,
-    https: `https://127.0.0.1:${port}/`,
-    trust: { serverCertificateHashes: [hash] },
-    next: async (): Promise<Connection> => (await within(connections.next())).value!,
-    [Symbol.asyncDispose]: () => listener.close(),
-  };
-}
 
 /** A connection that says nothing after its handshake. */
 async function idle(port: number, alpn: string): Promise<Deno.QuicConn> {

@@ -23,6 +23,8 @@ export const QUALIFIERS = {
     "client_types.ts",
     "errors.ts",
     "client.ts",
+    "client_pool.ts",
+    "browser.ts",
     "dial.ts",
     "webtransport.ts",
     "webtransport_connection.ts",

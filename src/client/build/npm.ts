@@ -13,6 +13,7 @@ const DOORS = {
   "./native": "./src/client/native.ts",
   "./yjs": "./src/client/yjs.ts",
   "./encryption": "./src/client/documents/encryption.ts",
+  "./quic/browser": "./src/quic/browser.ts",
 };
 const DEPENDENCIES = ["@noble/hashes/sha2.js", "valibot", "zustand", "yjs", "y-protocols/awareness"];
 

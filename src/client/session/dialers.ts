@@ -8,7 +8,8 @@ import type { Endpoints } from "../discovery.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Path } from "../policy/paths.ts";
 import type { ClientTransport, ClientTransportKind } from "../transport/contract.ts";
-import { hasWebTransport, QuicTransport } from "../transport/quic.ts";
+import { canDialWebTransport } from "../../quic/client.ts";
+import { QuicTransport } from "../transport/quic.ts";
 import { WebSocketTransport } from "../transport/websocket.ts";
 
 /** Makes the transports of one path. */
@@ -52,13 +53,13 @@ class QuicDialer implements Dialer {
     if (!enableQuic) this.impossible = "QUIC is switched off";
     else if (transports.quic !== undefined) this.impossible = undefined;
     else if ((url ?? quicUrl) === undefined) this.impossible = "there is no `quicUrl`";
-    else if (!isRaw && !hasWebTransport()) this.impossible = "this runtime has no WebTransport";
+    else if (!isRaw && !canDialWebTransport()) this.impossible = "this runtime has no WebTransport";
   }
 
   kindAt({ quic }: Endpoints): ClientTransportKind | undefined {
     if (this.#options.transports.quic !== undefined) return "webtransport";
     if (quic?.protocol === "quic:") return "quic";
-    return quic !== undefined && hasWebTransport() ? "webtransport" : undefined;
+    return quic !== undefined && canDialWebTransport() ? "webtransport" : undefined;
   }
 
   async make({ quic, certificateHashes }: Endpoints): Promise<ClientTransport> {

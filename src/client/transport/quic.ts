@@ -5,7 +5,7 @@
  */
 
 import type { Connection } from "../../quic/types.ts";
-import { canDialWebTransport, dialWebTransport } from "../../quic/webtransport.ts";
+import { dialSession } from "../../quic/client.ts";
 import { LanesTransport } from "./lanes.ts";
 
 /** How a QUIC transport is dialled. */
@@ -14,11 +14,6 @@ export interface QuicDialOptions {
   certificateHashes?: readonly Uint8Array<ArrayBuffer>[];
   /** Give up after this many milliseconds. @default 5000 */
   timeout?: number;
-}
-
-/** Whether this runtime can dial WebTransport. */
-export function hasWebTransport(): boolean {
-  return canDialWebTransport();
 }
 
 /** QUIC by WebTransport. */
@@ -36,7 +31,7 @@ export class QuicTransport extends LanesTransport {
 
   protected dial(signal: AbortSignal | undefined): Promise<Connection> {
     const { certificateHashes, timeout = 5000 } = this.#options;
-    return dialWebTransport(this.#url, {
+    return dialSession(this.#url, {
       timeout,
       ...(signal === undefined ? {} : { signal }),
       ...(certificateHashes === undefined || certificateHashes.length === 0

@@ -8,8 +8,9 @@ import { DialError } from "../errors.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
 import { Http3Connection } from "./connection.ts";
 import { H3, Http3Error } from "./errors.ts";
-import { parseResponse, sessionRequestLines } from "./message.ts";
+import { parseResponse } from "./message.ts";
 import { MessageReader, MessageWriter } from "./message_stream.ts";
+import type { FieldLine } from "./qpack.ts";
 import { WebTransportSession } from "./session.ts";
 import { takesWebTransport } from "./settings.ts";
 
@@ -17,8 +18,8 @@ import { takesWebTransport } from "./settings.ts";
 export interface Http3ClientOptions {
   /** `https:` with path and query. */
   readonly url: URL;
-  /** Header fields of the CONNECT request besides those of the protocol. */
-  readonly headers: Iterable<readonly [string, string]>;
+  /** The CONNECT request: `sessionRequestLines`. */
+  readonly lines: readonly FieldLine[];
   /** Streams of the server that may wait to be taken. */
   readonly maxStreams: number;
   /** Milliseconds the QUIC handshake took. */
@@ -63,19 +64,19 @@ export async function openSession(
 async function ask(
   http3: Http3Connection,
   settings: ReadonlyMap<number, number>,
-  { url, headers, maxStreams, handshakeTime }: Http3ClientOptions,
+  { url, lines, maxStreams, handshakeTime }: Http3ClientOptions,
 ): Promise<WebTransportSession> {
   if (!takesWebTransport(settings)) throw new DialError("refused", "the server has no WebTransport");
   const { readable, writable } = await http3.conn.createBidirectionalStream();
   const receive = new ReceiveHalf(readable);
   const reader = new MessageReader(receive);
   const writer = new MessageWriter(writable);
-  await writer.headers(sessionRequestLines(url, headers));
+  await writer.headers(lines);
   let status: number;
   do {
-    const lines = await reader.headers();
-    if (lines === undefined) throw new DialError("refused", "no answer to the session's request");
-    status = parseResponse(lines).status;
+    const answer = await reader.headers();
+    if (answer === undefined) throw new DialError("refused", "no answer to the session's request");
+    status = parseResponse(answer).status;
   } while (status < 200);
   if (status > 299) throw new DialError("refused", `the server answered with ${status}`, { status });
   const session = new WebTransportSession(http3, {

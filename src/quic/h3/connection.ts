@@ -100,12 +100,6 @@ export class Http3Connection implements SessionCarrier {
     return info;
   }
 
-  /** Ends the connection: by the close capsule when it carries a session. */
-  close(code: number, reason: string): void {
-    if (this.slot.session !== undefined) this.slot.session.close(code, reason);
-    else this.shut(H3.NO_ERROR, reason);
-  }
-
   violated(error: Http3Error): void {
     if (this.#over) return;
     this.#role.onError(error, "http3");

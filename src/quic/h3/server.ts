@@ -70,10 +70,12 @@ export class Http3Server {
     this.#aborted.abort();
   }
 
-  /** Ends the connection: a session by its capsule, requests by GOAWAY. */
+  /** Ends the connection: a session by its capsule; without one by GOAWAY, when the requests are answered. */
   close(code: number, reason: string): void {
-    if (this.#http3.slot.session === undefined) this.#http3.goAway(this.#nextRequestId);
-    this.#http3.close(code, reason);
+    const { session } = this.#http3.slot;
+    if (session !== undefined) return void session.close(code, reason);
+    this.#stopIdleTimer();
+    this.#left();
   }
 
   /**
@@ -85,11 +87,14 @@ export class Http3Server {
     this.#state = "leaving";
     this.#stopIdleTimer();
     this.#http3.goAway(NO_REQUEST_YET);
-    this.#http3.deadlines.set(GOAWAY_GRACE, () => {
-      this.#state = "left";
-      this.#http3.goAway(this.#nextRequestId);
-      this.#endIfDone();
-    });
+    this.#http3.deadlines.set(GOAWAY_GRACE, () => this.#left());
+  }
+
+  #left(): void {
+    if (this.#state === "left" || this.#http3.over) return;
+    this.#state = "left";
+    this.#http3.goAway(this.#nextRequestId);
+    this.#endIfDone();
   }
 
   /** Idle connections are of no use to anybody: Firefox opens some that never ask for anything. */

@@ -10,9 +10,11 @@ import {
   type Connection,
   type ConnectionAdmission,
   type ConnectionKind,
+  createRateLimiter,
   listen,
   type Listener,
   type ListenOptions,
+  type RateLimiterOptions,
 } from "../../quic/mod.ts";
 import type { Observer, Sessions } from "../../session/mod.ts";
 import { QuicMessageConnection } from "../../transport/mod.ts";
@@ -58,6 +60,17 @@ interface Running {
   settings: QuicListenerSettings;
   readonly loop: Promise<void>;
 }
+
+/**
+ * Ordinary HTTP/3 requests: above this rate an address waits for its turn, so that one that floods does not take the
+ * core. Health checks pass.
+ */
+const REQUESTS: RateLimiterOptions = {
+  requests: { perAddress: { perSecond: 100, burst: 300 } },
+  isExempt: ({ pathname }) => pathname === "/healthz" || pathname === "/readyz",
+};
+/** Milliseconds for a handshake at most: anybody can begin one with a forged address. */
+const MAX_HANDSHAKE_TIMEOUT = 3_000;
 
 /** Follows the configuration: starts, updates, moves and ends QUIC listeners. */
 export class QuicListener {
@@ -133,6 +146,7 @@ export class QuicListener {
         }
         return { accept: true };
       },
+      rateLimiter: createRateLimiter(REQUESTS),
       onRequest: (request, remote) =>
         this.#deps.fetch(request, { remoteAddr: { ...remote, transport: "udp" } }),
       onError: (error, { remote, stage }) => {
@@ -227,6 +241,7 @@ function limitsOf(settings: QuicListenerSettings): Omit<ListenOptions, "cert" | 
     maxIdleTimeout: settings.maxIdleTimeout,
     ...(settings.keepAliveInterval === null ? {} : { keepAliveInterval: settings.keepAliveInterval }),
     congestionControl: settings.congestionControl,
+    handshakeTimeout: Math.min(settings.headerTimeout, MAX_HANDSHAKE_TIMEOUT),
     headerTimeout: settings.headerTimeout,
   };
 }

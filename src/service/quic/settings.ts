@@ -105,7 +105,11 @@ const quic = v.strictObject({
     true,
   ),
   headerTimeout: v.optional(
-    duration(100, 60_000, "Time a client has for its handshake, and each stream for its first bytes."),
+    duration(
+      100,
+      60_000,
+      "Time a client has for its handshake (3 s at most), and each stream for its first bytes.",
+    ),
     "5s",
   ),
   publicUrl: v.optional(
