@@ -30,7 +30,7 @@ export const TOP_LEVEL: readonly string[] = [
 const CODE = /\.[cm]?[jt]sx?$/;
 const TEST = /\.test\.tsx?$/;
 const TEST_NAME =
-  /^\s*(?:Deno\.test|test|testWith)\((?:\s*\[[^\]]*\],)?\s*(?:\{\s*name:\s*)?(["'`])((?:[^\\]|\\.)*?)\1/gm;
+  /^[ \t]*(?:Deno\.test|test|testWith)\((?:\s*\[[^\]]*\],)?\s*(?:\{\s*name:\s*)?(["'`])((?:[^\\]|\\.)*?)\1/gm;
 /** Addresses of machines, and names that are reserved for examples and tests (RFC 2606). */
 const OWN_HOST = /^[\d.]+$|(?:^|\.)(?:a?example(?:\.(?:com|org|net))?|test|invalid|localhost)$/i;
 /** Hosts that only name an XML or JSON dialect. */
@@ -145,7 +145,7 @@ export function badTestNames(files: Files): string[] {
   const found: string[] = [];
   for (const [path, text] of files) {
     if (!TEST.test(path)) continue;
-    for (const [match, , name] of text.matchAll(TEST_NAME)) {
+    for (const { index, 2: name } of text.matchAll(TEST_NAME)) {
       const plain = name!.replace(/\$\{[^}]*\}/g, "x");
       const isFree = plain.startsWith("Feature: ") || name!.startsWith("${");
       const wrong = !isFree && !/^[a-z0-9 ./-]+: \S/.test(plain)
@@ -154,7 +154,7 @@ export function badTestNames(files: Files): string[] {
         ? "claims two things"
         : undefined;
       if (wrong === undefined) continue;
-      const line = text.slice(0, text.indexOf(match)).split("\n").length;
+      const line = text.slice(0, index).split("\n").length;
       found.push(`${path}:${line}: ${wrong}: ${name}`);
     }
   }
