@@ -5,15 +5,19 @@
  */
 
 import { contentOf, Encoded, LANES, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
-import type { Client, Route } from "../router/types.ts";
+import type { Route, StateKey } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
 
 const [BOT_LANE] = LANES.bot;
 
+/**
+ * By bot, the lane of the client's last command: answers go there. It has no more entries than bots were connected while
+ * the client was.
+ */
+const ANSWER_LANES: StateKey<Map<string, number>> = { create: () => new Map() };
+
 /** Routes of bots. Neither message is kept or acknowledged: a command is answered by the bot itself. */
 export function botRoutes({ hub }: HandlerParts): Route[] {
-  // By bot, the lane of the client's last command: answers go there. It has no more entries than there are bots.
-  const lanes = new WeakMap<Client, Map<string, number>>();
   return [
     {
       type: "bot_command",
@@ -21,9 +25,7 @@ export function botRoutes({ hub }: HandlerParts): Route[] {
         const command = parsePayload("bot_command", message.payload);
         const bot = hub.bot(command.bot);
         if (bot === undefined) throw new ProtocolError("unknown_bot");
-        const own = lanes.get(client);
-        if (own === undefined) lanes.set(client, new Map([[command.bot, lane]]));
-        else own.set(command.bot, lane);
+        client.state(ANSWER_LANES).set(command.bot, lane);
         const payload = { ...command, from: client.principal.userId, session: client.sessionId };
         bot.send(
           new Encoded({ type: "bot_command", id: message.id, timestamp: Date.now(), payload }),
@@ -44,7 +46,7 @@ export function botRoutes({ hub }: HandlerParts): Route[] {
         const envelope = { type: "bot_response", id: message.id, timestamp: Date.now(), payload };
         asker.send(
           new Encoded(message.re === undefined ? envelope : { ...envelope, re: message.re }),
-          lanes.get(asker)?.get(bot) ?? BOT_LANE,
+          asker.state(ANSWER_LANES).get(bot) ?? BOT_LANE,
         );
       },
     },

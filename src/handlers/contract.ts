@@ -4,19 +4,9 @@
  * @module
  */
 
-import { delay } from "../async/deadline.ts";
+import type { Clock } from "../async/clock.ts";
 import type { Hub } from "../hub/mod.ts";
-import type { Report } from "../protocol/mod.ts";
-import type { Client } from "../router/types.ts";
 import type { FileService } from "./files_parts.ts";
-
-/** Takes what clients measure. */
-export interface Reports {
-  /** The round trip as the client measured it, in milliseconds. */
-  rtt(client: Client, ms: number): void;
-  /** A `client_report`. */
-  report(client: Client, report: Report): void;
-}
 
 /** Bounds of documents. */
 export interface DocumentLimits {
@@ -26,27 +16,9 @@ export interface DocumentLimits {
   readonly maxSnapshot: number;
 }
 
-/** A clock that never goes back. */
-export interface Clock {
-  /** Milliseconds; only differences count. */
-  now(): number;
-  /** Resolves after `ms`. */
-  sleep(ms: number): Promise<void>;
-}
-
-/** The clock of the runtime. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  sleep: (ms) => delay(ms),
-};
-
 /** What handlers need of others. */
 export interface HandlerParts {
   readonly hub: Hub;
-  /** @default what clients measure is ignored */
-  readonly reports?: Reports;
-  /** Bytes of a message that a client was told its connection takes; answers are cut to fit. @default 65536 */
-  readonly maxMessage?: (client: Client) => number;
   /** @default files are refused */
   readonly files?: FileService;
   /** Asked for each use. @default 8 MiB of operations, 16 MiB of snapshot */

@@ -10,14 +10,15 @@ import { deliveryOf, refusePublish, refuseSubscribe } from "../hub/mod.ts";
 import { crc32, Encoded, failureOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { needDocument, refuse } from "./checks.ts";
-import { type DocumentLimits, type HandlerParts, systemClock } from "./contract.ts";
+import { systemClock } from "../async/clock.ts";
+import type { DocumentLimits, HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 import { documentHook } from "./documents_hook.ts";
 import { PendingOperations } from "./documents_pending.ts";
 import { openDocument } from "./documents_open.ts";
 import { OutgoingSnapshots } from "./documents_outgoing.ts";
 import { snapshotRoute } from "./documents_snapshot.ts";
-import { DocumentStates } from "./documents_state.ts";
+import { forgetDocument, operationRefused, rememberDocument } from "./documents_state.ts";
 
 const LIMITS: DocumentLimits = { maxPending: 8_388_608, maxSnapshot: 16_777_216 };
 /** Milliseconds that a client may take to make room for the next part of a snapshot. */
@@ -27,18 +28,10 @@ const AROUND = 1024;
 
 /** Routes of documents. */
 export function documentRoutes(parts: HandlerParts): Route[] {
-  const {
-    hub,
-    maxMessage = () => 65_536,
-    documents = () => LIMITS,
-    openPatience = PATIENCE,
-    clock = systemClock,
-  } = parts;
-  const states = new DocumentStates();
-  const pendingOperations = new PendingOperations(hub, clock.now);
-  hub.addHook(
-    documentHook({ hub, states, pending: pendingOperations, limits: documents, now: clock.now }),
-  );
+  const { hub, documents = () => LIMITS, openPatience = PATIENCE, clock = systemClock } = parts;
+  const now = () => clock.now();
+  const pendingOperations = new PendingOperations(hub, now);
+  hub.addHook(documentHook({ hub, pending: pendingOperations, limits: documents, now }));
   const outgoing = new OutgoingSnapshots(hub);
   const covered = (channel: string, at: Position) => {
     pendingOperations.covered(channel, at);
@@ -51,9 +44,9 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         const asked = parsePayload("doc_open", context.message.payload);
         needDocument(asked.channel);
         refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
-        const state = states.of(context.client, asked.channel);
+        const state = rememberDocument(context.client, asked.channel);
         state.awaited = undefined;
-        const partSize = Math.floor((maxMessage(context.client) - AROUND) * 3 / 4);
+        const partSize = Math.floor((context.client.limits.maxMessage - AROUND) * 3 / 4);
         return openDocument({ hub, outgoing, partSize, patience: openPatience }, context, asked, state);
       },
     },
@@ -63,7 +56,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         const { channel, ...op } = parsePayload("doc_op", context.message.payload);
         const { client, message } = context;
         needDocument(channel);
-        const refused = (temporary: boolean) => states.refused(client, channel, message.id, temporary);
+        const refused = (temporary: boolean) => operationRefused(client, channel, message.id, temporary);
         const failed = (error: unknown): never => {
           refused(failureOf(error).temporary);
           throw error;
@@ -97,7 +90,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         client.send(new Encoded(deliveryOf(channel, record)), lane);
       },
     },
-    snapshotRoute({ hub, limits: documents, covered }),
+    snapshotRoute({ hub, limits: documents, covered, now }),
     {
       type: "doc_awareness",
       handler: ({ client, message }) => {
@@ -115,7 +108,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
       handler: (context) => {
         const { channel } = parsePayload("doc_close", context.message.payload);
         needDocument(channel);
-        states.forget(context.client, channel);
+        forgetDocument(context.client, channel);
         if (!hub.unsubscribe(context.client, channel)) throw new ProtocolError("not_subscribed");
         context.reply("doc_closed", { channel });
       },

@@ -11,7 +11,7 @@ import { when } from "./checks.ts";
 import type { DocumentLimits } from "./contract.ts";
 import { AROUND_OPERATION, type PendingOperations } from "./documents_pending.ts";
 import type { PartialOperations } from "./documents_parts.ts";
-import type { DocumentStates } from "./documents_state.ts";
+import { knownDocument, operationRefused } from "./documents_state.ts";
 
 /** Milliseconds the next part of an operation may take: longer than a session waits for its client. */
 const PATIENCE = 600_000;
@@ -21,7 +21,6 @@ const PATIENCE_WHEN_FULL = 30_000;
 /** What the hook needs. */
 export interface DocumentHookParts {
   readonly hub: Hub;
-  readonly states: DocumentStates;
   readonly pending: PendingOperations;
   readonly limits: () => DocumentLimits;
   /** Milliseconds of a monotonic clock. */
@@ -32,10 +31,10 @@ export interface DocumentHookParts {
  * Makes the hook. It refuses with `doc_out_of_order`, `doc_full`, `doc_op_too_large` and `doc_op_given_up`, and reserves
  * room for what is being committed. An operation in parts gets room for all of them with its first part, or none.
  */
-export function documentHook({ hub, states, pending, limits, now }: DocumentHookParts): PublishHook {
+export function documentHook({ hub, pending, limits, now }: DocumentHookParts): PublishHook {
   const check = (publication: Publication, bytes: number): void => {
     const { channel, client, id, from } = publication;
-    const state = client && states.known(client, channel);
+    const state = client && knownDocument(client, channel);
     if (state?.awaited !== undefined && state.awaited !== id) throw new ProtocolError("doc_out_of_order");
     const { size, part } = operationOf(publication);
     const partial = pending.partial(channel);
@@ -51,7 +50,7 @@ export function documentHook({ hub, states, pending, limits, now }: DocumentHook
       if (partial.size > 0) endStale(channel, partial, isFull ? PATIENCE_WHEN_FULL : PATIENCE);
       if (isFull) {
         // Now, because the next operation may be checked before the sender of this one is answered.
-        if (client !== undefined) states.refused(client, channel, id, true);
+        if (client !== undefined) operationRefused(client, channel, id, true);
         throw new ProtocolError("doc_full");
       }
       if (part?.index === 0) partial.begin(from, part, size + AROUND_OPERATION, now());

@@ -97,7 +97,7 @@ async function send(
     client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), lane);
   const all = snapshot.parts(partSize);
   for (const [part, { data, checksum }] of all.entries()) {
-    const ready = client.ready?.();
+    const ready = client.ready();
     const hasRoom = ready === undefined || await settles(ready, patience);
     if (!isOn()) return false;
     if (!hasRoom) {

@@ -6,7 +6,7 @@
 
 import { chunkSize, type FileReader, type FileRecord } from "../files/mod.ts";
 import { Encoded, parsePayload, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
-import type { Client, Context, Route } from "../router/types.ts";
+import type { Client, Context, Route, StateKey } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
@@ -16,10 +16,12 @@ interface Download {
   cancelled: boolean;
 }
 
+/** The downloads of a connection, by the id of the message that asked. */
+const DOWNLOADS: StateKey<Map<string, Download>> = { create: () => new Map() };
+
 /** Routes of downloads and links. */
-export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, parts: FileParts): Route[] {
+export function downloadRoutes({ hub }: HandlerParts, parts: FileParts): Route[] {
   const { store, limits, linkLifetime } = parts;
-  const downloads = new WeakMap<Client, Map<string, Download>>();
   return [
     {
       type: "file_download",
@@ -27,8 +29,7 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
         const { fileId, offset, length } = parsePayload("file_download", context.message.payload);
         const { client, message } = context;
         parts.needEnabled();
-        let own = downloads.get(client);
-        if (own === undefined) downloads.set(client, own = new Map());
+        const own = client.state(DOWNLOADS);
         if (own.size >= limits().maxDownloads) throw new ProtocolError("too_many_transfers");
         if (own.has(message.id)) throw new ProtocolError("bad_request", "a download of this id is under way");
         const download: Download = { cancelled: false };
@@ -53,7 +54,7 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
       type: "file_download_cancel",
       handler: ({ client, message }) => {
         const { download } = parsePayload("file_download_cancel", message.payload);
-        const known = downloads.get(client)?.get(download);
+        const known = client.state(DOWNLOADS).get(download);
         // It may have ended while this message was on its way: that is no error.
         if (known !== undefined) known.cancelled = true;
       },
@@ -87,13 +88,13 @@ export function downloadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts,
     reader: FileReader,
     { fileId, offset, end }: { fileId: string; offset: number; end: number },
   ): Promise<void> {
-    const most = chunkSize(limits().maxChunk, maxMessage(client));
+    const most = chunkSize(limits().maxChunk, client.limits.maxMessage);
     let at = offset;
     do {
       // Downloads fill at most half of the client's outbox.
-      const room = client.ready?.();
+      const room = client.ready();
       if (room !== undefined) await room;
-      if (download.cancelled || hub.clientOf(client.sessionId) !== client) return;
+      if (download.cancelled || client.closed.aborted) return;
       const buffer = new Uint8Array(Math.min(most, end - at));
       const got = buffer.length === 0 ? 0 : await reader.read(buffer, at);
       if (got === 0 && buffer.length > 0) throw new ProtocolError("not_available", "the file cannot be read");

@@ -16,7 +16,7 @@ import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
 const PACED = 16_384;
 
 /** Routes of uploads. */
-export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, parts: FileParts): Route[] {
+export function uploadRoutes({ hub }: HandlerParts, parts: FileParts): Route[] {
   const { store, limits } = parts;
   const mayRead = (principal: Principal) => (file: FileRecord) =>
     refuseRead(principal, file, hub.namespace) === undefined;
@@ -45,7 +45,7 @@ export function uploadRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts, p
         context.reply("file_upload_ready", {
           uploadId: upload.uploadId,
           offset: upload.offset,
-          chunkSize: chunkSize(maxChunk, maxMessage(client)),
+          chunkSize: chunkSize(maxChunk, client.limits.maxMessage),
           window: Math.max(upload.window, maxChunk),
           ...(upload.known ? { exists: true } : {}),
         });

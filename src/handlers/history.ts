@@ -13,14 +13,14 @@ import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 
 /** The route of `history`. */
-export function historyRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts): Route[] {
+export function historyRoutes({ hub }: HandlerParts): Route[] {
   return [{
     type: "history",
     handler: (context) => {
       const asked = parsePayload("history", context.message.payload);
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
       const { since, limit, reverse } = asked;
-      const room = maxMessage(context.client);
+      const room = context.client.limits.maxMessage;
       // One more than asked for tells whether there are more. No more bytes are read than the answer can hold.
       const options = { limit: limit + 1, reverse, bytes: room };
       const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });

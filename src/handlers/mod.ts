@@ -26,7 +26,7 @@ export { type FileService, refuseRead } from "./files_parts.ts";
 /** The routes of every type a client may send once it is authenticated. */
 export function routes(parts: HandlerParts): Route[] {
   return [
-    ...pingRoutes(parts),
+    ...pingRoutes(),
     ...channelRoutes(parts),
     ...messageRoutes(parts),
     ...typingRoutes(parts),

@@ -6,25 +6,21 @@
 
 import { parsePayload } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import type { HandlerParts } from "./contract.ts";
 
 /** Routes of what clients measure. */
-export function pingRoutes({ reports }: HandlerParts): Route[] {
+export function pingRoutes(): Route[] {
   return [
     {
       type: "ping",
       handler: (context) => {
         const { rtt } = parsePayload("ping", context.message.payload);
-        if (rtt !== undefined) reports?.rtt(context.client, rtt);
+        if (rtt !== undefined) context.client.report({ rtt });
         context.reply("pong", {});
       },
     },
     {
       type: "client_report",
-      handler: (context) => {
-        const report = parsePayload("client_report", context.message.payload);
-        reports?.report(context.client, report);
-      },
+      handler: ({ client, message }) => client.report(parsePayload("client_report", message.payload)),
     },
   ];
 }

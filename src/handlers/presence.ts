@@ -13,7 +13,7 @@ import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 
 /** Routes of presence. */
-export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts): Route[] {
+export function presenceRoutes({ hub }: HandlerParts): Route[] {
   return [
     {
       type: "presence",
@@ -25,7 +25,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
         }
         return when(hub.presence(channel), (entries) => {
           const users = usersOf(entries);
-          const shown = fitting(users, maxMessage(context.client));
+          const shown = fitting(users, context.client.limits.maxMessage);
           context.reply("presence_response", { channel, users: shown, total: users.length });
         });
       },
@@ -38,7 +38,7 @@ export function presenceRoutes({ hub, maxMessage = () => 65_536 }: HandlerParts)
         return when(hub.presence(BROADCAST_CHANNEL), (entries) => {
           const users = usersOf(entries);
           context.reply("client_list_response", {
-            users: fitting(users, maxMessage(context.client)),
+            users: fitting(users, context.client.limits.maxMessage),
             total: users.length,
           });
         });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Clock, systemClock } from "../async/clock.ts";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
 import {
@@ -14,34 +15,94 @@ import {
   ProtocolError,
   uuidv7,
 } from "../protocol/mod.ts";
-import type { Client, Route } from "../router/types.ts";
+import type { Client, Route, StateKey } from "../router/types.ts";
 import { refuse } from "./checks.ts";
-import { type Clock, type HandlerParts, systemClock } from "./contract.ts";
+import type { HandlerParts } from "./contract.ts";
 
 /** Replays of one connection at once. */
 const MAX_REPLAYS = 4;
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 100, PAGE_BYTES = 256 * 1024;
-/** Milliseconds between two looks at whether the client is still there. */
-const LOOK = 200;
 
-interface Running {
-  readonly id: string;
+/** Why a replay ends. A client that is `gone` from the channel is not told. */
+type Reason = "done" | "stopped" | "gone" | "unrecoverable_position" | "not_available";
+
+/** What a replay is of. */
+interface Request {
   readonly channel: string;
   readonly client: Client;
   readonly lane: number;
   readonly to: number;
   readonly speed: number;
-  /** The last message that was sent. */
-  at: number;
-  stopped: boolean;
 }
 
-type Reason = "done" | "stopped" | "unrecoverable_position" | "not_available";
+/** A replay under way. */
+class Replay {
+  readonly id = uuidv7();
+  readonly request: Request;
+  /** Offset of the last message that was sent. */
+  at: number;
+  #ended: "stopped" | "gone" | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(request: Request, from: number) {
+    this.request = request;
+    this.at = from;
+  }
+
+  /** Set once somebody has ended it. */
+  get ended(): "stopped" | "gone" | undefined {
+    return this.#ended;
+  }
+
+  /** Ends it; a wait is over at once. */
+  end(reason: "stopped" | "gone"): void {
+    this.#ended ??= reason;
+    this.#wake?.();
+  }
+
+  /** Waits `ms` milliseconds, or until it is ended. */
+  wait(ms: number, clock: Clock): Promise<void> {
+    if (this.#ended !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = clock.after(ms, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Sends a message about it, or one of the messages that it repeats. */
+  say(type: string, payload: Payload, of?: StoredRecord): void {
+    const { client, channel, lane } = this.request;
+    client.send(
+      new Encoded({
+        type,
+        id: of?.id ?? uuidv7(),
+        timestamp: of?.timestamp ?? Date.now(),
+        payload: { channel, replay: this.id, ...payload },
+      }),
+      lane,
+    );
+  }
+}
 
 /** Routes of replays. A client may ask for the messages of channels that it is subscribed to. */
 export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[] {
-  const running = new WeakMap<Client, Map<string, Running>>();
+  // The map is emptied as replays end, and they end with their connection.
+  const running: StateKey<Map<string, Replay>> = {
+    create: () => new Map(),
+    release: (replays) => {
+      for (const replay of replays.values()) replay.end("gone");
+    },
+  };
+  hub.events.listen("replays", (event) => {
+    if (event.kind !== "unsubscribe") return;
+    for (const replay of event.client.state(running).values()) {
+      if (replay.request.channel === event.channel) replay.end("gone");
+    }
+  });
   return [
     {
       type: "replay",
@@ -58,28 +119,19 @@ export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[
         if (!(await hub.history(channel, { since: from, limit: 1 })).complete) {
           throw new ProtocolError("unrecoverable_position");
         }
-        let own = running.get(client);
-        if (own === undefined) running.set(client, own = new Map());
+        // The engine was asked meanwhile.
+        if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
+        const own = client.state(running);
         if (own.size >= MAX_REPLAYS) {
           throw new ProtocolError("limit_exceeded", `${MAX_REPLAYS} replays at once`);
         }
-        const replay: Running = {
-          id: uuidv7(),
-          channel,
-          client,
-          lane,
-          to: Math.min(to, end.offset),
-          speed,
-          at: from,
-          stopped: false,
-        };
+        const replay = new Replay({ channel, client, lane, to: Math.min(to, end.offset), speed }, from);
         own.set(replay.id, replay);
-        context.reply("replay_started", { channel, replay: replay.id, from, to: replay.to });
+        context.reply("replay_started", { channel, replay: replay.id, from, to: replay.request.to });
         // Not waited for: the message is answered already.
         void run(hub, replay, epoch, clock).catch((): Reason => "not_available").then((reason) => {
           own.delete(replay.id);
-          if (reason === undefined) return;
-          say(replay, "replay_ended", { offset: replay.at, reason });
+          if (reason !== "gone") replay.say("replay_ended", { offset: replay.at, reason });
         });
       },
     },
@@ -87,35 +139,31 @@ export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[
       type: "replay_stop",
       handler: (context) => {
         const { channel, replay } = parsePayload("replay_stop", context.message.payload);
-        const known = running.get(context.client)?.get(replay);
-        if (known?.channel !== channel) throw new ProtocolError("unknown_replay");
-        known.stopped = true;
+        const known = context.client.state(running).get(replay);
+        if (known?.request.channel !== channel) throw new ProtocolError("unknown_replay");
+        known.end("stopped");
       },
     },
   ];
 }
 
-/** Sends the messages and returns why it ended; undefined when the client has left the channel. */
-async function run(
-  hub: Hub,
-  replay: Running,
-  epoch: string,
-  clock: Clock,
-): Promise<Reason | undefined> {
+/** Sends the messages and returns why it ended. */
+async function run(hub: Hub, replay: Replay, epoch: string, clock: Clock): Promise<Reason> {
+  const { channel, to, speed } = replay.request;
   let last: number | undefined;
   let due = clock.now();
   for (;;) {
-    const page = await hub.history(replay.channel, { since: replay.at, limit: PAGE, bytes: PAGE_BYTES });
+    const page = await hub.history(channel, { since: replay.at, limit: PAGE, bytes: PAGE_BYTES });
     if (page.epoch !== epoch || !page.complete) return "unrecoverable_position";
     for (const record of page.records) {
-      if (record.offset > replay.to) return "done";
-      due = Math.max(due + waitFor(last, record.timestamp, replay.speed), clock.now() - MAX_REPLAY_WAIT);
+      if (record.offset > to) return "done";
+      due = Math.max(due + waitFor(last, record.timestamp, speed), clock.now() - MAX_REPLAY_WAIT);
       last = record.timestamp;
-      const gone = await until(hub, replay, due, clock);
-      if (gone) return replay.stopped ? "stopped" : undefined;
-      say(replay, "replay_message", messageOf(record), record);
+      await until(replay, due, clock);
+      if (replay.ended !== undefined) return replay.ended;
+      replay.say("replay_message", messageOf(record), record);
       replay.at = record.offset;
-      if (record.offset === replay.to) return "done";
+      if (record.offset === to) return "done";
     }
     if (page.records.length === 0) return "done";
   }
@@ -126,35 +174,16 @@ function waitFor(last: number | undefined, timestamp: number, speed: number): nu
   return last === undefined ? 0 : Math.min(MAX_REPLAY_WAIT, Math.max(0, timestamp - last) / speed);
 }
 
-/** Waits until `due`, and until the client has room. True: it was stopped, or the client has left the channel. */
-async function until(hub: Hub, replay: Running, due: number, clock: Clock): Promise<boolean> {
-  const { client, channel } = replay;
-  for (;;) {
-    await client.ready?.();
-    if (replay.stopped || !hub.isOn(client, channel)) return true;
+/** Waits until `due` and until the client has room, or until the replay is ended. */
+async function until(replay: Replay, due: number, clock: Clock): Promise<void> {
+  while (replay.ended === undefined) {
+    await replay.request.client.ready();
     const left = due - clock.now();
-    if (left <= 0) return false;
-    await clock.sleep(Math.min(left, LOOK));
+    if (left <= 0) return;
+    await replay.wait(left, clock);
   }
 }
 
 function messageOf({ type, from, payload, offset, prev }: StoredRecord): Payload {
   return { kind: type, from, ...payload, offset, prev };
-}
-
-function say(
-  { client, channel, id, lane }: Running,
-  type: string,
-  payload: Payload,
-  of?: StoredRecord,
-): void {
-  client.send(
-    new Encoded({
-      type,
-      id: of?.id ?? uuidv7(),
-      timestamp: of?.timestamp ?? Date.now(),
-      payload: { channel, replay: id, ...payload },
-    }),
-    lane,
-  );
 }

@@ -135,7 +135,7 @@ function sendNext(
   message: () => Encoded,
   events: ChannelEvents,
 ): Promise<void> | undefined {
-  const room = subscription.client.ready?.(subscription.lane);
+  const room = subscription.client.ready(subscription.lane);
   if (room !== undefined) return room;
   subscription.cursor = offset;
   try {

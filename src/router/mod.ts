@@ -5,4 +5,5 @@
  */
 
 export { checkArrival, Router } from "./router.ts";
+export { ClientStates } from "./states.ts";
 export type * from "./types.ts";

@@ -4,7 +4,33 @@
  * @module
  */
 
-import type { ClientType, Encoded, Form, Message, Payload, Principal, ServerType } from "../protocol/mod.ts";
+import type {
+  ClientType,
+  Encoded,
+  Form,
+  Message,
+  Payload,
+  Principal,
+  Report,
+  ServerType,
+} from "../protocol/mod.ts";
+
+/** What a client was told that its connection takes. It does not change while the connection lives. */
+export interface ClientLimits {
+  /** Bytes of a message, in both directions. */
+  readonly maxMessage: number;
+}
+
+/**
+ * A kind of state that handlers keep for each connection. The object itself is the key: make it once, not for each
+ * message.
+ */
+export interface StateKey<T> {
+  /** Makes the state of one connection when it is asked for the first time. Not `undefined`. */
+  create(): T;
+  /** Called once when the connection has ended. */
+  release?(state: T): void;
+}
 
 /** A connection, as handlers and the hub see it. */
 export interface Client {
@@ -14,6 +40,9 @@ export interface Client {
   readonly principal: Principal;
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
+  readonly limits: ClientLimits;
+  /** Aborted when the connection ends, whoever ends it: what is sent later is dropped. */
+  readonly closed: AbortSignal;
   /**
    * Sends on a lane (0 when that lane is gone), or as a datagram. What waits is bounded; the table of types says which
    * of it may be dropped.
@@ -21,9 +50,13 @@ export interface Client {
   send(message: Encoded, lane: number): void;
   /**
    * Undefined while the outbox has room for more history, on `lane` when it is given. Else a promise that resolves when
-   * it has room again, or when the connection has ended. Without this method history is sent without a pause.
+   * it has room again, or when the connection has ended.
    */
-  ready?(lane?: number): Promise<void> | undefined;
+  ready(lane?: number): Promise<void> | undefined;
+  /** What a handler keeps for this connection under `key`; it is released when the connection has ended. */
+  state<T>(key: StateKey<T>): T;
+  /** Counts what the client says about its own experience. */
+  report(report: Report): void;
 }
 
 /** One message and how to answer it. */

@@ -4,22 +4,23 @@
  * @module
  */
 
-import { Encoded, type Form, type Message, type Payload, type ServerType, uuidv7 } from "../protocol/mod.ts";
-import type { Context } from "../router/types.ts";
+import type { Form, Message, Payload, ServerType } from "../protocol/mod.ts";
+import type { Client, Context } from "../router/types.ts";
 import type { Arrival } from "../transport/contract.ts";
-import type { ClientConnection } from "./connection.ts";
+import type { Outbound } from "./outbound.ts";
 
-/** The context of one message: who sent it, how it came, and how to answer. */
+/** The context of one message: its sender, how it came, and how to answer. */
 export class MessageContext implements Context {
-  /** Whether the handler holds the sender back itself. */
+  /** Whether the handler limits the sender itself. */
   paced = false;
 
   constructor(
-    readonly client: ClientConnection,
+    readonly client: Client,
     readonly message: Message,
     readonly lane: number,
-    readonly arrival: Arrival,
     readonly form: Form,
+    private readonly arrival: Arrival,
+    private readonly outbound: Outbound,
   ) {}
 
   get datagram(): boolean {
@@ -35,12 +36,7 @@ export class MessageContext implements Context {
   }
 
   reply(type: ServerType, payload: Payload): void {
-    const { client } = this;
-    if (this.arrival.datagram) {
-      const message = { type, id: uuidv7(), timestamp: Date.now(), re: this.message.id, payload };
-      client.connection.sendDatagram(new Encoded(message));
-      return;
-    }
-    client.push(type, payload, this.lane, this.message.id);
+    if (this.arrival.datagram) this.outbound.pushDatagram(type, payload, this.message.id);
+    else this.outbound.push(type, payload, this.lane, this.message.id);
   }
 }

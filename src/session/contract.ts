@@ -75,8 +75,15 @@ export interface SessionSettings {
     /** Without anything received for this long the connection is dead. @default 10000 */
     readonly timeout: number;
   };
-  /** Before authentication. @default 8192 bytes, 1 stream */
-  readonly preAuth: { readonly maxBytes: number; readonly maxStreams: number };
+  /** Before authentication. */
+  readonly preAuth: {
+    /** @default 8192 */
+    readonly maxBytes: number;
+    /** @default 1 */
+    readonly maxStreams: number;
+    /** Connections that are not authenticated: when one more comes, the oldest of them ends. @default 2500 */
+    readonly maxConnections: number;
+  };
   /** Bytes of a frame. @default 65536 */
   readonly maxMessage: number;
   /** Concurrent streams of a connection. @default 100 */
@@ -143,6 +150,8 @@ export type Level = "debug" | "info" | "warn" | "error";
 export interface Observer {
   /** `fields` never hold a token or a payload. */
   log(level: Level, event: string, fields: Record<string, unknown>): void;
+  /** As `log`, for what strangers can bring about at will: of many lines some are written, and the others are counted. */
+  logLimited(level: Level, event: string, fields: Record<string, unknown>): void;
   opened(kind: TransportKind): void;
   closed(kind: TransportKind, code: number, by: string, aliveMs: number): void;
   /** Result of a token check. */

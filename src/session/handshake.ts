@@ -13,53 +13,67 @@ import {
   type SendRates,
 } from "../protocol/mod.ts";
 import { parsePayload } from "../protocol/schemas/mod.ts";
-import type { ClientConnection } from "./connection.ts";
+import type { Client } from "../router/types.ts";
+import type { MessageConnection, TransportKind } from "../transport/contract.ts";
 import type { Attached, RateSettings } from "./contract.ts";
+import type { ConnectionPhase, Host } from "./host.ts";
+import type { Outbound } from "./outbound.ts";
+
+/** The connection that shakes hands. */
+export interface HandshakeConnection extends Client {
+  readonly host: Host;
+  readonly connection: MessageConnection;
+  readonly transport: TransportKind;
+  readonly outbound: Outbound;
+  phase: ConnectionPhase;
+  sessionId: string;
+  /** The token was accepted. */
+  accept(principal: Principal): void;
+  /** What identifies the connection in a log line. */
+  logFields(): Record<string, unknown>;
+}
 
 /**
  * Handles `auth_request`. Throws CloseError when the connection has to end (a token that is not accepted), or
  * ProtocolError when the client may try again on this connection (keys that cannot be had now).
  */
-export async function authenticate(client: ClientConnection, message: Message): Promise<void> {
-  const { host } = client;
-  const request = parsePayload("auth_request", message.payload);
-  client.state = "authenticating";
+export async function authenticate(client: HandshakeConnection, message: Message): Promise<void> {
+  const { host, connection } = client;
+  const { settings, observer } = host;
+  const request = parseRequest(client, message);
+  client.phase = "authenticating";
   try {
     const principal = await verify(client, request.token);
-    if (client.state !== "authenticating") return;
+    if (client.phase !== "authenticating") return;
     client.accept(principal);
-    if (request.batch === true) client.connection.wire.batch = true;
-    const claimed = host.claim(client, principal, request.resume?.sessionId);
-    client.sessionId = claimed.sessionId;
+    if (request.batch === true) connection.wire.batch = true;
+    const claim = host.claim(principal, request.resume?.sessionId);
+    client.sessionId = claim.sessionId;
     const attached = await host.membership.attach(client, request.resume?.channels).catch((error) => {
-      claimed.undo();
+      claim.undo();
       throw error;
     });
-    if (client.state !== "authenticating") return;
-    client.state = "open";
-    client.connection.setLimits({
-      maxFrame: client.settings.maxMessage,
-      maxStreams: client.settings.maxStreams,
-    });
-    client.push("auth_response", response(client, claimed.resumed, attached), 0, message.id);
+    if (client.phase !== "authenticating") return;
+    client.phase = "open";
+    connection.setLimits({ maxFrame: settings.maxMessage, maxStreams: settings.maxStreams });
+    const resumed = claim.outcome === "resumed" || claim.outcome === "replaced";
+    client.outbound.push("auth_response", response(client, resumed, attached), 0, message.id);
     attached.start();
-    host.observer.authenticated(client.transport, "ok");
-    if (request.resume !== undefined) {
-      host.observer.resumed(client.transport, claimed.resumed ? "resumed" : "expired");
-    }
-    host.observer.log("info", "session open", { ...client.logFields(), resumed: claimed.resumed });
+    observer.authenticated(client.transport, "ok");
+    if (claim.outcome !== "new") observer.resumed(client.transport, claim.outcome);
+    observer.log("info", "session open", { ...client.logFields(), outcome: claim.outcome });
   } catch (error) {
-    if (client.state === "authenticating") client.state = "new";
+    if (client.phase === "authenticating") client.phase = "new";
     throw error;
   }
 }
 
 /** Handles `auth_refresh`: another token of the same user takes the place of the first. */
-export async function refresh(client: ClientConnection, message: Message, lane: number): Promise<void> {
+export async function refresh(client: HandshakeConnection, message: Message, lane: number): Promise<void> {
   const { host } = client;
   const request = parsePayload("auth_refresh", message.payload);
   const principal = await verify(client, request.token);
-  if (client.state !== "open") return;
+  if (client.phase !== "open") return;
   if (principal.userId !== client.principal.userId) {
     host.observer.authenticated(client.transport, "refused");
     throw new CloseError("invalid_token", "the token is another user's");
@@ -68,11 +82,21 @@ export async function refresh(client: ClientConnection, message: Message, lane: 
   const left = host.membership.refresh(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
   const refused = Object.fromEntries(left.map((channel) => [channel, "permission_denied" as const]));
-  client.push("auth_response", response(client, true, { channels: {}, refused }), lane, message.id);
+  const payload = response(client, true, { channels: {}, refused });
+  client.outbound.push("auth_response", payload, lane, message.id);
 }
 
-async function verify(client: ClientConnection, token: string): Promise<Principal> {
-  const { observer, authenticator } = client.host;
+function parseRequest({ host }: HandshakeConnection, message: Message) {
+  try {
+    return parsePayload("auth_request", message.payload);
+  } catch (error) {
+    host.badHandshake();
+    throw error;
+  }
+}
+
+async function verify(client: HandshakeConnection, token: string): Promise<Principal> {
+  const { observer, authenticator, badHandshake } = client.host;
   try {
     return await authenticator.verify(token);
   } catch (error) {
@@ -82,6 +106,7 @@ async function verify(client: ClientConnection, token: string): Promise<Principa
       throw new CloseError("token_expired", error.message, { cause: error });
     }
     if (error.error === "invalid_token") {
+      badHandshake();
       throw new CloseError("invalid_token", error.message, { cause: error });
     }
     throw error;
@@ -102,18 +127,19 @@ function lowerOf(connection: RateSettings, user: RateSettings): SendRates {
 }
 
 function response(
-  client: ClientConnection,
+  { host, principal, connection, sessionId, connectionId, transport }: HandshakeConnection,
   resumed: boolean,
   attached: Pick<Attached, "channels" | "refused">,
 ): Payload {
-  const { settings, principal, connection, host } = client;
+  const { settings, node } = host;
+  const now = host.clock.wall();
   return {
     userId: principal.userId,
-    sessionId: client.sessionId,
-    connectionId: client.connectionId,
-    transport: client.transport,
+    sessionId,
+    connectionId,
+    transport,
     expiresIn: Number.isFinite(principal.expiresAt)
-      ? Math.max(0, Math.floor((principal.expiresAt - Date.now()) / 1000))
+      ? Math.max(0, Math.floor((principal.expiresAt - now) / 1000))
       : null,
     resumed,
     channels: attached.channels,
@@ -126,7 +152,7 @@ function response(
       rates: lowerOf(settings.rates.connection, settings.rates.user),
     },
     heartbeat: { interval: settings.heartbeat.interval, timeout: settings.heartbeat.timeout },
-    serverTime: Date.now(),
-    node: host.node,
+    serverTime: now,
+    node,
   };
 }

@@ -1,33 +1,47 @@
 /**
- * What the connections of a node share.
+ * What a connection is given by its node.
  *
  * @module
  */
 
+import type { Clock } from "../async/clock.ts";
 import type { Principal } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { TransportClose } from "../transport/contract.ts";
-import type { ClientConnection } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
-import type { RateLimit } from "./limits.ts";
+import type { RateLimit } from "./rates.ts";
 
-/** What connections share. */
+/** Where a connection stands. */
+export type ConnectionPhase = "new" | "authenticating" | "open" | "closing" | "closed";
+
+/** A session that a connection has claimed. */
+export interface Claim {
+  readonly sessionId: string;
+  /**
+   * `new`: none was to be resumed. `resumed`: it waited for its client. `replaced`: another connection still had it.
+   * `expired`: the one to be resumed is not there any more, and this is a new one.
+   */
+  readonly outcome: "new" | "resumed" | "replaced" | "expired";
+  /** Gives the session back, because the connection could not be attached to it. */
+  undo(): void;
+}
+
+/** What one connection is given. */
 export interface Host {
   readonly settings: SessionSettings;
   readonly authenticator: Authenticator;
   readonly membership: Membership;
   readonly observer: Observer;
+  readonly clock: Clock;
   /** The name of this node, told to clients. */
   readonly node: string;
   dispatch(context: Context): void | Promise<void>;
-  /** Gives the connection its session: the one to resume, when it is the user's, or a new one. `undo`: it failed. */
-  claim(
-    connection: ClientConnection,
-    principal: Principal,
-    resume: string | undefined,
-  ): { sessionId: string; resumed: boolean; undo(): void };
-  /** The bucket of the user's rate. */
+  /** Gives the connection the session `resume`, if it is the user's, or a new one. */
+  claim(principal: Principal, resume: string | undefined): Claim;
+  /** The rate that all connections of the user share. */
   userRate(userId: string): RateLimit;
+  /** A handshake was malformed, or its token refused: it counts against the address. */
+  badHandshake(): void;
   /** The connection has ended. */
-  ended(connection: ClientConnection, info: TransportClose): void;
+  ended(info: TransportClose): void;
 }

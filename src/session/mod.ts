@@ -6,5 +6,4 @@
 
 export { ClientConnection } from "./connection.ts";
 export * from "./contract.ts";
-export { takeReport } from "./report.ts";
 export { Sessions } from "./sessions.ts";

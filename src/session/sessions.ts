@@ -1,66 +1,74 @@
 /**
- * All connections and sessions of this node: admission, claim and resume, the sweep that keeps deadlines,
- * drain.
+ * All connections and sessions of this node: admission, deadlines, drain.
  *
  * @module
  */
 
-import { delay } from "../async/deadline.ts";
-import { type CloseName, CLOSES, type Principal, uuidv7 } from "../protocol/mod.ts";
+import { type Clock, systemClock } from "../async/clock.ts";
+import { settles } from "../async/deadline.ts";
+import { type CloseName, CLOSES } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
-import type { MessageConnection, Traffic, TransportClose, TransportKind } from "../transport/contract.ts";
+import type { MessageConnection, TransportClose, TransportKind } from "../transport/contract.ts";
+import { Admission, hostOf } from "./admission.ts";
 import { ClientConnection } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
-import { takeReport } from "./report.ts";
-import type { Host } from "./host.ts";
-import { Admission, hostOf, type RateLimit } from "./limits.ts";
+import { dueOf } from "./deadlines.ts";
+import type { Claim, Host } from "./host.ts";
+import { LoopPauses } from "./loop_pauses.ts";
+import { SessionTable } from "./session_table.ts";
+import { addTraffic, noTraffic, type TrafficByTransport } from "./traffic.ts";
 
 /** What the sessions of a node are made of. */
-export interface SessionsOptions {
-  /** Asked at each new connection, so that a changed configuration holds from then on. */
-  settings: () => SessionSettings;
-  authenticator: Authenticator;
-  membership: Membership;
-  observer: Observer;
+interface SessionsOptions {
+  /** Asked for each new connection, so that a changed configuration holds from then on. */
+  readonly settings: () => SessionSettings;
+  readonly authenticator: Authenticator;
+  readonly membership: Membership;
+  readonly observer: Observer;
   /** The name of this node. */
-  node: string;
-  dispatch: (context: Context) => void | Promise<void>;
+  readonly node: string;
+  readonly dispatch: (context: Context) => void | Promise<void>;
+  /** @default the runtime's */
+  readonly clock?: Clock;
 }
 
-interface Session {
-  readonly sessionId: string;
-  readonly userId: string;
-  /** The connection it is on, or was on last. */
-  connection: ClientConnection;
-  /** When it is over, if nobody comes back: milliseconds since the epoch; 0 while it is on a connection. */
-  expiresAt: number;
+/** A connection that may be made; to be released when it is over, or handed to `Sessions.accept`. */
+export interface Admitted {
+  /** Counts the connection out. A second call does nothing. */
+  release(): void;
 }
 
-/** Every so many sweeps a connection's address is looked at, and buckets are swept. */
+/** A pause of the event loop that is worth a log line, in milliseconds. */
+const LONG_PAUSE = 1000;
+/** In how many parts connections are asked for a changed address, a part for each sweep. */
 const SLICES = 5;
 
 /** The connections and sessions of one node. */
 export class Sessions {
   readonly #options: SessionsOptions;
+  readonly #clock: Clock;
   readonly #admission: Admission;
   readonly #connections = new Set<ClientConnection>();
-  readonly #sessions = new Map<string, Session>();
-  readonly #detached = new Set<Session>();
-  readonly #leaving = new WeakMap<ClientConnection, () => void>();
-  readonly #ended: Record<TransportKind, Traffic> = {
-    webtransport: traffic(),
-    quic: traffic(),
-    websocket: traffic(),
-    memory: traffic(),
-  };
+  /** Connections that are not authenticated yet, the oldest first. */
+  readonly #strangers = new Set<ClientConnection>();
+  readonly #sessions: SessionTable<ClientConnection>;
+  readonly #pauses = new LoopPauses();
+  /** Traffic of connections that have ended. */
+  readonly #ended: TrafficByTransport = noTraffic();
+  #empty: PromiseWithResolvers<void> | undefined;
   #draining = false;
   #sweeps = 0;
-  #dispatch: (context: Context) => void | Promise<void>;
 
   constructor(options: SessionsOptions) {
+    const { membership } = options;
     this.#options = options;
-    this.#dispatch = options.dispatch;
+    const clock = this.#clock = options.clock ?? systemClock;
     this.#admission = new Admission(options.settings);
+    this.#sessions = new SessionTable(() => clock.now(), {
+      replaced: (earlier) => earlier.end("replaced"),
+      detached: (connection) => membership.detach(connection),
+      ended: (connection) => membership.leave(connection),
+    });
   }
 
   /** Connections now, authenticated or not. */
@@ -70,39 +78,12 @@ export class Sessions {
 
   /** Sessions on a connection, and sessions that wait to be resumed. */
   get counts(): { attached: number; detached: number } {
-    return { attached: this.#sessions.size - this.#detached.size, detached: this.#detached.size };
+    return this.#sessions.counts;
   }
 
   /** Whether a drain has begun: new connections are refused. */
   get draining(): boolean {
     return this.#draining;
-  }
-
-  /**
-   * Whether somebody at `remoteAddress` (`host:port`) may try to connect now: asked before a handshake, where the
-   * transport lets us. Counts against the address's rate of new connections.
-   */
-  admitHandshake(remoteAddress: string): CloseName | undefined {
-    if (this.#draining) return "shutdown";
-    return this.#admission.admitHandshake(hostOf(remoteAddress), Date.now());
-  }
-
-  /**
-   * Counts a connection from `remoteAddress` in, or says why it may not be. Whoever gets `leave` has to call it when the
-   * connection is over, or to hand it to `accept`; only the first call counts.
-   */
-  admit(remoteAddress: string): { readonly refused: CloseName } | { readonly leave: () => void } {
-    if (this.#draining) return { refused: "shutdown" };
-    const host = hostOf(remoteAddress);
-    const refused = this.#admission.enter(host, Date.now());
-    if (refused !== undefined) return { refused };
-    let counted = true;
-    return {
-      leave: () => {
-        if (counted) this.#admission.leave(host);
-        counted = false;
-      },
-    };
   }
 
   /** What a connection may spend before it is authenticated. */
@@ -111,104 +92,137 @@ export class Sessions {
     return { maxFrame: preAuth.maxBytes, maxStreams: preAuth.maxStreams };
   }
 
-  /** Takes an admitted connection. `leave` counts it out; without it that is done where it was counted in. */
-  accept(connection: MessageConnection, leave?: () => void): ClientConnection {
-    const { settings, authenticator, membership, observer, node } = this.#options;
+  /**
+   * Whether somebody at `remoteAddress` (`host:port`) may try to connect now. Asked before a handshake, where the
+   * transport lets us; counts against the address's rate of new connections.
+   */
+  admitHandshake(remoteAddress: string): CloseName | undefined {
+    if (this.#draining) return "shutdown";
+    return this.#admission.admitHandshake(hostOf(remoteAddress), this.#clock.now());
+  }
+
+  /**
+   * Counts a connection from `remoteAddress`, or says why it may not be made. When too many are not authenticated, the
+   * oldest of those gives way.
+   */
+  admit(remoteAddress: string): { readonly refused: CloseName } | Admitted {
+    if (this.#draining) return { refused: "shutdown" };
+    const { maxConnections, preAuth } = this.#options.settings();
+    const all = this.#admission.connections;
+    const strangers = all - (this.#connections.size - this.#strangers.size);
+    if (strangers >= preAuth.maxConnections || all >= maxConnections) {
+      if (!this.#endOldestStranger()) return { refused: "connection_limit" };
+    }
+    const host = hostOf(remoteAddress);
+    const refused = this.#admission.acquire(host, this.#clock.now());
+    if (refused !== undefined) return { refused };
+    let counted = true;
+    return {
+      release: () => {
+        if (counted) this.#admission.release(host);
+        counted = false;
+      },
+    };
+  }
+
+  /** Takes an admitted connection. `admitted` is released at its end; without it that is done where it was admitted. */
+  accept(connection: MessageConnection, admitted?: Admitted): ClientConnection {
+    const { settings, authenticator, membership, observer, node, dispatch } = this.#options;
+    const clock = this.#clock;
     const host: Host = {
       settings: settings(),
       authenticator,
       membership,
       observer,
+      clock,
       node,
-      dispatch: this.#dispatch,
-      claim: (client, principal, resume) => this.#claim(client, principal, resume),
-      userRate: (userId): RateLimit => this.#admission.user(userId, Date.now()),
-      ended: (client, info) => this.#onEnded(client, info),
+      dispatch,
+      claim: (principal, resume) => this.#claim(client, principal, resume),
+      userRate: (userId) => this.#admission.acquireUser(userId, clock.now()),
+      badHandshake: () => this.#admission.badHandshake(hostOf(connection.remoteAddress), clock.now()),
+      ended: (info) => this.#onEnded(client, info, admitted),
     };
     const client = new ClientConnection(connection, host);
     this.#connections.add(client);
-    if (leave !== undefined) this.#leaving.set(client, leave);
+    this.#strangers.add(client);
     observer.opened(connection.kind);
     client.start();
     if (this.#draining) client.end("shutdown");
     return client;
   }
 
-  /** Traffic of all connections there were, by transport. */
-  traffic(): Record<TransportKind, Traffic> {
-    const total = {
-      webtransport: { ...this.#ended.webtransport },
-      quic: { ...this.#ended.quic },
-      websocket: { ...this.#ended.websocket },
-      memory: { ...this.#ended.memory },
-    };
-    for (const { connection } of this.#connections) add(total[connection.kind], connection.traffic);
+  /** Traffic of all connections there have been. */
+  traffic(): TrafficByTransport {
+    const total = noTraffic();
+    for (const kind of Object.keys(total) as TransportKind[]) addTraffic(total[kind], this.#ended[kind]);
+    for (const { connection } of this.#connections) addTraffic(total[connection.kind], connection.traffic);
     return total;
   }
 
-  /** The open connection of a session. */
+  /** The connection that a session is on. */
   find(sessionId: string): ClientConnection | undefined {
-    const session = this.#sessions.get(sessionId);
-    return session !== undefined && session.expiresAt === 0 ? session.connection : undefined;
+    return this.#sessions.find(sessionId);
   }
 
   /** Ends the connections of a user, or one session of theirs; returns how many. `reason` is shown to the client. */
   disconnect(userId: string, sessionId?: string, close: CloseName = "forced", reason?: string): number {
-    let count = 0;
-    for (const client of this.#connections) {
-      if (client.userId !== userId || (sessionId !== undefined && client.sessionId !== sessionId)) continue;
-      client.end(close, reason);
-      count++;
-    }
-    return count;
+    return this.#endAll(
+      (client) => client.userId === userId && (sessionId === undefined || client.sessionId === sessionId),
+      close,
+      reason,
+    );
   }
 
   /** Ends the connections whose token was signed with a key that no longer counts; returns how many. */
   revoke(): number {
     const { authenticator } = this.#options;
-    let count = 0;
-    for (const client of this.#connections) {
-      if (client.userId === undefined || authenticator.trusts?.(client.principal) !== false) continue;
-      client.end("invalid_token", "the key of the token was withdrawn");
-      count++;
-    }
-    return count;
+    return this.#endAll(
+      (client) => client.userId !== undefined && authenticator.trusts?.(client.principal) === false,
+      "invalid_token",
+      "the key of the token was withdrawn",
+    );
   }
 
-  /** Ends all connections of a transport: it has been switched off. */
+  /** Ends all connections of a transport that has been switched off; returns how many. */
   disconnectTransport(kinds: readonly TransportKind[], close: CloseName = "transport_disabled"): number {
-    let count = 0;
-    for (const client of this.#connections) {
-      if (!kinds.includes(client.transport)) continue;
-      client.end(close);
-      count++;
-    }
-    return count;
+    return this.#endAll(({ transport }) => kinds.includes(transport), close);
   }
 
-  /** Keeps the deadlines; called once a second. */
-  sweep(now: number): void {
+  /** Keeps the deadlines. To be called once a second. */
+  sweep(): void {
+    const now = this.#clock.now(), wall = this.#clock.wall();
+    const paused = this.#pauses.tick(now);
+    const pausedSince = (since: number) => this.#pauses.after(since);
+    const time = { now, wall, pausedSince };
     const slice = this.#sweeps++ % SLICES;
     let index = 0;
     for (const client of this.#connections) {
       if (index++ % SLICES === slice) client.connection.checkPath();
-      this.#check(client, now);
+      const due = dueOf(client, client.settings, time);
+      if (due === undefined) continue;
+      if ("end" in due) client.end(due.end);
+      else client.tellTokenExpires(due.tokenExpiresIn);
     }
-    for (const session of this.#detached) {
-      if (session.expiresAt <= now) this.#finish(session);
-    }
+    this.#sessions.sweep(pausedSince);
     if (slice === 0) this.#admission.sweep(now);
+    if (paused >= LONG_PAUSE) {
+      this.#options.observer.log("warn", "event loop paused", { ms: Math.round(paused) });
+    }
   }
 
   /**
-   * Refuses new connections, tells all clients, gives them until `deadline` (milliseconds from now) to go, and
-   * then ends what is left. Resolves when no connection is left.
+   * Refuses new connections, tells all clients, gives them until `deadline` (milliseconds from now) to go, and then ends
+   * what is left. Resolves when no connection is left.
    */
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
-    for (const client of this.#connections) client.push("server_notice", { kind: "draining", deadline });
-    const until = Date.now() + deadline;
-    while (Date.now() < until && this.#connections.size > 0) await delay(Math.min(50, deadline));
+    for (const { outbound } of this.#connections) {
+      outbound.push("server_notice", { kind: "draining", deadline });
+    }
+    if (this.#connections.size > 0) {
+      this.#empty = Promise.withResolvers<void>();
+      await settles(this.#empty.promise, deadline, { timers: this.#clock });
+    }
     await this.close();
   }
 
@@ -220,123 +234,65 @@ export class Sessions {
     await Promise.all(clients.map((client) => client.ending()));
   }
 
-  #check(client: ClientConnection, now: number): void {
-    const { settings, state } = client;
-    if (state === "new" || state === "authenticating") {
-      if (now - client.connectedAt >= settings.authTimeout) client.end("auth_timeout");
-      return;
+  #endAll(which: (client: ClientConnection) => boolean, close: CloseName, reason?: string): number {
+    let count = 0;
+    for (const client of this.#connections) {
+      if (!which(client)) continue;
+      client.end(close, reason);
+      count++;
     }
-    if (state !== "open") return;
-    if (now - Math.max(client.lastReceivedAt, client.pause.until) >= settings.heartbeat.timeout) {
-      return client.end("no_pong");
-    }
-    const left = client.principal.expiresAt - now;
-    if (left <= 0) return client.end("token_expired");
-    if (left <= settings.tokenNotice && !client.tokenNoticeSent) {
-      client.tokenNoticeSent = true;
-      client.push("server_notice", { kind: "token_expiring", expiresIn: Math.floor(left / 1000) });
-    }
+    return count;
   }
 
-  #claim(
-    client: ClientConnection,
-    principal: Principal,
-    resume: string | undefined,
-  ): ReturnType<Host["claim"]> {
-    const known = resume === undefined ? undefined : this.#sessions.get(resume);
-    if (known !== undefined && known.userId === principal.userId) {
-      const earlier = known.connection;
-      known.connection = client;
-      known.expiresAt = 0;
-      this.#detached.delete(known);
-      if (earlier !== client && earlier.state !== "closed") {
-        this.#options.observer.resumed(client.transport, "replaced");
-        earlier.end("replaced");
-      }
-      return { sessionId: known.sessionId, resumed: true, undo: () => this.#unclaim(client, known, true) };
+  #endOldestStranger(): boolean {
+    for (const oldest of this.#strangers) {
+      this.#strangers.delete(oldest);
+      if (oldest.phase === "closing" || oldest.phase === "closed") continue;
+      oldest.end("rate_limited", "others wait to authenticate: come back later");
+      return true;
     }
-    const session: Session = {
-      sessionId: uuidv7(),
-      userId: principal.userId,
-      connection: client,
-      expiresAt: 0,
-    };
-    this.#sessions.set(session.sessionId, session);
+    return false;
+  }
+
+  #claim(client: ClientConnection, ...args: Parameters<Host["claim"]>): Claim {
+    const claim = this.#sessions.claim(client, ...args);
+    this.#strangers.delete(client);
     return {
-      sessionId: session.sessionId,
-      resumed: false,
-      undo: () => this.#unclaim(client, session, false),
+      ...claim,
+      undo: () => {
+        claim.undo();
+        // The end of a connection gives back what it holds.
+        if (client.phase !== "authenticating") return;
+        this.#admission.releaseUser(args[0].userId);
+        client.forgetUser();
+        this.#strangers.add(client);
+      },
     };
   }
 
-  #onEnded(client: ClientConnection, info: TransportClose): void {
+  #onEnded(client: ClientConnection, info: TransportClose, admitted: Admitted | undefined): void {
     if (!this.#connections.delete(client)) return;
+    this.#strangers.delete(client);
     const { observer } = this.#options;
-    const now = Date.now();
-    const leave = this.#leaving.get(client);
+    const now = this.#clock.now();
+    const { connection, transport, userId, migratedAt, settings } = client;
     // A WebSocket whose peer does not answer the close lives on, and counts against its address as long as it does.
-    if (client.connection.released === undefined) leave?.();
-    else void client.connection.released.then(leave);
-    if (client.userId !== undefined) this.#admission.release(client.userId);
-    add(this.#ended[client.transport], client.connection.traffic);
-    observer.closed(client.transport, info.code, info.by, now - client.connectedAt);
-    observer.log("info", "connection closed", {
-      ...client.logFields(),
-      code: info.code,
-      reason: info.reason,
-      by: info.by,
-      ms: now - client.connectedAt,
-    });
-    const dead = info.by === "timeout" || (info.by === "local" && info.code === CLOSES.no_pong.code);
-    if (dead && client.migratedAt > 0 && now - client.migratedAt <= 3 * client.settings.heartbeat.timeout) {
-      // It moved, and was not heard of again: the new path does not carry it.
-      takeReport(client, { migrationFailed: true });
+    if (connection.released === undefined) admitted?.release();
+    else void connection.released.then(() => admitted?.release());
+    if (userId !== undefined) this.#admission.releaseUser(userId);
+    addTraffic(this.#ended[transport], connection.traffic);
+    const ms = Math.round(now - client.openedAt);
+    observer.closed(transport, info.code, info.by, ms);
+    const { code, reason, by } = info;
+    observer.log("info", "connection closed", { ...client.logFields(), code, reason, by, ms });
+    const silent = by === "timeout" || (by === "local" && code === CLOSES.no_pong.code);
+    if (silent && migratedAt !== undefined && now - migratedAt <= 3 * settings.heartbeat.timeout) {
+      // It moved and was not heard of again: the new path does not carry it.
+      client.report({ migrationFailed: true });
     }
-    const session = this.#sessions.get(client.sessionId);
-    if (session === undefined || session.connection !== client) return;
-    // Only a client that says good-bye, or one that is told not to come back, ends its session at once.
-    const final = (info.by === "remote" && info.code === CLOSES.normal.code) ||
-      info.code >= 3500 && info.by === "local";
-    if (final) this.#finish(session);
-    else this.#wait(session);
+    // A session ends at once with a client that says good-bye, or that is told not to come back.
+    const final = (by === "remote" && code === CLOSES.normal.code) || (by === "local" && code >= 3500);
+    this.#sessions.disconnected(client, client.sessionId, final);
+    if (this.#connections.size === 0) this.#empty?.resolve();
   }
-
-  /** The claim came to nothing: a session that was made for it is over, one that was resumed waits on. */
-  #unclaim(client: ClientConnection, session: Session, resumed: boolean): void {
-    // One whose connection has ended meanwhile has been seen to.
-    if (client.state !== "authenticating") return;
-    if (resumed) this.#wait(session);
-    else this.#finish(session);
-    this.#admission.release(session.userId);
-    client.accept();
-    client.sessionId = "";
-  }
-
-  /** The session waits for its client to come back. */
-  #wait(session: Session): void {
-    const { connection } = session;
-    this.#options.membership.detach(connection);
-    session.expiresAt = Date.now() + connection.settings.resumeWindow;
-    this.#detached.add(session);
-    // Those that wait may not outnumber the connections there could be: the one that has waited longest goes.
-    if (this.#detached.size <= connection.settings.maxConnections) return;
-    for (const oldest of this.#detached) return this.#finish(oldest);
-  }
-
-  #finish(session: Session): void {
-    this.#detached.delete(session);
-    this.#sessions.delete(session.sessionId);
-    this.#options.membership.leave(session.connection);
-  }
-}
-
-function traffic(): Traffic {
-  return { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
-}
-
-function add(total: Traffic, more: Traffic): void {
-  total.bytesIn += more.bytesIn;
-  total.bytesOut += more.bytesOut;
-  total.messagesIn += more.messagesIn;
-  total.messagesOut += more.messagesOut;
 }

@@ -29,7 +29,7 @@ export interface Arrival {
 export interface ConnectionSink {
   frame(data: Uint8Array | string, arrival: Arrival, size?: number): void | Promise<void>;
   /** Told once, when the transport has ended, whoever ended it. */
-  closed(info: TransportClose): void;
+  ended(info: TransportClose): void;
   /** A failure of the peer on this connection, to be logged and counted; the transport closes itself when it must. */
   failed(error: unknown, stage: string): void;
   /** The peer's address changed under the live connection. */

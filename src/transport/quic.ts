@@ -81,7 +81,7 @@ export class QuicMessageConnection implements MessageConnection {
     void this.#connection.closed.then((info) => {
       this.#lanes.clear();
       const close: TransportClose = this.#ours === undefined ? info : { ...this.#ours, by: "local" };
-      sink.closed(close);
+      sink.ended(close);
     });
   }
 

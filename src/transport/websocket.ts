@@ -145,7 +145,7 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
     this.#whenEnded?.();
     // Of one that never opened no close event is certain to come.
     if (!this.#socket.opened) this.#release();
-    this.#sink?.closed(this.#ours === undefined ? info : { ...this.#ours, by: "local" });
+    this.#sink?.ended(this.#ours === undefined ? info : { ...this.#ours, by: "local" });
   }
 
   text(text: string, size: number): void {

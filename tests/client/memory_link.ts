@@ -70,7 +70,7 @@ export class MemoryLink implements ClientTransport {
     void client.closed.then(({ code, reason, by }) =>
       this.#travel("closing", () => this.#end({ code, reason, by: by === "local" ? "remote" : "local" }))
     );
-    world.sessions.accept(server, admitted.leave);
+    world.sessions.accept(server, admitted);
     world.links.add(this);
   }
 

@@ -5,8 +5,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
-import type { Clock } from "../../src/client/clock.ts";
 import type { Environment, EnvironmentEvent } from "../../src/client/environment.ts";
 import type { ClientOptions } from "../../src/client/options.ts";
 import type { OutboxStorage, StoredMessage } from "../../src/client/outbox/storage.ts";
@@ -18,76 +16,10 @@ import { type Message, ProtocolError } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";
 import { Sessions } from "../../src/session/mod.ts";
 import { principal, Recorder, testSettings } from "../session/support.ts";
+import { FakeClock, settle } from "../support/clock.ts";
 import { MemoryLink } from "./memory_link.ts";
 
-/** Lets everything run that waits for nothing but its turn. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-interface Timer {
-  readonly at: number;
-  readonly order: number;
-  readonly fn: () => void;
-}
-
-/** A clock that stands still until it is moved. */
-export class FakeClock implements Clock {
-  #now = 1_700_000_000_000;
-  #set = 0;
-  #order = 0;
-  readonly #timers = new Set<Timer>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  wall(): number {
-    return this.#now + this.#set;
-  }
-
-  /** Sets the wall clock so much ahead, or back. */
-  set(ms: number): void {
-    this.#set += ms;
-  }
-
-  after(ms: number, fn: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, ms), order: this.#order++, fn };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  }
-
-  /** Timers that wait. */
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  /** Lets `ms` pass, timer by timer. */
-  async advance(ms: number): Promise<void> {
-    const until = this.#now + ms;
-    await settle();
-    for (;;) {
-      let next: Timer | undefined;
-      for (const timer of this.#timers) {
-        if (timer.at > until) continue;
-        if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order)) {
-          next = timer;
-        }
-      }
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.fn();
-      await settle();
-    }
-    this.#now = until;
-  }
-
-  /** Lets time pass in which no timer runs, as on a device that sleeps. */
-  sleep(ms: number): void {
-    this.#now += ms;
-  }
-}
+export { FakeClock, settle };
 
 /** Numbers by chance that are the same each time. */
 export function seeded(seed: number): () => number {
@@ -194,11 +126,7 @@ export class World {
       namespace: () => DEFAULT_NAMESPACE,
       now: () => this.clock.now(),
     });
-    const reports = {
-      rtt: () => {},
-      report: (_client: unknown, report: object) => this.observer.report("memory", report),
-    };
-    const router = new Router(routes({ hub, reports }));
+    const router = new Router(routes({ hub }));
     this.sessions = new Sessions({
       settings: () => this.settings,
       authenticator: {

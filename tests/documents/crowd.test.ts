@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import { snapshotRoute } from "../../src/handlers/documents_snapshot.ts";
-import type { HandlerParts } from "../../src/handlers/contract.ts";
 import { checkEnvelope, crc32 } from "../../src/protocol/mod.ts";
 import { type FakeClient, join, makeHub } from "../hub/support.ts";
-import { Service } from "../handlers/support.ts";
+import { Service, type ServiceParts } from "../handlers/support.ts";
 import { bytes, op, refusal, textOf } from "./support.ts";
 
 const DOC = "doc:plan";
@@ -22,10 +21,10 @@ class Counting extends MemoryEngine {
 }
 
 /** A document with one operation and a snapshot of it, in messages so small that the snapshot has many parts. */
-async function begun(parts: Partial<HandlerParts> = {}) {
+async function begun(parts: ServiceParts = {}) {
   const engine = new Counting();
   const made = makeHub({ engine });
-  const service = new Service({ maxMessage: () => 1024 + 40, ...parts }, made);
+  const service = new Service({ maxMessage: 1024 + 40, ...parts }, made);
   const ann = await join(made.hub, "ann", "ann");
   await service.say(ann, "doc_op", op(DOC, "x"));
   const data = bytes("a snapshot that has more than one part");
@@ -102,6 +101,7 @@ Deno.test("snapshots: snapshots that grow and are never ended have a bound toget
     hub,
     limits: () => ({ maxPending: 1000, maxSnapshot: 1000 }),
     covered: () => {},
+    now: () => 0,
     maxAssembling: 100,
   });
   hub.publish({
@@ -122,6 +122,6 @@ Deno.test("snapshots: snapshots that grow and are never ended have a bound toget
   for (const client of clients) await say(client, 0, new Uint8Array(9));
   await say(clients[0]!, 1, new Uint8Array(9));
   await assert.rejects(say(clients[1]!, 1, new Uint8Array(9)), refusal("not_available"));
-  for (const client of clients.slice(2)) hub.leave(client);
+  for (const client of clients.slice(2)) client.end();
   await say(clients[0]!, 2, new Uint8Array(70));
 });

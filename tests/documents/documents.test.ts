@@ -15,7 +15,7 @@ function make(
   maxMessage = 65_536,
 ): Service {
   const namespace = () => ({ ...DEFAULT_NAMESPACE, retention: { size: tail, age: 1 } });
-  return new Service({ documents: () => limits, maxMessage: () => maxMessage }, makeHub({ namespace }));
+  return new Service({ documents: () => limits, maxMessage }, makeHub({ namespace }));
 }
 
 async function write(service: Service, client: FakeClient, ...texts: string[]): Promise<number> {

@@ -3,6 +3,7 @@ import { MemoryEngine } from "../../src/engine/memory.ts";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { Service } from "../handlers/support.ts";
+import { FakeClock } from "../support/clock.ts";
 import { join, makeHub, principal } from "../hub/support.ts";
 import { op as opOf, refusal } from "./support.ts";
 
@@ -50,10 +51,9 @@ Deno.test("documents: an operation that is refused for good holds no other up", 
 
 /** Operations in parts of 100 bytes, with a clock that the test moves. */
 function inParts(maxPending = 2000) {
-  let time = 0;
   const engine = new MemoryEngine();
   const namespace = () => DEFAULT_NAMESPACE;
-  const clock = { now: () => time, sleep: () => Promise.resolve() };
+  const clock = new FakeClock();
   const make = () => {
     const limits = { maxPending, maxSnapshot: 10_000 };
     return new Service({ documents: () => limits, clock }, makeHub({ engine, namespace }));
@@ -63,7 +63,7 @@ function inParts(maxPending = 2000) {
     part: { op, index, count },
   });
   const types = () => engine.read(DOC).records.map(({ type, payload }) => [type, payload.op ?? ""]);
-  return { service: make(), restarted: make, part, types, pass: (ms: number) => void (time += ms) };
+  return { service: make(), restarted: make, part, types, pass: (ms: number) => clock.sleep(ms) };
 }
 
 Deno.test("documents: the first part of an operation gets room for all of them, or none", async () => {

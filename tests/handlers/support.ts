@@ -20,14 +20,22 @@ export interface Way {
   readonly early?: boolean;
 }
 
+/** What a service is made with. */
+export interface ServiceParts extends Partial<HandlerParts> {
+  readonly maxMessage?: number;
+}
+
 /** All handlers on a hub. */
 export class Service {
   readonly hub: Hub;
   readonly failures: unknown[];
   readonly router: Router;
+  readonly #maxMessage: number | undefined;
   #ids = 0;
 
-  constructor(parts: Partial<HandlerParts> = {}, made = makeHub()) {
+  /** `maxMessage`: what its clients are told; by default they keep their own limits. */
+  constructor({ maxMessage, ...parts }: ServiceParts = {}, made = makeHub()) {
+    this.#maxMessage = maxMessage;
     this.hub = made.hub;
     this.failures = made.failures;
     this.router = new Router(routes({ hub: made.hub, ...parts }));
@@ -37,6 +45,7 @@ export class Service {
   async say(client: FakeClient, type: string, payload: Payload, way: Way = {}): Promise<Message[]> {
     const { id = `i${++this.#ids}`, re, lane = 1, datagram = false, early = false } = way;
     const replies: Message[] = [];
+    if (this.#maxMessage !== undefined) client.limits = { maxMessage: this.#maxMessage };
     const message: Message = re === undefined
       ? { type, id, timestamp: 0, payload }
       : { type, id, timestamp: 0, re, payload };

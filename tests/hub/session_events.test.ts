@@ -6,6 +6,7 @@ import { Router } from "../../src/router/mod.ts";
 import { Sessions } from "../../src/session/mod.ts";
 import { memoryPair, type MemoryPeer } from "../support/memory.ts";
 import { Recorder, settle, testSettings } from "../session/support.ts";
+import { FakeClock } from "../support/clock.ts";
 import { join, makeHub, principal } from "./support.ts";
 
 /** What an event says, in one line: its kind, the user, the number of the connection, and what is its own. */
@@ -23,6 +24,7 @@ function line(event: SessionEvent, connections: string[]): string {
 /** A node with real sessions on memory connections. Tokens are `USER NAME` or `USER NAME PATTERN`. */
 function node() {
   const { hub, failures } = makeHub();
+  const clock = new FakeClock();
   const events: string[] = [];
   const connections: string[] = [];
   hub.events.listen("test", (event) => void events.push(line(event, connections)));
@@ -39,8 +41,10 @@ function node() {
     observer: new Recorder(),
     node: "test",
     dispatch: (context) => router.dispatch(context),
+    clock,
   });
   return {
+    clock,
     hub,
     sessions,
     failures,
@@ -75,7 +79,7 @@ class Peer {
 }
 
 Deno.test("session events: a session's life is told in order, with who it is", async () => {
-  const { connect, happened, sessions } = node();
+  const { clock, connect, happened, sessions } = node();
   const first = await connect({ token: "ann Ann" });
   assert.deepEqual(happened(), ["online ann 1", "connect ann 1"]);
   const { payload: { epoch } } = await first.ask("subscribe", { channel: "chat:a" });
@@ -100,7 +104,8 @@ Deno.test("session events: a session's life is told in order, with who it is", a
   second.peer.close(1006, "lost");
   await settle();
   assert.deepEqual(happened(), ["disconnect ann 2"]);
-  sessions.sweep(Date.now() + 2000);
+  await clock.advance(1000);
+  sessions.sweep();
   assert.deepEqual(happened(), ["end ann 2", "offline ann 2"]);
 });
 

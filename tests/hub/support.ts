@@ -6,8 +6,9 @@
 
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import { DEFAULT_NAMESPACE, Hub, type HubOptions } from "../../src/hub/mod.ts";
-import type { Encoded, Message, Principal } from "../../src/protocol/mod.ts";
-import type { Client } from "../../src/router/types.ts";
+import type { Encoded, Message, Principal, Report } from "../../src/protocol/mod.ts";
+import { ClientStates } from "../../src/router/mod.ts";
+import type { Client, StateKey } from "../../src/router/types.ts";
 
 /** A message and the way it took. */
 export interface Sent {
@@ -26,7 +27,11 @@ export class FakeClient implements Client {
   principal: Principal;
   /** Called before each message is taken. */
   onSend: ((message: Message) => void) | undefined;
-  ready?: () => Promise<void> | undefined;
+  ready: (lane?: number) => Promise<void> | undefined = () => undefined;
+  limits = { maxMessage: 65_536 };
+  readonly reports: Report[] = [];
+  readonly #states = new ClientStates();
+  readonly #closed = new AbortController();
 
   constructor(sessionId: string, principal: Principal, connectionId = `${sessionId}-1`) {
     this.sessionId = sessionId;
@@ -38,6 +43,26 @@ export class FakeClient implements Client {
     this.onSend?.(message.message);
     this.encoded.push(message);
     this.sent.push({ message: JSON.parse(message.text()), lane });
+  }
+
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  state<T>(key: StateKey<T>): T {
+    return this.#states.get(key);
+  }
+
+  report(report: Report): void {
+    this.reports.push(report);
+  }
+
+  /** Ends the connection, as far as handlers see it. */
+  end(): void {
+    this.#closed.abort();
+    this.#states.end((error) => {
+      throw error;
+    });
   }
 
   /** What it was sent of a type. */

@@ -70,34 +70,35 @@ Deno.test("before authentication a connection gets 8 KiB and one stream", async 
 Deno.test("a connection that does not authenticate in time ends with 3506", async () => {
   const node = memoryNode();
   const peer = node.connect();
-  node.sessions.sweep(Date.now() + 9_000);
-  node.sessions.sweep(Date.now() + 10_001);
+  await node.advance(9_000);
+  assert.equal(node.sessions.connections.size, 1);
+  await node.advance(1_000);
   assert.equal((await peer.peer.closed).code, 3506);
 });
 
 Deno.test("a connection that is silent for the heartbeat's timeout ends with 3012, one that speaks lives", async () => {
   const node = memoryNode({ handlers });
   const silent = await authenticated(node);
-  node.sessions.sweep(Date.now() + 10_001);
-  assert.equal((await silent.peer.closed).code, 3012);
   const lively = await authenticated(node);
-  node.sessions.sweep(Date.now() + 9_000);
+  await node.advance(9_000);
+  assert.equal((await lively.send("ping"))?.type, "pong");
+  await node.advance(1_000);
+  assert.equal((await silent.peer.closed).code, 3012);
   assert.equal((await lively.send("ping"))?.type, "pong");
 });
 
 Deno.test("a token's end is announced, then enforced; a refresh in time prevents it", async () => {
   const node = memoryNode();
-  const soon = Date.now() + 20_000;
-  const peer = await authenticated(node, `ok:ann:${soon}`);
-  const other = await authenticated(node, `ok:bob:${soon}`);
-  node.sessions.sweep(Date.now());
-  node.sessions.sweep(Date.now());
-  await settle();
+  const peer = await authenticated(node, "ok:ann:20000");
+  const other = await authenticated(node, "ok:bob:20000");
+  await node.advance(2000);
   assert.equal(peer.of("server_notice").filter((m) => m.payload.kind === "token_expiring").length, 1);
-  const answer = await other.send("auth_refresh", { token: `ok:bob:${soon + 3_600_000}` });
+  const answer = await other.send("auth_refresh", { token: "ok:bob:3600000" });
   assert.equal(answer?.type, "auth_response");
-  for (const connection of node.sessions.connections) connection.lastReceivedAt = soon + 1;
-  node.sessions.sweep(soon + 1);
+  for (let i = 0; i < 18; i++) {
+    await Promise.all([peer.send("ping"), other.send("ping")]);
+    await node.advance(1000);
+  }
   assert.equal((await peer.peer.closed).code, 3005);
   await settle();
   assert.equal(node.sessions.connections.size, 1);
@@ -144,7 +145,9 @@ Deno.test("a lost connection leaves the session for the resume window, a good-by
   assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
   assert.ok(node.membership.calls.includes(`leave ${id(gone)}`));
   assert.ok(node.membership.calls.includes(`detach ${id(lost)}`));
-  node.sessions.sweep(Date.now() + 120_001);
+  await node.advance(119_000);
+  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
+  await node.advance(1000);
   assert.ok(node.membership.calls.includes(`leave ${id(lost)}`));
   assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
 });
@@ -187,7 +190,9 @@ Deno.test("above its rate a connection is paused, not refused", async () => {
   const rate = { messagesPerSecond: 100, messageBurst: 5, bytesPerSecond: 0, byteBurst: 0 };
   const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: rate } } });
   const peer = await authenticated(node);
-  for (let i = 0; i < 10; i++) assert.equal((await peer.send("ping"))?.type, "pong");
+  const all = Promise.all(Array.from({ length: 10 }, () => peer.send("ping")));
+  await node.advance(1000);
+  for (const answer of await all) assert.equal(answer?.type, "pong");
 });
 
 Deno.test("drain tells every client, refuses new ones, and ends what is left with 3001", async () => {
@@ -197,6 +202,9 @@ Deno.test("drain tells every client, refuses new ones, and ends what is left wit
   await settle();
   assert.equal(peer.of("server_notice")[0]?.payload.kind, "draining");
   assert.deepEqual(node.sessions.admit("1.2.3.4:5"), { refused: "shutdown" });
+  await node.clock.advance(59);
+  assert.equal(node.sessions.connections.size, 1);
+  await node.clock.advance(1);
   await done;
   assert.equal((await peer.peer.closed).code, 3001);
 });

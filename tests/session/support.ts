@@ -14,6 +14,7 @@ import { Sessions } from "../../src/session/mod.ts";
 import type { Context } from "../../src/router/types.ts";
 import { type Handler, type Route, Router } from "../../src/router/mod.ts";
 import { memoryPair, type MemoryPeer } from "../support/memory.ts";
+import { FakeClock } from "../support/clock.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
 
@@ -24,7 +25,7 @@ export function testSettings(over: Partial<SessionSettings> = {}): SessionSettin
     resumeWindow: 120_000,
     tokenNotice: 30_000,
     heartbeat: { interval: 7000, timeout: 10_000 },
-    preAuth: { maxBytes: 8192, maxStreams: 1 },
+    preAuth: { maxBytes: 8192, maxStreams: 1, maxConnections: 10_000 },
     maxMessage: 65536,
     maxStreams: 100,
     maxOutbox: 1 << 20,
@@ -48,6 +49,7 @@ export class Recorder implements Observer {
     [];
   log = (_level: string, event: string, fields: Record<string, unknown>) =>
     void this.events.push({ event, fields });
+  logLimited = this.log;
   opened = (kind: string) => void this.events.push({ event: "opened", kind });
   closed = (kind: string, code: number, by: string) =>
     void this.events.push({ event: "closed", kind, detail: [code, by] });
@@ -87,11 +89,15 @@ export class FakeMembership implements Membership {
   refresh = () => [];
 }
 
-/** A node of sessions with memory connections: tokens are `ok:<user>` or `ok:<user>:<expiresAt>`. */
+/**
+ * A node of sessions with memory connections, whose time is moved by hand. Tokens are `ok:<user>` or
+ * `ok:<user>:<milliseconds until it ends>`.
+ */
 export function memoryNode(
   options: { settings?: Partial<SessionSettings>; handlers?: Record<string, Handler> } = {},
 ) {
   const observer = new Recorder();
+  const clock = new FakeClock();
   const membership = new FakeMembership();
   let settings = testSettings(options.settings);
   const routes: Route[] = Object.entries(options.handlers ?? {}).map(([type, handler]) => ({
@@ -103,25 +109,36 @@ export function memoryNode(
     settings: () => settings,
     authenticator: {
       verify(token) {
-        const [ok, user, expiresAt] = token.split(":");
+        const [ok, user, lifetime] = token.split(":");
         if (ok === "down") return Promise.reject(new ProtocolError("not_available"));
         if (ok === "old") return Promise.reject(new ProtocolError("token_expired"));
         if (ok !== "ok") return Promise.reject(new ProtocolError("invalid_token"));
-        return Promise.resolve(principal(user!, expiresAt === undefined ? Infinity : Number(expiresAt)));
+        return Promise.resolve(
+          principal(user!, lifetime === undefined ? Infinity : clock.wall() + Number(lifetime)),
+        );
       },
     },
     membership,
     observer,
     node: "test",
     dispatch: (context) => router.dispatch(context),
+    clock,
   });
   return {
+    clock,
+    /** Lets `ms` pass, with a sweep after each second. */
+    advance: async (ms: number) => {
+      for (let left = ms; left > 0; left -= 1000) {
+        await clock.advance(Math.min(left, 1000));
+        sessions.sweep();
+      }
+    },
     observer,
     membership,
     sessions,
     configure: (over: Partial<SessionSettings>) =>
       void (settings = testSettings({ ...options.settings, ...over })),
-    connect: () => connect(sessions),
+    connect: (address?: string) => connect(sessions, address),
   };
 }
 
@@ -153,12 +170,12 @@ export class TestPeer {
   }
 }
 
-function connect(sessions: Sessions): TestPeer {
-  const { server, client } = memoryPair();
+function connect(sessions: Sessions, address?: string): TestPeer {
+  const { server, client } = memoryPair(address);
   const admitted = sessions.admit(server.remoteAddress);
   if ("refused" in admitted) throw new Error(admitted.refused);
   const peer = new TestPeer(client);
-  sessions.accept(server, admitted.leave);
+  sessions.accept(server, admitted);
   return peer;
 }
 

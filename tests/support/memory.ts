@@ -129,7 +129,7 @@ class MemoryConnection implements MessageConnection {
   #end(info: TransportClose): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#sink?.closed(info);
+    this.#sink?.ended(info);
     this.#closed.resolve(info);
   }
 

@@ -18,7 +18,7 @@ Deno.test("websocket: a connection whose sender is always a little ahead of its 
       seen.push(data as string);
       return new Promise((resolve) => queueMicrotask(resolve));
     },
-    closed: () => {},
+    ended: () => {},
     failed: (error) => {
       throw error;
     },
@@ -68,7 +68,7 @@ Deno.test("websocket: text counts in bytes of UTF-8, in what is measured and in 
   const waiting = [{ message, lane: 0, size: 0 }];
   connection.start({
     frame: (_data, _arrival, size) => void sizes.push(size),
-    closed: () => {},
+    ended: () => {},
     failed: (error) => void failures.push(error),
     migrated: () => {},
   }, { take: () => waiting.shift(), reroute: () => {} });

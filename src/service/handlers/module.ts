@@ -6,7 +6,6 @@
 
 import { type DocumentLimits, routes } from "../../handlers/mod.ts";
 import { type Context, Router } from "../../router/mod.ts";
-import { ClientConnection, takeReport } from "../../session/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
@@ -35,12 +34,7 @@ export class HandlersModule implements Module {
     const handlers = routes({
       hub: this.#hub.hub,
       files,
-      maxMessage: (client) => (client as ClientConnection).settings.maxMessage,
       documents: () => started(this.#documents, this.name),
-      reports: {
-        rtt: (client, rtt) => client instanceof ClientConnection && takeReport(client, { rtt }),
-        report: (client, report) => client instanceof ClientConnection && takeReport(client, report),
-      },
     });
     this.#router = new Router(handlers, [files.listen]);
   }

@@ -33,17 +33,17 @@ export function upgradeWebSocket(
     observer.log("debug", "websocket upgrade failed", { remote, error });
   }
   if (upgraded === undefined) {
-    admitted.leave();
+    admitted.release();
     return new Response("not a WebSocket upgrade\n", { status: 400 });
   }
   const connection = new WebSocketMessageConnection(upgraded.socket, remote, preAuthLimits);
-  sessions.accept(connection, admitted.leave);
+  sessions.accept(connection, admitted);
   return upgraded.response;
 }
 
 function refuse(observer: Observer, close: CloseName, remote: string): Response {
   observer.error("websocket", close);
-  observer.log("info", "connection refused", {
+  observer.logLimited("info", "connection refused", {
     transport: "websocket",
     remote,
     reason: CLOSES[close].reason,

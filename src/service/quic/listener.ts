@@ -150,7 +150,7 @@ export class QuicListener {
       onRequest: (request, remote) =>
         this.#deps.fetch(request, { remoteAddr: { ...remote, transport: "udp" } }),
       onError: (error, { remote, stage }) => {
-        this.#deps.observer.log("debug", "quic peer failure", { remote: text(remote), stage, error });
+        this.#deps.observer.logLimited("debug", "quic peer failure", { remote: text(remote), stage, error });
       },
     });
   }
@@ -203,14 +203,14 @@ export class QuicListener {
   #admit(address: Address, kind: ConnectionKind): ConnectionAdmission {
     const remote = text(address)!;
     const admitted = this.#deps.sessions.admit(remote);
-    if ("leave" in admitted) return { accept: true, ended: admitted.leave };
+    if ("release" in admitted) return { accept: true, ended: admitted.release };
     this.#refused(kind, admitted.refused, remote);
     return { accept: false, ...CLOSES[admitted.refused] };
   }
 
   #refused(kind: "quic" | "webtransport", close: CloseName, remote: string | undefined): void {
     this.#deps.observer.error(kind, close);
-    this.#deps.observer.log("info", "connection refused", {
+    this.#deps.observer.logLimited("info", "connection refused", {
       transport: kind,
       remote,
       reason: CLOSES[close].reason,

@@ -32,7 +32,7 @@ export function* connectionStates(
       transport: client.transport,
       remoteAddress,
       connectedAt: client.connectedAt,
-      lastActivity: client.lastReceivedAt,
+      lastActivity: client.lastActivity,
       bytesIn: traffic.bytesIn,
       bytesOut: traffic.bytesOut,
       messagesIn: traffic.messagesIn,

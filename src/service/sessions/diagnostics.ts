@@ -6,6 +6,7 @@
  */
 
 import type { Level } from "../../session/contract.ts";
+import { RepeatedLines } from "../log/repeated.ts";
 
 /** Writes one log line. `fields` never hold a token or a payload. */
 export type Log = (level: Level, event: string, fields: Record<string, unknown>) => void;
@@ -25,26 +26,18 @@ export interface Thresholds {
 /** Milliseconds between two lines of one kind. */
 const QUIET_PERIOD = 10_000;
 
-interface Line {
-  last: number;
-  suppressed: number;
-}
-
 /** Decides which diagnostic lines are written. */
 export class Diagnostics {
-  readonly #log: Log;
   readonly #thresholds: () => Thresholds;
-  readonly #now: () => number;
-  readonly #quiet: number;
-  // One entry for each event and transport: both are small sets.
-  readonly #lines = new Map<string, Line>();
+  readonly #lines: RepeatedLines;
 
-  /** `thresholds` is asked each time, so that a new configuration counts at once. `now` in milliseconds. */
+  /**
+   * `thresholds` is asked each time, so that a new configuration counts at once. `now`: milliseconds of a clock that only
+   * goes forward.
+   */
   constructor(log: Log, thresholds: () => Thresholds, now: () => number, quiet: number = QUIET_PERIOD) {
-    this.#log = log;
     this.#thresholds = thresholds;
-    this.#now = now;
-    this.#quiet = quiet;
+    this.#lines = new RepeatedLines({ log, now, lines: 1, period: quiet });
   }
 
   /** A measured round trip in milliseconds. */
@@ -81,20 +74,10 @@ export class Diagnostics {
     connectionId: string | undefined,
     fields: Record<string, unknown>,
   ) {
-    const key = `${event} ${transport}`;
-    const now = this.#now();
-    const line = this.#lines.get(key);
-    if (line !== undefined && now - line.last < this.#quiet) {
-      line.suppressed++;
-      return;
-    }
-    const suppressed = line?.suppressed ?? 0;
-    this.#lines.set(key, { last: now, suppressed: 0 });
-    this.#log("warn", event, {
+    this.#lines.write("warn", event, transport, {
       transport,
       ...(connectionId === undefined ? {} : { connectionId }),
       ...fields,
-      ...(suppressed === 0 ? {} : { suppressed }),
     });
   }
 }

@@ -79,8 +79,9 @@ export class SessionsModule implements Module {
     this.#settings = toSessionSettings(config);
   }
 
-  sweep(now: number): void {
-    this.sessions.sweep(now);
+  sweep(): void {
+    this.sessions.sweep();
+    this.observer.sweep();
     if (++this.#sweeps % OUTBOX_SWEEPS !== 0) return;
     const { deepest, maxBytes } = outboxDepth(this.sessions);
     if (deepest !== undefined) this.observer.outbox(deepest.transport, maxBytes, deepest.connectionId);

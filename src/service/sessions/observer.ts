@@ -6,12 +6,15 @@
 
 import type { ClientReport, Level, Observer } from "../../session/contract.ts";
 import type { TransportKind } from "../../transport/contract.ts";
+import { RepeatedLines } from "../log/repeated.ts";
 import { closeLabel, ConnectionCounters, fallbackLabel } from "./counters.ts";
 import { Diagnostics, type Log, type Thresholds } from "./diagnostics.ts";
 
 /** Above these a client's figures are not believed: a minute of round trip, ten to be connected. In milliseconds. */
 const MAX_RTT = 60_000;
 const MAX_CONNECT = 600_000;
+/** Lines of one event and transport that strangers may cause in a period, and its milliseconds. */
+const LIMITED_LINES = 20, LIMITED_PERIOD = 10_000;
 
 /** Options of `ConnectionObserver`. */
 export interface ObserverOptions {
@@ -19,7 +22,7 @@ export interface ObserverOptions {
   readonly log: Log;
   /** When diagnostic lines are due; asked each time, so that a new configuration counts at once. */
   readonly thresholds: () => Thresholds;
-  /** A clock in milliseconds. @default Date.now */
+  /** Milliseconds of a clock that only goes forward. @default performance.now */
   readonly now?: () => number;
   /** Milliseconds between two diagnostic lines of one kind. @default 10000 */
   readonly quietPeriod?: number;
@@ -30,15 +33,26 @@ export class ConnectionObserver implements Observer {
   readonly counters = new ConnectionCounters();
   readonly #log: Log;
   readonly #diagnostics: Diagnostics;
+  readonly #limited: RepeatedLines;
 
   constructor(options: ObserverOptions) {
-    const { log, thresholds, now = Date.now, quietPeriod } = options;
+    const { log, thresholds, now = () => performance.now(), quietPeriod } = options;
     this.#log = log;
+    this.#limited = new RepeatedLines({ log, now, lines: LIMITED_LINES, period: LIMITED_PERIOD });
     this.#diagnostics = new Diagnostics(log, thresholds, now, quietPeriod);
   }
 
   log(level: Level, event: string, fields: Record<string, unknown>): void {
     this.#log(level, event, fields);
+  }
+
+  logLimited(level: Level, event: string, fields: Record<string, unknown>): void {
+    this.#limited.write(level, event, `${fields.transport}`, fields);
+  }
+
+  /** Writes how many lines were left out. To be called once a second. */
+  sweep(): void {
+    this.#limited.sweep();
   }
 
   opened(kind: TransportKind): void {

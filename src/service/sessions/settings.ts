@@ -66,6 +66,14 @@ const session = v.strictObject({
         "8KiB",
       ),
       maxStreams: v.optional(integer(1, 100, "Streams a client may open before its token is accepted."), 1),
+      maxConnections: v.optional(
+        integer(
+          1,
+          10 ** 6,
+          "Connections whose token has not been accepted yet; when one more comes, the oldest of them ends.",
+        ),
+        2500,
+      ),
     }),
     {},
   ),

@@ -10,6 +10,7 @@ import { MemoryEngine } from "../../../src/engine/memory.ts";
 import { SqliteEngine } from "../../../src/engine/sqlite/engine.ts";
 import { OFFSET_BITS } from "../../../src/engine/sqlite/schema.ts";
 import { DEFAULT_NAMESPACE, Hub } from "../../../src/hub/mod.ts";
+import type { StateKey } from "../../../src/router/types.ts";
 import type { ConfigInput } from "../../../src/service/config/mod.ts";
 import { many } from "../bare/measure.ts";
 import { clock } from "../child.ts";
@@ -108,8 +109,12 @@ export function resumeAtHub(kind: EngineKind): Promise<Measure> {
         transport: "none",
         connectedAt: 0,
         principal: { userId: `u${i}`, expiresAt: Infinity, subscribe: ["*"], publish: ["*"], rights },
+        limits: { maxMessage: 65_536 },
+        closed: new AbortController().signal,
         send: () => void delivered++,
-        sendEphemeral: () => {},
+        ready: () => undefined,
+        state: (key: StateKey<never>) => key.create(),
+        report: () => {},
       };
       const [channel, position] = since[i % since.length]!;
       (await hub.attach(client, { [channel]: position })).start();

@@ -1,40 +1,18 @@
 /**
- * Who may connect, and how much may be sent: limits by address, by user and by connection.
+ * Which addresses may connect, and how many connections there are. The rates of users are kept here as well, because
+ * they are shared by connections and outlive them in the same way.
  *
  * @module
  */
 
 import type { CloseName } from "../protocol/mod.ts";
-import { TokenBucket } from "./bucket.ts";
 import type { RateSettings, SessionSettings } from "./contract.ts";
+import { RateLimit, TokenBucket } from "./rates.ts";
 
-/** Messages and bytes of one sender. */
-export class RateLimit {
-  readonly #messages: TokenBucket;
-  readonly #bytes: TokenBucket;
+/** A handshake that was malformed, or had a bad token, counts as so many new connections of its address. */
+const BAD_HANDSHAKE = 10;
 
-  constructor(settings: RateSettings, now: number) {
-    this.#messages = new TokenBucket(
-      { perSecond: settings.messagesPerSecond, burst: settings.messageBurst },
-      now,
-    );
-    this.#bytes = new TokenBucket({ perSecond: settings.bytesPerSecond, burst: settings.byteBurst }, now);
-  }
-
-  /** Charges one message and returns the milliseconds to pause. */
-  charge(bytes: number, now: number): number {
-    const a = this.#messages.take(1, now);
-    const b = this.#bytes.take(bytes, now);
-    return a > b ? a : b;
-  }
-
-  /** Whether nothing has been sent for so long that it may be forgotten. */
-  idle(now: number): boolean {
-    return this.#messages.full(now) && this.#bytes.full(now);
-  }
-}
-
-/** An address and the settings its bucket was made for: others come with another configuration. */
+/** An address, and the settings its bucket was made with. */
 interface Address {
   connections: number;
   bucket: TokenBucket;
@@ -42,12 +20,12 @@ interface Address {
 }
 
 interface User {
-  sessions: number;
+  connections: number;
   limit: RateLimit;
   settings: RateSettings;
 }
 
-/** Addresses that connect and users that send, on this node. Bounded by the connections there are, and by sweeping. */
+/** Addresses that connect and users that send, on this node. Bounded by its connections and by `sweep`. */
 export class Admission {
   readonly #settings: () => SessionSettings;
   readonly #addresses = new Map<string, Address>();
@@ -58,18 +36,28 @@ export class Admission {
     this.#settings = settings;
   }
 
-  /** Connections counted in. */
+  /** Connections that were acquired and not yet released. */
   get connections(): number {
     return this.#connections;
   }
 
-  /** Whether `host` may try to connect now: its rate of new connections. Asked before a handshake costs anything. */
+  /** Addresses and users that are remembered. */
+  get size(): { addresses: number; users: number } {
+    return { addresses: this.#addresses.size, users: this.#users.size };
+  }
+
+  /** Whether `host` may try to connect: takes one from its rate of new connections. */
   admitHandshake(host: string, now: number): CloseName | undefined {
     return this.#address(host, now).bucket.tryTake(1, now) ? undefined : "rate_limited";
   }
 
-  /** Counts a connection of `host` in, or says why it may not be: then nothing is counted. */
-  enter(host: string, now: number): CloseName | undefined {
+  /** A handshake of `host` was bad: its rate of new connections pays for it, and may fall into debt. */
+  badHandshake(host: string, now: number): void {
+    this.#address(host, now).bucket.take(BAD_HANDSHAKE, now);
+  }
+
+  /** Counts a connection of `host`, to be given back with `release`. Returns why it may not be: nothing is counted then. */
+  acquire(host: string, now: number): CloseName | undefined {
     const { perIp, maxConnections } = this.#settings();
     if (this.#connections >= maxConnections) return "connection_limit";
     const address = this.#address(host, now);
@@ -80,40 +68,29 @@ export class Admission {
   }
 
   /** A connection of `host` has ended. */
-  leave(host: string): void {
+  release(host: string): void {
     const address = this.#addresses.get(host);
     if (address === undefined) return;
     address.connections--;
     this.#connections--;
   }
 
-  /** The bucket of a user, shared by the user's connections; give it back with `release`. */
-  user(userId: string, now: number): RateLimit {
+  /** The rate of a user, shared by the user's connections; to be given back with `releaseUser`. */
+  acquireUser(userId: string, now: number): RateLimit {
     const settings = this.#settings().rates.user;
     let user = this.#users.get(userId);
-    if (user?.settings !== settings) {
-      user = { sessions: user?.sessions ?? 0, limit: new RateLimit(settings, now), settings };
+    if (user === undefined || !sameRates(user.settings, settings)) {
+      user = { connections: user?.connections ?? 0, limit: new RateLimit(settings, now), settings };
       this.#users.set(userId, user);
     }
-    user.sessions++;
+    user.connections++;
     return user.limit;
   }
 
   /** A connection of the user has ended. */
-  release(userId: string): void {
+  releaseUser(userId: string): void {
     const user = this.#users.get(userId);
-    if (user !== undefined) user.sessions--;
-  }
-
-  #address(host: string, now: number): Address {
-    const settings = this.#settings().perIp;
-    let address = this.#addresses.get(host);
-    if (address?.settings !== settings) {
-      const bucket = new TokenBucket({ perSecond: settings.rate, burst: settings.burst }, now);
-      address = { connections: address?.connections ?? 0, bucket, settings };
-      this.#addresses.set(host, address);
-    }
-    return address;
+    if (user !== undefined) user.connections--;
   }
 
   /** Forgets addresses and users that have no connection and owe nothing. */
@@ -122,9 +99,30 @@ export class Admission {
       if (address.connections <= 0 && address.bucket.full(now)) this.#addresses.delete(host);
     }
     for (const [userId, user] of this.#users) {
-      if (user.sessions <= 0 && user.limit.idle(now)) this.#users.delete(userId);
+      if (user.connections <= 0 && user.limit.idle(now)) this.#users.delete(userId);
     }
   }
+
+  #address(host: string, now: number): Address {
+    const settings = this.#settings().perIp;
+    let address = this.#addresses.get(host);
+    // Another configuration's rates hold at once. One that leaves them as they were forgives no debt.
+    if (
+      address === undefined || address.settings.rate !== settings.rate ||
+      address.settings.burst !== settings.burst
+    ) {
+      const bucket = new TokenBucket({ perSecond: settings.rate, burst: settings.burst }, now);
+      address = { connections: address?.connections ?? 0, bucket, settings };
+      this.#addresses.set(host, address);
+    }
+    return address;
+  }
+}
+
+function sameRates(a: RateSettings, b: RateSettings): boolean {
+  return a === b ||
+    a.messagesPerSecond === b.messagesPerSecond && a.messageBurst === b.messageBurst &&
+      a.bytesPerSecond === b.bytesPerSecond && a.byteBurst === b.byteBurst;
 }
 
 /** The address without its port: `[::1]:443` and `::1` are one host. IPv6 peers share a bucket by /64. */

@@ -1,9 +1,11 @@
 /**
- * A token bucket that lets its level fall below zero and says how long the debt takes to pay: the reader
- * pauses for that time, so nothing has to be refused.
+ * Rates: token buckets whose level may fall below zero. The debt says for how long to read no more, so that nothing has
+ * to be refused.
  *
  * @module
  */
+
+import type { RateSettings } from "./contract.ts";
 
 /** Rate and burst of a bucket; a rate of 0 switches it off. */
 export interface BucketSettings {
@@ -11,7 +13,7 @@ export interface BucketSettings {
   readonly burst: number;
 }
 
-/** One token bucket. Times are milliseconds of any clock that does not go back. */
+/** One token bucket. Times are milliseconds of a clock that only goes forward. */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
@@ -33,7 +35,7 @@ export class TokenBucket {
     return this.#level >= 0 ? 0 : -this.#level / this.#perMs;
   }
 
-  /** Takes `amount` when it is there, else nothing; says whether it was. */
+  /** Takes `amount` if it is there, else nothing. */
   tryTake(amount: number, now: number): boolean {
     if (this.#perMs === 0) return true;
     this.#refill(now);
@@ -42,7 +44,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Whether it is as good as new: nobody misses it when it is thrown away. */
+  /** Whether it is full: another one made now would be the same. */
   full(now: number): boolean {
     this.#refill(now);
     return this.#level >= this.#burst;
@@ -53,5 +55,31 @@ export class TokenBucket {
       this.#level = Math.min(this.#burst, this.#level + (now - this.#at) * this.#perMs);
       this.#at = now;
     }
+  }
+}
+
+/** Messages and bytes of one sender. */
+export class RateLimit {
+  readonly #messages: TokenBucket;
+  readonly #bytes: TokenBucket;
+
+  constructor(settings: RateSettings, now: number) {
+    this.#messages = new TokenBucket(
+      { perSecond: settings.messagesPerSecond, burst: settings.messageBurst },
+      now,
+    );
+    this.#bytes = new TokenBucket({ perSecond: settings.bytesPerSecond, burst: settings.byteBurst }, now);
+  }
+
+  /** Charges one message; returns for how many milliseconds to read no more. */
+  charge(bytes: number, now: number): number {
+    const a = this.#messages.take(1, now);
+    const b = this.#bytes.take(bytes, now);
+    return a > b ? a : b;
+  }
+
+  /** Whether both buckets are full: nothing has been sent for a while. */
+  idle(now: number): boolean {
+    return this.#messages.full(now) && this.#bytes.full(now);
   }
 }

@@ -1,0 +1,74 @@
+/**
+ * Messages from the service to one client.
+ *
+ * @module
+ */
+
+import type { Clock } from "../async/clock.ts";
+import { Encoded, failureOf, type Message, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
+import type { ServerType } from "../protocol/mod.ts";
+import type { MessageConnection } from "../transport/contract.ts";
+import { Outbox, type OutboxEvents } from "./outbox.ts";
+
+/** What leaves on one connection: by way of its outbox, or as a datagram. */
+export class Outbound {
+  readonly outbox: Outbox;
+  readonly #connection: MessageConnection;
+  readonly #clock: Clock;
+  #ended = false;
+
+  /** `maxBytes`: about what may wait. */
+  constructor(connection: MessageConnection, maxBytes: number, clock: Clock, events: OutboxEvents) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.outbox = new Outbox(maxBytes, () => connection.wire.form, events);
+  }
+
+  /** Sends as the table of types says: see `Client.send`. */
+  send(message: Encoded, lane: number): void {
+    const connection = this.#connection;
+    if (message.queueing.datagram && connection.maxDatagramSize > 0 && connection.sendDatagram(message)) {
+      return;
+    }
+    const at = connection.laneOrControl(lane);
+    if (this.outbox.add(message, at)) connection.wake(at);
+  }
+
+  /** See `Client.ready`. */
+  ready(lane?: number): Promise<void> | undefined {
+    return this.outbox.whenRoom(lane === undefined ? lane : this.#connection.laneOrControl(lane));
+  }
+
+  /** Sends a reply or a notice, which is never dropped. */
+  push(type: ServerType, payload: Payload, lane = 0, re?: string): void {
+    if (this.#ended) return;
+    const at = this.#connection.laneOrControl(lane);
+    this.outbox.push(new Encoded(this.#message(type, payload, re)), at);
+    this.#connection.wake(at);
+  }
+
+  /** Answers a datagram by a datagram, which may be lost. */
+  pushDatagram(type: ServerType, payload: Payload, re: string): void {
+    this.#connection.sendDatagram(new Encoded(this.#message(type, payload, re)));
+  }
+
+  /** Sends an `error`. `retryAfter`: milliseconds. */
+  pushError(error: ProtocolError, re: string | undefined, lane: number, retryAfter?: number): void {
+    const payload: Payload = { ...failureOf(error) };
+    if (retryAfter !== undefined) payload.retryAfter = retryAfter;
+    this.push("error", payload, lane, re);
+  }
+
+  /** The connection has ended: what waits is dropped, and so is all that follows. */
+  end(): void {
+    this.#ended = true;
+    this.outbox.clear();
+  }
+
+  #message(type: ServerType, payload: Payload, re: string | undefined): Message {
+    const timestamp = this.#clock.wall();
+    return re === undefined
+      ? { type, id: uuidv7(), timestamp, payload }
+      : { type, id: uuidv7(), timestamp, re, payload };
+  }
+}
