@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { Group } from "../../src/engine/sqlite/group.ts";
 import { BEGIN, fill, note, withDatabases } from "./sqlite_support.ts";
 
 const KEEP = { size: 1000, age: 3_600_000 };
 
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
+/** A group is committed at the second look of its turn, and each look is one `setImmediate`; a timer may be earlier. */
+const turn = async (): Promise<void> => {
+  for (let look = 0; look < 3; look++) await new Promise((resolve) => setImmediate(resolve));
+};
 
 Deno.test("what comes in one turn is one group, in order; a full group does not wait", async () => {
   const groups: number[][] = [];

@@ -132,13 +132,24 @@ export function startUpload(client: TestClient, sending: Sending): Promise<Recei
   return client.ask("file_upload_start", payload, { lane: sending.lane ?? 0 });
 }
 
-/** Uploads a file as PROTOCOL.md says, heeding the window. The answer's payload, or where it stopped. */
+/**
+ * Uploads a file as PROTOCOL.md says, heeding the window. Resolves with the payload of the answer, or with where it
+ * stopped, and with the types of the answers to the start and the end.
+ */
 export async function uploadFile(
   client: TestClient,
   sending: Sending,
-): Promise<{ from: number; acked: number; uploadId: string; uploaded?: Received["payload"] }> {
+): Promise<
+  {
+    from: number;
+    acked: number;
+    uploadId: string;
+    uploaded?: Received["payload"];
+    answers: readonly string[];
+  }
+> {
   const { bytes, lane = 0, form = "json", stopAt = Infinity } = sending;
-  const { payload: ready } = await startUpload(client, sending);
+  const { type: started, payload: ready } = await startUpload(client, sending);
   const { uploadId, chunkSize, window } = ready;
   const from: number = ready.offset;
   let acked = from;
@@ -149,7 +160,7 @@ export async function uploadFile(
       );
       if (ack.type === "error") throw new Error(`${ack.payload.name}: ${ack.payload.message}`);
       acked = ack.payload.offset;
-      if (acked >= stopAt) return { from, acked, uploadId };
+      if (acked >= stopAt) return { from, acked, uploadId, answers: [started] };
     }
     const chunk = bytes.slice(at, at + chunkSize);
     const data = form === "json" ? chunk.toBase64() : chunk;
@@ -157,8 +168,8 @@ export async function uploadFile(
     at += chunk.length;
   }
   const options = { lane, ...(sending.completeId === undefined ? {} : { id: sending.completeId }) };
-  const { payload } = await client.ask("file_upload_complete", { uploadId }, options);
-  return { from, acked, uploadId, uploaded: payload };
+  const { type, payload } = await client.ask("file_upload_complete", { uploadId }, options);
+  return { from, acked, uploadId, uploaded: payload, answers: [started, type] };
 }
 
 /** Downloads a file, or a part of it, over a lane. */

@@ -227,16 +227,16 @@ async function files(
   seen: Map<string, string>,
 ): Promise<void> {
   const bytes = new TextEncoder().encode(`${text} ${crypto.randomUUID()}`);
-  const { uploaded } = await uploadFile(client, { bytes, channel: room, form });
-  seen.set("file_upload_start", "file_upload_ready");
+  const { answers, uploaded } = await uploadFile(client, { bytes, channel: room, form });
+  seen.set("file_upload_start", answers[0]!);
   seen.set("file_chunk", (await client.next("file_chunk_ack")).type);
-  seen.set("file_upload_complete", "file_uploaded");
+  seen.set("file_upload_complete", answers[1]!);
   await client.next((message) =>
     message.type === "chat_message" && message.payload.data?.file?.fileId === uploaded!.fileId
   );
   seen.set("file_link", (await client.ask("file_link", { fileId: uploaded!.fileId })).type);
   assert.deepEqual(await downloadFile(client, uploaded!.fileId), bytes);
-  seen.set("file_download", "file_download_ready");
+  seen.set("file_download", (await client.ask("file_download", { fileId: uploaded!.fileId })).type);
   await client.send("file_download_cancel", { download: crypto.randomUUID() });
   seen.set("file_download_cancel", (await client.ask("ping", {})).type);
   const { payload } = await startUpload(client, { bytes: new Uint8Array([...bytes, 1]), channel: room });
@@ -303,11 +303,12 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       });
       const received = await bot.next("bot_command");
       assert.deepEqual(received.payload.args, { text });
-      const reply = crypto.randomUUID();
-      await bot.send("bot_response", { to: received.payload.session, text }, { id: reply });
-      seen.set("bot_command", (await client.next("bot_response")).type);
-      seen.set("bot_response", "bot_response");
-      assert.ok(command);
+      assert.equal(received.id, command);
+      seen.set("bot_command", received.type);
+      await bot.send("bot_response", { to: received.payload.session, text });
+      const response = await client.next("bot_response");
+      assert.equal(response.payload.text, text);
+      seen.set("bot_response", response.type);
       await client.send("client_report", { rtt: 12 });
       seen.set("client_report", (await ask("ping", {})).type);
       const { epoch, offset } = (await ask("chat_edit", {

@@ -5,15 +5,17 @@ import { KEY, LOCAL, makeDeps, post, REMOTE, request } from "./http_support.ts";
 
 const keyed = { settings: { apiKeys: ["another-key-of-16", KEY], development: false } };
 
+const WEB = new URL("../../src/web/", import.meta.url);
+
 Deno.test("http app: the page and its files come with their types, an entity tag and the security fields", async () => {
   const app = createApp(makeDeps());
   for (
-    const [path, type] of [
-      ["/", "text/html; charset=utf-8"],
-      ["/page.js", "text/javascript; charset=utf-8"],
-      ["/style.css", "text/css; charset=utf-8"],
-      ["/admin", "text/html; charset=utf-8"],
-      ["/admin.js", "text/javascript; charset=utf-8"],
+    const [path, file, type] of [
+      ["/", "page.html", "text/html; charset=utf-8"],
+      ["/page.js", "page.js", "text/javascript; charset=utf-8"],
+      ["/style.css", "style.css", "text/css; charset=utf-8"],
+      ["/admin", "admin.html", "text/html; charset=utf-8"],
+      ["/admin.js", "admin.js", "text/javascript; charset=utf-8"],
     ] as const
   ) {
     const response = await app(request(path), REMOTE);
@@ -21,7 +23,7 @@ Deno.test("http app: the page and its files come with their types, an entity tag
     assert.equal(response.headers.get("content-type"), type);
     assert.equal(response.headers.get("x-content-type-options"), "nosniff");
     assert.match(response.headers.get("content-security-policy")!, /default-src 'none'/);
-    assert.ok((await response.text()).length > 100, path);
+    assert.equal(await response.text(), await Deno.readTextFile(new URL(file, WEB)), path);
     const etag = response.headers.get("etag")!;
     const again = await app(request(path, { headers: { "if-none-match": `"x", W/${etag}` } }), REMOTE);
     assert.equal(again.status, 304);
