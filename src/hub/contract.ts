@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Clock } from "../async/clock.ts";
 import type { Engine, Position } from "../engine/contract.ts";
 import type { ErrorName } from "../protocol/mod.ts";
 import type { NamespaceLookup } from "./settings.ts";
@@ -25,8 +26,8 @@ export interface HubOptions {
    */
   readonly presenceGrace?: number;
   readonly replay?: ReplayOptions;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
+  /** @default the runtime's clock */
+  readonly clock?: Clock;
   /** Told of failures that nobody waits for. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Clock, systemClock } from "../async/clock.ts";
 import type {
   Bookmark,
   Engine,
@@ -35,7 +36,7 @@ import { Subscriptions } from "./subscriptions.ts";
 export class Hub {
   readonly #engine: Engine;
   readonly #namespace: NamespaceLookup;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #maxChannels: () => number;
   readonly #presenceGrace: number;
   readonly #sessions: SessionRegistry;
@@ -48,11 +49,13 @@ export class Hub {
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
-    const { maxChannels = () => 128, maxMessage = () => 65_536, now = Date.now, failed = () => {} } = options;
+    const { maxChannels = () => 128, maxMessage = () => 65_536, clock = systemClock, failed = () => {} } =
+      options;
     const { replay = { page: 100, tail: 256 } } = options;
     this.#engine = engine;
     this.#namespace = namespace;
-    this.#now = now;
+    this.#clock = clock;
+    const now = () => clock.wall();
     this.#maxChannels = maxChannels;
     this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine, presenceTtl, failed);
@@ -214,7 +217,14 @@ export class Hub {
   /** Sends something that is not kept to the others on a channel, on all nodes. */
   publishEphemeral(channel: string, message: Omit<EphemeralMessage, "timestamp">): void {
     const { type, id, from, sessionId, payload } = message;
-    this.#engine.publishEphemeral(channel, { type, id, from, sessionId, timestamp: this.#now(), payload });
+    this.#engine.publishEphemeral(channel, {
+      type,
+      id,
+      from,
+      sessionId,
+      timestamp: this.#clock.wall(),
+      payload,
+    });
   }
 
   /** A part of a channel's history. */
@@ -292,8 +302,8 @@ export class Hub {
   }
 
   /** Renews presence leases, a part of them at a time, and closes channels without subscribers. To be called once a second. */
-  sweep(now: number): void {
-    this.#leases.sweep(now, this.#sessions);
+  sweep(): void {
+    this.#leases.sweep(this.#clock.now(), this.#sessions);
     this.#subscriptions.sweep();
   }
 
@@ -320,7 +330,7 @@ export class Hub {
   #leaveLost(session: HubSession, refused: Attached["refused"]): void {
     const lost = (name: string) =>
       (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
-    this.#leases.cameBack(session, this.#now() + this.#presenceGrace, this.#maxChannels(), lost);
+    this.#leases.cameBack(session, this.#clock.now() + this.#presenceGrace, this.#maxChannels(), lost);
   }
 
   /** The connection is gone: ends its subscriptions. */

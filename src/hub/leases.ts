@@ -71,7 +71,6 @@ export class Leases {
     }
     const step = Math.floor(now / STEP);
     const from = Math.max((this.#renewed ?? step - 1) + 1, step - this.slices + 1);
-    // When the clock steps back, renewals go on from the earlier time.
     this.#renewed = step;
     for (let at = from; at <= step; at++) {
       for (const session of sessions.slice(at)) this.renew(session);

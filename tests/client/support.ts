@@ -97,7 +97,7 @@ export class World {
   readonly clock = new FakeClock();
   readonly environment = new FakeEnvironment();
   readonly random: () => number;
-  readonly engine = new MemoryEngine({ now: () => this.clock.now() });
+  readonly engine = new MemoryEngine({ now: () => this.clock.wall() });
   readonly observer = new Recorder();
   readonly paths: Record<Path, PathConditions> = { quic: conditions(), websocket: conditions() };
   readonly links = new Set<MemoryLink>();
@@ -124,7 +124,7 @@ export class World {
     const hub = this.hub = new Hub({
       engine: this.engine,
       namespace: () => DEFAULT_NAMESPACE,
-      now: () => this.clock.now(),
+      clock: this.clock,
     });
     const router = new Router(routes({ hub }));
     this.sessions = new Sessions({

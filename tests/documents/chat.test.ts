@@ -1,6 +1,7 @@
 /** What a chat needs beside messages: edits, deletions, read positions, replays. */
 
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/async/clock.ts";
 import fc from "fast-check";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
@@ -211,7 +212,7 @@ class JumpClock {
 async function played(times: readonly number[]) {
   const clock = new JumpClock();
   let now = 0;
-  const service = new Service({ clock }, makeHub({ now: () => now }));
+  const service = new Service({ clock }, makeHub({ clock: { ...systemClock, wall: () => now } }));
   const ann = await join(service.hub, "s1", "ann");
   await service.say(ann, "subscribe", { channel: ROOM });
   for (const [i, time] of times.entries()) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory.ts";
 import fc from "fast-check";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import { crc32 } from "../../src/protocol/mod.ts";
@@ -13,9 +14,10 @@ function make(
   tail = 1000,
   limits = { maxPending: 8_388_608, maxSnapshot: 16_777_216 },
   maxMessage = 65_536,
+  engine = new MemoryEngine(),
 ): Service {
   const namespace = () => ({ ...DEFAULT_NAMESPACE, retention: { size: tail, age: 1 } });
-  return new Service({ documents: () => limits, maxMessage }, makeHub({ namespace }));
+  return new Service({ documents: () => limits, maxMessage }, makeHub({ engine, namespace }));
 }
 
 async function write(service: Service, client: FakeClient, ...texts: string[]): Promise<number> {
@@ -169,10 +171,12 @@ Deno.test("documents: a snapshot stands for the operations it covers, and those 
 });
 
 Deno.test("documents: nothing of a document is dropped before a snapshot covers it, however old or many", async () => {
-  const service = make(1);
+  const engine = new MemoryEngine();
+  const service = make(1, undefined, undefined, engine);
   const ann = await join(service.hub, "s1", "ann");
   await write(service, ann, ...Array.from({ length: 300 }, (_, i) => `${i}`));
-  service.hub.sweep(Date.now() + 365 * 86_400_000);
+  service.hub.sweep();
+  engine.sweep(Date.now() + 365 * 86_400_000);
   const bob = await join(service.hub, "s2", "bob");
   await open(service, bob);
   assert.equal(texts(bob).length, 300);

@@ -255,7 +255,7 @@ async function run(
         for (const pick of step.picks) await go(pick);
         break;
       case "sweep":
-        hub.sweep(Date.now());
+        hub.sweep();
         break;
     }
     await turn();

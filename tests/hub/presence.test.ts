@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory.ts";
 import { DEFAULT_NAMESPACE, type Hub, type HubOptions, type Subscribed } from "../../src/hub/mod.ts";
 import { FakeClient, join, makeHub, principal } from "./support.ts";
+import { FakeClock } from "../support/clock.ts";
 
 function enter(hub: Hub, client: FakeClient, channel: string): void {
   (hub.subscribe(client, channel, 1) as Subscribed).start();
@@ -14,18 +15,19 @@ function pushes(client: FakeClient): string[] {
 
 /** A hub whose clock the test moves, swept once a second as its owner does. */
 function clocked(options: Partial<HubOptions> = {}) {
-  let time = 1_000_000;
-  const engine = new MemoryEngine({ now: () => time });
-  const { hub, failures } = makeHub({ engine, now: () => time, presenceTtl: 9_000, ...options });
+  const clock = new FakeClock();
+  const engine = new MemoryEngine({ now: () => clock.now() });
+  const { hub, failures } = makeHub({ engine, clock, presenceTtl: 9_000, ...options });
   return {
+    clock,
     hub,
     engine,
     failures,
     pass(seconds: number, sweepHub = true) {
       for (let i = 0; i < seconds; i++) {
-        time += 1_000;
-        if (sweepHub) hub.sweep(time);
-        engine.sweep(time);
+        clock.sleep(1_000);
+        if (sweepHub) hub.sweep();
+        engine.sweep(clock.now());
       }
     },
   };
@@ -215,3 +217,23 @@ Deno.test("presence: a presence store that fails is reported and keeps nobody of
   await Promise.resolve();
   assert.equal(failures.length, 3);
 });
+
+for (const [how, step] of [["back an hour", -3_600_000], ["ahead a day", 86_400_000]] as const) {
+  Deno.test(`presence: a wall clock that steps ${how} ends nobody's presence, and renewals go on`, async () => {
+    const { hub, engine, clock, pass } = clocked();
+    const ann = await join(hub, "s1", "ann");
+    enter(hub, ann, "chat:a");
+    pass(2);
+    clock.set(step);
+    pass(20);
+    assert.deepEqual(engine.presence("chat:a").map(({ userId }) => userId), ["ann"]);
+    hub.detach(ann);
+    const back = new FakeClient("s1", principal("ann"), "s1-2");
+    (await hub.attach(back, undefined)).start();
+    clock.set(step);
+    pass(9);
+    assert.equal(engine.presence("chat:a").length, 1, "for ten seconds it may come back to the channel");
+    pass(2);
+    assert.equal(engine.presence("chat:a").length, 0);
+  });
+}

@@ -31,7 +31,7 @@ export class ServiceFiles implements FileService, FileAccess {
   /** The configuration of files in force. */
   settings: Config["files"];
   readonly #options: ServiceFilesOptions;
-  #heardAt = 0;
+  #heardAt = -Infinity;
 
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
@@ -40,13 +40,13 @@ export class ServiceFiles implements FileService, FileAccess {
       directory: this.settings.directory,
       limits: this.limits,
       failed: options.failed,
-      busy: () => Date.now() - this.#heardAt < QUIET_AFTER,
+      busy: () => performance.now() - this.#heardAt < QUIET_AFTER,
     });
   }
 
   /** Notes that somebody sends messages: uploads are slowed down for a while. */
   readonly listen: Middleware = ({ message: { type } }, next) => {
-    if (type !== "ping" && clientRow(type)?.lane !== "file") this.#heardAt = Date.now();
+    if (type !== "ping" && clientRow(type)?.lane !== "file") this.#heardAt = performance.now();
     return next();
   };
 

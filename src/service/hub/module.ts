@@ -57,8 +57,8 @@ export class HubModule implements Module {
     this.#limits = config.session;
   }
 
-  sweep(now: number): void {
-    this.#hub?.sweep(now);
+  sweep(): void {
+    this.#hub?.sweep();
   }
 
   status(): Record<string, unknown> {
