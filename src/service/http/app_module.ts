@@ -84,8 +84,8 @@ export class HttpAppModule implements Module {
     return {
       settings: () => this.settings,
       clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
-      upgradeWebSocket: (info) =>
-        upgradeWebSocket(sessions, observer, info, this.#config!.http.deflateFrom ?? undefined),
+      upgradeWebSocket: (info, source) =>
+        upgradeWebSocket(sessions, observer, info, source, this.#config!.http.deflateFrom ?? undefined),
       notReady: () => modules.notReady(),
       metrics,
       connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),
