@@ -7,6 +7,7 @@
 import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { Level } from "../../session/contract.ts";
 import type { AddressList } from "./addresses.ts";
+import type { ApiResult } from "./api_counters.ts";
 import type { FileAccess } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
 
@@ -152,5 +153,7 @@ export interface HttpDeps {
   readonly files?: FileAccess;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
+  /** Counts a call of the server API, those of a batch one by one. @default not counted */
+  readonly apiCall?: (method: string, result: ApiResult, ms: number) => void;
   log(level: Level, event: string, fields: Record<string, unknown>): void;
 }
