@@ -1,6 +1,6 @@
 /**
- * WebTransport sessions by `Deno.upgradeWebTransport`: the second way to take them. In Deno 2.9 it loses stream ends,
- * sees neither headers nor Origin and admits everybody; the conformance suite lists what it fails.
+ * WebTransport sessions by `Deno.upgradeWebTransport`, the alternative to our own HTTP/3 layer. In Deno 2.9 it loses
+ * stream ends, shows neither headers nor Origin and admits everybody; the conformance suite lists what it fails.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export async function takeNativeSession(
   const closed = conn.closed.then(() => Promise.reject(new Error("closed before its session")));
   const late = () => new DOMException(`no session within ${timeout} ms`, "TimeoutError");
   const transport = await deadline(Promise.race([upgraded, closed]), timeout, late);
-  // On idle death this rejects, and nobody else may look at it.
+  // It rejects when the connection times out, also when nobody else waits for it.
   transport.closed.catch(() => {});
   await transport.ready;
   return new WebTransportConnection(transport, {
@@ -34,8 +34,8 @@ export async function takeNativeSession(
 }
 
 /**
- * Deno's session hands each datagram to a byte stream, which throws on an empty one where nobody catches it: a peer
- * could end the process. So datagrams without a payload never reach it.
+ * Hides empty datagrams from Deno's session: it enqueues each datagram in a byte stream, which throws on an empty one,
+ * and nobody catches that, so a peer could end the process.
  */
 function guardDatagrams(conn: Deno.QuicConn): void {
   const read = conn.readDatagram.bind(conn);

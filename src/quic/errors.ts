@@ -112,7 +112,7 @@ export class StreamError extends QuicError {
   }
 }
 
-/** How a connection ended whose `closed` rejected with `error`: nobody said good-bye. */
+/** The `CloseInfo` of a connection that broke with `error`, without a close from either side. */
 export function endedBy(error: unknown): CloseInfo {
   const reason = messageOf(error);
   return { code: 0, reason, by: /timed out/.test(reason) ? "timeout" : "error" };
@@ -123,7 +123,7 @@ export function streamError(cause: unknown): QuicError {
   if (cause instanceof QuicError) return cause;
   const message = messageOf(cause);
   if (/0-RTT rejected/.test(message)) return new StreamError("early_data_rejected", message, { cause });
-  // It shows on the streams a moment before `closed` tells how the connection ended.
+  // Streams fail a moment before `closed` resolves.
   if (/connection (lost|closed)|timed out/.test(message)) return new ConnectionEnded(endedBy(cause));
   // Deno puts the code into the text: "reset by peer: error 7", "sending stopped by peer: error 7".
   const code = /\berror (\d+)/.exec(message)?.[1];

@@ -6,7 +6,7 @@
 
 import { QuicError } from "./errors.ts";
 import { H3 } from "./h3/errors.ts";
-import { afterTurn } from "./waiting.ts";
+import { afterTurn } from "./turn.ts";
 
 /** Handshakes of a listener. */
 export class Handshakes {

@@ -220,13 +220,19 @@ class Arrival implements LiveConnection {
   /** Puts the checks in place and hands the connection out, when the authenticator agrees. Never rejects. */
   async #introduce(connection: BaseConnection): Promise<void> {
     const { counters } = this.#intake;
-    const accepted = await authenticate(connection, this.#settings, (error) => {
-      counters.refused++;
-      this.#report(error);
+    const over = new AbortController();
+    void connection.closed.then(() => over.abort());
+    const accepted = await authenticate(connection, this.#settings, {
+      signal: over.signal,
+      onRefused: (error) => {
+        counters.refused++;
+        this.#report(error);
+      },
     });
     if (!accepted) return;
     connection.guard(guardsOf(connection, this.#settings, {
       maxStreams: this.#maxStreams,
+      signal: over.signal,
       onRefused: () => counters.streamsRefused++,
     }));
     this.#intake.handOut(connection);

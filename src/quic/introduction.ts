@@ -4,12 +4,12 @@
  * @module
  */
 
+import { deadline, delay } from "../async/deadline.ts";
 import type { BaseConnection, Guards } from "./connection.ts";
 import { QuicError } from "./errors.ts";
 import type { Settings } from "./listen_options.ts";
 import type { AuthenticationResult } from "./server_types.ts";
 import type { BidirectionalStream, Connection, ReceiveStream } from "./types.ts";
-import { pause, within } from "./waiting.ts";
 
 /** Bytes that the authenticator may ask for. */
 const MAX_FIRST_BYTES = 4_096;
@@ -20,12 +20,12 @@ type Hooks = Pick<Settings, "authenticator" | "rateLimiter" | "validator" | "hea
 
 /**
  * Asks the authenticator. Resolves with whether the connection may be handed out; otherwise it has been closed and
- * `onRefused` told why. Never rejects.
+ * `onRefused` told why. Never rejects. @param options `signal` aborts when the connection has ended.
  */
 export async function authenticate(
   connection: BaseConnection,
   { authenticator, headerTimeout }: Hooks,
-  onRefused: (error: unknown) => void,
+  options: { readonly signal: AbortSignal; readonly onRefused: (error: unknown) => void },
 ): Promise<boolean> {
   if (authenticator === undefined) return true;
   try {
@@ -35,17 +35,18 @@ export async function authenticate(
       const second = await askFirstBytes(connection, authenticator.firstBytes.bind(authenticator));
       return second.accept ? { ...first, ...second } : second;
     };
-    const result = await within(headerTimeout, connection, work());
+    const late = () => new QuicError("timeout", `not authenticated within ${headerTimeout} ms`);
+    const result = await deadline(work(), headerTimeout, late, { signal: options.signal });
     if (result.accept) {
       connection.principal = result.principal;
       return true;
     }
     const { code = 401, reason = "unauthorized" } = result;
     connection.close(code, reason);
-    onRefused(new QuicError("rejected", `the authenticator refused: ${code} ${reason}`));
+    options.onRefused(new QuicError("rejected", `the authenticator refused: ${code} ${reason}`));
   } catch (error) {
     connection.close(401, "unauthorized");
-    onRefused(error);
+    options.onRefused(error);
   }
   return false;
 }
@@ -77,16 +78,19 @@ async function askFirstBytes(
 export function guardsOf(
   connection: Connection,
   { rateLimiter, validator, headerTimeout }: Hooks,
-  options: { readonly maxStreams: number; readonly onRefused: () => void },
+  options: { readonly maxStreams: number; readonly signal: AbortSignal; readonly onRefused: () => void },
 ): Guards {
   const ofStream = validator?.stream?.bind(validator);
   const ofDatagram = validator?.datagram?.bind(validator);
   const check = async (stream: Unreadable): Promise<boolean> => {
     const wait = rateLimiter?.stream?.(connection.remoteAddress!) ?? 0;
     if (wait === Infinity) return false;
-    if (wait > 0) await pause(wait, connection);
+    const { signal } = options;
+    if (wait > 0) await delay(wait, { signal });
     if (ofStream === undefined) return true;
-    const head = await within(headerTimeout, connection, stream.read(new Uint8Array(MAX_STREAM_HEAD)));
+    const reading = stream.read(new Uint8Array(MAX_STREAM_HEAD));
+    const late = () => new QuicError("timeout", `no first byte within ${headerTimeout} ms`);
+    const head = await deadline(reading, headerTimeout, late, { signal });
     if (!ofStream(head ?? new Uint8Array(0), connection)) return false;
     if (head !== null) stream.unread(head);
     return true;

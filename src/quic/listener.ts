@@ -15,7 +15,7 @@ import { AsyncQueue } from "./queue.ts";
 import type { Listener, ListenerStats, ListenOptions } from "./server_types.ts";
 import { TrafficTotal } from "./traffic_counters.ts";
 import type { Address, Connection } from "./types.ts";
-import { afterTurn } from "./waiting.ts";
+import { afterTurn } from "./turn.ts";
 
 /** What only another `listen` of the endpoint changes. */
 const LISTENED = [

@@ -8,6 +8,7 @@
 import type { ClientEndpoint } from "./client_types.ts";
 import { NativeEndpoint } from "./native.ts";
 
+export { certificateHash } from "./certificate_hash.ts";
 export { connect, createClient } from "./client.ts";
 export type * from "./client_types.ts";
 export * from "./errors.ts";

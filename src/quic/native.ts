@@ -12,7 +12,7 @@ import { openSession } from "./h3/client.ts";
 import { sessionRequestLines } from "./h3/message.ts";
 import { RawConnection } from "./raw_connection.ts";
 import type { Address, Connection } from "./types.ts";
-import { afterTurn } from "./waiting.ts";
+import { afterTurn } from "./turn.ts";
 
 /** A client's UDP endpoint over `Deno.QuicEndpoint`. */
 export class NativeEndpoint implements ClientEndpoint {
@@ -97,7 +97,7 @@ interface Dial {
   readonly callOff: () => void;
 }
 
-// Throws at once on some bad options; the callers are async functions, which makes that a rejection.
+// Deno throws synchronously on some bad options; the callers are async, so that it becomes a rejection.
 function start(address: Address, options: ConnectOptions, alpn: string): Dial {
   const { serverCertificateHashes, keepAliveInterval, caCerts, congestionControl } = options;
   const own = options.endpoint === undefined ? new NativeEndpoint() : undefined;
@@ -123,7 +123,7 @@ function start(address: Address, options: ConnectOptions, alpn: string): Dial {
         serverCertificateHashes: serverCertificateHashes.map((value) => ({ algorithm: "sha-256", value })),
       }),
     });
-    // The endpoint goes with its connection, a turn later: the last packet has to leave before.
+    // The connection's own endpoint closes after it, one turn later, when the last packet has left.
     const closeLater = (): void => afterTurn(close);
     if (own !== undefined) {
       Promise.resolve(dialled).then((conn) => conn.closed.then(closeLater, closeLater), close);

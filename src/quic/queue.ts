@@ -14,7 +14,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
 
   /**
    * @param limit How many items are kept; with more the oldest is dropped.
-   * @param drop Told of each item that nobody will get.
+   * @param drop Called with each item that is dropped.
    */
   constructor(limit: number, drop: (item: T) => void = () => {}) {
     this.#limit = limit;

@@ -23,9 +23,9 @@ export interface Address {
 export interface CloseInfo {
   /** Application close code; 0 when none was given. */
   readonly code: number;
-  /** As it was given, "" when none was; transports cut long ones at about 1,000 bytes. */
+  /** The reason given, or ""; transports cut it at about 1,000 bytes. */
   readonly reason: string;
-  /** Who ended it: `timeout` and `error` mean that nobody said good-bye. */
+  /** Who ended it: `timeout` and `error`: the connection broke without a close. */
   readonly by: "local" | "remote" | "timeout" | "error";
 }
 
@@ -85,8 +85,8 @@ export interface SendStream {
   /** The W3C stream; made at first use. Use either this or `write`/`end`, not both. */
   readonly writable: WritableStream<Uint8Array>;
   /**
-   * Writes all of `bytes`; resolves when the stack has taken them, and only then may they be reused. It is
-   * no delivery. One write at a time. Rejects when the stream or the connection has ended.
+   * Writes all of `bytes`. Resolves when the stack has taken them, which is no delivery; until then the caller must not
+   * change them. One write at a time. Rejects when the stream or the connection has ended.
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Ends the stream cleanly after what was written. */
@@ -165,8 +165,8 @@ export interface Connection {
   /** Where our UDP socket is bound, perhaps to all addresses; `undefined` in browsers. */
   readonly localAddress: Address | undefined;
   /**
-   * Resolves when the handshake is complete. Before that (0-RTT) what was received may be a replay, and
-   * what was sent may be lost. Rejects when the handshake failed.
+   * Resolves when the handshake is complete. Data received before (0-RTT) may be a replay by an attacker, and data sent
+   * before may be lost. Rejects when the handshake failed.
    */
   readonly ready: Promise<void>;
   /** Whether `ready` has resolved. */
@@ -194,8 +194,8 @@ export interface Connection {
   /** What was carried so far. */
   stats(): ConnectionStats;
   /**
-   * Looks whether the peer's address has changed since the last look, and if so counts it and calls the
-   * `migrated` listeners. Called on a timer of the owner: Deno has no event for it.
+   * Compares the peer's address with that of the last call; a change is counted and the listeners of `onMigrated` are
+   * called. The owner calls this on a timer, because Deno has no event for a migration.
    */
   checkPath(): void;
   /** Calls `listener` when the peer's address has changed. Returns a function that stops it. */

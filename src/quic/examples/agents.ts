@@ -1,84 +1,104 @@
 /**
- * Several agents working together over QUIC: a coordinator splits a job (counting primes) into parts, workers each
- * take parts over streams of their own and report progress by datagrams. A worker that dies loses nothing: its part
- * goes to another one.
+ * Agents that work together over QUIC. A coordinator splits a job (counting primes) into parts; ten agents work on ten
+ * parts each at a time, every part on a stream of its own, and report progress by datagrams. An agent that leaves loses
+ * nothing: its parts go to others.
  *
- *     deno run -A src/quic/examples/agents.ts [workers] [limit]
+ *     deno run -A src/quic/examples/agents.ts [agents] [streams] [limit]
  *
  * @module
  */
 
-import { type BidirectionalStream, connect, type Connection, listen, PRIORITY } from "../mod.ts";
+import { type BidirectionalStream, type Connection, createClient, listen, PRIORITY } from "../mod.ts";
 import { makeDevelopmentCertificate } from "./certificate.ts";
 
-const WORKERS = Number(Deno.args[0] ?? 3);
-const LIMIT = Number(Deno.args[1] ?? 200_000);
-const PARTS = 24;
+const AGENTS = Number(Deno.args[0] ?? 10);
+const STREAMS = Number(Deno.args[1] ?? 10);
+const LIMIT = Number(Deno.args[2] ?? 200_000);
+const PARTS = AGENTS * STREAMS * 2;
 
 interface Part {
   readonly from: number;
   readonly to: number;
 }
 
-/** One JSON value a stream and direction: its end is the message's end. */
+/** Sends one JSON value; the end of the stream is the end of the value. */
 async function send(stream: BidirectionalStream, value: unknown): Promise<void> {
   await stream.write(new TextEncoder().encode(JSON.stringify(value)));
   await stream.end();
 }
 
+/** Reads one JSON value. */
 async function receive<T>(stream: BidirectionalStream): Promise<T> {
   return await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>).json() as T;
 }
 
-// The coordinator: hands each worker a part, over a stream, as long as there are any.
-async function coordinate(
-  connections: AsyncIterable<Connection>,
-  done: (primes: number) => void,
-): Promise<void> {
+/** Hands parts to the agents until all are done. Resolves with the number of primes. */
+async function coordinate(connections: AsyncIterable<Connection>): Promise<number> {
   const step = Math.ceil(LIMIT / PARTS);
-  const todo: Part[] = Array.from({ length: PARTS }, (_, i) => ({
+  const waiting: Part[] = Array.from({ length: PARTS }, (_, i) => ({
     from: i * step,
     to: Math.min(LIMIT, (i + 1) * step),
   }));
+  const { promise, resolve } = Promise.withResolvers<number>();
   let primes = 0;
   let finished = 0;
-  let name = 0;
-  const lead = async (worker: Connection, id: number): Promise<void> => {
-    let part: Part | undefined;
-    let parts = 0;
-    try {
-      while ((part = todo.shift()) !== undefined) {
-        const stream = await worker.openBidirectionalStream({ priority: PRIORITY.HIGH });
+
+  let change = Promise.withResolvers<void>();
+  const changed = (): void => {
+    change.resolve();
+    change = Promise.withResolvers();
+  };
+
+  // Keeps one stream of an agent busy until all parts are done.
+  const feed = async (agent: Connection): Promise<void> => {
+    while (finished < PARTS) {
+      const part = waiting.shift();
+      if (part === undefined) {
+        await change.promise; // A part may come back from an agent that left.
+        continue;
+      }
+      try {
+        const stream = await agent.openBidirectionalStream({ priority: PRIORITY.HIGH, wait: true });
         await send(stream, part);
         const { count } = await receive<{ count: number }>(stream);
         primes += count;
-        parts++;
-        part = undefined;
-        if (++finished === PARTS) done(primes);
+      } catch (error) {
+        waiting.push(part);
+        changed(); // Another agent takes it.
+        if (agent.isClosed) return;
+        throw error;
       }
-    } catch {
-      if (part !== undefined) todo.push(part); // somebody else does it
+      if (++finished === PARTS) {
+        resolve(primes);
+        changed();
+      }
     }
-    console.log(`worker ${id}: ${parts} parts, ${worker.stats().datagramsReceived} progress reports`);
   };
-  for await (const worker of connections) {
-    const id = ++name;
+  const lead = async (agent: Connection, name: number): Promise<void> => {
     void (async () => {
-      for await (const _ of worker.datagrams); // progress: counted, and nothing waits for it
+      for await (const _ of agent.datagrams); // Progress is counted, and nothing waits for it.
     })();
-    void lead(worker, id);
-  }
+    await Promise.all(Array.from({ length: STREAMS }, () => feed(agent)));
+    const { streamsOpened, datagramsReceived } = agent.stats();
+    console.log(`agent ${name}: ${streamsOpened} streams, ${datagramsReceived} progress reports`);
+  };
+  void (async () => {
+    let name = 0;
+    for await (const agent of connections) void lead(agent, ++name);
+  })();
+  return await promise;
 }
 
-// A worker: answers every stream. The first one leaves in the middle of a part.
-async function work(url: string, hash: Uint8Array<ArrayBuffer>, unreliable: boolean): Promise<void> {
-  const coordinator = await connect(url, { alpn: "agents/1", serverCertificateHashes: [hash] });
+/** Answers every stream with its part's count. An unreliable agent leaves in the middle of its work. */
+async function work(agent: Connection, unreliable: boolean): Promise<void> {
   let parts = 0;
-  for await (const stream of coordinator.incomingBidirectionalStreams) {
-    const { from, to } = await receive<Part>(stream);
-    if (unreliable && ++parts > 2) return coordinator.close(1, "worker leaves");
-    await coordinator.sendDatagram(new TextEncoder().encode(`${from}`)).catch(() => {});
-    await send(stream, { count: countPrimes(from, to) });
+  for await (const stream of agent.incomingBidirectionalStreams) {
+    void (async () => {
+      const { from, to } = await receive<Part>(stream);
+      if (unreliable && ++parts === STREAMS) return await agent.close(1, "agent leaves");
+      await agent.sendDatagram(new TextEncoder().encode(`${from}`));
+      await send(stream, { count: countPrimes(from, to) });
+    })().catch(() => {}); // The connection has ended; the coordinator notices.
   }
 }
 
@@ -94,11 +114,14 @@ function countPrimes(from: number, to: number): number {
 
 const { cert, key, hash } = await makeDevelopmentCertificate();
 const listener = listen({ hostname: "127.0.0.1", cert, key, alpn: ["agents/1"] });
-const url = `quic://127.0.0.1:${listener.address.port}`;
-const result = Promise.withResolvers<number>();
-const coordinating = coordinate(listener.connections, result.resolve);
-const workers = Array.from({ length: WORKERS }, (_, i) => work(url, hash, i === 0 && WORKERS > 1));
-for (const worker of workers) worker.catch(() => {});
-console.log(`${await result.promise} primes below ${LIMIT}`);
+const client = createClient({ alpn: "agents/1", serverCertificateHashes: [hash] });
+const counted = coordinate(listener.connections);
+const agents = await Promise.all(
+  Array.from({ length: AGENTS }, () => client.connect(`quic://127.0.0.1:${listener.address.port}`)),
+);
+const working = agents.map((agent, i) => work(agent, i === 0 && AGENTS > 1));
+console.log(`${await counted} primes below ${LIMIT}`);
+const { connections, streamsAccepted } = client.stats();
+console.log(`${connections} agents took ${streamsAccepted} streams`);
 await listener.close(0, "done");
-await Promise.allSettled([...workers, coordinating]);
+await Promise.allSettled(working);

@@ -6,6 +6,7 @@
 
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
+import { certificateHash } from "../certificate_hash.ts";
 
 /** Makes an ECDSA P-256 certificate for loopback, valid for ten days: browsers take no hash of a longer one. */
 export async function makeDevelopmentCertificate(): Promise<
@@ -31,6 +32,6 @@ export async function makeDevelopmentCertificate(): Promise<
   return {
     cert: certificate.toString("pem"),
     key: x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY"),
-    hash: new Uint8Array(await crypto.subtle.digest("SHA-256", certificate.rawData)),
+    hash: await certificateHash(certificate.toString("pem")),
   };
 }

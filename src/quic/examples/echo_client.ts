@@ -21,14 +21,7 @@ const started = performance.now();
 const stream = await connection.openBidirectionalStream();
 const sent = new TextEncoder().encode(text);
 await stream.write(sent);
-let got = "";
-const decoder = new TextDecoder();
-for (let left = sent.length; left > 0;) {
-  const bytes = await stream.read(new Uint8Array(left));
-  if (bytes === null) throw new Error("the server ended the stream early");
-  got += decoder.decode(bytes, { stream: true });
-  left -= bytes.length;
-}
+const got = new TextDecoder().decode(await stream.readExact(sent.length));
 console.log(`stream: ${got} (${(performance.now() - started).toFixed(2)} ms)`);
 
 const datagrams = connection.datagrams[Symbol.asyncIterator]();
@@ -36,6 +29,7 @@ const answer = datagrams.next();
 await connection.sendDatagram(sent);
 console.log(`datagram: ${new TextDecoder().decode((await answer).value)}`);
 
+const rtt = await connection.measureRtt();
+console.log(`round trip: ${rtt?.toFixed(2)} ms`);
 console.log(connection.stats());
-connection.close(0, "thanks");
-await connection.closed;
+await connection.close(0, "thanks");

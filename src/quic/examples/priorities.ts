@@ -34,7 +34,7 @@ for await (const stream of server!.incomingUnidirectionalStreams) {
   if (finished.length === levels.length) break;
 }
 await Promise.all([...sending, ...finished]);
-client.close();
+await client.close();
 await listener.close();
 
 async function receive(stream: ReceiveStream): Promise<void> {

@@ -10,7 +10,7 @@ import type { MessageReader, MessageWriter } from "./message_stream.ts";
 
 /** What an exchange needs to know of its surroundings. */
 export interface ExchangeOptions {
-  /** Makes the response. */
+  /** The handler. */
   readonly respond: (request: Request) => Response | Promise<Response>;
   /** Bytes of a request's body. */
   readonly maxRequestBody: number;
@@ -23,8 +23,8 @@ export interface ExchangeOptions {
 }
 
 /**
- * Answers one request. Rejects with what the responder or the peer failed of, after the peer was answered as far
- * as that was possible.
+ * Answers one request. Rejects with the error of the handler or of the peer; a peer that can still be answered got a
+ * status before.
  */
 export async function exchange(
   head: RequestHead,
@@ -53,7 +53,7 @@ export async function exchange(
     }
     throw error;
   } finally {
-    body.stop(); // What the responder has not read it will not read.
+    body.stop(); // The handler is done: it will not read the rest.
   }
 }
 

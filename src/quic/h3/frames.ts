@@ -1,6 +1,6 @@
 /**
- * HTTP/3 frames (RFC 9114 §7) and stream types, and the incremental reader of both frames and capsules: they share
- * the form type, length, payload.
+ * HTTP/3 frames (RFC 9114 §7) and stream types, and an incremental reader for frames and capsules: both are a type, a
+ * length and a payload.
  *
  * @module
  */
@@ -69,8 +69,8 @@ export type Piece =
 export type Treatment = "collect" | "pass" | "skip";
 
 /**
- * Reads type-length-payload items from bytes as they come. `decide` sees type and length before anything is kept
- * and may throw. Only what is collected is copied and kept; `decide` bounds it.
+ * Reads type-length-payload items from bytes as they come. `decide` gets type and length before any payload is kept,
+ * and may throw. Only collected payloads are copied and kept, so `decide` must bound their length.
  */
 export class TlvReader {
   readonly #decide: (type: number, length: number) => Treatment;

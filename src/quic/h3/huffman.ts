@@ -1,6 +1,6 @@
 /**
- * The Huffman code of HPACK and QPACK (RFC 7541 Appendix B). It is canonical: codes rise with length and then
- * with the symbol, so the lengths are all there is to keep.
+ * The Huffman code of HPACK and QPACK (RFC 7541 Appendix B). It is canonical (codes grow with their length, then with
+ * the symbol), so all codes follow from their lengths.
  *
  * @module
  */

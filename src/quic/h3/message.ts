@@ -1,5 +1,5 @@
 /**
- * Request and response messages (RFC 9114 §4): from field lines to what the rest works with, and back.
+ * Request and response messages (RFC 9114 §4): field lines are checked and turned into objects, and back.
  *
  * @module
  */

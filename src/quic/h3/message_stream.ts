@@ -56,7 +56,7 @@ export class MessageReader {
         if (!this.#frames.partial || this.#receive.cancelled) return undefined;
         throw new Http3Error(H3.FRAME_ERROR, "stream ends in a frame");
       }
-      // Small until data comes in bulk: an idle CONNECT stream keeps its buffer as long as it lives.
+      // Grows only when data comes in bulk, because an idle CONNECT stream keeps its buffer for its whole life.
       const full = bytes.length === bytes.buffer.byteLength && bytes.length < BUFFER;
       this.#buffer = full ? new Uint8Array(BUFFER) : new Uint8Array(bytes.buffer);
       this.#pieces = this.#frames.push(bytes);

@@ -167,7 +167,7 @@ export function checkEncoderStream(bytes: Uint8Array): void {
  * acknowledge. Throws Http3Error.
  */
 export function decoderChecker(): (bytes: Uint8Array) => void {
-  // A stream cancellation is 01xxxxxx, followed by bytes of its integer where it is a long one.
+  // A stream cancellation is 01xxxxxx; six bits of ones mean that more bytes of its integer follow.
   let within = false;
   return (bytes) => {
     for (const byte of bytes) {

@@ -5,10 +5,10 @@
  * @module
  */
 
+import { delay } from "../../async/deadline.ts";
 import { plainAddress } from "../address.ts";
 import type { ReceiveHalf } from "../receive_stream.ts";
 import type { AdmitResult, ConnectRequest } from "../server_types.ts";
-import { pause } from "../waiting.ts";
 import { Http3Connection } from "./connection.ts";
 import { Http3Error, MessageError } from "./errors.ts";
 import { exchange } from "./exchange.ts";
@@ -151,7 +151,7 @@ export class Http3Server {
       return await refuse(writer, 429, [["retry-after", "1"]]);
     }
     // The stream's credit comes back only after the answer, so a peer that floods is slowed down to its rate.
-    if (wait > 0) await pause(wait, { closed: this.#http3.conn.closed.catch(() => {}) });
+    if (wait > 0) await delay(wait, { signal: this.#aborted.signal });
     await exchange(head, reader, writer, {
       respond: this.#options.respond,
       maxRequestBody: this.#options.maxRequestBody,

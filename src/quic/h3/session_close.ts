@@ -1,5 +1,5 @@
 /**
- * How the peer ends a session: the close capsule, or the bare end of the CONNECT stream.
+ * How the peer ends a session: by the close capsule, or by the end of the CONNECT stream alone.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * QPACK's static table (RFC 9204 Appendix A): the index is the place.
+ * QPACK's static table (RFC 9204 Appendix A), in the order of its indexes.
  *
  * @module
  */

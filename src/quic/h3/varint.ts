@@ -16,8 +16,8 @@ export function varintSize(value: number): number {
 }
 
 /**
- * Reads the varint at `at`; -1 when it is not whole before `end`. Values above 2^53 - 1 lose their low bits: all
- * that is compared or used as a length here is far below.
+ * Reads the varint at `at`; -1 when `end` comes before its last byte. Values above 2^53 - 1 lose their low bits, which
+ * matters to nobody: identifiers that are compared and lengths that are accepted are far below.
  */
 export function readVarint(bytes: Uint8Array, at = 0, end: number = bytes.length): number {
   if (at >= end) return -1;
@@ -28,7 +28,7 @@ export function readVarint(bytes: Uint8Array, at = 0, end: number = bytes.length
   return value;
 }
 
-/** Writes `value` at `at`; returns the place after it. */
+/** Writes `value` at `at`; returns the index after it. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   const size = varintSize(value);
   let rest = value;

@@ -61,10 +61,9 @@ export class ConnectionObserver implements Observer {
     transport.opened++;
   }
 
-  closed(kind: TransportKind, code: number, _by: string, aliveMs: number): void {
+  closed(kind: TransportKind, code: number): void {
     const transport = this.counters.transports[kind];
     transport.active--;
-    transport.lifetime.observe(aliveMs / 1000);
     transport.closes.add(closeLabel(code));
   }
 
@@ -100,21 +99,15 @@ export class ConnectionObserver implements Observer {
 
   report(kind: TransportKind, report: ClientReport, connectionId?: string): void {
     const { counters } = this;
-    // `rtt` and `reconnects` are not read here: sessions call `rtt()`, for pings too, and `reconnected()`.
+    // `rtt` is not read here: sessions call `rtt()`, for pings too. `reconnects` is not added up: every report of a
+    // session repeats it.
     const { fallbackFrom, connectTime, loss, migrationFailed } = report;
     if (fallbackFrom !== undefined) counters.fallbacks.add(fallbackLabel(fallbackFrom));
     if (connectTime !== undefined && connectTime <= MAX_CONNECT) {
       counters.connectTime.observe(connectTime / 1000);
     }
-    if (loss !== undefined && loss >= 0 && loss <= 1) {
-      counters.transports[kind].loss.observe(loss);
-      this.#diagnostics.loss(kind, loss, connectionId);
-    }
+    if (loss !== undefined && loss >= 0 && loss <= 1) this.#diagnostics.loss(kind, loss, connectionId);
     if (migrationFailed === true) counters.transports[kind].migrationFailures++;
-  }
-
-  reconnected(kind: TransportKind): void {
-    this.counters.transports[kind].reconnects++;
   }
 
   /** The bytes waiting in the deepest outbox: a diagnostic line when they are too many. */
