@@ -1,6 +1,7 @@
 /**
- * A server in a process of its own. Its first line on stdout is a JSON object, and it answers each line on stdin with
- * one; memory and processor time are read from /proc.
+ * A server in a process of its own: started, asked, watched from outside, ended.
+ *
+ * It says one JSON object in its first line on stdout, and answers each line on stdin with one.
  *
  * @module
  */
@@ -11,7 +12,7 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 /** Clock ticks a second in /proc/PID/stat; fixed on Linux. */
 const TICKS = 100;
 
-/** A line of a child. */
+/** What a child says. */
 // deno-lint-ignore no-explicit-any -- each server has lines of its own
 export type Line = Record<string, any>;
 
@@ -29,8 +30,8 @@ export interface Child extends AsyncDisposable {
 }
 
 /**
- * Starts `deno run` with these arguments and waits for its first JSON line; other lines are skipped. Rejects when none
- * comes within `timeout` ms.
+ * Starts `deno run` with these arguments and waits for its first JSON line; other lines are passed over. Rejects
+ * when it says none within `timeout` ms.
  */
 export async function startChild(args: readonly string[], env: Record<string, string> = {}): Promise<Child> {
   const process = new Deno.Command(Deno.execPath(), {

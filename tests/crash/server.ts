@@ -1,5 +1,5 @@
 /**
- * The service in a process of its own, started as its users start it, to be killed.
+ * The service as its users start it, in a process that is killed.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurs
 /** Milliseconds a start may take on a machine that is busy. */
 const START_LIMIT = 30_000;
 
-/** What stays between two starts of the service. */
+/** Where a service keeps its things between its lives. */
 export interface Place {
   readonly directory: string;
   readonly port: number;
@@ -41,13 +41,13 @@ export async function makePlace(over: ConfigInput = {}): Promise<Place> {
   return { directory, port, token: await signer.sign({ sub: "ann" }) };
 }
 
-/** The environment of this process without the variables that configure the service. */
+/** What this process has, but for settings of a service. */
 function environment(): Record<string, string> {
   const names = Object.entries(Deno.env.toObject());
   return Object.fromEntries(names.filter(([name]) => !name.startsWith("SKEIN_") && name !== "PORT"));
 }
 
-/** A running service. */
+/** A life of the service. */
 export interface Life extends AsyncDisposable {
   /** Ends it as `kill -9` does, and waits until it is gone. */
   kill(): Promise<void>;
@@ -84,7 +84,7 @@ export async function startServer(place: Place): Promise<Life> {
     }
     serving.reject(new Error(`the service ended before it served:\n${log}`));
   })();
-  // After the start nobody reads its output.
+  // Once it serves nobody asks any more.
   serving.promise.catch(() => {});
   const kill = async (): Promise<void> => {
     try {

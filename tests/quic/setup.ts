@@ -42,7 +42,8 @@ export async function serve(options: Partial<ListenOptions> = {}): Promise<TestS
     raw: `quic://127.0.0.1:${port}`,
     https: `https://127.0.0.1:${port}/`,
     trust: { serverCertificateHashes: [hash] },
-    next: async () => (await within(connections.next())).value!,
+    // A browser may take its time to start.
+    next: async () => (await within(connections.next(), 30_000)).value!,
     [Symbol.asyncDispose]: () => listener.close(),
   };
 }

@@ -1,7 +1,6 @@
 /**
  * The module graph of `src/`: who imports which names of whom. Read from the text, because the formatter puts every
- * import and export of a module at the start of a line. Each check is a pure function that returns one line for each
- * finding.
+ * import and export of a module at the start of a line. Each check is pure: modules in, one line per finding out.
  *
  * @module
  */
@@ -134,7 +133,7 @@ function importedNames(clause: string, text: string): string[] | undefined {
   const namespace = /\*\s+as\s+(\w+)/.exec(clause)?.[1];
   if (namespace !== undefined) {
     const members = [...text.matchAll(new RegExp(`\\b${namespace}\\.(\\w+)`, "g"))].map((match) => match[1]!);
-    // A namespace that is passed on as a value may use every export.
+    // Handed on as a whole, a namespace uses everything.
     const isHandedOn = new RegExp(`\\b${namespace}\\b(?!\\.)`).test(text.replace(`* as ${namespace}`, ""));
     return isHandedOn ? undefined : members;
   }
@@ -213,7 +212,7 @@ function circles(nodes: readonly string[], next: (node: string) => Iterable<stri
     for (const other of next(node)) {
       if (!known.has(other)) continue;
       if (!order.has(other)) visit(other);
-      // A node that has left the stack belongs to a group that is complete.
+      // What has left the stack belongs to a group that is complete.
       if (stack.includes(other)) low.set(node, Math.min(low.get(node)!, low.get(other)!));
     }
     if (low.get(node) !== order.get(node)) return;

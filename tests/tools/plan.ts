@@ -1,6 +1,6 @@
 /**
- * The pure part of the test command: which files run side by side, what they need, and how the output of `deno test` is
- * read.
+ * The decisions of the test command, apart from running anything: which files run side by side, what they
+ * need, and what the output of `deno test` says.
  *
  * @module
  */
@@ -10,9 +10,9 @@ export interface TestFile {
   readonly path: string;
   /** It starts servers, browsers or many connections: nothing else runs beside it. */
   readonly alone: boolean;
-  /** Programs that it declares to need. */
+  /** What it declares to need of the machine. */
   readonly needs: readonly string[];
-  /** Milliseconds after which it is taken to hang. */
+  /** Milliseconds after which it hangs. */
   readonly limit: number;
 }
 
@@ -33,7 +33,7 @@ export function plan(path: string, source: string): TestFile {
   return { path, alone, needs: [...needs].sort(), limit: alone ? ALONE_LIMIT : UNIT_LIMIT };
 }
 
-/** The result of one file. */
+/** What a run of one file came to. */
 export interface FileResult {
   readonly passed: number;
   readonly failed: number;

@@ -1,6 +1,5 @@
 /**
- * Rules for the files of this repository. Each check is a pure function: it takes texts and returns one line for each
- * finding.
+ * What this repository asks of its own files. Each check is pure: texts in, one line per finding out.
  *
  * @module
  */

@@ -37,7 +37,7 @@ export const QUALIFIERS = {
     "receive_stream.ts",
     "traffic_counters.ts",
     "queue.ts",
-    "waiting.ts",
+    "turn.ts",
   ],
 } as const satisfies Record<string, readonly string[]>;
 

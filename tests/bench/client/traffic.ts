@@ -1,5 +1,5 @@
 /**
- * The messages of the client's scenarios, the same for both sides.
+ * What goes over the wire in the client's scenarios, on both sides alike.
  *
  * @module
  */

@@ -46,6 +46,6 @@ export async function readFrames(
       buffer = new Uint8Array(value.buffer as ArrayBuffer);
     }
   } catch {
-    // The connection has ended.
+    // The other side is gone.
   }
 }
