@@ -117,7 +117,7 @@ Deno.test("a download goes on where it was after its connection was cut", async 
       url: undefined as never,
       websocketUrl: `ws://127.0.0.1:${proxy.port}/connection/websocket`,
     });
-    const bytes = sampleBytes(6_000_000, 4);
+    const bytes = sampleBytes(16_000_000, 4);
     const { fileId } = await upload(ann, bytes);
     let cuts = 0;
     ann.on("disconnected", () => cuts++);
