@@ -232,9 +232,13 @@ Deno.test("Feature: quic-transport, Property 15: the same calls have the same ou
       await talker.ask("auth_request", { token: await service.token("ann"), batch: true });
       talkers.push(talker);
     }
+    // A message with this key cannot be read at all, so its answer names no message.
+    const sayable = fc.jsonValue({ maxDepth: 3 }).filter((value) =>
+      !JSON.stringify(value).includes("__proto__")
+    );
     const call = fc.oneof(
       fc.record({ type: fc.constant("chat_message"), text: fc.string({ maxLength: 300, unit: "grapheme" }) }),
-      fc.record({ type: fc.constant("chat_message"), data: fc.jsonValue({ maxDepth: 3 }) }),
+      fc.record({ type: fc.constant("chat_message"), data: sayable }),
       fc.record({ type: fc.constantFrom("history", "presence", "unsubscribe") }),
       fc.record({ type: fc.constant("subscribe"), since: fc.constant({ epoch: "none", offset: 1 }) }),
       fc.record({ type: fc.constant("chat_message"), text: fc.integer() }),
