@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Position } from "../engine/contract.ts";
 import type { Hub, Publication, PublishHook } from "../hub/mod.ts";
 import { type DocOp, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { when } from "./checks.ts";
@@ -32,7 +33,7 @@ export interface DocumentHookParts {
  * room for what is being committed. An operation in parts gets room for all of them with its first part, or none.
  */
 export function documentHook({ hub, pending, limits, now }: DocumentHookParts): PublishHook {
-  const check = (publication: Publication, bytes: number): void => {
+  const check = (publication: Publication, bytes: number): void | Promise<void> => {
     const { channel, client, id, from } = publication;
     const state = client && knownDocument(client, channel);
     if (state?.awaited !== undefined && state.awaited !== id) throw new ProtocolError("doc_out_of_order");
@@ -48,15 +49,25 @@ export function documentHook({ hub, pending, limits, now }: DocumentHookParts): 
       }
       const isFull = bytes + needed > maxPending;
       if (partial.size > 0) endStale(channel, partial, isFull ? PATIENCE_WHEN_FULL : PATIENCE);
-      if (isFull) {
-        // Now, because the next operation may be checked before the sender of this one is answered.
-        if (client !== undefined) operationRefused(client, channel, id, true);
-        throw new ProtocolError("doc_full");
-      }
+      if (isFull) return when(pending.find(channel, from, id), (kept) => admitKept(publication, kept));
       if (part?.index === 0) partial.begin(from, part, size + AROUND_OPERATION, now());
     }
     if (state !== undefined) state.awaited = undefined;
     pending.reserve(channel, size);
+  };
+
+  /** What is kept already needs no room: its acknowledgement was lost. Anything else is refused. */
+  const admitKept = (publication: Publication, kept: Position | undefined): void => {
+    const { channel, client, id } = publication;
+    if (kept === undefined) {
+      // Now, because the next operation may be checked before the sender of this one is answered.
+      if (client !== undefined) operationRefused(client, channel, id, true);
+      throw new ProtocolError("doc_full");
+    }
+    publication.kept = kept;
+    const state = client && knownDocument(client, channel);
+    if (state !== undefined) state.awaited = undefined;
+    pending.reserve(channel, operationOf(publication).size);
   };
 
   /** Tells everybody in the document that operations of which no more comes are given up. */

@@ -10,13 +10,24 @@ import type { Hub } from "../hub/mod.ts";
 import type { DocOp } from "../protocol/mod.ts";
 import { PartialOperations } from "./documents_parts.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
+import { readTurns } from "./turns.ts";
 
 /** Documents whose counts are remembered; others are counted anew. */
 const MAX_DOCUMENTS = 10_000;
 /** Operations read at once. */
-const PAGE = 500;
+const PAGE = 500, PAGE_BYTES = 1024 * 1024;
+/** Full documents of which it is remembered which operations they keep. */
+const MAX_KNOWN = 8;
 /** About how many bytes an operation takes beside its data. */
 export const AROUND_OPERATION = 200;
+
+/** Operations that a document was seen to keep. */
+interface KnownOperations {
+  readonly epoch: string;
+  /** Those up to here were looked at. */
+  upTo: number;
+  readonly offsets: Map<string, number>;
+}
 
 interface Entry {
   epoch: string;
@@ -37,6 +48,8 @@ interface Entry {
 export class PendingOperations {
   readonly #hub: Hub;
   readonly #entries = new Map<string, Entry>();
+  /** By document, offsets of the operations that no snapshot covers, by sender and id; made when it is first full. */
+  readonly #known = new Map<string, KnownOperations>();
 
   readonly #now: () => number;
 
@@ -65,6 +78,44 @@ export class PendingOperations {
     return (this.#entries.get(channel) ?? this.#add(channel)).partial;
   }
 
+  /**
+   * Where the document keeps the operation `id` of `from`, among those that no snapshot covers. The first time it reads
+   * all of them, later only new ones.
+   */
+  async find(channel: string, from: string, id: string): Promise<Position | undefined> {
+    const pause = readTurns();
+    for (;;) {
+      await pause();
+      const known = this.#known.get(channel);
+      const since = known?.upTo ?? (await this.#hub.bookmark(channel, SNAPSHOT))?.offset ?? 0;
+      const page = await this.#hub.history(channel, { since, limit: PAGE, bytes: PAGE_BYTES });
+      const current = this.#knownOf(channel, page);
+      // What was read began at an offset of the earlier epoch.
+      if (known !== undefined && known !== current) continue;
+      for (const record of page.records) {
+        if (record.type === "doc_op") current.offsets.set(keyOf(record.from, record.id), record.offset);
+        current.upTo = Math.max(current.upTo, record.offset);
+      }
+      if (page.records.length === PAGE || page.more === true) continue;
+      const offset = current.offsets.get(keyOf(from, id));
+      return offset === undefined ? undefined : { epoch: current.epoch, offset };
+    }
+  }
+
+  #knownOf(channel: string, { epoch }: Page): KnownOperations {
+    const known = this.#known.get(channel);
+    if (known?.epoch === epoch) return known;
+    if (this.#known.size >= MAX_KNOWN) {
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest);
+        break;
+      }
+    }
+    const made: KnownOperations = { epoch, upTo: 0, offsets: new Map() };
+    this.#known.set(channel, made);
+    return made;
+  }
+
   /** Counts an operation of so many bytes that is about to be committed. */
   reserve(channel: string, bytes: number): void {
     const entry = this.#entries.get(channel) ?? this.#add(channel);
@@ -79,6 +130,7 @@ export class PendingOperations {
 
   /** A snapshot covers everything up to this place. */
   covered(channel: string, { epoch, offset }: Position): void {
+    this.#known.delete(channel);
     const entry = this.#entries.get(channel);
     if (entry === undefined) return;
     if (entry.epoch === epoch) entry.counted = offset;
@@ -152,6 +204,11 @@ function take(entry: Entry, page: Page, now: number): boolean {
     else if (type === "doc_op_given_up") entry.partial.giveUp(from, String(payload.op));
   }
   return page.records.length === PAGE;
+}
+
+/** Neither a user id nor an id of a message holds a space. */
+function keyOf(from: string, id: string): string {
+  return from + " " + id;
 }
 
 function bytesOf({ bytes, inFlight, partial }: Entry): number {

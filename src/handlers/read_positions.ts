@@ -4,18 +4,16 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refuseSubscribe } from "../hub/mod.ts";
 import { inboxOf, parsePayload, ProtocolError, serverRow, type UnreadCount } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
+import { readTurns } from "./turns.ts";
 
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 200, PAGE_BYTES = 256 * 1024;
-/** Reads in a row before other work gets a turn of the event loop. */
-const TURN = 4;
 
 /** Routes of read positions. */
 export function readPositionRoutes({ hub }: HandlerParts): Route[] {
@@ -50,9 +48,7 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
         const { principal } = context.client;
         const counts: Record<string, UnreadCount> = {};
         const refused: Record<string, string> = {};
-        let turn = 0;
-        const pause = (): Promise<void> | undefined =>
-          ++turn % TURN === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
+        const pause = readTurns();
         for (const channel of new Set(channels)) {
           const refusal = refuseSubscribe(principal, channel, hub.namespace);
           if (refusal !== undefined) {

@@ -24,10 +24,18 @@ export class Bots {
     else if (kind === "disconnect") this.#remove(principal.bot, client);
   };
 
-  /** A connection of a bot; asked again, the next one. */
-  next(name: string): Client | undefined {
+  /**
+   * A connection of a bot whose outbox has room on `lane`; asked again, the next one. `busy`: no connection has room.
+   * Undefined without any.
+   */
+  next(name: string, lane: number): Client | "busy" | undefined {
     const bot = this.#bots.get(name);
-    return bot?.clients[bot.next++ % bot.clients.length];
+    if (bot === undefined) return undefined;
+    for (let tried = 0; tried < bot.clients.length; tried++) {
+      const client = bot.clients[bot.next++ % bot.clients.length]!;
+      if (client.ready(lane) === undefined) return client;
+    }
+    return "busy";
   }
 
   #add(name: string | undefined, client: Client): void {

@@ -18,6 +18,8 @@ export interface HubOptions {
   readonly maxChannels?: () => number;
   /** Bytes that the payload of a message may take, in JSON and in MessagePack. @default 65536 */
   readonly maxMessage?: () => number;
+  /** Milliseconds that a hook may hold a publication. @default 5000 */
+  readonly hookPatience?: number;
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
   /**

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { deadline } from "../async/deadline.ts";
 import type { MaybePromise, Published } from "../engine/contract.ts";
+import { ProtocolError } from "../protocol/mod.ts";
 import { KEPT_TYPES, type KeptType, type Publication } from "./publication.ts";
 
 /** What takes part in publications. Each part is optional; hooks are called in the order they were added. */
@@ -15,7 +17,8 @@ export interface PublishHook {
   readonly types?: readonly KeptType[];
   /**
    * Called before the commit. Throws or rejects with ProtocolError to refuse; sets `publication.payload` to change what
-   * is said. A promise holds this publication, and later ones of the same sender to the same channel: bound its time.
+   * is said. A promise holds this publication, and later ones of the same sender to the same channel; one that takes longer
+   * than the deadline of hooks refuses with `not_available`, and `failed` is called if it lets the publication through later.
    */
   before?(publication: Publication): MaybePromise<void>;
   /** Told of a commit, a duplicate's too. Nobody waits for it; what it throws is logged and counted. */
@@ -36,9 +39,15 @@ export class PublishHooks {
   readonly #chains = new Map<KeptType, HookChain>();
   readonly #failed: (error: unknown, stage: string) => void;
 
-  /** `failed` is told when a hook throws that nobody waits for; `stage` is `hook NAME`. */
-  constructor(failed: (error: unknown, stage: string) => void) {
+  readonly #patience: number;
+
+  /**
+   * `failed` is told when a hook throws that nobody waits for, or takes longer than `patience` milliseconds; `stage` is
+   * `hook NAME`.
+   */
+  constructor(failed: (error: unknown, stage: string) => void, patience: number) {
     this.#failed = failed;
+    this.#patience = patience;
   }
 
   /** Adds a hook behind those there are. Throws TypeError when one of its name was added before. */
@@ -84,10 +93,20 @@ export class PublishHooks {
     asked: Promise<void>,
     at: number,
   ): Promise<void> {
-    return asked.then(() => this.before(chain, publication, at + 1), (error) => {
-      this.#tellFailed(chain.before, publication, error, at);
-      throw error;
-    });
+    const hook = chain.before[at]!;
+    const late = (): ProtocolError => {
+      const error = new ProtocolError("not_available", `the hook ${hook.name} did not answer in time`);
+      this.#failed(error, `hook ${hook.name}`);
+      asked.then(() => this.#tellFailed([hook], publication, error, 1), () => {});
+      return error;
+    };
+    return deadline(asked, this.#patience, late).then(
+      () => this.before(chain, publication, at + 1),
+      (error) => {
+        this.#tellFailed(chain.before, publication, error, at);
+        throw error;
+      },
+    );
   }
 
   /** Tells the hooks of `chain` of a commit. */

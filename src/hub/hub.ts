@@ -51,7 +51,7 @@ export class Hub {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
     const { maxChannels = () => 128, maxMessage = () => 65_536, clock = systemClock, failed = () => {} } =
       options;
-    const { replay = { page: 100, tail: 256 } } = options;
+    const { replay = { page: 100, tail: 256 }, hookPatience = 5000 } = options;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#clock = clock;
@@ -72,7 +72,7 @@ export class Hub {
       now,
       failed,
     });
-    this.#publisher = new Publisher({ engine, namespace, maxMessage, now, failed });
+    this.#publisher = new Publisher({ engine, namespace, maxMessage, hookPatience, now, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }
 
@@ -296,9 +296,12 @@ export class Hub {
     return session?.attached ? session.client : undefined;
   }
 
-  /** A connection of a bot; the next call gives its next one. */
-  bot(name: string): Client | undefined {
-    return this.#bots.next(name);
+  /**
+   * A connection of a bot that has room on `lane`; the next call gives its next one. `busy`: none of its connections
+   * has room.
+   */
+  bot(name: string, lane: number): Client | "busy" | undefined {
+    return this.#bots.next(name, lane);
   }
 
   /** Renews presence leases, a part of them at a time, and closes channels without subscribers. To be called once a second. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Edit } from "../engine/contract.ts";
+import type { Edit, Position } from "../engine/contract.ts";
 import {
   type AcknowledgedType,
   CLIENT_TYPES,
@@ -80,4 +80,6 @@ export interface Publication {
   /** Put another object here to change what is said; it is measured again. */
   payload: Payload;
   readonly edits: readonly Edit[] | undefined;
+  /** Set by a hook when the message is kept already: it is acknowledged as a duplicate, and nothing is committed. */
+  kept: Position | undefined;
 }

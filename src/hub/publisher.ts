@@ -30,6 +30,7 @@ export interface PublisherParts {
   readonly engine: Engine;
   readonly namespace: NamespaceLookup;
   readonly maxMessage: () => number;
+  readonly hookPatience: number;
   readonly now: () => number;
   readonly failed: (error: unknown, stage: string) => void;
 }
@@ -43,7 +44,7 @@ export class Publisher {
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
-    this.#hooks = new PublishHooks(parts.failed);
+    this.#hooks = new PublishHooks(parts.failed, parts.hookPatience);
   }
 
   /** Adds a hook. Throws TypeError when there is one of its name. */
@@ -70,6 +71,7 @@ export class Publisher {
       client,
       payload,
       edits: request.edits,
+      kept: undefined,
     };
     const chain = this.#hooks.of(type);
     if (chain === undefined) return this.#commit(publication, retention);
@@ -137,9 +139,10 @@ export class Publisher {
   }
 
   #commit(
-    { channel, type, id, from, payload, edits }: Publication,
+    { channel, type, id, from, payload, edits, kept }: Publication,
     retention: Retention,
   ): MaybePromise<Published> {
+    if (kept !== undefined) return { epoch: kept.epoch, offset: kept.offset, duplicate: true };
     const record = { type, id, from, timestamp: this.#parts.now(), payload };
     // Neither an id nor a user id holds a space, so no two pairs make one key.
     const options: PublishOptions = { retention, dedupeKey: id + " " + from };

@@ -163,3 +163,25 @@ Deno.test("documents: a first part that is not committed, or sent again, reserve
   // Two parts of 300 bytes with what is around them; of 2,000 there are 1,400 left.
   await service.say(ann, "doc_op", opOf(DOC, "c".repeat(1200)));
 });
+
+Deno.test("documents: an operation that comes again while the document is full is a duplicate", async () => {
+  const { service } = inParts();
+  const ann = await join(service.hub, "s1", "ann");
+  const op = (id: string) => service.say(ann, "doc_op", opOf(DOC, "x".repeat(600)), { id });
+  const first = await op("o1");
+  await op("o2");
+  // Its acknowledgements were lost with the connection.
+  ann.end();
+  const back = await join(service.hub, "s1", "ann");
+  for (const id of ["o1", "o2", "o1"]) {
+    const [again] = await service.say(back, "doc_op", opOf(DOC, "x".repeat(600)), { id });
+    const offset = id === "o1" ? 1 : 2;
+    assert.deepEqual(again!.payload, { ...first[0]!.payload, offset, duplicate: true });
+  }
+  // The id of somebody else's operation says nothing of one's own.
+  const bob = await join(service.hub, "s2", "bob");
+  const others = service.say(bob, "doc_op", opOf(DOC, "x".repeat(600)), { id: "o1" });
+  await assert.rejects(others, refusal("doc_full"));
+  const fresh = service.say(back, "doc_op", opOf(DOC, "x".repeat(600)), { id: "o3" });
+  await assert.rejects(fresh, refusal("doc_full"));
+});

@@ -224,3 +224,30 @@ Deno.test("hooks: two of one name are a mistake", async () => {
   hub.addHook({ name: "a", types: ["chat_message"] });
   assert.throws(() => hub.addHook({ name: "a", types: ["broadcast"] }), TypeError);
 });
+
+Deno.test("hooks: one that does not answer in time refuses, and is told so when it answers after all", async () => {
+  const { hub, failures, texts } = await heard({ hookPatience: 5 });
+  const notes: string[] = [];
+  const answer = Promise.withResolvers<void>();
+  hub.addHook(noting("a", notes));
+  hub.addHook(noting("slow", notes, { before: () => answer.promise }));
+  await assert.rejects(async () => await publish(hub, "x"), { error: "not_available" });
+  assert.equal(failures.length, 1);
+  assert.deepEqual(notes, ["a before x", "a failed x"]);
+  answer.resolve();
+  await turn();
+  assert.deepEqual(notes, ["a before x", "a failed x", "slow failed x"]);
+  assert.deepEqual(texts(), []);
+});
+
+Deno.test("hooks: a publication that is kept already is acknowledged as a duplicate, and not committed", async () => {
+  const { hub, texts } = await heard();
+  const notes: string[] = [];
+  const before: PublishHook["before"] = (publication) => {
+    publication.kept = { epoch: "e", offset: 7 };
+  };
+  hub.addHook(noting("a", notes, { before }));
+  assert.deepEqual(await publish(hub, "x"), { epoch: "e", offset: 7, duplicate: true });
+  assert.deepEqual(notes, ["a after x"]);
+  assert.deepEqual(texts(), []);
+});

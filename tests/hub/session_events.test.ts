@@ -167,9 +167,9 @@ Deno.test("session events: a bot answers on its newest connection, and by the to
   const { hub } = makeHub();
   const echo = (info: number) => principal("ann", { bot: "echo", info: { info } });
   const first = await join(hub, "s1", echo(1));
-  assert.equal(hub.bot("echo"), first);
+  assert.equal(hub.bot("echo", 200), first);
   hub.refresh(first, principal("ann", { bot: "other" }));
-  assert.deepEqual([hub.bot("echo"), hub.bot("other")], [undefined, first]);
+  assert.deepEqual([hub.bot("echo", 200), hub.bot("other", 200)], [undefined, first]);
   hub.detach(first);
-  assert.equal(hub.bot("other"), undefined);
+  assert.equal(hub.bot("other", 200), undefined);
 });
