@@ -57,37 +57,58 @@ export class Discovery {
   }
 
   async #ask(signal: AbortSignal): Promise<Endpoints | undefined> {
-    const { url, quicUrl, websocketUrl, clock, fetch } = this.#options;
+    const { url, quicUrl, websocketUrl, clock } = this.#options;
     if (url === undefined || (quicUrl !== undefined && websocketUrl !== undefined)) return undefined;
     if (this.#known !== undefined && clock.now() - this.#askedAt < FRESH) return this.#known;
     const abort = new AbortController();
+    // The document may be below the path of `url`, beside the page that `url` names, or at the root.
+    const paths = [url.pathname.replace(/\/*$/, "/client.json"), "client.json", "/client.json"];
+    const places = new Set(paths.map((path) => new URL(path, url).href));
     try {
-      const request = fetch(new URL("/client.json", url), { signal: AbortSignal.any([signal, abort.signal]) })
-        .then((response) =>
-          response.ok ? response.json() : Promise.reject(new Error(`HTTP ${response.status}`))
-        );
-      const document = await deadline(request, TIMEOUT, () => new Error(`no answer within ${TIMEOUT} ms`), {
+      const asking = this.#tryAll(places, AbortSignal.any([signal, abort.signal]));
+      this.#known = await deadline(asking, TIMEOUT, () => new Error(`no answer within ${TIMEOUT} ms`), {
         timers: clock,
       });
-      this.#known = this.#read(document);
       this.#askedAt = clock.now();
     } catch (cause) {
       abort.abort();
       signal.throwIfAborted();
-      if (this.#known === undefined) throw new Error(`${url.origin}/client.json cannot be had`, { cause });
+      if (this.#known === undefined) {
+        throw new Error(`${[...places].join(", ")}: ${(cause as Error).message}`, { cause });
+      }
     }
     return this.#known;
   }
 
-  #read(document: unknown): Endpoints {
-    if (typeof document !== "object" || document === null) {
-      throw new TypeError("client.json is not an object");
+  /** Rejects with what the last place failed of. */
+  async #tryAll(places: Iterable<string>, signal: AbortSignal): Promise<Endpoints> {
+    let reason: unknown;
+    for (const place of places) {
+      try {
+        const response = await this.#options.fetch(new URL(place), { signal });
+        if (!response.ok) throw new Error(`HTTP ${response.status}`);
+        // The URL that a redirect led to counts.
+        return this.#read(await response.json(), new URL(response.url || place));
+      } catch (error) {
+        reason = error;
+      }
     }
-    const { websocketUrl, quicUrl, rawQuicUrl, certificateHashes } = document as Record<string, unknown>;
-    const quic = this.#options.rawQuic ? rawQuicUrl : quicUrl;
+    throw reason;
+  }
+
+  /** Reads the document that was found at `base`, whose scheme, host, port and path the client can rely on. */
+  #read(document: Record<string, unknown>, base: URL): Endpoints {
+    const { websocketUrl, websocketPath, quicUrl, rawQuicUrl, quicPort, certificateHashes } = document;
+    if (typeof websocketUrl !== "string") throw new Error("no URL");
+    const websocket = new URL((websocketPath ?? websocketUrl) as string, base);
+    // A page that came by https may not use a ws: URL.
+    const secure = base.protocol === "https:" || globalThis.location?.protocol === "https:";
+    if (websocketPath != null) websocket.protocol = secure ? "wss:" : "ws:";
+    const quic = parse((this.#options.rawQuic ? rawQuicUrl : quicUrl) as string | undefined);
+    if (quic && quicPort) quic.hostname = base.hostname;
     return {
-      quic: typeof quic === "string" ? new URL(quic) : undefined,
-      websocket: typeof websocketUrl === "string" ? new URL(websocketUrl) : undefined,
+      websocket,
+      quic,
       certificateHashes: Array.isArray(certificateHashes)
         ? certificateHashes.map((hash) => hashOf(String(hash)))
         : [],

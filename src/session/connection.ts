@@ -49,6 +49,11 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
   /** When its address last changed, on the clock's `now`; undefined when it never did. */
   migratedAt: number | undefined;
   tokenNoticeSent = false;
+  /** It moved, fell silent and was counted as a failed migration; the client may tell of that once more. */
+  migrationFailed = false;
+  /** The same of the connection that the session was on before. */
+  earlierMigrationFailed = false;
+  #reconnectCounted = false;
   readonly #states = new ClientStates();
   /** Made when somebody asks for it: most connections need none. */
   #closed: AbortController | undefined;
@@ -126,7 +131,18 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
       this.rtt = report.rtt;
       observer.rtt(this.transport, report.rtt, this.connectionId);
     }
-    if (report.migrationFailed === true) observer.log("warn", "migration failed", this.logFields());
+    // Every report repeats the number, so it cannot be added up.
+    if (report.reconnects !== undefined && report.reconnects > 0 && !this.#reconnectCounted) {
+      this.#reconnectCounted = true;
+      observer.reconnected(this.transport);
+    }
+    if (report.migrationFailed !== true) return observer.report(this.transport, report, this.connectionId);
+    if (this.earlierMigrationFailed) {
+      this.earlierMigrationFailed = false;
+      const { migrationFailed: _, ...rest } = report;
+      return observer.report(this.transport, rest, this.connectionId);
+    }
+    observer.log("warn", "migration failed", this.logFields());
     observer.report(this.transport, report, this.connectionId);
   }
 

@@ -166,4 +166,6 @@ export interface Observer {
   /** Milliseconds of round trip, as the client measured it. `connectionId` is for diagnostic lines. */
   rtt(kind: TransportKind, ms: number, connectionId?: string): void;
   report(kind: TransportKind, report: ClientReport, connectionId?: string): void;
+  /** A client says for the first time on a connection that it had others before. */
+  reconnected(kind: TransportKind): void;
 }

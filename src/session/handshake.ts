@@ -81,6 +81,7 @@ export async function refresh(client: HandshakeConnection, message: Message, lan
   client.accept(principal);
   const left = host.membership.refresh(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
+  host.observer.log("info", "token refreshed", { ...client.logFields(), left: left.length });
   const refused = Object.fromEntries(left.map((channel) => [channel, "permission_denied" as const]));
   const payload = response(client, true, { channels: {}, refused });
   client.outbound.push("auth_response", payload, lane, message.id);

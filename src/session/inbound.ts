@@ -160,11 +160,11 @@ export class Inbound {
     if (++this.#malformed >= MAX_MALFORMED) {
       return this.#connection.end("bad_request", "too many malformed messages");
     }
-    const fields = { ...this.#connection.logFields(), lane, datagram, error };
+    const failure = error instanceof ProtocolError ? error : new ProtocolError("bad_request");
+    const fields = { ...this.#connection.logFields(), lane, datagram, reason: failure.message };
     host.observer.logLimited("info", "malformed message", fields);
     if (datagram) return;
     if (this.#connection.phase !== "open") host.badHandshake();
-    const failure = error instanceof ProtocolError ? error : new ProtocolError("bad_request");
     outbound.pushError(failure, undefined, lane);
   }
 

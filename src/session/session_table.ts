@@ -11,6 +11,10 @@ import type { Claim } from "./host.ts";
 export interface SessionConnection {
   readonly phase: string;
   readonly settings: { readonly resumeWindow: number; readonly maxConnections: number };
+  /** It was counted as a failed migration. */
+  readonly migrationFailed: boolean;
+  /** The same of the connection that the session was on before. */
+  earlierMigrationFailed: boolean;
 }
 
 /** What happens to sessions beside the table. */
@@ -68,6 +72,7 @@ export class SessionTable<C extends SessionConnection> {
     }
     const earlier = known.connection;
     const replaces = earlier !== connection && earlier.phase !== "closed";
+    if (earlier !== connection) connection.earlierMigrationFailed = earlier.migrationFailed;
     known.connection = connection;
     known.detachedAt = undefined;
     this.#detached.delete(known);

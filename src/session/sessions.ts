@@ -146,6 +146,7 @@ export class Sessions {
     this.#connections.add(client);
     this.#strangers.add(client);
     observer.opened(connection.kind);
+    observer.logLimited("info", "connection opened", client.logFields());
     client.start();
     if (this.#draining) client.end("shutdown");
     return client;
@@ -289,6 +290,7 @@ export class Sessions {
     if (silent && migratedAt !== undefined && now - migratedAt <= 3 * settings.heartbeat.timeout) {
       // It moved and was not heard of again: the new path does not carry it.
       client.report({ migrationFailed: true });
+      client.migrationFailed = true;
     }
     // A session ends at once with a client that says good-bye, or that is told not to come back.
     const final = (by === "remote" && code === CLOSES.normal.code) || (by === "local" && code >= 3500);

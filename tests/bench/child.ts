@@ -1,7 +1,6 @@
 /**
- * A server in a process of its own: started, asked, watched from outside, ended.
- *
- * It says one JSON object in its first line on stdout, and answers each line on stdin with one.
+ * A server in a process of its own. Its first line on stdout is a JSON object, and it answers each line on stdin with
+ * one; memory and processor time are read from /proc.
  *
  * @module
  */
@@ -12,7 +11,7 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 /** Clock ticks a second in /proc/PID/stat; fixed on Linux. */
 const TICKS = 100;
 
-/** What a child says. */
+/** A line of a child. */
 // deno-lint-ignore no-explicit-any -- each server has lines of its own
 export type Line = Record<string, any>;
 
@@ -30,8 +29,8 @@ export interface Child extends AsyncDisposable {
 }
 
 /**
- * Starts `deno run` with these arguments and waits for its first JSON line; other lines are passed over. Rejects
- * when it says none within `timeout` ms.
+ * Starts `deno run` with these arguments and waits for its first JSON line; other lines are skipped. Rejects when none
+ * comes within `timeout` ms.
  */
 export async function startChild(args: readonly string[], env: Record<string, string> = {}): Promise<Child> {
   const process = new Deno.Command(Deno.execPath(), {

@@ -1,6 +1,6 @@
 /**
- * `deno task bench [--only TEXT] [--rounds N] [--json FILE] [--list]`: Skein and the bare runtime doing the same
- * work, in turns, medians over the rounds, as a table and as JSON.
+ * `deno task bench [--only TEXT] [--rounds N] [--json FILE] [--list]`: measures Skein
+ * and the bare runtime with the same work, in turns, and prints the medians of the rounds as a table and as JSON.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { type Measure, type Result, type Scenario, type Side, SIDES, summarise, 
 import { SCENARIOS } from "./scenarios.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-/** A measurement that takes longer hangs. */
+/** Milliseconds after which a measurement is taken to hang. */
 const LIMIT = 300_000;
 
 interface Options {
@@ -54,7 +54,7 @@ async function measure(scenario: Scenario, side: Side): Promise<Measure> {
 async function run(scenario: Scenario, rounds: number): Promise<Result> {
   const measured: Record<Side, Measure[]> = { bare: [], skein: [] };
   for (let round = 0; round < rounds; round++) {
-    // Side by side in time, so that what else the machine does meets both.
+    // In turns, so that other load of the machine hits both sides alike.
     for (const side of SIDES) if (scenario[side]) measured[side].push(await measure(scenario, side));
   }
   return summarise(scenario, measured);

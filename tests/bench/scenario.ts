@@ -1,5 +1,5 @@
 /**
- * What the bench measures, and how figures are put together. Pure but for `measureTrips`, which times.
+ * The types of the bench, and how figures are combined. Everything but `measureTrips` is pure.
  *
  * @module
  */
@@ -8,25 +8,25 @@
 export interface Measure {
   /** In the unit of its scenario. */
   readonly value: number;
-  /** Of the samples behind `value`, where there are any; in the same unit. */
+  /** Quantiles of the samples that `value` comes from, in the same unit, when there are samples. */
   readonly p50?: number;
   readonly p99?: number;
 }
 
-/** What is asked of Skein in a scenario. Both are met or the scenario falls short. */
+/** The target of a scenario. When both members are given, both have to be met. */
 export interface Target {
-  /** Skein's figure over the bare one: at most where lower is better, at least where higher is. */
+  /** Skein's figure divided by the bare one: a maximum where lower is better, a minimum where higher is. */
   readonly ratio?: number;
-  /** Skein's figure itself, in the scenario's unit. */
+  /** Skein's figure in the scenario's unit, a maximum or minimum likewise. */
   readonly value?: number;
 }
 
 /**
- * One thing to measure, for Skein and for the bare runtime doing the same work. Each side runs in a client
- * process of its own, which starts the server process; it returns one measurement and leaves nothing behind.
+ * One measurement, of Skein and of the bare runtime with the same work. Each side runs in a client process of its own,
+ * which starts the server process. It returns one figure and leaves nothing behind.
  */
 export interface Scenario {
-  /** What `--only` looks in. */
+  /** Searched by `--only`. */
   readonly name: string;
   readonly unit: "us" | "ms" | "/s" | "MB/s" | "KB" | "%";
   readonly better: "lower" | "higher";
@@ -55,13 +55,13 @@ export interface Result {
   readonly met?: boolean;
 }
 
-/** The value below which the share `q`, 0 to 1, of the samples lies. NaN of none. */
+/** The value below which the share `q` (0 to 1) of the samples lies; NaN without samples. */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
 }
 
-/** The middle one, or the mean of the two in the middle. NaN of none. */
+/** The middle sample, or the mean of the two in the middle; NaN without samples. */
 export function median(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
   const half = sorted.length >> 1;
@@ -69,7 +69,7 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
-/** Puts a scenario's rounds together. A side's measurements stand in the order of the rounds. */
+/** Combines a scenario's rounds. The measurements of each side are in the order of the rounds. */
 export function summarise(scenario: Scenario, measured: Readonly<Record<Side, readonly Measure[]>>): Result {
   const sides: { bare?: Measure; skein?: Measure } = {};
   for (const side of SIDES) if (measured[side].length > 0) sides[side] = middle(measured[side]);

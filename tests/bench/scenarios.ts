@@ -1,5 +1,5 @@
 /**
- * Everything the bench measures. A scenario with `bare` and `skein` gets a ratio; a target says what is asked.
+ * Everything the bench measures. A scenario with both `bare` and `skein` has a ratio.
  *
  * @module
  */
@@ -53,7 +53,7 @@ export const SCENARIOS: readonly Scenario[] = [
     bare: () => bare.throughput(kind),
     skein: () => files.uploading(kind),
   })),
-  // Here the other side is Skein without the upload.
+  // The other side of these is Skein without the upload.
   ...KINDS.map((kind): Scenario => ({
     name: `file upload beside chat, p99 of publish ${kind}`,
     unit: "us",
@@ -98,7 +98,7 @@ export const SCENARIOS: readonly Scenario[] = [
     bare: bare.start,
     skein: skein.start,
   },
-  // From here on the bare side is the memory engine, doing the same.
+  // The bare side of those that follow is the memory engine.
   ...KINDS.flatMap((kind): Scenario[] => [
     {
       name: `durable publish pipelined 1 KB ${kind}`,

@@ -11,7 +11,7 @@ const CHANNELS = ["chat:a", "chat:b", "chat:c"];
 /** Acknowledged messages that are sent again in each round. */
 const AGAIN = 20;
 
-/** What is known of a channel that was looked through. */
+/** How far a channel was checked. */
 interface Known {
   epoch: string | undefined;
   offset: number;
@@ -22,7 +22,7 @@ Deno.test("crash: killed at any moment, the service keeps what it acknowledged, 
   const found = new Map<string, number>();
   const known = new Map<string, Known>(CHANNELS.map((name) => [name, { epoch: undefined, offset: 0 }]));
   let unsure: Sent[] = [], sure: Sent[] = [], acknowledged = 0, survived = 0;
-  /** Takes in what came since the last look; all that was acknowledged has to be there. */
+  /** Reads what was kept since the last call. Everything that was acknowledged has to be there. */
   const look = async (publisher: Publisher): Promise<void> => {
     for (const [channel, state] of known) {
       const { epoch, offset, kept } = await publisher.history(channel, state.offset);
@@ -47,7 +47,7 @@ Deno.test("crash: killed at any moment, the service keeps what it acknowledged, 
       const publisher = await Publisher.open(place);
       await look(publisher);
       survived += unsure.filter(({ id }) => found.has(id)).length;
-      // Whoever does not know sends again: still one.
+      // A client without an acknowledgement sends again: the message must still be there only once.
       const again = [...sure.slice(-AGAIN), ...unsure];
       await publisher.publish(again);
       assert.equal(publisher.isEnded, false, "the connection of a service that was not killed");

@@ -1,5 +1,5 @@
 /**
- * A client that publishes as fast as it is acknowledged, and knows what was.
+ * A client that publishes as fast as it gets acknowledgements, and remembers which messages have one.
  *
  * @module
  */

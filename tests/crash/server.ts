@@ -1,5 +1,5 @@
 /**
- * The service as its users start it, in a process that is killed.
+ * The service in a process of its own, started as its users start it, to be killed.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurs
 /** Milliseconds a start may take on a machine that is busy. */
 const START_LIMIT = 30_000;
 
-/** Where a service keeps its things between its lives. */
+/** What stays between two starts of the service. */
 export interface Place {
   readonly directory: string;
   readonly port: number;
@@ -41,13 +41,13 @@ export async function makePlace(over: ConfigInput = {}): Promise<Place> {
   return { directory, port, token: await signer.sign({ sub: "ann" }) };
 }
 
-/** What this process has, but for settings of a service. */
+/** The environment of this process without the variables that configure the service. */
 function environment(): Record<string, string> {
   const names = Object.entries(Deno.env.toObject());
   return Object.fromEntries(names.filter(([name]) => !name.startsWith("SKEIN_") && name !== "PORT"));
 }
 
-/** A life of the service. */
+/** A running service. */
 export interface Life extends AsyncDisposable {
   /** Ends it as `kill -9` does, and waits until it is gone. */
   kill(): Promise<void>;
@@ -84,7 +84,7 @@ export async function startServer(place: Place): Promise<Life> {
     }
     serving.reject(new Error(`the service ended before it served:\n${log}`));
   })();
-  // Once it serves nobody asks any more.
+  // After the start nobody reads its output.
   serving.promise.catch(() => {});
   const kill = async (): Promise<void> => {
     try {

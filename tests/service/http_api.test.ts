@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
 import { readJson } from "../../src/service/http/body.ts";
+import { ApiCounters } from "../../src/service/http/api_counters.ts";
+import { Exposition } from "../../src/service/metrics/exposition.ts";
 import { createApp, createInternalApp, type HttpDeps, type ServerApi } from "../../src/service/http/mod.ts";
+import { parseExposition } from "./metrics_support.ts";
 import { KEY, LOCAL, makeDeps, post, request } from "./http_support.ts";
 
 async function call(
@@ -221,4 +224,34 @@ Deno.test("api: a body that does not arrive is given up", async () => {
     readJson(new Request("http://x/", { method: "POST", body: silent }), { timeout: 20 }),
     { error: "bad_request", message: "the body did not come in time" },
   );
+});
+
+Deno.test("api: calls are counted by method and result, those of a batch one by one", async () => {
+  const counts = new ApiCounters();
+  const api: ServerApi = {
+    publish: () => ({}),
+    history: () => Promise.reject(new ProtocolError("unknown_channel")),
+    channels: () => {
+      throw new Error("broken");
+    },
+  };
+  const deps = makeDeps({ api, apiCall: counts.count });
+  const publish = { channel: "chat:a", text: "x" };
+  await call(deps, "publish", publish);
+  await call(deps, "batch", {
+    commands: [{ method: "publish", params: publish }, {
+      method: "history",
+      params: { channel: "chat:a" },
+    }],
+  });
+  await call(deps, "channels", {});
+  await call(deps, "no_such_method", {});
+  const text = parseExposition(await new Exposition(counts.series).render());
+  const calls = (method: string, result: string) => text.value("skein_api_calls_total", { method, result });
+  assert.equal(calls("publish", "ok"), 2);
+  assert.equal(calls("history", "unknown_channel"), 1);
+  assert.equal(calls("channels", "internal"), 1);
+  assert.equal(calls("other", "unknown_type"), 1);
+  assert.equal(text.all("skein_api_calls_total", {}).length, 4);
+  assert.equal(text.value("skein_api_seconds_count", { method: "publish" }), 2);
 });

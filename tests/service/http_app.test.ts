@@ -63,8 +63,10 @@ Deno.test("http app: /client.json names the host that was asked for, with the po
   };
   assert.deepEqual(await ask({ host: "chat.example:8081" }), {
     websocketUrl: "ws://chat.example:8081/connection/websocket",
+    websocketPath: "connection/websocket",
     quicUrl: "https://chat.example:4433/connection/webtransport",
     rawQuicUrl: "quic://chat.example:4433",
+    quicPort: 4433,
     alpn: "skein/1",
     certificateHashes: ["q83v"],
     quic: { enabled: true },
@@ -72,10 +74,11 @@ Deno.test("http app: /client.json names the host that was asked for, with the po
     heartbeat: { interval: 7000, timeout: 10000 },
   });
   assert.equal((await ask({ host: "[::1]:8080" })).quicUrl, "https://[::1]:4433/connection/webtransport");
-  const proxied = await ask({ host: "chat.example", "x-forwarded-proto": "https, http" });
-  assert.equal(proxied.websocketUrl, "wss://chat.example/connection/websocket");
+  const claimed = await ask({ host: "chat.example", "x-forwarded-proto": "https" });
+  assert.equal(claimed.websocketUrl, "ws://chat.example/connection/websocket");
   const http3 = await ask({ host: "chat.example:4433" }, "udp");
   assert.equal(http3.websocketUrl, "ws://chat.example:8080/connection/websocket");
+  assert.equal(http3.websocketPath, null);
 });
 
 Deno.test("http app: /client.json says so when QUIC is off, and tells configured URLs instead of guesses", async () => {
@@ -99,6 +102,7 @@ Deno.test("http app: /client.json says so when QUIC is off, and tells configured
   assert.equal(told.websocketUrl, "wss://ws.example/connection/websocket");
   assert.equal(told.quicUrl, "https://quic.example/connection/webtransport");
   assert.equal(told.rawQuicUrl, "quic://quic.example:443");
+  assert.deepEqual([told.websocketPath, told.quicPort], [null, null]);
 });
 
 Deno.test("http app: /client.json may be read by pages of allowed origins alone", async () => {

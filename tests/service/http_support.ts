@@ -1,5 +1,6 @@
 /** The app with parts of its own, for the HTTP tests. */
 
+import { AddressList } from "../../src/service/http/addresses.ts";
 import type { ConnectionState, HttpDeps, HttpSettings, RequestInfo } from "../../src/service/http/mod.ts";
 
 /** Somebody at this machine. */
@@ -13,6 +14,7 @@ export const KEY = "0123456789abcdef-key";
 export const SETTINGS: HttpSettings = {
   development: true,
   allowedOrigins: ["*"],
+  trustedProxies: new AddressList([]),
   apiKeys: [],
   internal: false,
   metricsPublic: false,

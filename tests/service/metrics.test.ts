@@ -138,7 +138,7 @@ Deno.test("Feature: quic-transport, Property 21: transport ratio", async () => {
           active[kind]!++;
           opened[kind]!++;
         } else if (active[kind]! > 0) {
-          observer.closed(kind, 1000);
+          observer.closed(kind, 1000, "remote", 10);
           active[kind]!--;
         }
       }
@@ -173,9 +173,15 @@ Deno.test("metrics: every observation of a connection shows under its labels", a
   observer.resumed("quic", "resumed");
   observer.resumed("websocket", "resumed");
   observer.opened("quic");
-  observer.closed("quic", 3012);
+  observer.closed("quic", 3012, "local", 30_000);
   observer.report("websocket", { fallbackFrom: "webtransport", connectTime: 120, migrationFailed: true });
+  observer.report("quic", { loss: 0.03 });
+  observer.reconnected("quic");
   const s = await scrape(series);
+  assert.equal(s.value("skein_connection_lifetime_seconds_sum", { transport: "quic" }), 30);
+  assert.equal(s.value("skein_client_loss_ratio_bucket", { transport: "quic", le: "0.02" }), 0);
+  assert.equal(s.value("skein_client_loss_ratio_bucket", { transport: "quic", le: "0.05" }), 1);
+  assert.equal(s.value("skein_client_reconnects_total", { transport: "quic" }), 1);
   assert.equal(s.value("skein_auth_total", { transport: "quic", result: "ok" }), 1);
   assert.equal(s.value("skein_auth_total", { transport: "quic", result: "invalid_token" }), 1);
   assert.equal(s.value("skein_errors_total", { transport: "websocket", code: "rate_limited" }), 1);
@@ -214,7 +220,7 @@ Deno.test("metrics: what clients report cannot make them grow nor spoil them", a
   for (let i = 0; i < 1000; i++) observer.report("quic", { fallbackFrom: `x${i}"} 1\n` });
   for (let i = 0; i < 1000; i++) {
     observer.opened("websocket");
-    observer.closed("websocket", 4000 + i);
+    observer.closed("websocket", 4000 + i, "remote", i);
   }
   for (const bad of [NaN, -1, Infinity, -Infinity, 1e300]) {
     observer.rtt("quic", bad);
@@ -235,9 +241,9 @@ Deno.test("metrics: traffic, outboxes and sessions are read at each scrape", asy
   const { series } = make({ sessions: noSessions({ quic: traffic }) });
   const first = await scrape(series);
   assert.equal(first.value("skein_sessions", { state: "detached" }), 8);
-  assert.equal(first.value("skein_outbox_bytes", { of: "all" }), 100);
-  assert.equal(first.value("skein_outbox_bytes", { of: "max" }), 60);
-  assert.equal(first.value("skein_outbox_messages", { of: "max" }), 5);
+  assert.equal(first.value("skein_outbox_bytes", {}), 100);
+  assert.equal(first.value("skein_outbox_max_bytes", {}), 60);
+  assert.equal(first.value("skein_outbox_max_messages", {}), 5);
   assert.equal(first.value("skein_messages_total", { transport: "quic", direction: "out" }), 4);
   traffic.bytesIn += 10;
   traffic.bytesOut += 10;
@@ -305,7 +311,22 @@ Deno.test("process: what runs and what it uses are metrics", async () => {
   assert.equal(s.value("skein_unhandled_rejections_total", {}), 0);
   assert.equal(s.value("skein_build_info", { version: "1.2.3", deno: Deno.version.deno }), 1);
   assert.ok(s.value("skein_process_resident_memory_bytes", {})! > 1e6);
-  assert.ok(s.value("skein_process_heap_bytes", { of: "used" })! > 1e5);
+  assert.ok(s.value("skein_process_heap_bytes", {})! > 1e5);
+  assert.ok(s.value("skein_process_cpu_seconds_total", {})! > 0.01);
+  assert.ok(s.value("skein_process_lowest_free_descriptor", {})! > 2);
+});
+
+Deno.test("process: descriptors that are open are counted where /proc can be read", async () => {
+  const { series } = new ProcessModule("node", "1.2.3", createLogger({ write: () => {} }));
+  const before = (await scrape(series)).value("skein_process_open_descriptors", {});
+  if (before === undefined) return;
+  const listeners = Array.from({ length: 20 }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  try {
+    const after = (await scrape(series)).value("skein_process_open_descriptors", {})!;
+    assert.ok(after >= before + 20, `${before} before, ${after} after`);
+  } finally {
+    for (const listener of listeners) listener.close();
+  }
 });
 
 Deno.test("process: an unhandled rejection is counted and logged while the module runs", async () => {

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TokenBucket } from "../../src/session/rates.ts";
+import { authenticated, handlers, memoryNode, settle, type TestPeer } from "./support.ts";
 
-Deno.test("a bucket lets a burst pass and then says how long the debt takes", () => {
+const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
+
+Deno.test("rates: a bucket lets a burst pass and then says how long the debt takes", () => {
   const bucket = new TokenBucket({ perSecond: 10, burst: 5 }, 0);
   for (let i = 0; i < 5; i++) assert.equal(bucket.take(1, 0), 0);
   assert.equal(bucket.take(1, 0), 100);
@@ -10,7 +13,7 @@ Deno.test("a bucket lets a burst pass and then says how long the debt takes", ()
   assert.equal(new TokenBucket({ perSecond: 0, burst: 0 }, 0).take(1e9, 0), 0, "a rate of 0 is no limit");
 });
 
-Deno.test("over any time a bucket lets no more pass than its rate and its burst, when pauses are kept", () => {
+Deno.test("rates: over any time a bucket lets no more pass than its rate and its burst, when pauses are kept", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 1000 }),
@@ -29,4 +32,79 @@ Deno.test("over any time a bucket lets no more pass than its rate and its burst,
     ),
     { numRuns: 200 },
   );
+});
+
+/** Whether the peer's next message pauses the reading of its connection. Time stands still. */
+async function pauses(peer: TestPeer, fill = ""): Promise<boolean> {
+  let read = false;
+  void peer.peer.send({ type: "ping", id: crypto.randomUUID(), timestamp: 0, payload: { fill } })
+    .then(() => read = true);
+  await settle();
+  return !read;
+}
+
+Deno.test("rates: above its rate a connection is paused, not refused", async () => {
+  const rate = { ...OFF, messagesPerSecond: 100, messageBurst: 5 };
+  const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: OFF } } });
+  const peer = await authenticated(node);
+  const all = Promise.all(Array.from({ length: 10 }, () => peer.send("ping")));
+  await node.advance(1000);
+  for (const answer of await all) assert.equal(answer?.type, "pong");
+});
+
+Deno.test("rates: the connections of a user share the user's rate, those of another have their own", async () => {
+  const user = { ...OFF, messagesPerSecond: 1, messageBurst: 4 };
+  const node = memoryNode({ handlers, settings: { rates: { connection: OFF, user } } });
+  const one = await authenticated(node), two = await authenticated(node);
+  const other = await authenticated(node, "ok:bob");
+  assert.deepEqual([await pauses(one), await pauses(two), await pauses(one), await pauses(two)], [
+    false,
+    false,
+    false,
+    false,
+  ]);
+  assert.equal(await pauses(one), true);
+  assert.equal(await pauses(two), true);
+  assert.equal(await pauses(other), false);
+});
+
+Deno.test("rates: a user's debt outlives the connection that made it", async () => {
+  const user = { ...OFF, messagesPerSecond: 1, messageBurst: 2 };
+  const node = memoryNode({ handlers, settings: { rates: { connection: OFF, user } } });
+  const one = await authenticated(node);
+  for (let i = 0; i < 10; i++) await pauses(one);
+  one.peer.close();
+  await node.advance(5000);
+  assert.equal(await pauses(await authenticated(node)), true);
+});
+
+for (const whose of ["connection", "user"] as const) {
+  Deno.test(`rates: the bytes of messages are charged to the rate of the ${whose}`, async () => {
+    const bytes = { ...OFF, bytesPerSecond: 100, byteBurst: 2000 };
+    const rates = { connection: OFF, user: OFF, [whose]: bytes };
+    const node = memoryNode({ handlers, settings: { rates } });
+    const peer = await authenticated(node);
+    assert.equal(await pauses(peer, "x".repeat(1500)), false);
+    assert.equal(await pauses(peer, "x".repeat(1500)), true, "1,500 bytes twice are above 2,000");
+    await node.advance(5000);
+    assert.equal(await pauses(peer), true, "100 bytes a second pay for 500 of the debt of 1,200");
+    await node.advance(10_000);
+    assert.equal(await pauses(peer), false);
+  });
+}
+
+Deno.test("rates: datagrams before authentication are read no faster than the rate of a connection", async () => {
+  const slow = { ...OFF, messagesPerSecond: 0.1, messageBurst: 2 };
+  const node = memoryNode({ settings: { rates: { connection: slow, user: slow } } });
+  const peer = node.connect();
+  const sent = [1, 2, 3].map((id) =>
+    peer.peer.sendDatagram({ type: "ping", id: `d${id}`, timestamp: 0, payload: {} })
+  );
+  await Promise.all(sent.slice(0, 2));
+  let over = false;
+  const third = sent[2]!.then(() => over = true);
+  await settle();
+  assert.equal(over, false, "the third is above the burst: nothing more is read");
+  peer.peer.close();
+  await third;
 });

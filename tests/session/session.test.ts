@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { CLOSES, Encoded, ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
 import type { Client } from "../../src/router/types.ts";
-import { authenticated, handlers, memoryNode, settle, type TestPeer } from "./support.ts";
+import { authenticated, handlers, memoryNode, settle } from "./support.ts";
 
-Deno.test("an accepted token opens a session, whose answer says all a client needs", async () => {
+Deno.test("handshake: an accepted token opens a session, and the answer says all a client needs", async () => {
   const node = memoryNode();
   const peer = node.connect();
   const answer = await peer.send("auth_request", { token: "ok:ann" });
@@ -28,7 +28,7 @@ Deno.test("handshake: the answer tells the lower of the rates of a connection an
   });
 });
 
-Deno.test("a token that is not accepted ends the connection with 3500, an expired one with 3005, and says so first", async () => {
+Deno.test("handshake: a token that is not accepted ends the connection with 3500, an expired one with 3005, and says so first", async () => {
   for (const [token, code] of [["bad:ann", 3500], ["old:ann", 3005]] as const) {
     const node = memoryNode();
     const peer = node.connect();
@@ -38,7 +38,7 @@ Deno.test("a token that is not accepted ends the connection with 3500, an expire
   }
 });
 
-Deno.test("keys that cannot be had now are a temporary error, and the client may try again", async () => {
+Deno.test("handshake: keys that cannot be had now are a temporary error, and the client may try again", async () => {
   const node = memoryNode();
   const peer = node.connect();
   const answer = await peer.send("auth_request", { token: "down:ann" });
@@ -47,7 +47,7 @@ Deno.test("keys that cannot be had now are a temporary error, and the client may
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
 });
 
-Deno.test("before authentication everything but ping and auth_request is refused", async () => {
+Deno.test("handshake: before it everything but ping and auth_request is refused", async () => {
   const node = memoryNode({ handlers });
   const peer = node.connect();
   assert.equal(
@@ -57,7 +57,7 @@ Deno.test("before authentication everything but ping and auth_request is refused
   assert.equal((await peer.send("ping"))?.type, "pong");
 });
 
-Deno.test("before authentication a connection gets 8 KiB and one stream", async () => {
+Deno.test("handshake: before it a connection gets 8 KiB and one stream", async () => {
   const bytes = memoryNode();
   const a = bytes.connect();
   for (let i = 0; i < 20; i++) await a.send("ping", { fill: "x".repeat(800) });
@@ -67,7 +67,7 @@ Deno.test("before authentication a connection gets 8 KiB and one stream", async 
   assert.equal((await b.peer.closed).code, CLOSES.bad_request.code);
 });
 
-Deno.test("a connection that does not authenticate in time ends with 3506", async () => {
+Deno.test("handshake: a connection that does not authenticate in time ends with 3506", async () => {
   const node = memoryNode();
   const peer = node.connect();
   await node.advance(9_000);
@@ -76,7 +76,7 @@ Deno.test("a connection that does not authenticate in time ends with 3506", asyn
   assert.equal((await peer.peer.closed).code, 3506);
 });
 
-Deno.test("a connection that is silent for the heartbeat's timeout ends with 3012, one that speaks lives", async () => {
+Deno.test("heartbeat: a connection that is silent for its timeout ends with 3012, one that speaks lives", async () => {
   const node = memoryNode({ handlers });
   const silent = await authenticated(node);
   const lively = await authenticated(node);
@@ -87,7 +87,7 @@ Deno.test("a connection that is silent for the heartbeat's timeout ends with 301
   assert.equal((await lively.send("ping"))?.type, "pong");
 });
 
-Deno.test("a token's end is announced, then enforced; a refresh in time prevents it", async () => {
+Deno.test("token: its end is announced and then enforced, unless a refresh comes in time", async () => {
   const node = memoryNode();
   const peer = await authenticated(node, "ok:ann:20000");
   const other = await authenticated(node, "ok:bob:20000");
@@ -104,55 +104,14 @@ Deno.test("a token's end is announced, then enforced; a refresh in time prevents
   assert.equal(node.sessions.connections.size, 1);
 });
 
-Deno.test("a refresh with another user's token ends the connection", async () => {
+Deno.test("refresh: another user's token ends the connection", async () => {
   const node = memoryNode();
   const peer = await authenticated(node);
   await peer.send("auth_refresh", { token: "ok:bob" });
   assert.equal((await peer.peer.closed).code, 3500);
 });
 
-Deno.test("a session is resumed on another connection, and the earlier one ends with 3503", async () => {
-  const node = memoryNode();
-  const first = await authenticated(node);
-  const { sessionId } = first.of("auth_response")[0]!.payload;
-  const second = await authenticated(node, "ok:ann", { resume: { sessionId, channels: {} } });
-  assert.equal(second.of("auth_response")[0]!.payload.resumed, true);
-  assert.equal(second.of("auth_response")[0]!.payload.sessionId, sessionId);
-  assert.equal((await first.peer.closed).code, 3503);
-  await settle();
-  assert.ok(
-    !node.membership.calls.includes(`leave ${sessionId}`) &&
-      !node.membership.calls.includes(`detach ${sessionId}`),
-  );
-});
-
-Deno.test("another user's session cannot be resumed", async () => {
-  const node = memoryNode();
-  const ann = await authenticated(node);
-  const { sessionId } = ann.of("auth_response")[0]!.payload;
-  const bob = await authenticated(node, "ok:bob", { resume: { sessionId, channels: {} } });
-  assert.equal(bob.of("auth_response")[0]!.payload.resumed, false);
-  assert.notEqual(bob.of("auth_response")[0]!.payload.sessionId, sessionId);
-});
-
-Deno.test("a lost connection leaves the session for the resume window, a good-bye ends it at once", async () => {
-  const node = memoryNode();
-  const lost = await authenticated(node);
-  const gone = await authenticated(node);
-  const id = (peer: TestPeer) => peer.of("auth_response")[0]!.payload.sessionId;
-  lost.peer.close(1006, "network");
-  gone.peer.close(1000, "bye");
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
-  assert.ok(node.membership.calls.includes(`leave ${id(gone)}`));
-  assert.ok(node.membership.calls.includes(`detach ${id(lost)}`));
-  await node.advance(119_000);
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
-  await node.advance(1000);
-  assert.ok(node.membership.calls.includes(`leave ${id(lost)}`));
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
-});
-
-Deno.test("bytes that are no message get an error, and the tenth time the end", async () => {
+Deno.test("inbound: bytes that are no message get an error, and the tenth time the end", async () => {
   const node = memoryNode();
   const peer = await authenticated(node);
   for (let i = 0; i < 10; i++) await peer.peer.sendRaw(new TextEncoder().encode("{nonsense"));
@@ -160,7 +119,7 @@ Deno.test("bytes that are no message get an error, and the tenth time the end", 
   assert.equal(peer.of("error").length, 9);
 });
 
-Deno.test("a handler's failure is an error to its sender and nothing to others", async () => {
+Deno.test("inbound: a handler's failure is an error to its sender and nothing to others", async () => {
   const node = memoryNode({
     handlers: {
       ping: () => {
@@ -177,7 +136,7 @@ Deno.test("a handler's failure is an error to its sender and nothing to others",
   assert.equal((await peer.send("no_such_type"))?.payload.name, "unknown_type");
 });
 
-Deno.test("a message on a lane of another class is refused", async () => {
+Deno.test("inbound: a message on a lane of another class is refused", async () => {
   const node = memoryNode({ handlers });
   const peer = await authenticated(node);
   assert.equal(
@@ -186,16 +145,7 @@ Deno.test("a message on a lane of another class is refused", async () => {
   );
 });
 
-Deno.test("above its rate a connection is paused, not refused", async () => {
-  const rate = { messagesPerSecond: 100, messageBurst: 5, bytesPerSecond: 0, byteBurst: 0 };
-  const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: rate } } });
-  const peer = await authenticated(node);
-  const all = Promise.all(Array.from({ length: 10 }, () => peer.send("ping")));
-  await node.advance(1000);
-  for (const answer of await all) assert.equal(answer?.type, "pong");
-});
-
-Deno.test("drain tells every client, refuses new ones, and ends what is left with 3001", async () => {
+Deno.test("drain: every client is told, new ones are refused, and what is left ends with 3001", async () => {
   const node = memoryNode();
   const peer = await authenticated(node);
   const done = node.sessions.drain(60);
@@ -209,7 +159,7 @@ Deno.test("drain tells every client, refuses new ones, and ends what is left wit
   assert.equal((await peer.peer.closed).code, 3001);
 });
 
-Deno.test("a consumer that does not read has its channel stopped and is told which", async () => {
+Deno.test("slow consumer: one that does not read has its channel stopped and is told which", async () => {
   const node = memoryNode({ settings: { maxOutbox: 20_000 } });
   const peer = await authenticated(node);
   const client: Client = [...node.sessions.connections][0]!;
@@ -236,7 +186,7 @@ Deno.test("a consumer that does not read has its channel stopped and is told whi
   assert.equal(node.sessions.connections.size, 1);
 });
 
-Deno.test("a peer that asks and never reads its answers is ended once, with 3008", async () => {
+Deno.test("slow consumer: one that asks and never reads its answers is ended once, with 3008", async () => {
   const node = memoryNode({ handlers, settings: { maxOutbox: 20_000 } });
   const peer = await authenticated(node);
   peer.peer.stalled = true;
@@ -248,7 +198,7 @@ Deno.test("a peer that asks and never reads its answers is ended once, with 3008
   assert.equal(node.sessions.connections.size, 0);
 });
 
-Deno.test("a client that is disconnected is told the reason that was given", async () => {
+Deno.test("disconnect: the client is told the reason that was given", async () => {
   const node = memoryNode();
   const peer = await authenticated(node);
   assert.equal(node.sessions.disconnect("ann", undefined, "forced", "moved to another team"), 1);
@@ -256,29 +206,7 @@ Deno.test("a client that is disconnected is told the reason that was given", asy
   assert.equal(peer.of("close")[0]?.payload.reason, "moved to another team");
 });
 
-Deno.test("a session that the hub could not seat leaves nothing, and a resumed one waits on", async () => {
-  const node = memoryNode();
-  const { attach } = node.membership;
-  const down = () => Promise.reject(new ProtocolError("not_available"));
-  const first = await authenticated(node);
-  const { sessionId } = first.of("auth_response")[0]!.payload;
-  first.peer.close(1006, "network");
-  node.membership.attach = down;
-  const peer = node.connect();
-  const resume = { sessionId, channels: {} };
-  const refused = await peer.send("auth_request", { token: "ok:ann", resume });
-  assert.equal(refused?.payload.name, "not_available");
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
-  await peer.send("auth_request", { token: "ok:bob" });
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 1 });
-  node.membership.attach = attach;
-  const answer = await peer.send("auth_request", { token: "ok:ann", resume });
-  assert.equal(answer?.payload.resumed, true);
-  peer.peer.close(1000, "bye");
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 0 });
-});
-
-Deno.test("datagrams before authentication are ignored, however many there are", async () => {
+Deno.test("handshake: datagrams before it are ignored, however many there are", async () => {
   const node = memoryNode({ handlers });
   const peer = node.connect();
   for (let i = 0; i < 20; i++) {
@@ -291,31 +219,4 @@ Deno.test("datagrams before authentication are ignored, however many there are",
   }
   assert.deepEqual(peer.messages, []);
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
-});
-
-Deno.test("datagrams before authentication are read no faster than the rate of a connection", async () => {
-  const slow = { messagesPerSecond: 0.1, messageBurst: 2, bytesPerSecond: 0, byteBurst: 0 };
-  const node = memoryNode({ settings: { rates: { connection: slow, user: slow } } });
-  const peer = node.connect();
-  const sent = [1, 2, 3].map((id) =>
-    peer.peer.sendDatagram({ type: "ping", id: `d${id}`, timestamp: 0, payload: {} })
-  );
-  await Promise.all(sent.slice(0, 2));
-  let over = false;
-  const third = sent[2]!.then(() => over = true);
-  await settle();
-  assert.equal(over, false, "the third is above the burst: nothing more is read");
-  peer.peer.close();
-  await third;
-});
-
-Deno.test("a session that waits makes room when more wait than there may be connections", async () => {
-  const node = memoryNode({ settings: { maxConnections: 3 } });
-  for (let i = 0; i < 5; i++) {
-    const peer = await authenticated(node, `ok:user-${i}`);
-    peer.peer.close(1006);
-    await settle();
-  }
-  assert.deepEqual(node.sessions.counts, { attached: 0, detached: 3 });
-  assert.equal(node.membership.calls.filter((call) => call.startsWith("leave")).length, 2);
 });

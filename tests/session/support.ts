@@ -65,6 +65,7 @@ export class Recorder implements Observer {
   rtt = (kind: string, ms: number) => void this.events.push({ event: "rtt", kind, detail: ms });
   report = (kind: string, report: ClientReport) =>
     void this.events.push({ event: "report", kind, detail: report });
+  reconnected = (kind: string) => void this.events.push({ event: "reconnected", kind });
 
   /** The details of every event of a name. */
   of(event: string): unknown[] {

@@ -1,6 +1,6 @@
 /**
  * Real browsers for tests: Debian's Chromium by playwright-core, Debian's Firefox ESR by puppeteer-core over
- * WebDriver BiDi. Both are bounded in time and gone when the call returns, whatever the test did.
+ * WebDriver BiDi. Each run has a deadline, and its browser has ended when the call returns.
  *
  * @module
  */
@@ -14,8 +14,8 @@ export interface BrowserPage {
   /** Opens an address and waits until it has loaded. */
   goto(url: string): Promise<void>;
   /**
-   * Runs a function in the page and returns what it returns. The function sees nothing of this module but its
-   * argument; both ways only what JSON can carry.
+   * Runs a function in the page and returns its result. The function cannot use variables of the test: it gets only its
+   * argument. Argument and result are sent as JSON.
    */
   evaluate<T, A = undefined>(fn: (argument: A) => T | Promise<T>, argument?: A): Promise<T>;
   /** Runs source text in the page; a promise is awaited. */
@@ -102,7 +102,7 @@ export function withFirefox<T>(
   return bounded("Firefox", options, async (onEnd, left) => {
     const executablePath = find("firefox");
     if (executablePath === undefined) throw new Error("Firefox is not installed");
-    // Firefox wants a home of its own to write to; the profile is puppeteer's.
+    // Firefox writes into its home directory; puppeteer makes the profile.
     const home = await Deno.makeTempDir({ prefix: "skein-firefox-" });
     onEnd(() => Deno.remove(home, { recursive: true }));
     const browser = await puppeteer.launch({
@@ -189,8 +189,8 @@ function makeLog(): { lines: string[]; add(line: string): void } {
 }
 
 /**
- * Runs `body` with a deadline. What it gives to `onEnd` is run in reverse when it is over, and a failure of
- * that is a failure of the test.
+ * Runs `body` with a deadline. The functions that it gives to `onEnd` are run afterwards in reverse order; when one
+ * fails, the test fails.
  */
 async function bounded<T>(
   name: string,
@@ -205,7 +205,7 @@ async function bounded<T>(
   });
   try {
     const running = body((end) => ends.unshift(end), () => Math.max(1, until - Date.now()));
-    // When the deadline wins, what the body does afterwards concerns nobody.
+    // After the deadline a failure of the body is of no interest.
     running.catch(() => {});
     return await Promise.race([running, late]);
   } finally {

@@ -1,6 +1,6 @@
 /**
- * The three transports as bare as Deno gives them, for the test client: QUIC by `Deno.connectQuic`,
- * WebTransport and WebSocket by the web's own classes. Nothing of `src/` takes part.
+ * The three transports of the test client, without any code of `src/`: QUIC by `Deno.connectQuic`, WebTransport and
+ * WebSocket by the classes of the web.
  *
  * @module
  */

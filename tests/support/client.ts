@@ -1,6 +1,6 @@
 /**
- * A small raw client for tests, apart from the SDK: one face for QUIC, WebTransport and WebSocket, with a
- * deadline on every wait and a way to misbehave on each of them.
+ * A small client for tests that shares no code with the SDK. It is the same over QUIC, WebTransport and WebSocket, has a
+ * deadline for every wait, and can misbehave on each transport.
  *
  * @module
  */
@@ -75,7 +75,7 @@ export async function dial(options: DialOptions): Promise<TestClient> {
   const dialling = DIALS[options.kind](options, (...arrival) => receive(...arrival), giveUp.signal);
   const carrier = await within(dialling, timeout, () => `dialling ${options.kind}`).catch((error) => {
     giveUp.abort();
-    // One that comes too late is not wanted any more.
+    // A connection that comes after the deadline is closed.
     dialling.then((late) => late.close(0, ""), () => {});
     throw error;
   });
@@ -154,7 +154,7 @@ export class TestClient {
   ): Promise<Received> {
     const id = options.id ?? crypto.randomUUID();
     const answer = this.next((message) => message.re === id, options.timeout, `the answer to ${type}`);
-    // The wait may fail first when sending does.
+    // When sending fails, nobody awaits the answer any more.
     answer.catch(() => {});
     await this.send(type, payload, { ...options, id });
     return await answer;
@@ -170,8 +170,8 @@ export class TestClient {
   }
 
   /**
-   * The next message that is wanted; each message is given out once. Rejects after `timeoutMs`, or at the end of
-   * the connection, with a list of what did arrive.
+   * The next message that fits. Each message is returned once. Rejects after `timeoutMs` or at the end of the connection,
+   * with a list of the messages that arrived.
    */
   async next(wanted: Wanted, timeoutMs: number = this.#timeout, what?: string): Promise<Received> {
     const test = typeof wanted === "string" ? (message: Received) => message.type === wanted : wanted;

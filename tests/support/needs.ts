@@ -1,6 +1,6 @@
 /**
- * What tests need of the machine beside Deno. A test that declares a need which is not met is left out, and
- * says so in its name; `deno task test` installs what it may before that.
+ * Programs that tests need beside Deno. A test whose program is missing is left out, and its name says so.
+ * `deno task test` installs missing programs where it may.
  *
  * @module
  */
@@ -44,9 +44,8 @@ export function missing(needs: readonly Need[]): Need[] {
 }
 
 /**
- * `Deno.test` for a test that needs something of the machine: left out, with the reason in its name, where that
- * is missing. Write the needs as a literal list: the test command reads it from the source to know what to
- * install.
+ * `Deno.test` for a test that needs a program. Without the program the test is left out, and its name says why. Write
+ * the needs as a literal list: the test command reads it from the source to know what to install.
  */
 export function testWith(
   needs: readonly Need[],

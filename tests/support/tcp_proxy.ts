@@ -75,7 +75,7 @@ export class TcpProxy {
     }
     this.#open.add(server);
     server.setNoDelay(true);
-    // The kernel here has answered the handshake at once; over a network it takes a round trip before bytes leave.
+    // The local kernel answers the handshake at once. Over a network it takes a round trip, so the first bytes wait.
     const from = performance.now() + this.delayToServer + this.delayToClient;
     const toServer = this.#pump(client, server, () => this.delayToServer, from);
     const toClient = this.#pump(server, client, () => this.delayToClient, 0);
@@ -89,7 +89,7 @@ export class TcpProxy {
     let last = 0;
     const later = (act: () => void): void => {
       const now = performance.now();
-      // Never before what came earlier, whatever the delay is by now.
+      // Bytes stay in order also when the delay has become shorter.
       last = Math.max(last, Math.max(now, from) + delay());
       if (last <= now) return act();
       const timer = setTimeout(() => {
@@ -101,7 +101,7 @@ export class TcpProxy {
     try {
       for await (const bytes of source.readable) later(() => void writer.write(bytes).catch(() => {}));
     } catch {
-      // A connection that breaks ends the other one as well.
+      // When one side breaks, the other is closed too.
     }
     later(() => {
       this.#end(source);

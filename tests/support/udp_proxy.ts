@@ -132,7 +132,7 @@ export class UdpProxy {
       return;
     }
     this.counters[toServer ? "toServer" : "toClient"]++;
-    // Sending fails when the other socket has just gone, or the peer's has: packets are lost like that.
+    // Sending fails when a socket has just closed. That is a lost packet.
     const deliver = (): void => void send().catch(() => {});
     const delay = toServer ? this.delayToServer : this.delayToClient;
     if (delay <= 0) return deliver();
@@ -143,7 +143,7 @@ export class UdpProxy {
     this.#timers.add(timer);
   }
 
-  // mulberry32: small, and the same everywhere.
+  // mulberry32: a small generator with the same numbers on every machine.
   #next(): number {
     this.#random = (this.#random + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);
@@ -166,7 +166,7 @@ async function receive(
     try {
       [packet, from] = await socket.receive(new Uint8Array(2048));
     } catch (error) {
-      // A peer that has gone answers with ICMP, which shows here; only our own close ends the loop.
+      // A peer that has closed answers with ICMP, which fails this read. Only our own close ends the loop.
       if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
       if ((error as Error).name === "BadResource") return;
       continue;

@@ -1,6 +1,6 @@
 /**
- * The wire format once more, written for tests apart from `src/protocol/`, so that a mistake there is not made
- * twice: varints (RFC 9000 §16), frames, JSON, and MessagePack by `msgpackr`.
+ * The wire format, written a second time for tests without `src/protocol/`, so that a mistake there does not hide
+ * itself: varints (RFC 9000 §16), frames, JSON, and MessagePack by `msgpackr`.
  *
  * @module
  */

@@ -16,7 +16,7 @@ export const EXCEPTIONS = {
   /** Files that are too long. */
   length: ["src/files/store.ts", "src/client/documents/document.ts"],
   /** Test folders whose names do not begin with their area. */
-  testNames: ["auth", "client", "engine", "files", "protocol", "session", "streams", "transport", "web"].map((
+  testNames: ["auth", "client", "engine", "files", "protocol", "streams", "transport", "web"].map((
     room,
   ) => `tests/${room}/`),
 } as const;

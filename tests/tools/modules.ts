@@ -1,6 +1,7 @@
 /**
  * The module graph of `src/`: who imports which names of whom. Read from the text, because the formatter puts every
- * import and export of a module at the start of a line. Each check is pure: modules in, one line per finding out.
+ * import and export of a module at the start of a line. Each check is a pure function that returns one line for each
+ * finding.
  *
  * @module
  */
@@ -133,7 +134,7 @@ function importedNames(clause: string, text: string): string[] | undefined {
   const namespace = /\*\s+as\s+(\w+)/.exec(clause)?.[1];
   if (namespace !== undefined) {
     const members = [...text.matchAll(new RegExp(`\\b${namespace}\\.(\\w+)`, "g"))].map((match) => match[1]!);
-    // Handed on as a whole, a namespace uses everything.
+    // A namespace that is passed on as a value may use every export.
     const isHandedOn = new RegExp(`\\b${namespace}\\b(?!\\.)`).test(text.replace(`* as ${namespace}`, ""));
     return isHandedOn ? undefined : members;
   }
@@ -212,7 +213,7 @@ function circles(nodes: readonly string[], next: (node: string) => Iterable<stri
     for (const other of next(node)) {
       if (!known.has(other)) continue;
       if (!order.has(other)) visit(other);
-      // What has left the stack belongs to a group that is complete.
+      // A node that has left the stack belongs to a group that is complete.
       if (stack.includes(other)) low.set(node, Math.min(low.get(node)!, low.get(other)!));
     }
     if (low.get(node) !== order.get(node)) return;

@@ -1,7 +1,7 @@
 /**
- * All fast checks in one command, `deno task ok`: format, lint with the rooms, types, documentation of the
- * public modules, and what the repository asks of its own files. One line a check, the output of those that
- * fail, exit code 1 when one does. `--fix` first puts right the format and the README's table of settings.
+ * All fast checks in one command, `deno task ok`: format, lint with the table of rooms, types, documentation of the
+ * public modules, and the rules for files. Prints one line for each check and the output of those that fail; the exit
+ * code is 1 when one fails. `--fix` first corrects the format and the README's table of settings.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import { isPortable } from "./rooms.ts";
 import * as repository from "./repository.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-/** A check that takes longer is stuck. */
+/** Milliseconds after which a check is taken to hang. */
 const DEADLINE = 120_000;
 
 interface Check {
   readonly name: string;
-  /** What is wrong; nothing when all is well. */
+  /** Resolves with what is wrong; with an empty text when nothing is. */
   run(): Promise<string>;
 }
 
@@ -58,7 +58,7 @@ function rule(name: string, find: () => string[] | Promise<string[]>): Check {
   return { name, run: async () => (await find()).join("\n") };
 }
 
-/** The README as its table of settings should be. */
+/** The README with its table of settings as the schema says. */
 async function generatedReadme(readme: string): Promise<string> {
   const command = ["run", "--no-prompt", "--quiet", "-P=server", "main.ts", "config-schema", "--markdown"];
   const { ok, stdout, output } = await deno(...command);
@@ -92,7 +92,7 @@ async function readFiles(): Promise<Map<string, string>> {
   return files;
 }
 
-/** The top level as git has it; everything that is there where git is not. */
+/** The names at the top level that git knows; without git, all names that are there. */
 async function topLevel(): Promise<string[]> {
   try {
     const { success, stdout } = await new Deno.Command("git", {
@@ -111,8 +111,8 @@ async function topLevel(): Promise<string[]> {
 }
 
 /**
- * Modules that the SDK reaches in a browser although they are not held to run there. What dials native QUIC is
- * imported dynamically, where there is a `Deno`, and does not count.
+ * Modules that the SDK loads in a browser although the linter does not check that they run there. The module that dials
+ * native QUIC does not count: it is imported dynamically, and only where `Deno` exists.
  */
 async function unportable(): Promise<string[]> {
   if (!await exists("src/client/mod.ts")) return [];
@@ -182,7 +182,7 @@ async function checks(): Promise<Check[]> {
         : ["README.md is not what `deno task ok --fix` makes it"];
     }),
     rule("links", async () => {
-      // Asked twice: the first round collects what has to be looked up.
+      // Two rounds, because `exists` is asynchronous: the first one collects the paths to look up.
       repository.brokenLinks(files, (path) => !!there.set(path, false));
       for (const path of there.keys()) there.set(path, await exists(path));
       return repository.brokenLinks(files, (path) => there.get(path) === true);
@@ -199,10 +199,10 @@ async function checks(): Promise<Check[]> {
     }),
   ];
   if (Deno.env.get("CI") === "true") {
-    // Deno has brought the lock file up to date by now, whether or not that was committed.
+    // The other checks have updated the lock file by now: it differs when that was not committed.
     all.push(rule("lock file", async () => {
       const options: Deno.CommandOptions = { args: ["diff", "--quiet", "--", "deno.lock"], cwd: ROOT };
-      // Where there is no git nothing can be compared.
+      // Without git there is nothing to compare with.
       const code = await new Deno.Command("git", options).output().then((result) => result.code, () => 0);
       return code === 1 ? ["deno.lock as committed does not hold what deno.json asks for"] : [];
     }));
@@ -215,7 +215,7 @@ async function checks(): Promise<Check[]> {
   return all;
 }
 
-/** Puts right what can be put right without thinking: format, and the README's table of settings. */
+/** Corrects what a program can correct: the format and the README's table of settings. */
 async function fix(): Promise<void> {
   const readme = await Deno.readTextFile(ROOT + "README.md");
   const made = await generatedReadme(readme);

@@ -1,6 +1,6 @@
 /**
- * The decisions of the test command, apart from running anything: which files run side by side, what they
- * need, and what the output of `deno test` says.
+ * The pure part of the test command: which files run side by side, what they need, and how the output of `deno test` is
+ * read.
  *
  * @module
  */
@@ -10,9 +10,9 @@ export interface TestFile {
   readonly path: string;
   /** It starts servers, browsers or many connections: nothing else runs beside it. */
   readonly alone: boolean;
-  /** What it declares to need of the machine. */
+  /** Programs that it declares to need. */
   readonly needs: readonly string[];
-  /** Milliseconds after which it hangs. */
+  /** Milliseconds after which it is taken to hang. */
   readonly limit: number;
 }
 
@@ -33,7 +33,7 @@ export function plan(path: string, source: string): TestFile {
   return { path, alone, needs: [...needs].sort(), limit: alone ? ALONE_LIMIT : UNIT_LIMIT };
 }
 
-/** What a run of one file came to. */
+/** The result of one file. */
 export interface FileResult {
   readonly passed: number;
   readonly failed: number;

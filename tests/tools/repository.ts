@@ -1,5 +1,6 @@
 /**
- * What this repository asks of its own files. Each check is pure: texts in, one line per finding out.
+ * Rules for the files of this repository. Each check is a pure function: it takes texts and returns one line for each
+ * finding.
  *
  * @module
  */

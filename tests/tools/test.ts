@@ -1,9 +1,9 @@
 /**
  * The test command, `deno task test [--filter TEXT] [--verbose] [--no-install] [path ...]`.
  *
- * Every test file runs in a process of its own with a time limit, so that one that hangs or crashes is a
- * failure with a name. What tests declare to need (`tests/support/needs.ts`) is installed from Debian where
- * that is allowed; otherwise the tests that go without are listed, and with CI=true they count as failures.
+ * Every test file runs in a process of its own with a time limit: a file that hangs or crashes fails by its name, and
+ * the others go on. The programs that tests need (`tests/support/needs.ts`) are installed from Debian where that is
+ * allowed. Elsewhere the tests that lack one are listed, and with CI=true they count as failures.
  * The last line is `N passed, N failed`.
  *
  * @module
@@ -86,13 +86,13 @@ async function run(command: string, args: readonly string[], limit: number, env 
     for await (
       const text of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
     ) {
-      // The end of a very long output says more than its middle.
+      // Only the end of a very long output is kept: it has the failure.
       output = (output + text).slice(-4_000_000);
     }
   };
   const streams = Promise.all([collect(child.stdout), collect(child.stderr)]);
   const { code } = await child.status;
-  // What the test left behind would hold the pipes open.
+  // Processes that the test left behind would keep the pipes open.
   end(child);
   await streams;
   clearTimeout(timer);
@@ -102,7 +102,7 @@ async function run(command: string, args: readonly string[], limit: number, env 
 
 async function runFile(file: TestFile, options: Options): Promise<Outcome> {
   const start = performance.now();
-  // Everything is allowed: a browser's driver reads below /proc, and tests start servers and browsers.
+  // All permissions: a browser's driver reads below /proc, and tests start servers and browsers.
   const args = ["test", "--no-check", "--frozen", "-A"];
   if (options.filter !== undefined) args.push(`--filter=${options.filter}`);
   const { code, output, timedOut } = await run(Deno.execPath(), [...args, file.path], file.limit);
@@ -152,7 +152,7 @@ async function main(): Promise<number> {
   const options = readArguments(Deno.args);
   const files = await findFiles(options.paths);
   await install(files, options.install);
-  // Downloads and compiles what the tests import, so that no time limit counts it.
+  // Downloads what the tests import, so that it does not count against their time limits.
   const cache = await run(
     Deno.execPath(),
     ["cache", "--frozen", ...files.map(({ path }) => path)],

@@ -177,13 +177,19 @@ export class Connector {
     const stop = new AbortController();
     const transport = await dialer.make(endpoints);
     const connecting = transport.connect(AbortSignal.any([signal, stop.signal]));
+    // Without the query, which may hold a secret.
+    const where = `${path} ${endpoints[path] ?? ""}`.split("?", 1)[0];
     await deadline(connecting, dialer.timeout, () => {
-      const late = new SkeinError("timeout", `no ${path} connection within ${dialer.timeout} ms`, {
+      const late = new SkeinError("timeout", `${where}: no answer within ${dialer.timeout} ms`, {
         temporary: true,
       });
       stop.abort(late);
       return late;
-    }, { timers: clock });
+    }, { timers: clock }).catch((cause) => {
+      throw cause instanceof SkeinError || signal.aborted
+        ? cause
+        : new Error(`${where}: ${cause.message}`, { cause });
+    });
     return transport;
   }
 }

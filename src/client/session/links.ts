@@ -208,10 +208,14 @@ export class Links implements LinkHandler {
   }
 }
 
-/** What an attempt failed of: of several dials, the one that says most. */
+/** What an attempt failed of: what a server said, or else what was tried. */
 function failureOf(error: unknown): SkeinError {
   const errors = error instanceof RaceLost ? error.errors : [error];
-  const said = errors.find((each) => each instanceof SkeinError && each.code > 0) ?? errors.at(-1);
+  const said = errors.find((each) => each instanceof SkeinError && (each.code > 0 || errors.length === 1));
   if (said instanceof SkeinError) return said;
-  return new SkeinError("connection_lost", "no connection could be made", { temporary: true, cause: said });
+  const reasons = errors.map((each) => (each as Error).message).join("; ");
+  return new SkeinError("connection_lost", `not connected: ${reasons}`, {
+    temporary: true,
+    cause: error,
+  });
 }

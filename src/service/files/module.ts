@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { FileStore } from "../../files/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
+import { gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { ServiceFiles } from "./service_files.ts";
@@ -15,6 +17,7 @@ import { ServiceFiles } from "./service_files.ts";
 export class FilesModule implements Module {
   readonly name = "files";
   readonly keys = ["files"] as const;
+  readonly series: readonly Series[] = fileSeries(() => this.#files?.store.status());
   readonly #hub: HubModule;
   readonly #tokens: TokensModule;
   readonly #log: Logger;
@@ -56,4 +59,19 @@ export class FilesModule implements Module {
   status(): Record<string, unknown> {
     return { files: this.files.store.status() ?? null };
   }
+}
+
+/** Left out until files were used for the first time. */
+function fileSeries(status: () => ReturnType<FileStore["status"]>): readonly Series[] {
+  return [
+    gauge("skein_files", "Files that are whole.", () => status()?.files),
+    gauge("skein_files_partial", "Files of which parts are missing.", () => status()?.partial),
+    gauge(
+      "skein_files_bytes",
+      "Bytes of files on disk; a content that several files share counts once.",
+      () => status()?.bytes,
+    ),
+    gauge("skein_file_uploads", "Uploads under way.", () => status()?.uploads),
+    gauge("skein_file_readers", "Files that are open to be read.", () => status()?.readers),
+  ];
 }

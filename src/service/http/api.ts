@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { deadline } from "../../async/deadline.ts";
 import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
+import type { ApiResult } from "./api_counters.ts";
 import type { ConnectionState, HttpDeps } from "./deps.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
@@ -52,6 +53,19 @@ export class ApiRunner {
   }
 
   async #single(method: string, params: unknown): Promise<unknown> {
+    const began = performance.now();
+    const counted = (result: ApiResult) => this.#deps.apiCall?.(method, result, performance.now() - began);
+    try {
+      const result = await this.#call(method, params);
+      counted("ok");
+      return result;
+    } catch (error) {
+      counted(error instanceof ProtocolError ? error.error : "internal");
+      throw error;
+    }
+  }
+
+  async #call(method: string, params: unknown): Promise<unknown> {
     if (!isApiMethod(method)) throw new ProtocolError("unknown_type", "no such method");
     const checked = check(API_PARAMS[method] as v.GenericSchema<unknown, never>, params ?? {});
     if (method === "info") return this.#deps.status();

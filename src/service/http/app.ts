@@ -5,23 +5,21 @@
  * @module
  */
 
-import { type Context, Hono } from "@hono/hono";
+import { Hono } from "@hono/hono";
 import { isUserId, ProtocolError } from "../../protocol/mod.ts";
-import { ApiRunner, listConnections, parseLimit } from "./api.ts";
-import { ADMIN_ASSETS, assetResponse, PAGE_ASSETS } from "./assets.ts";
+import { isLoopback } from "./addresses.ts";
+import { assetResponse, PAGE_ASSETS } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { clientDocument, WEBSOCKET_PATH } from "./client_info.ts";
-import type { FetchHandler, HttpDeps, RequestInfo } from "./deps.ts";
+import { type Ctx, type Env, get, type Guard, notAllowed, notFound, plain, refused } from "./context.ts";
+import type { FetchHandler, HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
+import { sourceOf } from "./forwarded.ts";
 import { setSecurityHeaders } from "./headers.ts";
-import { keyOf, KeyRing } from "./keys.ts";
-import { isCrossSite, isLocalRequest, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
-
-type Env = { Bindings: { info: RequestInfo } };
-type Ctx = Context<Env>;
-/** Lets a request pass (undefined) or answers it. */
-type Guard = (c: Ctx) => Promise<Response | undefined> | Response | undefined;
+import { KeyRing } from "./keys.ts";
+import { addOperators, guardOperator } from "./operators.ts";
+import { isCrossSite, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
 
 /** The app of the public listener, and of HTTP/3. */
 export function createApp(deps: HttpDeps): FetchHandler {
@@ -36,7 +34,7 @@ export function createApp(deps: HttpDeps): FetchHandler {
     // The files of the dashboard hold no secrets: its figures come from /stats, which needs a key.
     admin: () => deps.settings().internal ? notFound() : undefined,
   });
-  return serve(app);
+  return serve(app, deps);
 }
 
 /**
@@ -46,18 +44,13 @@ export function createApp(deps: HttpDeps): FetchHandler {
 export function createInternalApp(deps: HttpDeps): FetchHandler {
   const app = base(deps);
   const own: Guard = (c) => {
-    const authority = authorityOf(c);
-    const remote = c.env.info.remoteAddr.hostname;
-    const pointedHere = isLocalOnly(remote) && authority !== undefined && !isLoopbackHost(authority);
+    const { address, authority } = c.env.source;
+    const pointedHere = isLoopback(address) && authority !== undefined && !isLoopbackHost(authority);
     return pointedHere || isCrossSite(c.req.raw, authority) ? refused() : undefined;
   };
   addHealth(app, deps);
   addOperators(app, deps, { figures: own, api: own, admin: () => undefined });
-  return serve(app);
-}
-
-function isLocalOnly(remote: string): boolean {
-  return remote === "::1" || remote.startsWith("127.") || remote.startsWith("::ffff:127.");
+  return serve(app, deps);
 }
 
 function base(deps: HttpDeps): Hono<Env> {
@@ -77,8 +70,9 @@ function base(deps: HttpDeps): Hono<Env> {
   return app;
 }
 
-function serve(app: Hono<Env>): FetchHandler {
-  return (request, info) => app.fetch(request, { info });
+function serve(app: Hono<Env>, deps: HttpDeps): FetchHandler {
+  return (request, info) =>
+    app.fetch(request, { info, source: sourceOf(request, info, deps.settings().trustedProxies) });
 }
 
 function addPage(app: Hono<Env>, deps: HttpDeps): void {
@@ -87,10 +81,10 @@ function addPage(app: Hono<Env>, deps: HttpDeps): void {
   }
 
   get(app, "/client.json", (c) => {
-    const authority = authorityOf(c);
+    const { authority, secure } = c.env.source;
     if (authority === undefined) throw new ProtocolError("bad_request", "Host: the name of a host");
     const http3 = c.env.info.remoteAddr.transport === "udp";
-    const body = clientDocument(deps.clientInfo(), { authority, http3, secure: isSecure(c) });
+    const body = clientDocument(deps.clientInfo(), { authority, http3, secure });
     return Response.json(body, {
       headers: { "cache-control": "no-store", ...cors(c, deps.settings().allowedOrigins) },
     });
@@ -107,7 +101,7 @@ function addPage(app: Hono<Env>, deps: HttpDeps): void {
     const { devToken } = deps;
     if (devToken === undefined) return notFound();
     const origin = c.req.header("origin");
-    if (origin !== undefined && !devOriginAllowed(origin, authorityOf(c), deps)) return refused();
+    if (origin !== undefined && !devOriginAllowed(origin, c.env.source.authority, deps)) return refused();
     const body = await readJson(c.req.raw, { maxBytes: 16_384 });
     const { user } = body;
     if (typeof user !== "string" || !isUserId(user)) {
@@ -139,77 +133,6 @@ function addHealth(app: Hono<Env>, deps: HttpDeps): void {
   });
 }
 
-interface Guards {
-  readonly figures: Guard;
-  readonly api: Guard;
-  readonly admin: Guard;
-}
-
-function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
-  const runner = new ApiRunner(deps);
-  get(app, "/metrics", async (c) => {
-    const answer = await guards.figures(c);
-    if (answer !== undefined) return answer;
-    const { contentType, body } = await deps.metrics.expose();
-    return new Response(body, { headers: { "content-type": contentType, "cache-control": "no-store" } });
-  });
-  get(app, "/stats", async (c) => {
-    const answer = await guards.figures(c);
-    if (answer !== undefined) return answer;
-    const limit = parseLimit(c.req.query("limit"));
-    const stats = {
-      ...deps.status(),
-      connectionList: listConnections(deps.connections(), limit),
-    };
-    return Response.json(stats, { headers: { "cache-control": "no-store" } });
-  });
-  app.post("/api/:method", async (c) => {
-    const answer = await guards.api(c);
-    if (answer !== undefined) return answer;
-    const result = await runner.run(c.req.param("method"), await readJson(c.req.raw));
-    return Response.json({ result }, { headers: { "cache-control": "no-store" } });
-  });
-  app.all("/api/:method", () => notAllowed("POST"));
-  for (const [path, asset] of Object.entries(ADMIN_ASSETS)) {
-    // The page on the public listener uses this style too.
-    if (path === "/style.css") get(app, path, (c) => assetResponse(asset, c.req.raw));
-    else {
-      get(app, path, async (c) => {
-        if (!deps.settings().adminEnabled) return notFound();
-        return await guards.admin(c) ?? await assetResponse(asset, c.req.raw);
-      });
-    }
-  }
-}
-
-/** Serves GET and HEAD at `path`; 405 for the rest. */
-function get(app: Hono<Env>, path: string, handler: (c: Ctx) => Response | Promise<Response>): void {
-  app.get(path, handler);
-  app.all(path, () => notAllowed("GET, HEAD"));
-}
-
-async function guardOperator(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
-  const settings = deps.settings();
-  if (settings.internal) return notFound();
-  if (settings.apiKeys.length > 0) {
-    const key = keyOf(c.req.raw.headers);
-    if (key !== undefined && await ring.accepts(key, settings.apiKeys)) return undefined;
-    return failureResponse(
-      new ProtocolError(
-        "unauthorized",
-        key === undefined ? "a key is needed: X-API-Key" : "key not accepted",
-      ),
-    );
-  }
-  if (!settings.development) {
-    return failureResponse(new ProtocolError("permission_denied", "no key is configured: api.keys"));
-  }
-  if (isLocalRequest(c.req.raw, c.env.info.remoteAddr.hostname, authorityOf(c))) return undefined;
-  return failureResponse(
-    new ProtocolError("permission_denied", "without api.keys this is open to this machine only"),
-  );
-}
-
 async function upgrade(c: Ctx, deps: HttpDeps): Promise<Response> {
   const { raw } = c.req;
   if (raw.method !== "GET" || raw.headers.get("upgrade")?.toLowerCase() !== "websocket") {
@@ -226,31 +149,16 @@ async function upgrade(c: Ctx, deps: HttpDeps): Promise<Response> {
   if (!/^[A-Za-z0-9+/]{22}==$/.test(raw.headers.get("sec-websocket-key") ?? "")) {
     return plain("no proper Sec-WebSocket-Key\n", 400);
   }
-  if (!originAllowed(raw.headers.get("origin"), deps.settings().allowedOrigins, authorityOf(c))) {
+  if (!originAllowed(raw.headers.get("origin"), deps.settings().allowedOrigins, c.env.source.authority)) {
     return plain("this origin may not connect\n", 403);
   }
-  return await deps.upgradeWebSocket(c.env.info);
-}
-
-/** The host that was asked for (`Host`, `:authority`); undefined when there is none or it is not a host. */
-function authorityOf(c: Ctx): string | undefined {
-  const host = c.req.header("host");
-  try {
-    return host === undefined ? new URL(c.req.url).host : new URL(`http://${host}`).host;
-  } catch {
-    return undefined;
-  }
-}
-
-function isSecure(c: Ctx): boolean {
-  const forwarded = c.req.header("x-forwarded-proto")?.split(",")[0]?.trim();
-  return forwarded === undefined ? c.req.url.startsWith("https:") : forwarded === "https";
+  return await deps.upgradeWebSocket(c.env.info, c.env.source);
 }
 
 function cors(c: Ctx, allowed: readonly string[]): Record<string, string> {
   const origin = c.req.header("origin");
   if (allowed.includes("*")) return { "access-control-allow-origin": "*" };
-  if (origin !== undefined && originAllowed(origin, allowed, authorityOf(c))) {
+  if (origin !== undefined && originAllowed(origin, allowed, c.env.source.authority)) {
     return { "access-control-allow-origin": origin, vary: "Origin" };
   }
   return { vary: "Origin" };
@@ -268,25 +176,8 @@ function devOriginAllowed(origin: string, authority: string | undefined, deps: H
 
 function devCors(c: Ctx, deps: HttpDeps): Record<string, string> {
   const origin = c.req.header("origin");
-  if (origin === undefined || !devOriginAllowed(origin, authorityOf(c), deps)) return { vary: "Origin" };
+  if (origin === undefined || !devOriginAllowed(origin, c.env.source.authority, deps)) {
+    return { vary: "Origin" };
+  }
   return { "access-control-allow-origin": origin, vary: "Origin" };
-}
-
-function plain(text: string, status: number, headers: Record<string, string> = {}): Response {
-  return new Response(text, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...headers },
-  });
-}
-
-function notFound(): Response {
-  return plain("not found\n", 404);
-}
-
-function refused(): Response {
-  return plain("not for pages of other sites\n", 403);
-}
-
-function notAllowed(methods: string): Response {
-  return plain("method not allowed\n", 405, { allow: methods });
 }

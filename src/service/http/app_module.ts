@@ -8,11 +8,13 @@ import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
+import type { Series } from "../metrics/series.ts";
 import type { MetricsModule } from "../metrics/module.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates } from "../sessions/connections.ts";
 import type { TokensModule } from "../tokens/module.ts";
+import { ApiCounters } from "./api_counters.ts";
 import { createApp, createInternalApp } from "./app.ts";
 import { toHttpSettings } from "./app_settings.ts";
 import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
@@ -41,6 +43,8 @@ export interface HttpAppOptions {
 export class HttpAppModule implements Module {
   readonly name = "http app";
   readonly keys = ["http", "quic", "api", "metrics", "admin"] as const;
+  readonly #apiCalls = new ApiCounters();
+  readonly series: readonly Series[] = this.#apiCalls.series;
   readonly #options: HttpAppOptions;
   #config: Config | undefined;
   #settings: HttpSettings | undefined;
@@ -84,8 +88,8 @@ export class HttpAppModule implements Module {
     return {
       settings: () => this.settings,
       clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
-      upgradeWebSocket: (info) =>
-        upgradeWebSocket(sessions, observer, info, this.#config!.http.deflateFrom ?? undefined),
+      upgradeWebSocket: (info, source) =>
+        upgradeWebSocket(sessions, observer, info, source, this.#config!.http.deflateFrom ?? undefined),
       notReady: () => modules.notReady(),
       metrics,
       connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),
@@ -96,6 +100,7 @@ export class HttpAppModule implements Module {
       get devToken() {
         return tokens.devToken;
       },
+      apiCall: this.#apiCalls.count,
       log: (level, event, fields) => log.log(level, event, fields),
     };
   }

@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { Values } from "../config/section.ts";
 import { about, flag } from "../config/setting.ts";
 import type { NodeConfig } from "../process/settings.ts";
+import { AddressList } from "./addresses.ts";
 import type { HttpSettings } from "./deps.ts";
 import type { HttpConfig } from "./settings.ts";
 
@@ -53,6 +54,7 @@ export function toHttpSettings(config: AppConfig & HttpConfig & NodeConfig): Htt
   return {
     development: config.env === "development",
     allowedOrigins: config.http.allowedOrigins,
+    trustedProxies: new AddressList(config.http.trustedProxies),
     apiKeys: config.api.keys,
     internal: config.http.internal !== null,
     metricsPublic: config.metrics.public,

@@ -42,10 +42,17 @@ export function clientInfo(
 /** The body of `/client.json`. */
 export interface ClientDocument {
   readonly websocketUrl: string;
+  /**
+   * The WebSocket relative to the URL by which the client got this document: behind a proxy only the client knows its
+   * scheme, host, port and path. Null where `websocketUrl` is the one to dial.
+   */
+  readonly websocketPath: string | null;
   /** WebTransport; null while QUIC is off. */
   readonly quicUrl: string | null;
   /** Raw QUIC, for programs; null while QUIC is off. */
   readonly rawQuicUrl: string | null;
+  /** The port of QUIC on the host by which the client got this document. Null where `quicUrl` is the one to dial. */
+  readonly quicPort: number | null;
   readonly alpn: string | null;
   /** Base64 SHA-256 for `serverCertificateHashes`; empty when browsers check the certificate as usual. */
   readonly certificateHashes: readonly string[];
@@ -61,7 +68,7 @@ export interface Asked {
   readonly authority: string;
   /** It came over HTTP/3, whose port is not the one of the WebSocket. */
   readonly http3: boolean;
-  /** The client uses TLS: to this service, or to a proxy that sends `X-Forwarded-Proto`. */
+  /** The client uses TLS: to this service, or to a trusted proxy that says so. */
   readonly secure: boolean;
 }
 
@@ -74,10 +81,12 @@ export function clientDocument(info: ClientInfo, asked: Asked): ClientDocument {
   const quic = info.quic;
   return {
     websocketUrl: info.websocket.publicUrl ?? `${secure ? "wss" : "ws"}://${host}${WEBSOCKET_PATH}`,
+    websocketPath: info.websocket.publicUrl === undefined && !asked.http3 ? WEBSOCKET_PATH.slice(1) : null,
     quicUrl: quic === undefined
       ? null
       : quic.publicUrl ?? `https://${hostname}:${quic.port}/connection/webtransport`,
     rawQuicUrl: quic === undefined ? null : rawUrl(quic.publicUrl, hostname, quic.port),
+    quicPort: quic === undefined || quic.publicUrl !== undefined ? null : quic.port,
     alpn: quic?.alpn ?? null,
     certificateHashes: quic?.certificateHashes ?? [],
     quic: { enabled: quic !== undefined },

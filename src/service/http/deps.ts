@@ -6,6 +6,8 @@
 
 import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { Level } from "../../session/contract.ts";
+import type { AddressList } from "./addresses.ts";
+import type { ApiResult } from "./api_counters.ts";
 import type { FileAccess } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
 
@@ -16,11 +18,27 @@ export interface RequestInfo {
     readonly port: number;
     readonly transport?: string;
   };
+  /** As in the request line, where the listener knows it. */
+  readonly httpVersion?: string;
   /**
    * Takes the request's connection as a WebSocket, where it may become one; the response is to be returned. Undefined
    * when the peer has gone meanwhile. Throws when the request is no upgrade.
    */
   readonly upgradeWebSocket?: (options: WebSocketUpgradeOptions) => WebSocketUpgrade | undefined;
+}
+
+/** Where a request comes from, as far as it can be known. */
+export interface RequestSource {
+  /** The address of the client, or of the last hop that can be believed. */
+  readonly address: string;
+  /** Its port; 0 when a proxy did not say. */
+  readonly port: number;
+  /** Whether the client uses TLS. */
+  readonly secure: boolean;
+  /** The host that the client asked for, with its port; undefined when there is none or it is not a host. */
+  readonly authority: string | undefined;
+  /** Whether the client is on this machine, and nothing shows that it may be elsewhere. */
+  readonly local: boolean;
 }
 
 /** How a WebSocket is taken. */
@@ -46,6 +64,8 @@ export interface HttpSettings {
   readonly development: boolean;
   /** Origins that browsers may come from: `https://app.example.com`, `https://*.example.com`, `*`. The host of the service itself is always allowed. */
   readonly allowedOrigins: readonly string[];
+  /** Proxies whose word on where a request comes from is taken. */
+  readonly trustedProxies: AddressList;
   /** Keys of `X-API-Key` or `Authorization: Bearer`. */
   readonly apiKeys: readonly string[];
   /** `/metrics`, `/stats`, `/api` and `/admin` are on the internal listener and not on this one. */
@@ -115,9 +135,9 @@ export interface HttpDeps {
   clientInfo(): ClientInfo;
   /**
    * Takes a WebSocket upgrade whose `Origin` and header fields were checked; answers with the response of the upgrade, or
-   * with a refusal such as 503.
+   * with a refusal such as 503. `source` is where the client is.
    */
-  upgradeWebSocket(info: RequestInfo): Response | Promise<Response>;
+  upgradeWebSocket(info: RequestInfo, source: RequestSource): Response | Promise<Response>;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
   notReady(): string | undefined;
   /** The Prometheus text of `/metrics`. */
@@ -133,5 +153,7 @@ export interface HttpDeps {
   readonly files?: FileAccess;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
+  /** Counts a call of the server API, those of a batch one by one. @default not counted */
+  readonly apiCall?: (method: string, result: ApiResult, ms: number) => void;
   log(level: Level, event: string, fields: Record<string, unknown>): void;
 }

@@ -12,6 +12,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { AddressInfo, Socket } from "node:net";
 import { StreamServerWebSocket } from "../../transport/mod.ts";
 import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
+import { plainAddress } from "./addresses.ts";
 import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
 import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
@@ -57,8 +58,10 @@ class NodeHttpServer implements HttpServer {
     if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
     server.setTimeout(STALL);
     const answer = getRequestListener(
-      (request, { incoming }) =>
-        options.handler(request, { remoteAddr: addressOf((incoming as IncomingMessage).socket) }),
+      (request, { incoming }) => {
+        const { socket, httpVersion } = incoming as IncomingMessage;
+        return options.handler(request, { remoteAddr: addressOf(socket), httpVersion });
+      },
       { overrideGlobalObjects: false, errorHandler: (error) => this.#failed(error) },
     );
     server.on("request", (request, response) => void answer(request, response));
@@ -152,6 +155,7 @@ class NodeHttpServer implements HttpServer {
     let taken = false;
     const info: RequestInfo = {
       remoteAddr: addressOf(socket),
+      httpVersion: request.httpVersion,
       upgradeWebSocket: (options) => {
         taken = true;
         return this.#take(request, socket, head, options);
@@ -206,9 +210,8 @@ function material({ cert, key }: TlsMaterial) {
 }
 
 function addressOf(socket: Socket): RequestInfo["remoteAddr"] {
-  const address = socket.remoteAddress ?? "";
   // A socket for both families gives IPv4 addresses as ::ffff:a.b.c.d.
-  const hostname = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  const hostname = plainAddress(socket.remoteAddress ?? "");
   return { hostname, port: socket.remotePort ?? 0, transport: "tcp" };
 }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { RequestSource } from "./deps.ts";
+
 /** `hostname` of a URL or of a `Host` field, in lower case and without a port; undefined when it is neither. */
 function hostnameOf(text: string): string | undefined {
   try {
@@ -66,11 +68,6 @@ export function sameHost(origin: string, authority: string | undefined): boolean
   return host !== undefined && origin.includes("://") && host === hostnameOf(authority);
 }
 
-/** Whether an IP address is a loopback address. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
-}
-
 /** Whether a host name or `host:port` can only mean this machine. */
 export function isLoopbackHost(authority: string): boolean {
   const host = hostnameOf(authority);
@@ -79,11 +76,11 @@ export function isLoopbackHost(authority: string): boolean {
 }
 
 /**
- * Whether a request without a key comes from this machine: from a loopback address, to a name of this machine, and not
+ * Whether a request without a key comes from this machine: from a client that is here, to a name of this machine, and not
  * from a page of another site. The name is checked because another site can point its own name to this address.
  */
-export function isLocalRequest(request: Request, remote: string, authority: string | undefined): boolean {
-  if (!isLoopback(remote) || authority === undefined || !isLoopbackHost(authority)) return false;
+export function isLocalRequest(request: Request, { local, authority }: RequestSource): boolean {
+  if (!local || authority === undefined || !isLoopbackHost(authority)) return false;
   return !isCrossSite(request, authority);
 }
 

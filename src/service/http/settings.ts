@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
 import type { Rule, Values } from "../config/section.ts";
 import { about, choice, duration, material as pem, port, size, text, url } from "../config/setting.ts";
+import { isAddressOrNetwork } from "./addresses.ts";
 import { normalOrigin, ORIGIN } from "./origin.ts";
 
 /** An origin; it is brought into the form in which browsers send it. */
@@ -40,6 +41,15 @@ const http = v.strictObject({
       "Web origins that may open WebSocket and WebTransport connections. Programs send no `Origin` and are not concerned. Access rests on tokens, never on cookies.",
     ),
     ["*"],
+  ),
+  trustedProxies: v.optional(
+    about(
+      v.array(v.pipe(v.string(), v.check(isAddressOrNetwork))),
+      "list",
+      'a list of addresses and networks such as ["127.0.0.1", "::1", "10.0.0.0/8"]',
+      "Reverse proxies in front of this service. From them `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` say where a client is: for limits, logs, origins and `/client.json`. Whoever can connect from one of these addresses can claim to be anybody.",
+    ),
+    [],
   ),
   websocket: v.optional(
     choice(

@@ -7,16 +7,17 @@
 import { type CloseName, CLOSES } from "../../protocol/mod.ts";
 import type { Observer, Sessions } from "../../session/mod.ts";
 import { WebSocketMessageConnection } from "../../transport/mod.ts";
-import type { RequestInfo, WebSocketUpgrade } from "./deps.ts";
+import type { RequestInfo, RequestSource, WebSocketUpgrade } from "./deps.ts";
 
 /** Answers a WebSocket upgrade: 101, or 429 and 503 when there are too many connections. */
 export function upgradeWebSocket(
   sessions: Sessions,
   observer: Observer,
   info: RequestInfo,
+  source: RequestSource,
   deflateFrom: number | undefined,
 ): Response {
-  const remote = `${info.remoteAddr.hostname}:${info.remoteAddr.port}`;
+  const remote = `${source.address}:${source.port}`;
   // Deno cannot upgrade over HTTP/3 (RFC 9220), and a client that speaks HTTP/3 has WebTransport.
   if (info.remoteAddr.transport === "udp") {
     return new Response("WebSocket is served over TCP\n", { status: 501 });

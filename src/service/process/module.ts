@@ -7,6 +7,7 @@
 import type { Logger } from "../log/mod.ts";
 import { counter, gauge, gauges, type Series } from "../metrics/series.ts";
 import type { Module } from "../module.ts";
+import { readDescriptors } from "./descriptors.ts";
 import { guardProcess } from "./guard.ts";
 import { ProcessSampler } from "./sampler.ts";
 
@@ -68,23 +69,46 @@ export class ProcessModule implements Module {
 function processSeries(sampler: ProcessSampler): readonly Series[] {
   return [
     gauge("skein_process_resident_memory_bytes", "Resident memory.", () => sampler.read().residentBytes),
-    gauges(
-      "skein_process_heap_bytes",
-      "JavaScript heap: in use, reserved, and held outside of it.",
-      ["of"],
-      () => {
-        const { heapUsedBytes, heapTotalBytes, externalBytes } = sampler.read();
-        return [[["used"], heapUsedBytes], [["total"], heapTotalBytes], [["external"], externalBytes]];
-      },
+    gauge("skein_process_heap_bytes", "JavaScript heap in use.", () => sampler.read().heapUsedBytes),
+    gauge(
+      "skein_process_heap_reserved_bytes",
+      "JavaScript heap in use and reserved.",
+      () => sampler.read().heapTotalBytes,
     ),
-    gauges(
+    gauge(
+      "skein_process_external_bytes",
+      "Memory that JavaScript objects hold outside of the heap.",
+      () => sampler.read().externalBytes,
+    ),
+    gauge(
       "skein_event_loop_lag_seconds",
-      "How late timers come: the last one, and the latest of the last minute.",
-      ["of"],
-      () => {
-        const { lagSeconds, lagMaxSeconds } = sampler.read();
-        return [[["last"], lagSeconds], [["max"], lagMaxSeconds]];
-      },
+      "How late the last timer came.",
+      () => sampler.read().lagSeconds,
+    ),
+    gauge(
+      "skein_event_loop_lag_max_seconds",
+      "How late the latest timer of the last minute came.",
+      () => sampler.read().lagMaxSeconds,
+    ),
+    counter(
+      "skein_process_cpu_seconds_total",
+      "Time of processors that the process took, in user mode and in the kernel.",
+      () => sampler.read().cpuSeconds,
+    ),
+    gauge(
+      "skein_process_open_descriptors",
+      "Open file descriptors; left out where the process may not read /proc.",
+      () => readDescriptors().open,
+    ),
+    gauge(
+      "skein_process_max_descriptors",
+      "File descriptors that may be open; left out where the process may not read /proc.",
+      () => readDescriptors().limit,
+    ),
+    gauge(
+      "skein_process_lowest_free_descriptor",
+      "The lowest number that no descriptor has: all below it are open, and near the limit hardly any is left.",
+      () => readDescriptors().lowestFree,
     ),
     gauge("skein_process_uptime_seconds", "Time since the start.", () => sampler.read().uptimeSeconds),
     gauge(

@@ -1,9 +1,11 @@
 /**
- * Figures of the process: memory, event-loop lag, uptime. The collectors of prom-client are not used: they read files
- * that a process with named permissions may not read, and report 0 then.
+ * Figures of the process: memory, processor time, event-loop lag, uptime. The collectors of prom-client are not used:
+ * they read files that a process with named permissions may not read, and report 0 then.
  *
  * @module
  */
+
+import process from "node:process";
 
 /** Milliseconds between two samples. */
 const SAMPLE_MS = 250;
@@ -16,6 +18,8 @@ export interface ProcessFigures {
   readonly heapUsedBytes: number;
   readonly heapTotalBytes: number;
   readonly externalBytes: number;
+  /** Time of processors, in user mode and in the kernel. */
+  readonly cpuSeconds: number;
   /** How late the last timer came, in seconds. */
   readonly lagSeconds: number;
   /** The latest any timer of the last minute came, in seconds. */
@@ -53,11 +57,13 @@ export class ProcessSampler {
 
   read(): ProcessFigures {
     const memory = Deno.memoryUsage();
+    const cpu = process.cpuUsage();
     return {
       residentBytes: memory.rss,
       heapUsedBytes: memory.heapUsed,
       heapTotalBytes: memory.heapTotal,
       externalBytes: memory.external,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
       lagSeconds: this.#samples[this.#at]!,
       lagMaxSeconds: this.#samples.reduce((a, b) => Math.max(a, b), 0),
       uptimeSeconds: (performance.now() - this.#started) / 1000,

@@ -49,18 +49,27 @@ export const RTT_BOUNDS: readonly number[] = [
 /** Upper bounds, in seconds, of the time a client needs to be connected. */
 export const CONNECT_BOUNDS: readonly number[] = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Upper bounds, in seconds, of the life of a connection. */
+export const LIFETIME_BOUNDS: readonly number[] = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400];
+
+/** Upper bounds of the share of datagrams lost, 0 to 1. */
+export const LOSS_BOUNDS: readonly number[] = [0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
+
 /** What is counted for one transport. */
 export class TransportCounters {
   active = 0;
   opened = 0;
   migrations = 0;
   migrationFailures = 0;
+  reconnects = 0;
   readonly errors = new LabelledCounter();
   readonly closes = new LabelledCounter();
   readonly drops = new LabelledCounter();
   readonly auth = new LabelledCounter();
   readonly handled = new Histogram(HANDLE_BOUNDS);
   readonly rtt = new Histogram(RTT_BOUNDS);
+  readonly loss = new Histogram(LOSS_BOUNDS);
+  readonly lifetime = new Histogram(LIFETIME_BOUNDS);
 }
 
 /** What is counted of all connections. */

@@ -61,9 +61,10 @@ export class ConnectionObserver implements Observer {
     transport.opened++;
   }
 
-  closed(kind: TransportKind, code: number): void {
+  closed(kind: TransportKind, code: number, _by: string, aliveMs: number): void {
     const transport = this.counters.transports[kind];
     transport.active--;
+    transport.lifetime.observe(aliveMs / 1000);
     transport.closes.add(closeLabel(code));
   }
 
@@ -99,15 +100,21 @@ export class ConnectionObserver implements Observer {
 
   report(kind: TransportKind, report: ClientReport, connectionId?: string): void {
     const { counters } = this;
-    // `rtt` is not read here: sessions call `rtt()`, for pings too. `reconnects` is not added up: every report of a
-    // session repeats it.
+    // `rtt` and `reconnects` are not read here: sessions call `rtt()`, for pings too, and `reconnected()`.
     const { fallbackFrom, connectTime, loss, migrationFailed } = report;
     if (fallbackFrom !== undefined) counters.fallbacks.add(fallbackLabel(fallbackFrom));
     if (connectTime !== undefined && connectTime <= MAX_CONNECT) {
       counters.connectTime.observe(connectTime / 1000);
     }
-    if (loss !== undefined && loss >= 0 && loss <= 1) this.#diagnostics.loss(kind, loss, connectionId);
+    if (loss !== undefined && loss >= 0 && loss <= 1) {
+      counters.transports[kind].loss.observe(loss);
+      this.#diagnostics.loss(kind, loss, connectionId);
+    }
     if (migrationFailed === true) counters.transports[kind].migrationFailures++;
+  }
+
+  reconnected(kind: TransportKind): void {
+    this.counters.transports[kind].reconnects++;
   }
 
   /** The bytes waiting in the deepest outbox: a diagnostic line when they are too many. */

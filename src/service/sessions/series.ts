@@ -8,6 +8,7 @@ import type { Sessions } from "../../session/mod.ts";
 import type { Traffic, TransportKind } from "../../transport/contract.ts";
 import {
   counters as counterSeries,
+  gauge,
   gauges,
   histograms,
   type Sample,
@@ -17,6 +18,8 @@ import {
   CONNECT_BOUNDS,
   type ConnectionCounters,
   HANDLE_BOUNDS,
+  LIFETIME_BOUNDS,
+  LOSS_BOUNDS,
   RTT_BOUNDS,
   type TransportCounters,
 } from "./counters.ts";
@@ -75,6 +78,26 @@ export function connectionSeries(counters: ConnectionCounters, sessions: () => S
       RTT_BOUNDS,
       () => each((t) => t.rtt),
     ),
+    histograms(
+      "skein_client_loss_ratio",
+      "Share of datagrams lost, 0 to 1, once for each report of a client.",
+      ["transport"],
+      LOSS_BOUNDS,
+      () => each((t) => t.loss),
+    ),
+    histograms(
+      "skein_connection_lifetime_seconds",
+      "From the opening of a connection to its end; connections that are open are not in it.",
+      ["transport"],
+      LIFETIME_BOUNDS,
+      () => each((t) => t.lifetime),
+    ),
+    counterSeries(
+      "skein_client_reconnects_total",
+      "Connections of clients that had another one before, as they report it.",
+      ["transport"],
+      () => each((t) => t.reconnects),
+    ),
     counterSeries(
       "skein_migrations_total",
       "Changes of a peer's address under a live connection.",
@@ -83,7 +106,7 @@ export function connectionSeries(counters: ConnectionCounters, sessions: () => S
     ),
     counterSeries(
       "skein_migration_failures_total",
-      "Migrations that clients reported as failed.",
+      "Migrations that failed: the connection fell silent after its move, or its client says so. Each counts once.",
       ["transport"],
       () => each((t) => t.migrationFailures),
     ),
@@ -112,23 +135,25 @@ export function connectionSeries(counters: ConnectionCounters, sessions: () => S
       ["transport", "code"],
       () => labelled("closes"),
     ),
-    gauges(
+    gauge(
       "skein_outbox_bytes",
-      "Bytes waiting in outboxes: of all connections, and of the deepest one.",
-      ["of"],
-      () => {
-        const { bytes, maxBytes } = outboxDepth(sessions());
-        return [[["all"], bytes], [["max"], maxBytes]];
-      },
+      "Bytes waiting in the outboxes of all connections.",
+      () => outboxDepth(sessions()).bytes,
     ),
-    gauges(
+    gauge(
+      "skein_outbox_max_bytes",
+      "Bytes waiting in the fullest outbox.",
+      () => outboxDepth(sessions()).maxBytes,
+    ),
+    gauge(
       "skein_outbox_messages",
-      "Messages waiting in outboxes: of all connections, and of the deepest one.",
-      ["of"],
-      () => {
-        const { messages, maxMessages } = outboxDepth(sessions());
-        return [[["all"], messages], [["max"], maxMessages]];
-      },
+      "Messages waiting in the outboxes of all connections.",
+      () => outboxDepth(sessions()).messages,
+    ),
+    gauge(
+      "skein_outbox_max_messages",
+      "Messages waiting in the outbox that holds most of them.",
+      () => outboxDepth(sessions()).maxMessages,
     ),
     counterSeries(
       "skein_drops_total",

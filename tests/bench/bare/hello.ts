@@ -1,5 +1,5 @@
 /**
- * The least server there is: echoes WebSocket messages, and imports nothing.
+ * The smallest server: it echoes WebSocket messages and imports nothing.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a client measures at the bare server.
+ * Measurements of a client at the bare server.
  *
  * @module
  */
@@ -52,7 +52,7 @@ async function connectSocket(server: Child, mode: string): Promise<WebSocket> {
   return socket;
 }
 
-/** The next message of a socket, asked for before what brings it is sent. */
+/** The next message of a socket. Call it before sending what is answered. */
 function answerOf(socket: WebSocket): Promise<unknown> {
   return new Promise((resolve, reject) => {
     socket.onmessage = resolve;
@@ -103,7 +103,7 @@ export async function pipelined(kind: Kind, messages = 60_000): Promise<Measure>
 
 async function pipelineQuic(server: Child): Promise<(messages: number) => Promise<void>> {
   const { writer, reader } = await connectQuic(server, "ack");
-  // Small messages leave together, as any sender of many would have it.
+  // Small messages are written together, as every sender of many messages would do.
   const batch = new Uint8Array(16 * 1024).fill(0x61);
   return async (messages) => {
     const whole = Math.floor(messages / 16) * 16;
@@ -205,7 +205,7 @@ async function countBytes(reader: ReadableStreamBYOBReader, onBytes: (count: num
   }
 }
 
-/** What idle connections cost the server. */
+/** The cost of idle connections for the server. */
 export interface IdleCost {
   /** Resident memory of one connection in KB. */
   readonly memory: Measure;
@@ -223,11 +223,11 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
     await connected.writer.write(Uint8Array.of(0));
     return connected;
   };
-  // The first ones pay for what all share.
+  // The first connections pay for what all share, so they are not counted.
   const kept = await many(20, connect);
   const before = await server.memory();
   kept.push(...await many(count, connect));
-  // Of ten thousand a few come late, when a packet was lost: what is there is divided by those that are.
+  // A few of ten thousand come late after a lost packet. The figure is divided by the number of those that came.
   const come = async (): Promise<number> => (await server.ask({ kind: "count" }))[kind] - 20;
   await until(async () => await come() >= count * 0.99);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
@@ -250,7 +250,7 @@ export async function start(): Promise<Measure> {
   return { value: performance.now() - begun };
 }
 
-/** Makes `count` of something, 50 at a time. */
+/** Calls `make` `count` times, 50 at once. */
 export async function many<T>(count: number, make: () => Promise<T>): Promise<T[]> {
   const made: T[] = [];
   for (let left = count; left > 0; left -= 50) {

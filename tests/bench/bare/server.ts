@@ -1,6 +1,6 @@
 /**
- * The bare runtime as a server: what Deno does with nothing of Skein in it. The ALPN of a QUIC connection, or
- * the path of a WebSocket, says what is done with it: `echo`, `ack` (a few bytes for every KB), `sink`
+ * A server of the bare runtime, without any code of Skein. The ALPN of a QUIC connection, or the path of a WebSocket,
+ * says what the server does with it: `echo`, `ack` (a few bytes for every KB), `sink`
  * (one byte when all has come), `broadcast`, `idle`.
  *
  * @module
@@ -115,7 +115,7 @@ async function broadcastSockets(messages: number, bytes: number): Promise<void> 
   const text = "a".repeat(bytes);
   for (let i = 0; i < messages; i++) {
     for (const socket of sockets) socket.send(text);
-    // A WebSocket takes all there is: look now and then, and wait where more than a little lies in the runtime.
+    // A WebSocket takes everything at once. To bound its buffer, wait now and then until most of it has left.
     if (i % 32 !== 31) continue;
     while (sockets.some((socket) => socket.bufferedAmount > 65536)) {
       await new Promise((resolve) => setImmediate(resolve));

@@ -1,6 +1,6 @@
 /**
- * The client's scenarios with nothing but the runtime's own transports: connections at a server that only echoes, and
- * the service's messages as a hand-written client reads and writes them.
+ * The scenarios of the client with the runtime's own transports alone: connections to a server that echoes, and a client
+ * written by hand that reads and writes the messages of the service.
  *
  * @module
  */
@@ -17,7 +17,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** What carries a connection. */
 export type Kind = "quic" | "webtransport" | "websocket";
 
-/** Where a server is reached: itself, or a network before it. */
+/** The ports of a server, or of a network in front of it. */
 export interface Ports {
   readonly quicPort: number;
   readonly httpPort: number;
@@ -172,7 +172,7 @@ export async function firstMessageEarly(rtt: number): Promise<Measure> {
   const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
   return await measureOnes(async () => {
     const { took, client } = await echoed("quic", path.hello as Ports, server.hello.hash, endpoint);
-    // The ticket comes behind the handshake.
+    // The ticket for early data comes after the handshake.
     await new Promise((resolve) => setTimeout(resolve, 2 * rtt));
     client.close();
     return took;
@@ -220,7 +220,7 @@ function framesOf(onText: (text: string) => void): (chunk: string | Bytes) => vo
       bytes = whole;
     }
     const at = frames(bytes, (frame) => onText(decoder.decode(frame)));
-    // The chunk's memory is read into again.
+    // Copied, because the chunk's memory is reused by the next read.
     rest = bytes.slice(at);
   };
 }

@@ -1,5 +1,5 @@
 /**
- * A network in a process of its own: UDP and TCP to the service with a round trip, and UDP that may be dropped. The
+ * A network in a process of its own: it delays UDP and TCP to the service, and can drop UDP. The
  * argument is `{quicPort, httpPort, rtt}`, times in milliseconds; a line `{blackHole}` drops UDP or lets it pass.
  *
  * @module

@@ -12,7 +12,7 @@ import { bursts, CHANNEL, TEXT } from "./traffic.ts";
 
 const client = await dial({ hello: JSON.parse(Deno.args[0]!) } as Child, "websocket", "bob");
 const publish = (text: string) => void client.send(framed("chat_message", { channel: CHANNEL, text }));
-// The service gives a client up that says nothing for long, and between two lines nothing is published.
+// Nothing is published between two lines, and the service ends a connection that is silent for long.
 setInterval(() => void client.send(framed("ping", {})), 4_000);
 console.log("{}");
 let timer: ReturnType<typeof setInterval> | undefined;

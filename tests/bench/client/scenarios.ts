@@ -1,7 +1,7 @@
 /**
- * What the SDK costs its user: time to the first message, silence in a move, processor time of the client's process.
- * The bare side is a client of the runtime's own transports: at a server that echoes, and for processor time at the
- * service, of which it reads and writes the messages and nothing more.
+ * The cost of the SDK: time to the first message, silence while the session moves, processor time of the client. The
+ * bare side is a client of the runtime's own transports. It talks to a server that echoes; for processor time it talks
+ * to the service and only reads and writes messages.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The client's scenarios with the SDK at the service.
+ * The scenarios of the client with the SDK and the service.
  *
  * @module
  */
@@ -72,7 +72,7 @@ export async function resume(rtt: number): Promise<Measure> {
   const client = new SkeinClient({
     ...optionsOf("quic", path.hello as Ports, hash, await tokenOf("ann")),
     enableWebSocket: false,
-    // Each loss is the first one.
+    // Each loss counts as the first one, so that the wait does not grow.
     healthyAfter: 0,
     parts: {
       transports: {
@@ -90,7 +90,7 @@ export async function resume(rtt: number): Promise<Measure> {
   await channel.publish(TEXT);
   const session = client.manager.sessionId;
   const measure = await measureOnes(async () => {
-    // The ticket comes behind the handshake.
+    // The ticket for early data comes after the handshake.
     await new Promise((resolve) => setTimeout(resolve, 2 * rtt));
     let begun = 0;
     const acknowledged = new Promise<void>((resolve, reject) => {
@@ -111,8 +111,8 @@ export async function resume(rtt: number): Promise<Measure> {
 }
 
 /**
- * The longest silence around a move of the session under traffic both ways, beyond the pace of that traffic, in
- * milliseconds. Throws when a message is lost or comes twice.
+ * The longest silence around a move of the session, in milliseconds, with traffic in both directions; the pace of the
+ * traffic is subtracted. Throws when a message is lost or comes twice.
  */
 export async function silence(to: "webtransport" | "websocket", rtt: number): Promise<Measure> {
   await using server = await startSkein();
@@ -138,7 +138,7 @@ async function oneMove(
   const client = new SkeinClient({
     ...optionsOf("webtransport", path.hello as Ports, server.hello.hash, token),
     probing: up ? { first: 500, max: 500 } : false,
-    // One change of network is one too many: it makes the session move down.
+    // With this setting one change of network makes the session move to WebSocket.
     quality: up ? {} : { changes: 1 },
     parts: { environment },
   });

@@ -1,5 +1,5 @@
 /**
- * What goes over the wire in the client's scenarios, on both sides alike.
+ * The messages of the client's scenarios, the same for both sides.
  *
  * @module
  */

@@ -46,6 +46,6 @@ export async function readFrames(
       buffer = new Uint8Array(value.buffer as ArrayBuffer);
     }
   } catch {
-    // The other side is gone.
+    // The connection has ended.
   }
 }

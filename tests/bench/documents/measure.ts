@@ -1,5 +1,5 @@
 /**
- * What is measured of documents, at the relay and at the service alike.
+ * Measurements of documents, the same at the relay and at the service.
  *
  * @module
  */
@@ -63,7 +63,7 @@ async function through(written: Opened, read: Opened, { patches }: Pick<Trace, "
 
 /** A whole writing session, an operation for each character, until the second client has all; milliseconds. */
 export async function session(starting: Promise<Place>, kind: Kind): Promise<Measure> {
-  // A recorded one, where there is one.
+  // A recorded session, when one is given.
   const path = Deno.env.get("SKEIN_TRACE");
   const trace = path === undefined ? typed(EDITS, 1) : await recorded(path);
   await using place = await starting;
@@ -94,7 +94,7 @@ export async function opening(starting: Promise<Place>, kind: Kind, together: bo
     await cem.close();
   }
   await Promise.all([ann.close(), bob.close()]);
-  // The first two pay for what all share.
+  // The first two pay for what all share, so they are not counted.
   return { value: median(samples.slice(2)) };
 }
 
@@ -143,7 +143,7 @@ export async function operations(kind: Kind, engine: "memory" | "sqlite", count 
       return batch;
     });
   await run(prepare(count / 10), count / 10);
-  // Made beforehand: what is measured is the server.
+  // Made beforehand, because the server is measured and not the client.
   const batches = prepare(count);
   const begun = performance.now();
   await run(batches, count);

@@ -1,5 +1,5 @@
 /**
- * Somebody who edits a Yjs document: through the bare relay, or through the service with the SDK's provider.
+ * Clients that edit a Yjs document through the bare relay, or through the service with the SDK's provider.
  *
  * @module
  */
@@ -186,7 +186,7 @@ class RelayPeer implements Peer {
     const doc = this.#doc = new Y.Doc();
     this.#missing = undefined;
     const ready = new Promise<void>((resolve) => this.#isReady = resolve);
-    // What is changed in one turn goes as one frame would with the provider: the bench changes once a turn.
+    // One frame for each change. The provider would combine the changes of a turn, and the bench makes one in each turn.
     doc.on("update", (update, origin) => {
       if (origin !== this) this.#send(framed([update]));
     });

@@ -1,7 +1,8 @@
 /**
- * The bare runtime as a server of one Yjs document: hands every update to all others, keeps them in memory, and gives
- * them to whoever opens. A frame is a QUIC varint of its length and an update; an empty one opens, and is answered with
- * a frame that says in digits how many follow. A line on stdin merges what is kept into one.
+ * A server of one Yjs document with the bare runtime: it sends every update to all other clients, keeps updates in
+ * memory, and sends them to a client that opens the document. A frame is a length as a QUIC varint and an update. An
+ * empty frame opens the document; the answer is the number of updates, in digits, and then the updates. A line on stdin
+ * merges all updates into one.
  *
  * @module
  */

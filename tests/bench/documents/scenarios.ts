@@ -1,7 +1,6 @@
 /**
- * Documents that several people edit. The bare side is a relay that hands updates on and keeps them in memory, and
- * clients that put them into Yjs; or the memory engine, doing the same. A recorded writing session in the form of the
- * public editing traces is taken from the file that SKEIN_TRACE names.
+ * Documents that several clients edit. The bare side is a relay that sends updates on and keeps them in memory, or the
+ * service with the memory engine. SKEIN_TRACE may name a file with a recorded writing session.
  *
  * @module
  */
@@ -26,7 +25,7 @@ export const DOCUMENT_SCENARIOS: readonly Scenario[] = KINDS.flatMap((kind): Sce
     name: `document operations pipelined ${kind}`,
     unit: "/s",
     better: "higher",
-    // What is asked of any publish that is kept.
+    // The target of every publish that is kept.
     target: { ratio: 0.5, value: 30_000 },
     bare: () => operations(kind, "memory"),
     skein: () => operations(kind, "sqlite"),

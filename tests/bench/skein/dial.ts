@@ -1,5 +1,5 @@
 /**
- * The bench's own client: as little as it takes to speak to the service, so that what is measured is the server.
+ * The client of the bench. It does as little as possible, because the server is measured.
  *
  * @module
  */
@@ -158,7 +158,7 @@ async function dialSocket(server: Child): Promise<Dialled> {
     socket.onopen = resolve;
     socket.onerror = () => reject(new Error("the WebSocket did not open"));
   });
-  // One that has ended keeps what it had not sent.
+  // A socket that has ended keeps its unsent bytes in `bufferedAmount`.
   const isOpen = () => {
     if (socket.readyState !== WebSocket.OPEN) throw new Error("the connection has ended");
     return true;
@@ -173,7 +173,7 @@ async function dialSocket(server: Child): Promise<Dialled> {
     onFrame: () => {},
     openLane: () =>
       Promise.resolve(async (bytes: Bytes) => {
-        // Little in the socket's own buffer: a message that comes meanwhile waits behind it.
+        // Keep the socket's own buffer short: a later message waits behind it.
         while (isOpen() && socket.bufferedAmount > 131072) {
           await new Promise((resolve) => setImmediate(resolve));
         }

@@ -1,5 +1,5 @@
 /**
- * What it costs that messages are kept in a database: the `bare` side of these is the memory engine.
+ * The cost of keeping messages in a database. The bare side is the memory engine.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export function durablePipelined(kind: Kind): Promise<Measure> {
   return withPath((path) => pipelined(kind, 1024, 60_000, sqliteAt(path)));
 }
 
-/** What one publish on an idle service takes longer than with the memory engine; microseconds at the median. */
+/** How much longer one publish on an idle service takes than with the memory engine: the median in microseconds. */
 export function durableDelay(kind: Kind): Promise<Measure> {
   return withPath(async (path) => {
     const memory = await roundTrip(kind, "publish");
@@ -138,12 +138,12 @@ async function fall(engine: Engine): Promise<[string, { epoch: string; offset: n
 }
 
 /**
- * The same over WebSockets that are open already: from the first `auth_request` to the last message missed. Tokens are
- * verified, and the client's share of the processor is in it.
+ * The same over WebSockets that are open: the time from the first `auth_request` to the last missed message. It includes
+ * the verification of tokens and the processor time of the client.
  */
 export function resume(kind: EngineKind): Promise<Measure> {
   return withPath(async (path) => {
-    // Who comes is not told to the others of a channel: 10,000 joins would be half a million messages.
+    // Without `joinLeave`: 10,000 joins would be half a million messages.
     const namespaces = { default: { joinLeave: false } };
     await using server = await startSkein({ namespaces, ...(kind === "memory" ? {} : sqliteAt(path)) });
     const publisher = await dial(server, "websocket", "bob");

@@ -1,5 +1,5 @@
 /**
- * What files cost: an upload by itself, and the round trip of chat on the connection that uploads.
+ * The cost of files: an upload alone, and the round trip of chat messages on the connection that uploads.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const CHANNEL = "chat:bench";
 const MB = 1_000_000;
 /** Milliseconds between two messages of somebody who chats fast. */
 const BETWEEN = 2;
-/** Of these, without an upload. */
+/** Messages of the run without an upload. */
 const TRIPS = 500;
 
 const decoder = new TextDecoder();
@@ -51,7 +51,7 @@ interface Content {
 }
 
 /**
- * Sends one file and resolves when it is announced, or thrown away again; how many ms that took from the first chunk.
+ * Sends one file. Resolves when it is announced or cancelled, with the milliseconds since the first chunk.
  */
 async function upload(
   send: Dialled["send"],
@@ -70,7 +70,7 @@ async function upload(
     acked = offset;
     wake();
   };
-  // Made beforehand: what is measured is the server.
+  // Made beforehand, because the server is measured and not the client.
   const chunks: Bytes[] = [];
   for (let at = 0; at < bytes.length; at += chunkSize) {
     const payload = { uploadId, offset: at, data: bytes.subarray(at, at + chunkSize) };
@@ -94,7 +94,7 @@ function content(megabytes: number): Content {
   return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
-/** Where there are files in memory they go there: what is measured is not the disk. */
+/** A directory in memory where there is one, because the disk is not measured. */
 async function memory(): Promise<{ dir?: string }> {
   return await Deno.stat("/dev/shm").then(() => ({ dir: "/dev/shm" }), () => ({}));
 }
@@ -116,15 +116,15 @@ async function withService<T>(kind: Kind, run: (client: Dialled, inbox: Inbox) =
 export function uploading(kind: Kind, megabytes = 200): Promise<Measure> {
   return withService(kind, async (client, inbox) => {
     const send = await client.openLane(100);
-    // Thrown away, so that the memory it takes for a file is there: a virtual machine gets it page by page.
+    // A first upload that is cancelled, so that the machine has given the memory: a virtual machine gives it page by page.
     await upload(send, inbox, content(megabytes), "cancel");
     return { value: megabytes / (await upload(send, inbox, content(megabytes)) / 1000) };
   });
 }
 
 /**
- * Publish to acknowledgement on a connection that uploads so many files meanwhile, one after the other; the 99th
- * percentile in us.
+ * The 99th percentile, in microseconds, from a publish to its acknowledgement, while the same connection uploads so many
+ * files, one after the other.
  */
 export function chatting(kind: Kind, uploads: number, megabytes = 200): Promise<Measure> {
   return withService(kind, async (client, inbox) => {

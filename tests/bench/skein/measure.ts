@@ -1,5 +1,5 @@
 /**
- * What a client measures at the service; each function does what its namesake does at the bare server.
+ * Measurements of a client at the service. Each function does the same as the one of its name for the bare server.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export async function pipelined(
   const prepare = (count: number) =>
     batchesOf(count, perBatch, () => framed("chat_message", { channel: CHANNEL, text }));
   await run(prepare(Math.floor(messages / 10)), Math.floor(messages / 10));
-  // Made beforehand: what is measured is the server.
+  // Made beforehand, because the server is measured and not the client.
   const batches = prepare(messages);
   const start = performance.now();
   await run(batches, messages);
@@ -121,7 +121,7 @@ export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_0
     for (const batch of batches) {
       unacknowledged += 16;
       await publisher.send(batch);
-      // A publisher that heeds acknowledgements; without it the slow-consumer policy would be what is measured.
+      // The publisher waits for acknowledgements. Otherwise the policy for slow clients would be measured.
       if (unacknowledged >= 256) await new Promise<void>((resolve) => wake = resolve);
     }
     await all;
@@ -137,7 +137,7 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
   await using server = await startSkein();
   const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
   let users = 0;
-  // What a client does anyway: a ping where it has said nothing for the heartbeat's interval. Who is due first is first.
+  // As every client does: a ping when it has sent nothing for the heartbeat's interval, oldest first.
   const due: { readonly client: Dialled; at: number }[] = [];
   const ping = framed("ping", {});
   const heartbeat = setInterval(() => {
@@ -194,7 +194,7 @@ export async function start(): Promise<Measure> {
         stdout: "null",
         stderr: "null",
       });
-    // A certificate as a second start finds it.
+    // With a certificate in place, as a second start has it.
     await command(["gen-cert", "--directory", directory]).output();
     const token = await tokenOf("ann");
     const begun = performance.now();

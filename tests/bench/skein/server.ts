@@ -1,6 +1,6 @@
 /**
- * The service as it is, in a process of its own: says where it listens, and runs until it is killed. The first
- * argument is a JSON object laid over the bench's configuration.
+ * The service in a process of its own. It prints where it listens and runs until it is killed. The first argument is a
+ * JSON object that is merged into the configuration of the bench.
  *
  * @module
  */

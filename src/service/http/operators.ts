@@ -1,0 +1,84 @@
+/**
+ * What operators and back ends reach: `/metrics`, `/stats`, `/api`, `/admin`, and who may.
+ *
+ * @module
+ */
+
+import type { Hono } from "@hono/hono";
+import { ProtocolError } from "../../protocol/mod.ts";
+import { ApiRunner, listConnections, parseLimit } from "./api.ts";
+import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
+import { readJson } from "./body.ts";
+import { type Ctx, type Env, get, type Guard, notAllowed, notFound } from "./context.ts";
+import type { HttpDeps } from "./deps.ts";
+import { failureResponse } from "./failure.ts";
+import { keyOf, type KeyRing } from "./keys.ts";
+import { isLocalRequest } from "./origin.ts";
+
+/** Who may. */
+export interface Guards {
+  readonly figures: Guard;
+  readonly api: Guard;
+  readonly admin: Guard;
+}
+
+/** Adds the routes. */
+export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
+  const runner = new ApiRunner(deps);
+  get(app, "/metrics", async (c) => {
+    const answer = await guards.figures(c);
+    if (answer !== undefined) return answer;
+    const { contentType, body } = await deps.metrics.expose();
+    return new Response(body, { headers: { "content-type": contentType, "cache-control": "no-store" } });
+  });
+  get(app, "/stats", async (c) => {
+    const answer = await guards.figures(c);
+    if (answer !== undefined) return answer;
+    const limit = parseLimit(c.req.query("limit"));
+    const stats = {
+      ...deps.status(),
+      connectionList: listConnections(deps.connections(), limit),
+    };
+    return Response.json(stats, { headers: { "cache-control": "no-store" } });
+  });
+  app.post("/api/:method", async (c) => {
+    const answer = await guards.api(c);
+    if (answer !== undefined) return answer;
+    const result = await runner.run(c.req.param("method"), await readJson(c.req.raw));
+    return Response.json({ result }, { headers: { "cache-control": "no-store" } });
+  });
+  app.all("/api/:method", () => notAllowed("POST"));
+  for (const [path, asset] of Object.entries(ADMIN_ASSETS)) {
+    // The page on the public listener uses this style too.
+    if (path === "/style.css") get(app, path, (c) => assetResponse(asset, c.req.raw));
+    else {
+      get(app, path, async (c) => {
+        if (!deps.settings().adminEnabled) return notFound();
+        return await guards.admin(c) ?? await assetResponse(asset, c.req.raw);
+      });
+    }
+  }
+}
+
+/** Lets a request with a key pass; without any keys, in development, one of this machine. */
+export async function guardOperator(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
+  const settings = deps.settings();
+  if (settings.internal) return notFound();
+  if (settings.apiKeys.length > 0) {
+    const key = keyOf(c.req.raw.headers);
+    if (key !== undefined && await ring.accepts(key, settings.apiKeys)) return undefined;
+    return failureResponse(
+      new ProtocolError(
+        "unauthorized",
+        key === undefined ? "a key is needed: X-API-Key" : "key not accepted",
+      ),
+    );
+  }
+  if (!settings.development) {
+    return failureResponse(new ProtocolError("permission_denied", "no key is configured: api.keys"));
+  }
+  if (isLocalRequest(c.req.raw, c.env.source)) return undefined;
+  return failureResponse(
+    new ProtocolError("permission_denied", "without api.keys this is open to this machine only"),
+  );
+}
