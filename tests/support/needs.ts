@@ -21,6 +21,8 @@ export const NEEDS = {
   coturn: { files: ["/usr/bin/turnserver"], debian: "coturn" },
   iproute2: { files: ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"], debian: "iproute2" },
   script: { files: ["/usr/bin/script"], debian: "bsdutils" },
+  nginx: { files: ["/usr/sbin/nginx", "/usr/bin/nginx"], debian: "nginx" },
+  caddy: { files: ["/usr/bin/caddy"], debian: "caddy" },
   nftables: { files: ["/usr/sbin/nft", "/usr/bin/nft"], debian: "nftables" },
 } as const satisfies Record<string, NeedRow>;
 

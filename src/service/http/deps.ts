@@ -37,7 +37,7 @@ export interface RequestSource {
   readonly secure: boolean;
   /** The host that the client asked for, with its port; undefined when there is none or it is not a host. */
   readonly authority: string | undefined;
-  /** Whether the client is on this machine, and nothing shows that it may be elsewhere. */
+  /** Whether the client is on this machine, and has come without a proxy. */
   readonly local: boolean;
 }
 

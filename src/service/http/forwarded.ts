@@ -46,8 +46,8 @@ export function sourceOf(request: Request, info: RequestInfo, trusted: AddressLi
     port: said.hop?.port ?? (said.hop === undefined ? port : 0),
     secure: said.secure ?? overTls,
     authority: hostOf(said.host) ?? asked,
-    // Without an address of the client nobody knows where it is.
-    local: said.hop !== undefined && isLoopback(said.hop.address),
+    // Who asks through a proxy is not at this machine as far as access goes, wherever the client is.
+    local: false,
   };
 }
 

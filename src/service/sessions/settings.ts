@@ -94,7 +94,7 @@ const session = v.strictObject({
         integer(
           1,
           1_000_000,
-          "Concurrent connections of one address. Behind a reverse proxy all WebSockets come from the proxy's.",
+          "Concurrent connections of one address. Behind a reverse proxy see `http.trustedProxies`.",
         ),
         1000,
       ),
