@@ -21,9 +21,20 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
+/** The promise itself; when it rejects and nobody waits for it, that is not reported as unhandled. */
+export function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Runs `run` at once; what it throws is a rejection. Nobody has to look at the promise. */
+export function attempt<T>(run: () => T | PromiseLike<T>): Promise<T> {
+  return handled((async () => await run())());
+}
+
 /** As `deferred`; a rejection that nobody waits for is not reported as unhandled. */
 export function quietDeferred<T>(): Deferred<T> {
   const made = deferred<T>();
-  made.promise.catch(() => {});
+  handled(made.promise);
   return made;
 }

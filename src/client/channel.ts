@@ -5,6 +5,7 @@
  */
 
 import type { HistoryResponse, Payload, PresentUser, ReadPosition, ReplayStarted } from "../protocol/mod.ts";
+import { attempt, handled } from "../async/deferred.ts";
 import { type Clock } from "./clock.ts";
 import { call, Emitter, Feed, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
@@ -80,30 +81,29 @@ export class Channel implements AsyncIterable<Delivered> {
    * and in order. Resolves, when the server has confirmed it, with what leaves the channel again. `since`: what comes
    * after that place is wanted too. Rejects with the server's error.
    */
-  async subscribe(listener?: Listener<Delivered>, since?: Position): Promise<() => Promise<void>> {
+  subscribe(listener?: Listener<Delivered>, since?: Position): Promise<() => Promise<void>> {
     const off = listener === undefined ? undefined : this.#events.on("message", listener);
-    try {
-      await this.#manager.subscribe(this.name, since);
-    } catch (error) {
-      off?.();
-      throw error;
-    } finally {
-      this.#changed();
-    }
-    return async () => {
-      off?.();
-      if (!this.#events.has("message") && this.#feeds.size === 0) await this.unsubscribe();
-    };
+    return attempt(async () => {
+      try {
+        await this.#manager.subscribe(this.name, since);
+      } catch (error) {
+        off?.();
+        throw error;
+      } finally {
+        this.#changed();
+      }
+      return () => {
+        off?.();
+        const isWanted = this.#events.has("message") || this.#feeds.size > 0;
+        return isWanted ? Promise.resolve() : this.unsubscribe();
+      };
+    });
   }
 
   /** Leaves the channel; async iterables over it end. */
-  async unsubscribe(): Promise<void> {
+  unsubscribe(): Promise<void> {
     for (const feed of [...this.#feeds]) feed.end();
-    try {
-      await this.#manager.unsubscribe(this.name);
-    } finally {
-      this.#changed();
-    }
+    return handled(this.#manager.unsubscribe(this.name).finally(this.#changed));
   }
 
   /**
@@ -111,12 +111,12 @@ export class Channel implements AsyncIterable<Delivered> {
    * as it takes, and is sent again with the same id until it is acknowledged, so it has one effect.
    */
   publish(saying: Saying): Promise<Receipt> {
-    return this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying) });
+    return attempt(() => this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying) }));
   }
 
   /** Says one's own message anew; `target` is its offset. Resolves and is sent again as `publish` is. */
   edit(target: number, saying: Saying): Promise<Receipt> {
-    return this.#manager.send("chat_edit", { ...this.#placeOf(target), ...contentOf(saying) });
+    return attempt(() => this.#manager.send("chat_edit", { ...this.#placeOf(target), ...contentOf(saying) }));
   }
 
   /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
@@ -154,8 +154,8 @@ export class Channel implements AsyncIterable<Delivered> {
   }
 
   /** Who is on the channel. */
-  async presence(): Promise<PresentUser[]> {
-    return (await this.#manager.send("presence", { channel: this.name })).users;
+  presence(): Promise<PresentUser[]> {
+    return handled(this.#manager.send("presence", { channel: this.name }).then(({ users }) => users));
   }
 
   /**
@@ -247,9 +247,11 @@ export class Channel implements AsyncIterable<Delivered> {
   }
 
   #ask<Q extends "read_up_to" | "replay">(type: Q, payload: Payload): Promise<AnswerOf<Q>> {
-    const epoch = this.position?.epoch;
-    if (epoch === undefined) return Promise.reject(new SkeinError("bad_argument", `not on ${this.name}`));
-    return this.#manager.send(type, { channel: this.name, epoch, ...payload });
+    return attempt(() => {
+      const epoch = this.position?.epoch;
+      if (epoch === undefined) throw new SkeinError("bad_argument", `not on ${this.name}`);
+      return this.#manager.send(type, { channel: this.name, epoch, ...payload });
+    });
   }
 
   /** A message's place, with the epoch it is of when that is known: what waits may be sent in another one. */

@@ -9,6 +9,7 @@ import type { PresentUser, UnreadResponse } from "../protocol/mod.ts";
 import { Channel, contentOf, type Saying } from "./channel.ts";
 import { Document } from "./documents/document.ts";
 import type { DocumentOptions } from "./documents/events.ts";
+import { attempt, handled } from "../async/deferred.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
@@ -66,12 +67,24 @@ export class SkeinClient {
     manager.on("status", (status) => update({ status, transport: manager.getTransportType() }));
     manager.on(
       "connected",
-      ({ transport, userId, sessionId }) => update({ transport, userId, sessionId, lastError: null }),
+      ({ transport, userId, sessionId, connectionId }) =>
+        update({
+          transport,
+          userId,
+          sessionId,
+          connectionId,
+          connectedAt: this.#clock.wall(),
+          lastActivity: this.#clock.wall(),
+          lastError: null,
+        }),
     );
-    manager.on("disconnected", () => update({ transport: null }));
+    manager.on("disconnected", () => update({ transport: null, connectionId: null, connectedAt: null }));
     manager.on("pending", (pending) => update({ pending }));
     manager.on("error", (lastError) => update({ lastError }));
-    manager.on("metrics", (metrics) => update({ metrics, rtt: metrics.rtt?.p50 ?? null }));
+    manager.on(
+      "metrics",
+      (metrics) => update({ metrics, rtt: metrics.rtt?.p50 ?? null, lastActivity: metrics.lastActivity }),
+    );
     manager.on("delivered", (message) => this.#deliver(message));
     manager.on("discontinuity", (gap) => this.#channels.get(gap.channel)?.gap(gap));
     manager.on("left", ({ channel, error }) => {
@@ -142,17 +155,17 @@ export class SkeinClient {
 
   /** Sends to all devices of a user; resolves when the server has committed it. */
   direct(to: string, saying: Saying): Promise<Receipt> {
-    if (!isUserId(to)) {
-      return Promise.reject(
-        new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters"),
-      );
-    }
-    return this.manager.send("direct_message", { to, ...contentOf(saying) });
+    return attempt(() => {
+      if (!isUserId(to)) {
+        throw new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters");
+      }
+      return this.manager.send("direct_message", { to, ...contentOf(saying) });
+    });
   }
 
   /** Sends to everybody; needs the right. Resolves when the server has committed it. */
   broadcast(saying: Saying): Promise<Receipt> {
-    return this.manager.send("broadcast", contentOf(saying));
+    return attempt(() => this.manager.send("broadcast", contentOf(saying)));
   }
 
   /**
@@ -167,10 +180,14 @@ export class SkeinClient {
    * An address where whoever has it can read a file without a token, for `expiresIn` seconds. Rejects with the server's
    * error, and with `bad_argument` when neither the option `url` nor `websocketUrl` says where the service speaks HTTP.
    */
-  async fileLink(fileId: string): Promise<{ url: string; expiresIn: number }> {
-    if (this.#base === undefined) throw new SkeinError("bad_argument", "url: needed for addresses of files");
-    const { url, expiresIn } = await this.manager.send("file_link", { fileId });
-    return { url: new URL(url, this.#base).href, expiresIn };
+  fileLink(fileId: string): Promise<{ url: string; expiresIn: number }> {
+    return attempt(async () => {
+      if (this.#base === undefined) {
+        throw new SkeinError("bad_argument", "url: needed for addresses of files");
+      }
+      const { url, expiresIn } = await this.manager.send("file_link", { fileId });
+      return { url: new URL(url, this.#base).href, expiresIn };
+    });
   }
 
   /** How much of some channels the user has not read; counts up to `limit` of each, 100 when it is absent. */
@@ -179,8 +196,8 @@ export class SkeinClient {
   }
 
   /** Who is connected; needs the right. */
-  async clientList(): Promise<PresentUser[]> {
-    return (await this.manager.send("client_list", {})).users;
+  clientList(): Promise<PresentUser[]> {
+    return handled(this.manager.send("client_list", {}).then(({ users }) => users));
   }
 
   /** Calls `listener` at each `event`; returns what takes it off again. */

@@ -11,13 +11,22 @@ import type { ClientMetrics } from "./policy/meter.ts";
 import type { Delivered, Discontinuity } from "./session/subscription.ts";
 import type { ClientTransportKind } from "./transport/contract.ts";
 
-/** Where a session stands: `idle` before `connect` and after `disconnect`, `closed` for good. */
-export type ClientStatus = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
+/**
+ * Where a session stands: `idle` before `connect` and after `disconnect`, `unauthorized` when the server takes none of
+ * the tokens (until `connect` is called again), `closed` for good.
+ */
+export type ClientStatus = "idle" | "connecting" | "connected" | "reconnecting" | "unauthorized" | "closed";
 
 /** Events of a client, and what their listeners are given. */
 export interface ClientEvents {
   /** The session is on a connection; again after each reconnection and each move. */
-  connected: { transport: ClientTransportKind; sessionId: string; userId: string; resumed: boolean };
+  connected: {
+    transport: ClientTransportKind;
+    sessionId: string;
+    connectionId: string;
+    userId: string;
+    resumed: boolean;
+  };
   /** The session is on no connection any more. */
   disconnected: { code: number; reason: string; willReconnect: boolean };
   /** A message of the server: kept ones once and in order, others as they come. */

@@ -26,7 +26,6 @@ export type { ClientEvents, ClientStatus } from "./events.ts";
 export { Download, type DownloadOptions, type DownloadProgress } from "./files/download.ts";
 export { Upload, type UploadOptions, type UploadProgress } from "./files/upload.ts";
 export type { ClientOptions, ClientParts } from "./options.ts";
-export { fileOutbox, type LineFile } from "./outbox/file.ts";
 export { indexedDbOutbox } from "./outbox/indexeddb.ts";
 export type { OutboxOptions, OverflowPolicy, Receipt } from "./outbox/outbox.ts";
 export type { OutboxStorage, StoredMessage } from "./outbox/storage.ts";

@@ -8,11 +8,12 @@
 import { dialQuic, NativeEndpoint } from "../quic/native.ts";
 import type { ClientEndpoint } from "../quic/client_types.ts";
 import type { Connection } from "../quic/types.ts";
-import type { LineFile } from "./outbox/file.ts";
+import { fileOutbox, type LineFile } from "./outbox/file.ts";
 import { LanesTransport } from "./transport/lanes.ts";
 import type { QuicDialOptions } from "./transport/quic.ts";
 
 export { LanesTransport } from "./transport/lanes.ts";
+export { fileOutbox };
 export type { LineFile, QuicDialOptions };
 
 /** Options of raw QUIC. */

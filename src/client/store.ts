@@ -17,6 +17,12 @@ export interface ClientState {
   readonly transport: ClientTransportKind | null;
   readonly userId: string | null;
   readonly sessionId: string | null;
+  /** The connection the session is on; null while there is none. */
+  readonly connectionId: string | null;
+  /** When it was made, in milliseconds since the epoch; null while there is none. */
+  readonly connectedAt: number | null;
+  /** When anything came from the server last, in milliseconds since the epoch; null before. As fresh as `metrics`. */
+  readonly lastActivity: number | null;
   /** Messages that are not acknowledged. */
   readonly pending: number;
   /** Milliseconds of round trip at the median; null while it is not known. */
@@ -44,6 +50,9 @@ export function clientStore(): { store: ClientStore; update: (change: Partial<Cl
     transport: null,
     userId: null,
     sessionId: null,
+    connectionId: null,
+    connectedAt: null,
+    lastActivity: null,
     pending: 0,
     rtt: null,
     channels: [],

@@ -7,7 +7,7 @@
 
 import { clientRow, Encoded, isAcknowledged, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
 import type { AcknowledgedType, ClientType, UnansweredType } from "../protocol/mod.ts";
-import { quietDeferred } from "../async/deferred.ts";
+import { attempt, handled, quietDeferred } from "../async/deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
@@ -22,7 +22,8 @@ import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
 import type { SessionPart } from "./session/part.ts";
-import { Publisher } from "./session/publisher.ts";
+import { checkedPayload } from "./session/outgoing.ts";
+import { Publisher, type Publishing } from "./session/publisher.ts";
 import { Pushes } from "./session/pushes.ts";
 import { Redial } from "./session/redial.ts";
 import { Relocation } from "./session/relocation.ts";
@@ -38,6 +39,7 @@ import type { ClientTransportKind } from "./transport/contract.ts";
 export class TransportManager {
   readonly #options: ResolvedOptions;
   readonly #events = new Emitter<ClientEvents>();
+  readonly #tokens: Tokens;
   readonly #connector: Connector;
   readonly #redial: Redial;
   readonly #links: Links;
@@ -60,8 +62,8 @@ export class TransportManager {
     const { clock, random, requestTimeout, outbox, signal, metricsInterval, environment } = resolved;
     const events = this.#events;
     const failed = (error: SkeinError): void => events.emit("error", error);
-    const tokens = new Tokens(resolved.getToken, clock);
-    const connector = this.#connector = new Connector(resolved, tokens);
+    const tokens = this.#tokens = new Tokens(resolved.getToken, clock);
+    const connector = this.#connector = new Connector(resolved, tokens, failed);
     this.#redial = new Redial(resolved, tokens);
     const requests = this.#requests = new Requests(clock, requestTimeout);
     const reporter = this.#reporter = new Reporter(
@@ -69,10 +71,8 @@ export class TransportManager {
       metricsInterval,
       (metrics) => events.emit("metrics", metrics),
     );
-    const handlers = this.#handlers = new ChannelHandlers((type, payload, id) =>
-      this.send(type, payload, id)
-    );
-    const publisher = this.#publisher = new Publisher(clock, outbox, {
+    const handlers = this.#handlers = new ChannelHandlers((publishings) => this.publish(publishings));
+    const publisher = this.#publisher = new Publisher(clock, requests, outbox, {
       acknowledged: (receipt) => events.emit("acknowledged", receipt),
       rejected: (id, error) => events.emit("rejected", { id, error }),
       refused: (channel, error) => handlers.refused(channel, error),
@@ -89,14 +89,14 @@ export class TransportManager {
         this.#sessionId === undefined
           ? undefined
           : { sessionId: this.#sessionId, channels: subscriptions.resumePoints(link, token.length) },
-      early: (link) => publisher.early(link, (channel) => subscriptions.isUnplaced(channel)),
+      early: (link, token) => publisher.early(link, token, (channel) => subscriptions.isUnplaced(channel)),
       attached: (established, before) => this.#attached(established, before),
       detached: () => this.#each((part) => part.detach?.()),
       ended: ({ code, reason }, willReconnect) => {
         events.emit("disconnected", { code, reason, willReconnect });
         if (willReconnect) this.#setStatus("reconnecting");
       },
-      gaveUp: (error) => void this.#stop("idle", error),
+      gaveUp: (error) => void this.#stop(error.error === "unauthorized" ? "unauthorized" : "idle", error),
       failed,
       message: (message, isCurrent) => this.#message(message, isCurrent),
       laneLost: (link, lane) => this.#each((part) => part.laneLost?.(lane, link)),
@@ -130,6 +130,7 @@ export class TransportManager {
     });
     this.#parts = [
       this.#surroundings,
+      reporter,
       heartbeat,
       // Before `requests` and `publisher`: a channel is joined before anything is published there.
       subscriptions,
@@ -137,7 +138,6 @@ export class TransportManager {
       publisher,
       handlers,
       mover,
-      reporter,
       new Renewal(tokens, requests, clock, resolved.renewable, failed),
       new Relocation(links, connector.discovery, clock, random, (notice) => events.emit("draining", notice)),
       // Last: it takes what is left.
@@ -187,7 +187,7 @@ export class TransportManager {
    * with its error. `since`: what comes after that place is wanted too.
    */
   subscribe(channel: string, since?: Position): Promise<void> {
-    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
+    if (this.#status === "closed") return attempt(() => Promise.reject(SkeinError.closed()));
     return this.#subscriptions.subscribe(channel, since);
   }
 
@@ -218,12 +218,13 @@ export class TransportManager {
 
   /**
    * Connects, and stays connected. Resolves with the first connection; rejects when the server says not to come back
-   * (`closed`), or when the attempts are used up.
+   * (`closed`), takes none of the tokens (`unauthorized`), when there is nothing to dial with (`no_transport`), or when the
+   * attempts are used up.
    */
   connect(): Promise<void> {
-    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
+    if (this.#status === "closed") return attempt(() => Promise.reject(SkeinError.closed()));
     const { promise } = this.#connected;
-    if (this.#status === "idle") {
+    if (this.#status === "idle" || this.#status === "unauthorized") {
       this.#redial.connected();
       this.#surroundings.start();
       this.#setStatus("connecting");
@@ -243,8 +244,13 @@ export class TransportManager {
     return this.#reporter.measure();
   }
 
-  /** Ends the connection and the session at the server. What is not acknowledged waits for the next `connect`. */
+  /**
+   * Ends the connection and the session at the server, and forgets the token and whose it was. Channels are kept for the
+   * next `connect`, and what is not acknowledged until the same user connects again.
+   */
   async disconnect(): Promise<void> {
+    this.#tokens.forget();
+    this.#userId = undefined;
     if (this.#status === "idle" || this.#status === "closed") return;
     await this.#stop("idle", SkeinError.closed());
   }
@@ -267,19 +273,18 @@ export class TransportManager {
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
   send(type: UnansweredType, payload: Payload, id?: string): Promise<void>;
   send(type: ClientType, payload: Payload, id?: string): Promise<unknown> {
-    if (this.#status === "closed") return Promise.reject(SkeinError.closed());
-    if (isAcknowledged(type)) return this.#publisher.publish(type, payload, id);
-    const row = clientRow(type as string);
-    if (row?.answer !== undefined) return this.#requests.ask(type as Question, payload, id);
-    const link = this.#links.current;
-    if (link === undefined) {
-      return Promise.reject(new SkeinError("connection_lost", "not connected", { temporary: true }));
-    }
-    const message = new Encoded({ type, id: id ?? uuidv7(), timestamp: Date.now(), payload });
-    if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
-      link.sendEncoded(message, link.laneOf(type, payload.channel));
-    }
-    return Promise.resolve();
+    return handled(this.#send(type, payload, id));
+  }
+
+  /**
+   * Publishes several messages, all or none; each promise settles as that of `send` does. Throws SkeinError when none is
+   * taken.
+   */
+  publish(publishings: readonly Publishing[]): Promise<Receipt>[] {
+    if (this.#status === "closed") throw SkeinError.closed();
+    return this.#publisher.publish(
+      publishings.map(({ type, payload, id }) => ({ type, id, payload: checkedPayload(payload, id) })),
+    );
   }
 
   /** Asks what several messages answer; see `Requests.follow`. */
@@ -298,18 +303,34 @@ export class TransportManager {
   #attached(established: Established, before: Link | undefined): void {
     const { link, response } = established;
     const { kind } = link.transport;
-    const { sessionId, userId, resumed } = response;
+    const { sessionId, connectionId, userId, resumed } = response;
     this.#sessionId = sessionId;
     this.#userId = userId;
     this.#each((part) => part.attach?.(link, established));
     this.#setStatus("connected");
     this.#connected.resolve();
-    this.#events.emit("connected", { transport: kind, sessionId, userId, resumed });
+    this.#events.emit("connected", { transport: kind, sessionId, connectionId, userId, resumed });
     const from = before?.transport.kind ?? kind;
     if (from !== kind) this.#events.emit("transportchange", { from, to: kind });
   }
 
-  async #stop(status: "idle" | "closed", error: SkeinError): Promise<void> {
+  // Async, so that what is thrown is a rejection.
+  async #send(type: ClientType, given: Payload, id: string | undefined): Promise<unknown> {
+    if (isAcknowledged(type)) return await this.publish([{ type, payload: given, id: id ?? uuidv7() }])[0];
+    if (this.#status === "closed") throw SkeinError.closed();
+    const payload = checkedPayload(given, id);
+    const row = clientRow(type as string);
+    if (row?.answer !== undefined) return await this.#requests.ask(type as Question, payload, id);
+    const link = this.#links.current;
+    if (link === undefined) throw new SkeinError("connection_lost", "not connected", { temporary: true });
+    const message = new Encoded({ type, id: id ?? uuidv7(), timestamp: Date.now(), payload });
+    if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
+      link.sendEncoded(message, link.laneOf(type, payload.channel));
+    }
+    return undefined;
+  }
+
+  async #stop(status: "idle" | "unauthorized" | "closed", error: SkeinError): Promise<void> {
     const wasConnected = this.isConnected();
     this.#each((part) => part.stop?.(error));
     const stopping = this.#links.stop(error);

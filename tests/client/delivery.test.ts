@@ -1,7 +1,7 @@
 /** What one client sends and receives, over a network in memory with a clock that is moved by hand. */
 
 import assert from "node:assert/strict";
-import type { ClientEvents } from "../../src/client/mod.ts";
+import { type ClientEvents, SkeinClient } from "../../src/client/mod.ts";
 import { inboxOf } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "./in_world.ts";
 import { KeptOutbox } from "./support.ts";
@@ -105,18 +105,82 @@ Deno.test("a refused message is rejected with the server's error and does not ho
     assert.equal((await fine).offset, 1);
   }));
 
-Deno.test("a token that is refused is renewed once; then the client stops and says so", () =>
-  inWorld(async (world, make) => {
+for (const [user, code] of [["ann", 3500], ["ann-late", 3005]] as const) {
+  Deno.test(`tokens: one that is refused (${code}) is asked for once more, then the client stops and shows it`, () =>
+    inWorld(async (world, make) => {
+      world.refused.add(user);
+      const { client } = make(user);
+      const connecting = assert.rejects(client.connect(), { error: "unauthorized", code });
+      await world.until(() => client.manager.status === "unauthorized");
+      await connecting;
+      assert.equal(client.store.getState().status, "unauthorized");
+      assert.equal(world.tokens.get(user), 2);
+      const dials = world.dials.length;
+      await world.clock.advance(600_000);
+      assert.equal(world.dials.length, dials);
+      // The user has signed in anew.
+      world.refused.delete(user);
+      await connected(world, client);
+      assert.equal(client.store.getState().status, "connected");
+    }));
+}
+
+Deno.test("tokens: one that cannot be renewed is not tried again", () =>
+  inWorld(async (world) => {
     world.refused.add("ann");
-    const { client } = make();
-    const connecting = assert.rejects(client.connect(), { error: "closed", code: 3500 });
-    await world.until(() => client.manager.status === "idle");
+    const { getToken: _, ...rest } = world.options("ann");
+    const client = new SkeinClient({ ...rest, token: "ann", autoConnect: false });
+    const connecting = assert.rejects(client.connect(), { error: "unauthorized" });
+    await world.until(() => client.manager.status === "unauthorized");
     await connecting;
-    assert.equal(world.tokens.get("ann"), 2);
-    const dials = world.dials.length;
-    await world.clock.advance(60_000);
-    assert.equal(world.dials.length, dials);
+    assert.equal(world.dials.length, 1);
+    await client.close();
   }));
+
+Deno.test("tokens: one that is not valid yet is waited for", () =>
+  inWorld(async (world, make) => {
+    const { client, errors } = make("ann-early");
+    void client.connect();
+    await world.clock.advance(100);
+    assert.equal(client.manager.status, "connecting");
+    assert.deepEqual(errors.map(({ error, retryAfter }) => [error, retryAfter]), [["not_available", 8000]]);
+    world.refused.add("begun");
+    await world.until(() => client.manager.isConnected(), 9000);
+    assert.equal(world.tokens.get("ann-early"), 1);
+  }));
+
+Deno.test("dialling: why QUIC did not come through is told, once for each reason", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "refused";
+    const { client, errors } = make("ann", { probing: false, preference: { expiry: 0 } });
+    for (let i = 0; i < 3; i++) {
+      await connected(world, client);
+      world.cut();
+    }
+    await connected(world, client);
+    assert.deepEqual(errors.map(({ message }) => message), [
+      "webtransport did not come through: quic refused",
+    ]);
+    world.paths.quic.dial = "dropped";
+    world.cut();
+    await connected(world, client);
+    assert.deepEqual(errors.slice(1).map(({ message }) => message), [
+      "webtransport did not come through: no answer within 500 ms",
+    ]);
+  }));
+
+Deno.test("dialling: without anything to dial with connect() rejects and says what is missing", async () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "WebSocket")!;
+  Object.defineProperty(globalThis, "WebSocket", { value: undefined, configurable: true });
+  const client = new SkeinClient({ url: "http://a.test", token: "t", enableQuic: false, autoConnect: false });
+  Object.defineProperty(globalThis, "WebSocket", before);
+  await assert.rejects(client.connect(), {
+    error: "no_transport",
+    message: /QUIC is switched off; this runtime has no WebSocket, and the option `WebSocket` gives none/,
+  });
+  assert.equal(client.manager.status, "idle");
+  await client.close();
+});
 
 Deno.test("a close that says do not come back is obeyed", () =>
   inWorld(async (world, make) => {

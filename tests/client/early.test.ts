@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Link } from "../../src/client/session/link.ts";
+import { Requests } from "../../src/client/session/requests.ts";
 import { Publisher } from "../../src/client/session/publisher.ts";
 import type { Encoded } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "./in_world.ts";
@@ -52,7 +53,8 @@ Deno.test("a session that comes back resumes its channels and speaks in the same
 /** A publisher, and links that keep what is sent on them. */
 function publishing() {
   const rejected: string[] = [];
-  const publisher = new Publisher(new FakeClock(), {}, {
+  const clock = new FakeClock();
+  const publisher = new Publisher(clock, new Requests(clock, 1000), {}, {
     acknowledged: () => {},
     rejected: (id) => rejected.push(id),
     refused: () => {},
@@ -62,14 +64,14 @@ function publishing() {
   const link = () => {
     const sent: string[] = [];
     const fake = {
-      response: { limits: { maxMessage: 65_536 } },
+      response: { limits: { maxMessage: 65_536 }, resumed: true },
       laneOf: () => 1,
       sendEncoded: ({ message }: Encoded, lane: number) => sent.push(`${message.payload.text}/${lane}`),
     };
     return { sent, link: fake as unknown as Link };
   };
   const publish = (text: string, id = text) =>
-    void publisher.publish("chat_message", { channel: "chat:x", text }, id).catch(() => {});
+    void publisher.publish([{ type: "chat_message", payload: { channel: "chat:x", text }, id }]);
   const answer = (re: string, type: string, payload: Record<string, unknown>) =>
     publisher.take({ type, id: `answer to ${re}`, timestamp: 0, re, payload });
   const acknowledge = (re: string) =>
@@ -82,7 +84,7 @@ Deno.test("what follows waits for what is on its way on the control lane", () =>
   publish("a");
   publish("b");
   const first = link();
-  publisher.early(first.link, () => false);
+  publisher.early(first.link, "token", () => false);
   assert.deepEqual(first.sent, ["a/0", "b/0"]);
   publish("c");
   publisher.attach(first.link);
@@ -96,7 +98,7 @@ Deno.test("a server that refuses what comes before its answer gets it again, in 
   const { publisher, link, publish, answer, acknowledge, rejected } = publishing();
   for (const text of ["a", "b", "c"]) publish(text);
   const first = link();
-  publisher.early(first.link, () => false);
+  publisher.early(first.link, "token", () => false);
   publisher.attach(first.link);
   const refusal = { code: 101, name: "unauthorized", message: "not yet", temporary: false };
   for (const id of ["a", "b", "c"]) assert.ok(answer(id, "error", refusal));
@@ -112,7 +114,7 @@ Deno.test("when another link wins, everything is said on it from the beginning",
   publish("long ".repeat(200), "b");
   publish("c");
   const lost = link(), won = link();
-  publisher.early(lost.link, () => false);
+  publisher.early(lost.link, "token", () => false);
   assert.deepEqual(
     lost.sent,
     ["a/0"],

@@ -1,8 +1,8 @@
 /** The SDK against the real service: QUIC, fallback, moves, migration, kills. */
 
 import assert from "node:assert/strict";
-import { type ClientOptions, fileOutbox, SkeinClient } from "../../src/client/mod.ts";
-import { lineFile } from "../../src/client/native.ts";
+import { type ClientOptions, SkeinClient } from "../../src/client/mod.ts";
+import { fileOutbox, lineFile } from "../../src/client/native.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
 import { converse, crowd, pause, until } from "./crowd.ts";
 

@@ -132,7 +132,14 @@ export class World {
       authenticator: {
         verify: (token) => {
           const [user = "", seconds] = token.split(" ");
-          if (this.refused.has(user)) return Promise.reject(new ProtocolError("invalid_token"));
+          if (this.refused.has(user)) {
+            return Promise.reject(
+              new ProtocolError(user.endsWith("-late") ? "token_expired" : "invalid_token"),
+            );
+          }
+          if (user.endsWith("-early") && !this.refused.has("begun")) {
+            return Promise.reject(new ProtocolError("not_available", "not valid yet", { retryAfter: 8000 }));
+          }
           return Promise.resolve(
             principal(user, seconds === undefined ? Infinity : Date.now() + Number(seconds) * 1000),
           );

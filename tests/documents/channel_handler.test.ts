@@ -25,7 +25,7 @@ class Session {
       publish: () => {
         const receipt = Promise.withResolvers<Receipt>();
         this.published.push(receipt);
-        return receipt.promise;
+        return [receipt.promise];
       },
       send: (type) => `${type} ${this.sent.push(type)}`,
       sendEphemeral() {},

@@ -7,7 +7,7 @@
 
 import { crc32, type Message, type Payload } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
-import { quietDeferred } from "../../async/deferred.ts";
+import { attempt, handled, quietDeferred } from "../../async/deferred.ts";
 import { call, Emitter, Feed, type Listener } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
@@ -112,9 +112,11 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
    * Operations keep their order; one that does not fit a message goes in parts.
    */
   send(data: Uint8Array): Promise<Receipt> {
-    if (this.#telling.ended) return Promise.reject(SkeinError.closed());
-    this.#idle.active();
-    return this.#sender.send(data);
+    return attempt(() => {
+      if (this.#telling.ended) throw SkeinError.closed();
+      this.#idle.active();
+      return this.#sender.send(data);
+    });
   }
 
   /**
@@ -129,7 +131,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
       return Promise.resolve(false);
     }
     this.#idle.active();
-    return this.#sender.snapshot(at, data);
+    return handled(this.#sender.snapshot(at, data));
   }
 
   /**

@@ -7,11 +7,12 @@
 
 import { crc32, type Payload, uuidv7 } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
-import { deferred } from "../../async/deferred.ts";
+import { deferred, handled } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Position } from "../session/inbox.ts";
 import type { ChannelHandlerPort } from "../session/channel_handlers.ts";
+import type { Publishing } from "../session/publisher.ts";
 import { toBase64 } from "./bytes.ts";
 import type { Cipher, SealedKind } from "./encryption.ts";
 import type { Part } from "./groups.ts";
@@ -60,7 +61,7 @@ export class Sender {
       receipt: this.#publish(sealed),
     }));
     this.#sealing = sent.catch(() => {});
-    return unwatchedOf(sent.then(({ receipt }) => receipt));
+    return handled(sent.then(({ receipt }) => receipt));
   }
 
   /** Sends a snapshot; see `Document.snapshot`. */
@@ -106,27 +107,33 @@ export class Sender {
   }
 
   #publish(data: Uint8Array): Promise<Receipt> {
-    const size = this.#room(), count = Math.ceil(data.length / size);
-    if (count <= 1) return this.#publishPart(data);
+    const size = this.#room(), count = Math.ceil(data.length / size) || 1;
     const op = uuidv7();
-    const receipts = Array.from(
-      { length: count },
-      (_, index) => this.#publishPart(data.subarray(index * size, (index + 1) * size), { op, index, count }),
-    );
-    return unwatchedOf(Promise.all(receipts).then((all) => all.at(-1)!));
+    const publishings = Array.from({ length: count }, (_, index) => {
+      const piece = bodyOf(data.subarray(index * size, (index + 1) * size));
+      const part: { part?: Part } = count === 1 ? {} : { part: { op, index, count } };
+      return {
+        type: "doc_op" as const,
+        id: uuidv7(),
+        payload: { channel: this.#channel, ...piece, ...part },
+      };
+    });
+    // An operation has the id of its last part.
+    const { id } = publishings.at(-1)!;
+    this.#own.add(id);
+    return handled(this.#published(publishings, id));
   }
 
-  #publishPart(piece: Uint8Array, part?: Part): Promise<Receipt> {
-    const id = uuidv7();
-    // An operation has the id of its last part.
-    if (part === undefined || part.index === part.count - 1) this.#own.add(id);
-    const payload = { channel: this.#channel, ...bodyOf(piece), ...(part === undefined ? {} : { part }) };
-    const receipt = this.#port().publish("doc_op", payload, id);
-    receipt.catch((error) => {
+  async #published(publishings: readonly Publishing[], id: string): Promise<Receipt> {
+    try {
+      const receipts = await Promise.all(this.#port().publish(publishings));
+      return receipts.at(-1)!;
+    } catch (error) {
       this.#own.delete(id);
+      // The server waits for an operation that will not come.
       if (error instanceof SkeinError && error.temporary) this.#givenUp();
-    });
-    return receipt;
+      throw error;
+    }
   }
 
   /** Bytes of `data` that fit a message as base64. */
@@ -164,10 +171,4 @@ export class Sender {
 
 function bodyOf(data: Uint8Array): { data: string; checksum: number } {
   return { data: toBase64(data), checksum: crc32(data) };
-}
-
-/** The application may not look. */
-function unwatchedOf<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -16,7 +16,7 @@ import { SkeinError } from "../errors.ts";
 import { FIRST_RANGE, nextRange } from "../policy/ranges.ts";
 import { readPayload } from "../session/payloads.ts";
 import type { TransportManager } from "../transport_manager.ts";
-import { Hash } from "./hash.ts";
+import { Sha256 } from "./sha256.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
 
 /** Options of a download. */
@@ -61,7 +61,7 @@ export class Download {
   readonly #turns: Semaphore;
   readonly #fileId: string;
   readonly #options: DownloadOptions;
-  #hash: Hash | undefined;
+  #hash: Sha256 | undefined;
   readonly #known = quietDeferred<FileInfo>();
   readonly #stop = new AbortController();
   readonly #begin: number;
@@ -96,7 +96,7 @@ export class Download {
     this.#begin = this.#at = offset;
     this.#end = offset + length;
     // A part has no hash of its own.
-    if (offset === 0) this.#hash = new Hash();
+    if (offset === 0) this.#hash = new Sha256();
     this.info = this.#known.promise;
     this.stream = new ReadableStream({
       start: (controller) => void (this.#controller = controller),

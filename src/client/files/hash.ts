@@ -1,38 +1,23 @@
 /**
- * SHA-256 of what does not have to be in memory at once.
+ * The SHA-256 of a file that does not have to be in memory at once.
  *
  * @module
  */
 
 import { delay } from "../../async/deadline.ts";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { Sha256 } from "./sha256.ts";
 
 /** Bytes hashed at once: a few milliseconds. */
 const SLICE = 1_048_576;
 /** Milliseconds after which others have their turn. */
 const TURN = 12;
 
-/** A hash under way. */
-export class Hash {
-  readonly #hash = sha256.create();
-
-  /** Takes the next bytes. */
-  update(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
-  }
-
-  /** The hash of all that came, in hexadecimal. Called once. */
-  end(): string {
-    return Array.from(this.#hash.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  }
-}
-
 /**
  * The hash of a blob, read slice by slice. `told` is called with the bytes hashed so far: what it throws ends it.
  * Rejects also with what reading rejects with.
  */
 export async function hashBlob(blob: Blob, told: (bytes: number) => void): Promise<string> {
-  const hash = new Hash();
+  const hash = new Sha256();
   let rested = performance.now();
   for (let at = 0; at < blob.size;) {
     hash.update(new Uint8Array(await blob.slice(at, at + SLICE).arrayBuffer()));

@@ -236,7 +236,7 @@ export class Upload {
       // Another connection, of whatever kind: what was on its way may be lost.
       manager.on("connected", () => this.#begin(new SkeinError("connection_lost", "another connection"))),
       manager.on("status", (status) => {
-        if (status === "idle" || status === "closed") this.#giveUp(SkeinError.closed());
+        if (["idle", "unauthorized", "closed"].includes(status)) this.#giveUp(SkeinError.closed());
       }),
       // A chunk that was refused: those behind it do not fit any more.
       manager.on("error", (error) => void (this.#sent.has(error.re ?? "") && this.#begin(error))),

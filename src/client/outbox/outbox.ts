@@ -5,7 +5,9 @@
  * @module
  */
 
+import { BROADCAST_CHANNEL, inboxOf } from "../../protocol/core.ts";
 import type { MessageAck, Payload } from "../../protocol/mod.ts";
+import { type Deferred, quietDeferred } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
 import type { StoredMessage } from "./storage.ts";
 
@@ -16,7 +18,7 @@ export type OverflowPolicy = "refuse" | "drop-oldest";
 export interface OutboxOptions {
   /** Messages. @default 10000 */
   readonly maxMessages?: number;
-  /** Bytes, about. @default 8388608 */
+  /** Bytes of what waits, as it travels. @default 8388608 */
   readonly maxBytes?: number;
   /** `refuse` rejects the new message with `outbox_full`, `drop-oldest` gives up the oldest with `dropped`. @default "refuse" */
   readonly overflow?: OverflowPolicy;
@@ -29,26 +31,27 @@ export interface Receipt extends MessageAck {
 
 /** A message that waits or is on its way. */
 export interface OutboxEntry extends StoredMessage {
-  /** Its bytes on the wire, about. */
+  /** Its bytes on the wire, or some more. */
   readonly size: number;
+  /** The channel it is kept in: within it messages keep their order. */
+  readonly target: string;
   /** How often the server asked to try it again. */
   refusals: number;
-  /** Sent on the connection of now. */
+  /** Sent on the connection of now, since the last rewind. */
   sent: boolean;
-}
-
-interface Waiter {
-  resolve(receipt: Receipt): void;
-  reject(error: SkeinError): void;
+  /** Answers to it that are still to come on the connection of now: an error with more to come is out of date. */
+  unanswered: number;
+  /** When it was first sent, in the clock's milliseconds; -Infinity: in an earlier run, perhaps. */
+  sentAt: number | undefined;
 }
 
 /**
  * Bytes that may be unacknowledged at once. A server that pauses a WebSocket keeps a quarter of a megabyte for it and
- * refuses what is above, which would put messages out of order.
+ * refuses what is above.
  */
 const WINDOW = 196_608;
-/** Bytes of an envelope and of what a payload's fields add. */
-const ENVELOPE = 160;
+/** Bytes of an envelope and of the field `after`, at most. */
+const ENVELOPE = 256;
 
 /** The messages of one client that are not acknowledged. */
 export class Outbox {
@@ -56,11 +59,13 @@ export class Outbox {
   readonly #maxBytes: number;
   readonly #overflow: OverflowPolicy;
   readonly #entries = new Map<string, OutboxEntry>();
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #waiters = new Map<string, Deferred<Receipt>>();
   #queue: OutboxEntry[] = [];
   #head = 0;
   #bytes = 0;
   #inFlight = 0;
+  /** Whose messages may be sent; undefined: it is not known who the user is. */
+  user: string | undefined;
 
   constructor({ maxMessages = 10_000, maxBytes = 8_388_608, overflow = "refuse" }: OutboxOptions = {}) {
     this.#maxMessages = maxMessages;
@@ -78,93 +83,105 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Their ids, oldest first. */
-  ids(): string[] {
-    return [...this.#entries.keys()];
+  /** All of them, oldest first. */
+  entries(): IterableIterator<OutboxEntry> {
+    return this.#entries.values();
   }
 
   /**
-   * Takes a message in; the promise settles with the server's answer. Throws `outbox_full` when there is no room and
-   * the policy is to refuse. `dropped` are the ids that were given up for it.
+   * Takes messages in, all or none; each promise settles with the server's answer. Throws `outbox_full` when there is no
+   * room and the policy is to refuse. `dropped` are those that were given up for them.
    */
-  add(message: StoredMessage): { receipt: Promise<Receipt>; dropped: string[] } {
-    const size = sizeOf(message.payload);
-    const dropped: string[] = [];
-    if (size > this.#maxBytes) {
-      throw new SkeinError("outbox_full", `a message of about ${size} bytes is larger than the outbox`);
+  add(messages: readonly StoredMessage[]): { receipts: Promise<Receipt>[]; dropped: OutboxEntry[] } {
+    const sizes = messages.map(({ payload }) => sizeOf(payload));
+    const size = sizes.reduce((sum, each) => sum + each, 0);
+    if (size > this.#maxBytes || messages.length > this.#maxMessages) {
+      throw new SkeinError(
+        "outbox_full",
+        `${size} bytes in ${messages.length} parts are more than the outbox holds`,
+      );
     }
-    while (this.#entries.size >= this.#maxMessages || this.#bytes + size > this.#maxBytes) {
+    const dropped: OutboxEntry[] = [];
+    while (this.#entries.size + messages.length > this.#maxMessages || this.#bytes + size > this.#maxBytes) {
       if (this.#overflow === "refuse") {
-        throw new SkeinError("outbox_full", `${this.#entries.size} messages wait to be acknowledged`, {
-          temporary: true,
-        });
+        const text = `${this.#entries.size} messages of ${this.#bytes} bytes wait to be acknowledged`;
+        throw new SkeinError("outbox_full", text, { temporary: true });
       }
-      const [oldest] = this.#entries.keys();
-      this.reject(oldest!, new SkeinError("dropped", "given up for a newer message"));
-      dropped.push(oldest!);
+      const [oldest] = this.#entries.values();
+      dropped.push(...this.reject(oldest!, new SkeinError("dropped", "given up for a newer message")));
     }
-    this.#insert(message, size);
-    const receipt = new Promise<Receipt>((resolve, reject) =>
-      this.#waiters.set(message.id, { resolve, reject })
-    );
-    // The application may not look: a refusal is told as an event too.
-    receipt.catch(() => {});
-    return { receipt, dropped };
+    const receipts = messages.map((message, i) => {
+      // Said again with its id it is the same message.
+      if (!this.#entries.has(message.id)) this.#insert(message, sizes[i]!, undefined);
+      // The application may not look: a refusal is told as an event too.
+      const waiter = this.#waiters.get(message.id) ?? quietDeferred<Receipt>();
+      this.#waiters.set(message.id, waiter);
+      return waiter.promise;
+    });
+    return { receipts, dropped };
   }
 
-  /** Takes in what an earlier run left behind; known ids are skipped. To be called before anything is sent. */
+  /** Takes in what an earlier run left behind, before everything that is there; known ids are skipped. */
   restore(messages: readonly StoredMessage[]): void {
     const newer = [...this.#entries.values()];
     this.#entries.clear();
-    this.#queue = [];
-    this.#head = 0;
     this.#bytes = 0;
-    this.#inFlight = 0;
-    for (const message of [...messages, ...newer]) {
-      if (!this.#entries.has(message.id)) this.#insert(message, sizeOf(message.payload));
+    this.adopt(messages);
+    for (const entry of newer) {
+      if (!this.#entries.has(entry.id)) this.#keep(entry);
     }
+    this.rewind();
   }
 
   /** Takes in what another client has left behind, behind everything that is there; known ids are skipped. */
   adopt(messages: readonly StoredMessage[]): void {
     for (const message of messages) {
-      if (!this.#entries.has(message.id)) this.#insert(message, sizeOf(message.payload));
+      if (!this.#entries.has(message.id)) this.#insert(message, sizeOf(message.payload), -Infinity);
     }
   }
 
-  /** The next message to send, marked as sent; undefined when none waits or too much is on its way. */
-  take(): OutboxEntry | undefined {
+  /** The next message to send; undefined when none waits or too much is on its way. */
+  next(): OutboxEntry | undefined {
     for (; this.#head < this.#queue.length; this.#head++) {
       const entry = this.#queue[this.#head]!;
-      if (entry.sent || this.#entries.get(entry.id) !== entry) continue;
-      if (this.#inFlight > 0 && this.#inFlight + entry.size > WINDOW) break;
-      this.#head++;
-      entry.sent = true;
-      this.#inFlight += entry.size;
-      this.#trim();
-      return entry;
+      if (entry.sent || !this.#isCurrent(entry)) continue;
+      return this.#inFlight > 0 && this.#inFlight + entry.size > WINDOW ? undefined : entry;
     }
-    this.#trim();
+    this.#queue = [];
+    this.#head = 0;
     return undefined;
   }
 
-  /** Offers what waits, in order, until one is not wanted; those that are wanted are marked as sent. */
-  offer(isWanted: (entry: OutboxEntry) => boolean): void {
-    for (let at = this.#head; at < this.#queue.length; at++) {
-      const entry = this.#queue[at]!;
-      if (entry.sent || this.#entries.get(entry.id) !== entry) continue;
+  /** Offers what waits, in order, until one is not wanted; those that are wanted are marked as sent at `now`. */
+  offer(isWanted: (entry: OutboxEntry) => boolean, now: number): void {
+    for (const entry of this.#queue.slice(this.#head)) {
+      if (entry.sent || !this.#isCurrent(entry)) continue;
       if (!isWanted(entry)) return;
-      entry.sent = true;
-      this.#inFlight += entry.size;
+      this.sent(entry, now);
     }
   }
 
-  /** Everything is to be sent again, in order: another connection, or the server asked for it. */
-  rewind(): void {
+  /** A message is on its way. */
+  sent(entry: OutboxEntry, now: number): void {
+    entry.sent = true;
+    entry.unanswered++;
+    entry.sentAt ??= now;
+    this.#inFlight += entry.size;
+    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** Everything is to be sent again, in order. `forget`: no answer comes to what was sent before. */
+  rewind(forget = false): void {
     this.#queue = [...this.#entries.values()];
     this.#head = 0;
     this.#inFlight = 0;
-    for (const entry of this.#queue) entry.sent = false;
+    for (const entry of this.#queue) {
+      entry.sent = false;
+      if (forget) entry.unanswered = 0;
+    }
   }
 
   /** The message, while it is not acknowledged. */
@@ -172,20 +189,17 @@ export class Outbox {
     return this.#entries.get(id);
   }
 
-  /** The server has committed it. False when it is not known (any more). */
-  acknowledge(id: string, ack: MessageAck): boolean {
-    const waiter = this.#waiters.get(id);
-    if (!this.#remove(id)) return false;
-    waiter?.resolve({ id, ...ack });
-    return true;
+  /** The server has committed it. */
+  acknowledge(entry: OutboxEntry, ack: MessageAck): void {
+    this.#remove(entry)?.resolve({ id: entry.id, ...ack });
   }
 
-  /** It will never be committed. False when it is not known. */
-  reject(id: string, error: SkeinError): boolean {
-    const waiter = this.#waiters.get(id);
-    if (!this.#remove(id)) return false;
-    waiter?.reject(error);
-    return true;
+  /** It will never be committed; nor will the other parts of the operation it is a part of. Returns all of them. */
+  reject(entry: OutboxEntry, error: SkeinError): OutboxEntry[] {
+    const op = opOf(entry);
+    const gone = op === undefined ? [entry] : [...this.#entries.values()].filter((each) => opOf(each) === op);
+    for (const each of gone) this.#remove(each)?.reject(error);
+    return gone;
   }
 
   /** The client is closed: promises are rejected, messages stay (in the storage). */
@@ -194,35 +208,51 @@ export class Outbox {
     this.#waiters.clear();
   }
 
-  #insert({ id, type, timestamp, payload }: StoredMessage, size: number): void {
-    const entry: OutboxEntry = { id, type, timestamp, payload, size, refusals: 0, sent: false };
-    this.#entries.set(id, entry);
-    this.#queue.push(entry);
-    this.#bytes += size;
+  /** It is still waited for, and it is the user's. */
+  #isCurrent(entry: OutboxEntry): boolean {
+    return this.#entries.get(entry.id) === entry && (entry.user === undefined || entry.user === this.user);
   }
 
-  #remove(id: string): boolean {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return false;
-    this.#entries.delete(id);
-    this.#waiters.delete(id);
+  #insert(message: StoredMessage, size: number, sentAt: number | undefined): void {
+    const target = targetOf(message.payload);
+    const entry = { ...message, size, target, refusals: 0, sent: false, unanswered: 0, sentAt };
+    this.#keep(entry);
+    this.#queue.push(entry);
+  }
+
+  #keep(entry: OutboxEntry): void {
+    this.#entries.set(entry.id, entry);
+    this.#bytes += entry.size;
+  }
+
+  #remove(entry: OutboxEntry): Deferred<Receipt> | undefined {
+    const waiter = this.#waiters.get(entry.id);
+    this.#entries.delete(entry.id);
+    this.#waiters.delete(entry.id);
     this.#bytes -= entry.size;
     if (entry.sent) this.#inFlight -= entry.size;
-    return true;
-  }
-
-  #trim(): void {
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+    return waiter;
   }
 }
 
-/** About how many bytes a payload takes on the wire: exact is not needed, and encoding twice would cost more. */
-function sizeOf({ text, data }: Payload): number {
-  return ENVELOPE + (typeof text === "string" ? text.length : (JSON.stringify(data) ?? "").length);
+/** The channel a message is kept in. */
+function targetOf({ channel, to }: Payload): string {
+  if (typeof channel === "string") return channel;
+  return typeof to === "string" ? inboxOf(to) : BROADCAST_CHANNEL;
+}
+
+/** The operation of which a message is a part. */
+function opOf({ payload: { part } }: StoredMessage): unknown {
+  return (part as { op?: unknown } | undefined)?.op;
+}
+
+/** As the server counts: bytes, not characters. */
+function sizeOf(payload: Payload): number {
+  return ENVELOPE + utf8Length(JSON.stringify(payload));
+}
+
+/** Bytes of a text in UTF-8. */
+export function utf8Length(text: string): number {
+  // deno-lint-ignore no-control-regex -- most texts are ASCII, and looking is faster than encoding
+  return /^[\x00-\x7f]*$/.test(text) ? text.length : new TextEncoder().encode(text).length;
 }

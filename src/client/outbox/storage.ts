@@ -6,8 +6,8 @@
 
 import { type AcknowledgedType, isAcknowledged, isId } from "../../protocol/core.ts";
 import type { Payload } from "../../protocol/mod.ts";
-import { delay } from "../../async/deadline.ts";
 import type { Clock } from "../clock.ts";
+import { delay } from "../../async/deadline.ts";
 
 /** A message as it is kept: it is sent again with the same `id`, so it has one effect. */
 export interface StoredMessage {
@@ -16,6 +16,8 @@ export interface StoredMessage {
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
   readonly payload: Payload;
+  /** Who published it: it is said in nobody else's name. Absent when that was not known yet. */
+  readonly user?: string;
 }
 
 /** Keeps messages in the order they were added. Calls come one at a time. */
@@ -42,11 +44,15 @@ export class StorageWriter {
   readonly #storage: OutboxStorage;
   readonly #clock: Clock;
   readonly #failed: (error: unknown) => void;
+  #isFailing = false;
   readonly #added = new Map<string, StoredMessage>();
   readonly #removed = new Set<string>();
   #running: Promise<void> | undefined;
 
-  /** `failed` is told what could not be written after several attempts; those messages are kept in memory only. */
+  /**
+   * `failed` is told when something could not be written after several attempts, once until writing works again: those
+   * messages are kept in memory only.
+   */
   constructor(storage: OutboxStorage, clock: Clock, failed: (error: unknown) => void) {
     this.#storage = storage;
     this.#clock = clock;
@@ -91,9 +97,16 @@ export class StorageWriter {
   async #try(write: () => Promise<void>): Promise<void> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await write();
+        await write();
+        this.#isFailing = false;
+        return;
       } catch (error) {
-        if (attempt > RETRIES) return this.#failed(error);
+        // A storage that has failed before is not waited for again and again.
+        if (attempt > RETRIES || this.#isFailing) {
+          if (!this.#isFailing) this.#failed(error);
+          this.#isFailing = true;
+          return;
+        }
         await delay(RETRY_DELAY * attempt, { timers: this.#clock });
       }
     }
@@ -103,8 +116,8 @@ export class StorageWriter {
 /** Whether `value` is a kept message: what is read back may have been written by another version, or by chance. */
 export function isStored(value: unknown): value is StoredMessage {
   if (typeof value !== "object" || value === null) return false;
-  const { id, type, timestamp, payload } = value as Record<string, unknown>;
+  const { id, type, timestamp, payload, user } = value as Record<string, unknown>;
   return typeof id === "string" && isId(id) && typeof type === "string" &&
-    isAcknowledged(type) &&
+    isAcknowledged(type) && (user === undefined || typeof user === "string") &&
     Number.isFinite(timestamp) && typeof payload === "object" && payload !== null && !Array.isArray(payload);
 }

@@ -27,6 +27,8 @@ export interface ClientMetrics {
   readonly fallbacks: number;
   /** Milliseconds from the first dial to the first answer. */
   readonly connectTime: number | null;
+  /** When anything came from the server last, in milliseconds since the epoch; null before. */
+  readonly lastActivity: number | null;
 }
 
 const WINDOW = 128;
@@ -41,6 +43,7 @@ export class Meter {
   #connections = 0;
   #fallbacks = 0;
   #connectTime: number | null = null;
+  #lastActivity: number | null = null;
 
   constructor(now: number) {
     this.#last.at = now;
@@ -81,6 +84,11 @@ export class Meter {
     if (this.#datagrams.length > WINDOW) this.#datagrams.shift();
   }
 
+  /** Something came, at `at` milliseconds since the epoch. */
+  active(at: number): void {
+    this.#lastActivity = at;
+  }
+
   /** Median round trip in milliseconds; undefined while none is known. */
   get rtt(): number | undefined {
     return percentile(this.#rtts, 0.5);
@@ -106,6 +114,7 @@ export class Meter {
       reconnects: Math.max(0, this.#connections - 1),
       fallbacks: this.#fallbacks,
       connectTime: this.#connectTime,
+      lastActivity: this.#lastActivity,
     };
   }
 }

@@ -5,12 +5,13 @@
  * @module
  */
 
-import { type AcknowledgedType, Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
+import { Encoded, type Message, type Payload, uuidv7 } from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
 import { readPayload } from "./payloads.ts";
+import type { Publishing } from "./publisher.ts";
 
 /** Questions that are remembered, to know whose an error is. */
 const MAX_ASKED = 1024;
@@ -35,8 +36,11 @@ export interface ChannelHandlerPort {
   readonly connected: boolean;
   /** Bytes of a message, as the server said last. */
   readonly maxMessage: number;
-  /** Publishes through the outbox; resolves when the server has committed it. */
-  publish(type: AcknowledgedType, payload: Payload, id: string): Promise<Receipt>;
+  /**
+   * Publishes through the outbox, all or none; each promise resolves when the server has committed that message. Throws
+   * SkeinError when none is taken.
+   */
+  publish(publishings: readonly Publishing[]): Promise<Receipt>[];
   /** Sends once, on the channel's lane; its id, or undefined without a connection. */
   send(type: string, payload: Payload): string | undefined;
   /** Sends once, as a datagram where that can be. */
@@ -47,7 +51,7 @@ export interface ChannelHandlerPort {
   release(): void;
 }
 
-type Publish = (type: AcknowledgedType, payload: Payload, id: string) => Promise<Receipt>;
+type Publish = ChannelHandlerPort["publish"];
 
 /** The channel handlers of a session. */
 export class ChannelHandlers implements SessionPart {

@@ -37,7 +37,7 @@ export interface ConnectRequest {
   /** What is resumed, asked for when a link is about to authenticate. */
   readonly resume: (link: Link, token: string) => AuthRequest["resume"];
   /** Told that a link has asked for authentication: what is sent now is read once that is granted. */
-  readonly early?: (link: Link) => void;
+  readonly early?: (link: Link, token: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -45,12 +45,15 @@ export interface ConnectRequest {
 interface Route {
   readonly dialer: Dialer;
   readonly breaker: CircuitBreaker;
+  /** Why it did not come through last. */
+  reason: string;
 }
 
 /** Makes links. */
 export class Connector {
   readonly #options: ResolvedOptions;
   readonly #tokens: Tokens;
+  readonly #fellBack: (error: SkeinError) => void;
   readonly #preference: PreferenceCache;
   /** Best first. */
   readonly #routes: ReadonlyMap<Path, Route>;
@@ -58,14 +61,16 @@ export class Connector {
   readonly paths: readonly Path[];
   readonly discovery: Discovery;
 
-  constructor(options: ResolvedOptions, tokens: Tokens) {
+  /** `fellBack` is told why a better path did not come through, once for each reason. */
+  constructor(options: ResolvedOptions, tokens: Tokens, fellBack: (error: SkeinError) => void) {
     this.#options = options;
+    this.#fellBack = fellBack;
     this.#tokens = tokens;
     this.#preference = new PreferenceCache(options.preference);
     this.#routes = new Map(
       dialersOf(options).map((dialer) => [
         dialer.path,
-        { dialer, breaker: new CircuitBreaker(options.breaker) },
+        { dialer, breaker: new CircuitBreaker(options.breaker), reason: "" },
       ]),
     );
     this.paths = [...this.#routes.values()].filter(({ dialer }) => dialer.impossible === undefined)
@@ -114,7 +119,7 @@ export class Connector {
       : [];
     const preferred = this.#preference.get(this.#server(), environment.network(), clock.wall()) ??
       (environment.quicIsDoubtful ? "websocket" : undefined);
-    const lost = new Set<Path>();
+    const lost = new Map<Path, unknown>();
     const { path, connection: link, result: response, dialled } = await race<Link, AuthResponse>({
       steps: planDials({ available, broken, preferred, headStart }),
       clock,
@@ -125,13 +130,13 @@ export class Connector {
         const resumed = resume(link, token);
         const request = { token, client, batch: true, ...(resumed === undefined ? {} : { resume: resumed }) };
         const answer = link.authenticate(request, authTimeout);
-        early?.(link);
+        early?.(link, token);
         return await answer;
       },
       discard: (link) => void link.discard(),
-      isFinal: (error) => error instanceof SkeinError && error.error === "closed",
+      isFinal: (error) => error instanceof SkeinError && ["closed", "unauthorized"].includes(error.error),
       failed: (path, error) => {
-        lost.add(path);
+        lost.set(path, error);
         // A server that answers and asks to come back later is no reason to leave a path alone.
         if (!(error instanceof SkeinError && error.code >= 100)) this.#failed(path);
       },
@@ -141,13 +146,15 @@ export class Connector {
     const overtaken = better.filter((path) =>
       !lost.has(path) && headStart > 0 && (dialled.get(path) ?? -1) >= headStart
     );
-    for (const path of overtaken) this.#failed(path);
+    for (const path of overtaken) {
+      lost.set(path, new SkeinError("timeout", `no answer within ${headStart} ms`, { temporary: true }));
+      this.#failed(path);
+    }
+    for (const [path, error] of lost) this.#tell(path, kinds.get(path)!, error);
     this.#routes.get(path)!.breaker.succeeded();
     // The next attempt on this network begins with it; also when the session has left a poor path for it.
     this.#preference.set(this.#server(), environment.network(), path, clock.wall());
-    const fellBack = better.find((path) =>
-      overtaken.includes(path) || lost.has(path) || broken.includes(path)
-    );
+    const fellBack = better.find((path) => lost.has(path) || broken.includes(path));
     const fellBackFrom = fellBack === undefined ? undefined : kinds.get(fellBack);
     return { link, response, fellBackFrom, connectTime: clock.now() - begun };
   }
@@ -159,6 +166,20 @@ export class Connector {
 
   #failed(path: Path): void {
     this.#routes.get(path)!.breaker.failed(this.#options.clock.now());
+  }
+
+  /** The same reason is told once: a network that drops UDP does so at each connection. */
+  #tell(path: Path, kind: ClientTransportKind, cause: unknown): void {
+    const route = this.#routes.get(path)!;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (route.reason === reason) return;
+    route.reason = reason;
+    this.#fellBack(
+      new SkeinError("connection_lost", `${kind} did not come through: ${reason}`, {
+        temporary: true,
+        cause,
+      }),
+    );
   }
 
   #nothing(): SkeinError {

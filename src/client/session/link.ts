@@ -6,6 +6,7 @@
 
 import {
   classOfType,
+  CLOSES,
   Encoded,
   LaneAllocator,
   LANES,
@@ -29,6 +30,8 @@ export interface LinkEnd extends TransportEnd {
   readonly reconnect: boolean;
 }
 
+/** Close codes that say that the token is not good (any more). */
+export const TOKEN_CODES: readonly number[] = [CLOSES.token_expired.code, CLOSES.invalid_token.code];
 /** Messages kept between the answer to authentication and `start`. */
 const MAX_EARLY = 10_000;
 
@@ -214,6 +217,9 @@ export class Link {
 
 /** What a link's end means for whoever waits on it. */
 export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
+  if (TOKEN_CODES.includes(code)) {
+    return new SkeinError("unauthorized", `the server does not take the token: ${code} ${reason}`, { code });
+  }
   if (code < 3000) {
     return new SkeinError("connection_lost", reason === "" ? "the connection ended" : reason, {
       code,

@@ -21,7 +21,7 @@ export interface LinksHost {
   /** What a link that is about to authenticate resumes. */
   resume: ConnectRequest["resume"];
   /** A link has asked for authentication while no other carries the session. */
-  early(link: Link): void;
+  early(link: Link, token: string): void;
   /** Another link carries the session; `before` does no more. Called before anything it brings is handed on. */
   attached(established: Established, before: Link | undefined): void;
   /** No link carries the session. */
@@ -165,7 +165,7 @@ export class Links implements LinkHandler {
     try {
       const established = await this.#connector.connect({
         resume: this.#host.resume,
-        early: (link) => this.#host.early(link),
+        early: (link, token) => this.#host.early(link, token),
         signal,
       });
       if (signal.aborted) {

@@ -13,13 +13,18 @@ import {
   uuidv7,
 } from "../../protocol/core.ts";
 import type { MessageAck } from "../../protocol/mod.ts";
-import { readPayload } from "./payloads.ts";
 import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
-import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt } from "../outbox/outbox.ts";
-import { type OutboxStorage, StorageWriter } from "../outbox/storage.ts";
+import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt, utf8Length } from "../outbox/outbox.ts";
+import { Persistence } from "../outbox/persistence.ts";
+import type { OutboxStorage, StoredMessage } from "../outbox/storage.ts";
+import { Pace } from "../policy/pace.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
+import { readPayload } from "./payloads.ts";
+import type { Requests } from "./requests.ts";
+import { settle } from "./settle.ts";
+import { subjectOf } from "./tokens.ts";
 
 /** Times the server may ask to send one message again before it is given up. */
 const MAX_REFUSALS = 20;
@@ -29,6 +34,10 @@ const REFUSED_WAIT = 500;
 const EARLY_BYTES = 512;
 /** Such messages on one connection. */
 const MAX_EARLY = 8;
+/** Milliseconds for which a server surely remembers the ids of messages, also when the session was resumed. */
+const REMEMBERED = 10_000;
+/** Milliseconds a storage has to give what is kept, and to write what waits when the client closes. */
+const STORAGE_PATIENCE = 10_000;
 
 /** What a publisher tells. */
 export interface PublisherEvents {
@@ -42,36 +51,46 @@ export interface PublisherEvents {
   failed(error: SkeinError): void;
 }
 
+/** What is published: its type, its payload, and the id it is known by. */
+export interface Publishing {
+  readonly type: AcknowledgedType;
+  readonly payload: Payload;
+  readonly id: string;
+}
+
 /** The outbox at work. */
 export class Publisher implements SessionPart {
   readonly #clock: Clock;
+  readonly #requests: Requests;
   readonly #events: PublisherEvents;
   readonly #outbox: Outbox;
-  readonly #storage: OutboxStorage | undefined;
-  readonly #writer: StorageWriter | undefined;
-  readonly #loaded: Promise<void>;
-  #isLoaded: boolean;
+  readonly #pace = new Pace();
+  readonly #kept: Persistence;
   #link: Link | undefined;
-  #resume: (() => void) | undefined;
-  /** Ids of what went out on a link behind `auth_request`, on the control lane; `open`: what is not settled of it. */
+  /** Calls off the wait until more may be sent. */
+  #cancelWait: (() => void) | undefined;
+  /** The server is being asked what it has committed: nothing is sent before it has answered. */
+  #settling: object | undefined;
+  /** The last message sent on the connection, by the channel it is for. */
+  readonly #last = new Map<string, string>();
+  /** What went out on a link behind `auth_request`, on the control lane; `open`: ids of what is not answered of it. */
   #early: { readonly link: Link; readonly sent: Set<string>; readonly open: Set<string> } | undefined;
 
-  constructor(clock: Clock, options: OutboxOptions & { storage?: OutboxStorage }, events: PublisherEvents) {
+  constructor(
+    clock: Clock,
+    requests: Requests,
+    options: OutboxOptions & { storage?: OutboxStorage },
+    events: PublisherEvents,
+  ) {
     this.#clock = clock;
+    this.#requests = requests;
     this.#events = events;
     this.#outbox = new Outbox(options);
-    this.#storage = options.storage;
-    this.#isLoaded = options.storage === undefined;
-    if (options.storage === undefined) {
-      this.#loaded = Promise.resolve();
-    } else {
-      this.#writer = new StorageWriter(
-        options.storage,
-        clock,
-        (cause) => events.failed(new SkeinError("storage", "the outbox could not be written", { cause })),
-      );
-      this.#loaded = this.#load(options.storage);
-    }
+    this.#kept = new Persistence(options.storage, clock, {
+      restored: (messages) => this.#found(() => this.#outbox.restore(messages)),
+      adopted: (messages) => this.#found(() => this.#outbox.adopt(messages)),
+      failed: (error) => events.failed(error),
+    });
   }
 
   /** Messages that are not acknowledged. */
@@ -79,159 +98,211 @@ export class Publisher implements SessionPart {
     return this.#outbox.size;
   }
 
-  /** Resolves when what an earlier run left behind has been read. */
+  /** Resolves when what an earlier run left behind has been read, or cannot be. */
   get loaded(): Promise<void> {
-    return this.#loaded;
+    return this.#kept.loaded;
   }
 
   /**
-   * Publishes; resolves when the server has committed it, whatever happens to connections meanwhile. Rejects with the
-   * server's error, `outbox_full`, `dropped`, or `closed`.
+   * Publishes, all or nothing; each promise resolves when the server has committed that message, whatever happens to
+   * connections meanwhile. They reject with the server's error, `dropped`, or `closed`. Throws `outbox_full`.
    */
-  publish(type: AcknowledgedType, payload: Payload, id: string = uuidv7()): Promise<Receipt> {
-    const message = { id, type, timestamp: Date.now(), payload };
-    try {
-      const { receipt, dropped } = this.#outbox.add(message);
-      for (const gone of dropped) {
-        this.#writer?.remove(gone);
-        this.#events.rejected(gone, new SkeinError("dropped", "given up for a newer message"));
-      }
-      this.#writer?.add(message);
-      this.#events.changed(this.#outbox.size);
-      this.#flush();
-      return receipt;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  publish(publishings: readonly Publishing[]): Promise<Receipt>[] {
+    const timestamp = this.#clock.wall(), { user } = this.#outbox;
+    const messages = publishings.map((each): StoredMessage => ({
+      ...each,
+      timestamp,
+      ...(user === undefined ? {} : { user }),
+    }));
+    const { receipts, dropped } = this.#outbox.add(messages);
+    this.#gone(dropped, new SkeinError("dropped", "given up for a newer message"));
+    for (const message of messages) this.#kept.add(message);
+    this.#events.changed(this.#outbox.size);
+    this.#flush();
+    return receipts;
   }
 
   /**
-   * A connection has just said `auth_request`: the first messages follow on the same lane without waiting for the
-   * answer, which saves a round trip. Not those of a channel that is `awaited`: it is joined first, to hear them.
+   * A connection has just said `auth_request` with `token`: the first messages follow on the same lane without waiting
+   * for the answer, which saves a round trip. Not those of a channel that is `awaited`: it is joined first, to hear them.
    */
-  early(link: Link, isAwaited: (channel: unknown) => boolean): void {
-    if (this.#link !== undefined || !this.#isLoaded) return;
-    const sent = new Set<string>();
-    const open = new Set<string>();
+  early(link: Link, token: string, isAwaited: (channel: unknown) => boolean): void {
+    if (this.#link !== undefined || !this.#kept.isLoaded) return;
+    const sent = new Set<string>(), open = new Set<string>();
     this.#early = { link, sent, open };
-    this.#outbox.rewind();
-    this.#outbox.offer(({ id, type, timestamp, payload }) => {
+    const user = this.#outbox.user = subjectOf(token) ?? this.#outbox.user;
+    this.#rewind(true);
+    const now = this.#clock.now();
+    // Whose messages may go is not known, or what of them has gone already.
+    const isUnclear = [...this.#outbox.entries()].some((each) =>
+      each.user !== undefined && user === undefined
+    );
+    if (isUnclear || this.#unsettled(now).length > 0) return void (this.#early = undefined);
+    this.#outbox.offer((entry) => {
+      const { id, type, payload } = entry;
       if (sent.size === MAX_EARLY || clientRow(type)?.lane === "document" || isAwaited(payload.channel)) {
         return false;
       }
-      const message = new Encoded({ type, id, timestamp, payload });
-      if (isLonger(message.text(), EARLY_BYTES)) return false;
+      const message = this.#encoded(entry);
+      if (utf8Length(message.text()) > EARLY_BYTES) return false;
       sent.add(id);
       open.add(id);
+      this.#pace.take(entry.size, now);
+      this.#last.set(entry.target, id);
       link.sendEncoded(message, 0);
       return true;
-    });
+    }, now);
   }
 
   /** Everything that is not acknowledged is sent on the connection, in order. */
   attach(link: Link): void {
+    const { limits, userId } = link.response;
     this.#link = link;
-    if (this.#early?.link === link) return this.#flush();
+    this.#pace.limit(limits.rates, this.#clock.now());
+    const goesOn = this.#early?.link === link && this.#outbox.user === userId;
+    this.#outbox.user = userId;
+    if (goesOn) return this.#flush();
     this.#early = undefined;
-    this.#again(0);
+    this.#begin(link);
   }
 
   /** What is published waits. */
   detach(): void {
     this.#link = undefined;
     this.#early = undefined;
-    this.#resume?.();
-    this.#resume = undefined;
+    this.#settling = undefined;
+    this.#wait(0);
   }
 
-  /** Part of what was sent may be lost: all of it is sent again. */
+  /** Part of what was sent may be lost, and of the answers: all of it is sent again. */
   laneLost(): void {
-    this.#again(0);
+    this.#rewind(true);
+    this.#flush();
   }
 
   /** Takes an acknowledgement, or the refusal of a message; false when it is about neither. */
-  take({ re, type, payload }: Message): boolean {
+  take({ re, type, payload }: Message, isCurrent = true): boolean {
     const entry = re === undefined ? undefined : this.#outbox.get(re);
     if (entry === undefined) return type === "message_ack";
     if (type === "message_ack") {
-      const ack = readAck(payload);
-      this.#outbox.acknowledge(entry.id, ack);
-      this.#gone(entry.id);
-      this.#events.acknowledged({ id: entry.id, ...ack });
+      this.#acknowledged(entry, readAck(payload));
       this.#flush();
       return true;
     }
+    let error: SkeinError;
     if (type === "doc_nack") {
-      this.#refused(entry, new SkeinError("checksum_mismatch", "it came corrupted", { temporary: true }));
-      return true;
-    }
-    if (type !== "error") return false;
-    const error = SkeinError.from(readPayload("error", payload));
-    if (error.error === "unauthorized" && this.#early?.sent.has(entry.id)) {
-      // A server that does not wait with what follows `auth_request`: now it is granted. Said once for all of it.
-      if (this.#early.open.size > 0) this.#again(0);
-      return true;
-    }
-    this.#refused(entry, error);
+      error = new SkeinError("checksum_mismatch", "it came corrupted", { temporary: true });
+    } else if (type === "error") error = SkeinError.from(readPayload("error", payload));
+    else return false;
+    if (isCurrent) this.#refused(entry, error);
     return true;
+  }
+
+  /** The application disconnects: who connects next is not known. What was published by the user before waits for them. */
+  stop(): void {
+    this.#outbox.user = undefined;
   }
 
   /** The client is closed: promises are rejected; what is stored stays stored. Resolves when all is written. */
   async close(error: SkeinError): Promise<void> {
     this.detach();
     this.#outbox.abandon(error);
-    await this.#loaded;
-    await this.#writer?.idle();
-    await this.#storage?.close?.();
+    await this.#kept.close();
   }
 
-  async #load(storage: OutboxStorage): Promise<void> {
-    try {
-      const stored = await storage.load((messages) => {
-        this.#outbox.adopt(messages);
-        this.#events.changed(this.#outbox.size);
-        this.#flush();
-      });
-      this.#outbox.restore(stored);
-      if (stored.length > 0) this.#events.changed(this.#outbox.size);
-    } catch (cause) {
-      this.#events.failed(new SkeinError("storage", "the outbox could not be read", { cause }));
-    }
-    this.#isLoaded = true;
+  /** Sends all that waits, once it is known what of it the server has committed. */
+  #begin({ response }: Link): void {
+    this.#rewind(true);
+    const unsettled = this.#unsettled(response.resumed ? this.#clock.now() : Infinity);
+    if (unsettled.length > 0) this.#settle(unsettled);
     this.#flush();
   }
 
+  /** Another run or client has left messages. The server is asked about them first: they may have been sent. */
+  #found(take: () => void): void {
+    const before = this.#outbox.size;
+    take();
+    if (this.#outbox.size > before) this.#events.changed(this.#outbox.size);
+    if (this.#link !== undefined) this.#begin(this.#link);
+  }
+
+  /** Messages that the server may have committed, and whose ids it may have forgotten since. */
+  #unsettled(now: number): OutboxEntry[] {
+    return [...this.#outbox.entries()].filter(({ sentAt, user }) =>
+      sentAt !== undefined && now - sentAt > REMEMBERED && (user === undefined || user === this.#outbox.user)
+    );
+  }
+
+  #settle(entries: readonly OutboxEntry[]): void {
+    const round = this.#settling = {};
+    const isOver = (): boolean => this.#settling !== round;
+    void settle(this.#requests, this.#clock, entries, isOver, (entry, ack) => {
+      if (this.#outbox.get(entry.id) === entry) this.#acknowledged(entry, ack);
+    }).then(() => {
+      if (isOver()) return;
+      this.#settling = undefined;
+      this.#flush();
+    });
+  }
+
+  #acknowledged(entry: OutboxEntry, ack: MessageAck): void {
+    this.#outbox.acknowledge(entry, ack);
+    this.#gone([entry]);
+    this.#events.acknowledged({ id: entry.id, ...ack });
+  }
+
   #refused(entry: OutboxEntry, error: SkeinError): void {
-    if (!error.temporary || ++entry.refusals > MAX_REFUSALS) {
-      this.#reject(entry.id, error);
+    const early = this.#early;
+    if (error.error === "unauthorized" && early?.sent.has(entry.id)) {
+      // A server that does not wait with what follows `auth_request`: now it is granted. Said once for all of it.
+      if (early.open.size === 0) return;
+      early.open.clear();
+      this.#rewind(true);
       return this.#flush();
     }
+    if (entry.unanswered > 0) entry.unanswered--;
+    if (!error.temporary) return this.#reject(entry, error);
+    // It is to be sent again already, or has been: this answers what was sent before.
+    if (!entry.sent || entry.unanswered > 0) return;
+    // What stands behind another one says nothing of itself.
+    const isFollower = error.error === "out_of_order";
+    if (!isFollower && ++entry.refusals > MAX_REFUSALS) return this.#reject(entry, error);
     this.#events.refused(entry.payload.channel, error);
-    // All of it waits and goes again in order: a later message must not overtake the refused one.
-    const wait = error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1));
-    this.#again(wait);
+    early?.open.clear();
+    this.#rewind(false);
+    if (!isFollower) {
+      this.#wait(error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1)));
+    }
+    this.#flush();
   }
 
-  #reject(id: string, error: SkeinError): void {
-    this.#outbox.reject(id, error);
-    this.#gone(id);
-    this.#events.rejected(id, error);
+  #reject(entry: OutboxEntry, error: SkeinError): void {
+    this.#gone(this.#outbox.reject(entry, error), error);
+    this.#flush();
   }
 
-  #gone(id: string): void {
-    this.#early?.open.delete(id);
-    this.#writer?.remove(id);
-    this.#events.changed(this.#outbox.size);
+  /** Messages are settled; `error`: they will not be sent. */
+  #gone(entries: readonly OutboxEntry[], error?: SkeinError): void {
+    for (const { id } of entries) {
+      this.#early?.open.delete(id);
+      this.#kept.remove(id);
+      if (error !== undefined) this.#events.rejected(id, error);
+    }
+    if (entries.length > 0) this.#events.changed(this.#outbox.size);
   }
 
-  #again(wait: number): void {
-    this.#resume?.();
-    this.#resume = undefined;
-    this.#early?.open.clear();
-    this.#outbox.rewind();
-    if (wait === 0) return this.#flush();
-    this.#resume = this.#clock.after(wait, () => {
-      this.#resume = undefined;
+  /** All of it is sent again in order, so that nothing is overtaken. `forget`: no answers come to what was sent. */
+  #rewind(forget: boolean): void {
+    this.#last.clear();
+    this.#outbox.rewind(forget);
+    this.#wait(0);
+  }
+
+  /** Nothing is sent for so long; 0: whatever is waited for is over. */
+  #wait(ms: number): void {
+    this.#cancelWait?.();
+    this.#cancelWait = ms === 0 ? undefined : this.#clock.after(ms, () => {
+      this.#cancelWait = undefined;
       this.#flush();
     });
   }
@@ -239,22 +310,31 @@ export class Publisher implements SessionPart {
   #flush(): void {
     const link = this.#link;
     // Older messages go first: nothing leaves before those of the earlier run are known.
-    if (link === undefined || this.#resume !== undefined || !this.#isLoaded) return;
+    if (link === undefined || !this.#kept.isLoaded || this.#settling !== undefined) return;
+    if (this.#cancelWait !== undefined) return;
     // What follows has lanes of its own, and would overtake what is on its way on the control lane.
     if (this.#early !== undefined && this.#early.open.size > 0) return;
     const { maxMessage } = link.response.limits;
-    for (let entry = this.#outbox.take(); entry !== undefined; entry = this.#outbox.take()) {
-      const { id, type, timestamp, payload } = entry;
-      const message = new Encoded({ type, id, timestamp, payload });
-      if (isLonger(message.text(), maxMessage)) {
-        this.#reject(id, new SkeinError("message_too_large", `larger than ${maxMessage} bytes`));
+    for (let entry = this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
+      const message = this.#encoded(entry);
+      if (utf8Length(message.text()) > maxMessage) {
+        this.#gone(
+          this.#outbox.reject(entry, new SkeinError("message_too_large", `larger than ${maxMessage} bytes`)),
+        );
         continue;
       }
-      link.sendEncoded(
-        message,
-        link.laneOf(type, typeof payload.channel === "string" ? payload.channel : undefined),
-      );
+      const now = this.#clock.now(), wait = this.#pace.take(entry.size, now);
+      if (wait > 0) return this.#wait(wait);
+      this.#outbox.sent(entry, now);
+      this.#last.set(entry.target, entry.id);
+      link.sendEncoded(message, link.laneOf(entry.type, entry.payload.channel));
     }
+  }
+
+  #encoded({ id, type, timestamp, payload, target }: OutboxEntry): Encoded {
+    // Operations of documents have an order of their own.
+    const after = type === "doc_op" ? {} : { after: this.#last.get(target) ?? "" };
+    return new Encoded({ type, id, timestamp, payload: { ...payload, ...after } });
   }
 }
 
@@ -268,10 +348,4 @@ function readAck(payload: Payload): MessageAck {
     return { channel, offset, epoch, duplicate };
   }
   return readPayload("message_ack", payload);
-}
-
-/** Whether `text` takes more than `most` bytes of UTF-8. */
-function isLonger(text: string, most: number): boolean {
-  if (text.length * 3 <= most) return false;
-  return text.length > most || new TextEncoder().encode(text).length > most;
 }

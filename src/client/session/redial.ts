@@ -7,14 +7,11 @@
 import type { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { Backoff } from "../policy/backoff.ts";
-import type { LinkEnd } from "./link.ts";
+import { type LinkEnd, TOKEN_CODES } from "./link.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** Close codes after which the next attempt is made at once: another dial answers what the server complains of. */
 const AT_ONCE: readonly number[] = [3006, 3010];
-/** Close codes that say that the token is not good (any more). */
-const TOKEN_CODES: readonly number[] = [3005, 3500];
-
 /** Decides about new attempts. */
 export class Redial {
   readonly #options: ResolvedOptions;
@@ -39,7 +36,7 @@ export class Redial {
   /** Milliseconds to wait after a connection that lived for `ms` ended so; undefined: do not come back. */
   afterEnd(end: LinkEnd, ms: number): number | undefined {
     this.#backoff.lived(ms);
-    if (TOKEN_CODES.includes(end.code)) return this.#afterToken(end.reconnect);
+    if (TOKEN_CODES.includes(end.code)) return this.#afterToken();
     if (!end.reconnect) return undefined;
     if (AT_ONCE.includes(end.code)) return 0;
     // A path that broke is no server that asks for patience: the first attempt is made at once.
@@ -49,10 +46,13 @@ export class Redial {
 
   /** Milliseconds to wait after an attempt failed; undefined: give up. */
   afterFailure(error: SkeinError): number | undefined {
-    if (TOKEN_CODES.includes(error.code)) return this.#afterToken(error.temporary);
+    if (error.error === "unauthorized") return this.#afterToken();
     if (!error.temporary && ["closed", "no_transport"].includes(error.error)) return undefined;
     if (++this.#attempts > this.#options.maxReconnectAttempts) return undefined;
-    return Math.max(this.#backoff.next(), error.retryAfter ?? 0);
+    return Math.max(
+      this.#backoff.next(),
+      Math.min(error.retryAfter ?? 0, this.#options.backoff.max ?? Infinity),
+    );
   }
 
   /** Waits; resolves early when woken or when `signal` is aborted. */
@@ -77,13 +77,11 @@ export class Redial {
     this.#wake?.();
   }
 
-  /** Another token is tried once; when that is refused too, the server's word holds. */
-  #afterToken(reconnect: boolean): number | undefined {
+  /** Another token is tried once; when that is refused too, it is no use to go on. */
+  #afterToken(): number | undefined {
     this.#tokens.forget();
-    const first = !this.#tokenRefused;
+    const isFirst = !this.#tokenRefused;
     this.#tokenRefused = true;
-    if (!this.#options.renewable) return undefined;
-    if (first) return 0;
-    return reconnect ? this.#backoff.next() : undefined;
+    return isFirst && this.#options.renewable ? 0 : undefined;
   }
 }

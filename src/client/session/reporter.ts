@@ -59,6 +59,11 @@ export class Reporter implements SessionPart {
     this.#meter.disconnected();
   }
 
+  take(): boolean {
+    this.#meter.active(this.#clock.wall());
+    return false;
+  }
+
   /** A round trip took `ms`. */
   roundTrip(ms: number): void {
     this.#meter.roundTrip(ms);
