@@ -5,9 +5,9 @@
  * @module
  */
 
-import { clientRow, Encoded, isAcknowledged, type Message, type Payload, uuidv7 } from "../protocol/core.ts";
+import type { Message, Payload } from "../protocol/core.ts";
 import type { AcknowledgedType, ClientType, UnansweredType } from "../protocol/mod.ts";
-import { attempt, handled, quietDeferred } from "../async/deferred.ts";
+import { attempt, quietDeferred } from "../async/deferred.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import type { ClientEvents, ClientStatus } from "./events.ts";
@@ -22,7 +22,7 @@ import type { Link } from "./session/link.ts";
 import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
 import type { SessionPart } from "./session/part.ts";
-import { checkedPayload } from "./session/outgoing.ts";
+import { Outgoing } from "./session/outgoing.ts";
 import { Publisher, type Publishing } from "./session/publisher.ts";
 import { Pushes } from "./session/pushes.ts";
 import { Redial } from "./session/redial.ts";
@@ -44,6 +44,7 @@ export class TransportManager {
   readonly #redial: Redial;
   readonly #links: Links;
   readonly #requests: Requests;
+  readonly #outgoing: Outgoing;
   readonly #publisher: Publisher;
   readonly #reporter: Reporter;
   readonly #subscriptions: Subscriptions;
@@ -101,6 +102,7 @@ export class TransportManager {
       message: (message, isCurrent) => this.#message(message, isCurrent),
       laneLost: (link, lane) => this.#each((part) => part.laneLost?.(lane, link)),
     });
+    this.#outgoing = new Outgoing(publisher, requests, () => links.current);
     const mover = new Mover(resolved, {
       paths: connector.paths,
       move: (request) => links.move(request),
@@ -273,7 +275,8 @@ export class TransportManager {
   /** Sends once, now. Rejects with `connection_lost` when there is no connection. */
   send(type: UnansweredType, payload: Payload, id?: string): Promise<void>;
   send(type: ClientType, payload: Payload, id?: string): Promise<unknown> {
-    return handled(this.#send(type, payload, id));
+    if (this.#status === "closed") return attempt(() => Promise.reject(SkeinError.closed()));
+    return attempt(() => this.#outgoing.send(type, payload, id));
   }
 
   /**
@@ -282,9 +285,7 @@ export class TransportManager {
    */
   publish(publishings: readonly Publishing[]): Promise<Receipt>[] {
     if (this.#status === "closed") throw SkeinError.closed();
-    return this.#publisher.publish(
-      publishings.map(({ type, payload, id }) => ({ type, id, payload: checkedPayload(payload, id) })),
-    );
+    return this.#outgoing.publish(publishings);
   }
 
   /** Asks what several messages answer; see `Requests.follow`. */
@@ -296,9 +297,7 @@ export class TransportManager {
 
   readonly #aborted = (): void => void this.close();
 
-  #each(tell: (part: SessionPart) => void): void {
-    for (const part of this.#parts) tell(part);
-  }
+  readonly #each = (tell: (part: SessionPart) => void): void => this.#parts.forEach(tell);
 
   #attached(established: Established, before: Link | undefined): void {
     const { link, response } = established;
@@ -312,22 +311,6 @@ export class TransportManager {
     this.#events.emit("connected", { transport: kind, sessionId, connectionId, userId, resumed });
     const from = before?.transport.kind ?? kind;
     if (from !== kind) this.#events.emit("transportchange", { from, to: kind });
-  }
-
-  // Async, so that what is thrown is a rejection.
-  async #send(type: ClientType, given: Payload, id: string | undefined): Promise<unknown> {
-    if (isAcknowledged(type)) return await this.publish([{ type, payload: given, id: id ?? uuidv7() }])[0];
-    if (this.#status === "closed") throw SkeinError.closed();
-    const payload = checkedPayload(given, id);
-    const row = clientRow(type as string);
-    if (row?.answer !== undefined) return await this.#requests.ask(type as Question, payload, id);
-    const link = this.#links.current;
-    if (link === undefined) throw new SkeinError("connection_lost", "not connected", { temporary: true });
-    const message = new Encoded({ type, id: id ?? uuidv7(), timestamp: Date.now(), payload });
-    if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
-      link.sendEncoded(message, link.laneOf(type, payload.channel));
-    }
-    return undefined;
   }
 
   async #stop(status: "idle" | "unauthorized" | "closed", error: SkeinError): Promise<void> {

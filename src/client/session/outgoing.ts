@@ -5,15 +5,67 @@
  * @module
  */
 
-import { isId, isJson, MAX_PAYLOAD_DEPTH, type Payload } from "../../protocol/core.ts";
+import {
+  clientRow,
+  type ClientType,
+  Encoded,
+  isAcknowledged,
+  isId,
+  isJson,
+  MAX_PAYLOAD_DEPTH,
+  type Payload,
+  uuidv7,
+} from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
+import type { Receipt } from "../outbox/outbox.ts";
+import type { Link } from "./link.ts";
+import type { Publisher, Publishing } from "./publisher.ts";
+import type { Question, Requests } from "./requests.ts";
+
+/** Sends what the application wants to send, each type in its way. */
+export class Outgoing {
+  readonly #publisher: Publisher;
+  readonly #requests: Requests;
+  readonly #link: () => Link | undefined;
+
+  constructor(publisher: Publisher, requests: Requests, link: () => Link | undefined) {
+    this.#publisher = publisher;
+    this.#requests = requests;
+    this.#link = link;
+  }
+
+  /**
+   * Publishes what is acknowledged, asks what is answered, and sends all else once, now: then it throws `connection_lost`
+   * without a connection. Throws `bad_argument` for what cannot be sent.
+   */
+  send(type: ClientType, given: Payload, id: string = uuidv7()): Promise<unknown> | undefined {
+    if (isAcknowledged(type)) return this.publish([{ type, payload: given, id }])[0];
+    const payload = checkedPayload(given, id);
+    const row = clientRow(type as string);
+    if (row?.answer !== undefined) return this.#requests.ask(type as Question, payload, id);
+    const link = this.#link();
+    if (link === undefined) throw new SkeinError("connection_lost", "not connected", { temporary: true });
+    const message = new Encoded({ type, id, timestamp: Date.now(), payload });
+    if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
+      link.sendEncoded(message, link.laneOf(type, payload.channel));
+    }
+    return undefined;
+  }
+
+  /** Publishes several messages, all or none. Throws SkeinError when none is taken. */
+  publish(publishings: readonly Publishing[]): Promise<Receipt>[] {
+    return this.#publisher.publish(
+      publishings.map(({ type, payload, id }) => ({ type, id, payload: checkedPayload(payload, id) })),
+    );
+  }
+}
 
 /**
  * A copy of a payload, as the server will read it: what the application changes later is not sent. Throws SkeinError
  * `bad_argument` for what is no JSON (bytes may stand directly in the payload), and for an `id` that is none.
  */
-export function checkedPayload(payload: Payload, id: string | undefined): Payload {
-  if (id !== undefined && !isId(id)) throw bad("id: 1 to 64 printable ASCII characters without spaces");
+function checkedPayload(payload: Payload, id: string): Payload {
+  if (!isId(id)) throw bad("id: 1 to 64 printable ASCII characters without spaces");
   const copy: [string, unknown][] = [];
   for (const [key, value] of Object.entries(payload)) {
     if (key === "__proto__") throw bad("no field may be called __proto__");

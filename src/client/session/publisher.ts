@@ -10,7 +10,6 @@ import {
   Encoded,
   type Message,
   type Payload,
-  uuidv7,
 } from "../../protocol/core.ts";
 import type { MessageAck } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
@@ -36,8 +35,6 @@ const EARLY_BYTES = 512;
 const MAX_EARLY = 8;
 /** Milliseconds for which a server surely remembers the ids of messages, also when the session was resumed. */
 const REMEMBERED = 10_000;
-/** Milliseconds a storage has to give what is kept, and to write what waits when the client closes. */
-const STORAGE_PATIENCE = 10_000;
 
 /** What a publisher tells. */
 export interface PublisherEvents {

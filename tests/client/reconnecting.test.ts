@@ -1,0 +1,170 @@
+/** How a client connects, comes back and gives up: tokens, dials, outages. */
+
+import assert from "node:assert/strict";
+import { SkeinClient } from "../../src/client/mod.ts";
+import { connected, inWorld } from "./in_world.ts";
+
+for (const [user, code] of [["ann", 3500], ["ann-late", 3005]] as const) {
+  Deno.test(`tokens: one that is refused (${code}) is asked for once more, then the client stops and shows it`, () =>
+    inWorld(async (world, make) => {
+      world.refused.add(user);
+      const { client } = make(user);
+      const connecting = assert.rejects(client.connect(), { error: "unauthorized", code });
+      await world.until(() => client.manager.status === "unauthorized");
+      await connecting;
+      assert.equal(client.store.getState().status, "unauthorized");
+      assert.equal(world.tokens.get(user), 2);
+      const dials = world.dials.length;
+      await world.clock.advance(600_000);
+      assert.equal(world.dials.length, dials);
+      // The user has signed in anew.
+      world.refused.delete(user);
+      await connected(world, client);
+      assert.equal(client.store.getState().status, "connected");
+    }));
+}
+
+Deno.test("tokens: one that cannot be renewed is not tried again", () =>
+  inWorld(async (world) => {
+    world.refused.add("ann");
+    const { getToken: _, ...rest } = world.options("ann");
+    const client = new SkeinClient({ ...rest, token: "ann", autoConnect: false });
+    const connecting = assert.rejects(client.connect(), { error: "unauthorized" });
+    await world.until(() => client.manager.status === "unauthorized");
+    await connecting;
+    assert.equal(world.dials.length, 1);
+    await client.close();
+  }));
+
+Deno.test("tokens: one that is not valid yet is waited for", () =>
+  inWorld(async (world, make) => {
+    const { client, errors } = make("ann-early");
+    void client.connect();
+    await world.clock.advance(100);
+    assert.equal(client.manager.status, "connecting");
+    assert.deepEqual(errors.map(({ error, retryAfter }) => [error, retryAfter]), [["not_available", 8000]]);
+    world.refused.add("begun");
+    await world.until(() => client.manager.isConnected(), 9000);
+    assert.equal(world.tokens.get("ann-early"), 1);
+  }));
+
+Deno.test("dialling: why QUIC did not come through is told, once for each reason", () =>
+  inWorld(async (world, make) => {
+    world.paths.quic.dial = "refused";
+    const { client, errors } = make("ann", { probing: false, preference: { expiry: 0 } });
+    for (let i = 0; i < 3; i++) {
+      await connected(world, client);
+      world.cut();
+    }
+    await connected(world, client);
+    assert.deepEqual(errors.map(({ message }) => message), [
+      "webtransport did not come through: quic refused",
+    ]);
+    world.paths.quic.dial = "dropped";
+    world.cut();
+    await connected(world, client);
+    assert.deepEqual(errors.slice(1).map(({ message }) => message), [
+      "webtransport did not come through: no answer within 500 ms",
+    ]);
+  }));
+
+Deno.test("dialling: without anything to dial with connect() rejects and says what is missing", async () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "WebSocket")!;
+  Object.defineProperty(globalThis, "WebSocket", { value: undefined, configurable: true });
+  const client = new SkeinClient({ url: "http://a.test", token: "t", enableQuic: false, autoConnect: false });
+  Object.defineProperty(globalThis, "WebSocket", before);
+  await assert.rejects(client.connect(), {
+    error: "no_transport",
+    message: /QUIC is switched off; this runtime has no WebSocket, and the option `WebSocket` gives none/,
+  });
+  assert.equal(client.manager.status, "idle");
+  await client.close();
+});
+
+Deno.test("a close that says do not come back is obeyed", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    world.sessions.disconnect("ann");
+    await world.clock.advance(60_000);
+    assert.deepEqual(events.slice(0, 1), ["disconnected 3508"]);
+    assert.equal(client.manager.status, "idle");
+    assert.equal(world.dials.length, 1);
+  }));
+
+Deno.test("a token is renewed in band before it ends, once, however often the connection changes", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", {
+      getToken: () => {
+        world.tokens.set("ann", (world.tokens.get("ann") ?? 0) + 1);
+        return "ann 100";
+      },
+    });
+    await connected(world, client);
+    for (let i = 0; i < 3; i++) {
+      world.cut();
+      await world.until(() => client.manager.isConnected());
+    }
+    assert.equal(world.tokens.get("ann"), 1);
+    await world.clock.advance(80_000);
+    assert.equal(world.tokens.get("ann"), 2);
+    assert.equal(world.observer.of("authenticated").filter((result) => result === "refreshed").length, 1);
+  }));
+
+Deno.test("getToken is not called twice at once, and its failure is tried again", () =>
+  inWorld(async (world, make) => {
+    let calls = 0, running = 0, most = 0;
+    const { client, errors } = make("ann", {
+      getToken: async () => {
+        most = Math.max(most, ++running);
+        await Promise.resolve();
+        running--;
+        if (++calls < 3) throw new Error("down");
+        return "ann";
+      },
+    });
+    await connected(world, client);
+    assert.equal(most, 1);
+    assert.equal(calls, 3);
+    assert.deepEqual(errors.map(({ error }) => error), ["no_token", "no_token"]);
+  }));
+
+Deno.test("reconnecting: an outage of any length is over for a client within the longest wait", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", { maxReconnectDelay: 10_000 });
+    for (const outage of [12_000, 60_000, 900_000]) {
+      await connected(world, client);
+      await world.clock.advance(1000);
+      world.kill();
+      await world.clock.advance(outage);
+      world.start();
+      await world.until(() => client.manager.isConnected(), 10_100);
+    }
+  }));
+
+Deno.test("reconnecting: an `online` event ends a wait", () =>
+  inWorld(async (world, make) => {
+    for (const path of Object.values(world.paths)) path.dial = "refused";
+    const { client } = make();
+    void client.connect();
+    await world.clock.advance(120_000);
+    world.paths.websocket.dial = "open";
+    world.environment.tell("online");
+    await world.until(() => client.manager.isConnected(), 1000);
+  }));
+
+Deno.test("reconnecting: a wall clock that is set changes nothing on a living connection", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make();
+    await connected(world, client);
+    for (const step of [-3_600_000, 20_000, 7_200_000]) {
+      world.clock.set(step);
+      await world.clock.advance(20_000);
+    }
+    assert.deepEqual(events, []);
+    // Nor does it keep a dead one alive.
+    world.clock.set(-3_600_000);
+    Object.assign(world.paths.quic, { silent: true, dial: "dropped" });
+    await world.until(() => events.length > 0, 10_100);
+    Object.assign(world.paths.quic, { silent: false });
+  }));
