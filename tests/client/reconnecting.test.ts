@@ -58,7 +58,7 @@ Deno.test("dialling: why QUIC did not come through is told, once for each reason
     }
     await connected(world, client);
     assert.deepEqual(errors.map(({ message }) => message), [
-      "webtransport did not come through: quic refused",
+      "webtransport did not come through: quic: quic refused",
     ]);
     world.paths.quic.dial = "dropped";
     world.cut();

@@ -199,7 +199,7 @@ export class Connector {
     const transport = await dialer.make(endpoints);
     const connecting = transport.connect(AbortSignal.any([signal, stop.signal]));
     // Without the query, which may hold a secret.
-    const where = `${path} ${endpoints[path] ?? ""}`.split("?", 1)[0];
+    const where = `${path} ${endpoints[path] ?? ""}`.split("?", 1)[0]!.trimEnd();
     await deadline(connecting, dialer.timeout, () => {
       const late = new SkeinError("timeout", `${where}: no answer within ${dialer.timeout} ms`, {
         temporary: true,
