@@ -79,14 +79,12 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         const { channel, epoch, offset } = parsePayload("doc_nack", message.payload);
         needDocument(channel);
         if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
-        const page = await hub.history(channel, { since: offset - 1, limit: 1 });
-        if (page.epoch !== epoch) throw new ProtocolError("wrong_epoch");
-        if (offset > page.offset) {
+        const { record, ...end } = await hub.message(channel, offset);
+        if (end.epoch !== epoch) throw new ProtocolError("wrong_epoch");
+        if (offset > end.offset) {
           throw new ProtocolError("unknown_offset", "the document does not reach that far");
         }
-        if (!page.complete) throw new ProtocolError("unrecoverable_position");
-        const [record] = page.records;
-        if (record?.offset !== offset) throw new ProtocolError("unknown_offset");
+        if (record === undefined) throw new ProtocolError("unrecoverable_position");
         client.send(new Encoded(deliveryOf(channel, record)), lane);
       },
     },

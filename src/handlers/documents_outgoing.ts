@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Bookmark } from "../engine/contract.ts";
-import type { Hub } from "../hub/mod.ts";
+import type { Checkpoint, Hub } from "../hub/mod.ts";
 import { crc32, ProtocolError } from "../protocol/mod.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
 
@@ -20,12 +19,12 @@ export interface SnapshotPart {
 
 /** A document's snapshot. */
 export class OutgoingSnapshot {
-  readonly kept: Bookmark;
+  readonly kept: Checkpoint;
   /** How many clients are being sent it. */
   users = 0;
   readonly #parts = new Map<number, SnapshotPart[]>();
 
-  constructor(kept: Bookmark) {
+  constructor(kept: Checkpoint) {
     this.kept = kept;
   }
 
@@ -108,7 +107,7 @@ export class OutgoingSnapshots {
 
   async #read(channel: string, reading: Reading): Promise<OutgoingSnapshot | undefined> {
     try {
-      const kept = await this.#hub.bookmark(channel, SNAPSHOT);
+      const kept = await this.#hub.checkpoint(channel, SNAPSHOT);
       if (kept === undefined) return undefined;
       const outgoing = new OutgoingSnapshot(kept);
       if (this.#bytes > 0 && this.#bytes + outgoing.size > MAX_OUTGOING) {

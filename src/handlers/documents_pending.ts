@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Bookmark, MaybePromise, Page, Position } from "../engine/contract.ts";
-import type { Hub } from "../hub/mod.ts";
+import type { MaybePromise, Page, Position } from "../engine/contract.ts";
+import type { Checkpoint, Hub } from "../hub/mod.ts";
 import type { DocOp } from "../protocol/mod.ts";
 import { PartialOperations } from "./documents_parts.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
@@ -87,7 +87,7 @@ export class PendingOperations {
     for (;;) {
       await pause();
       const known = this.#known.get(channel);
-      const since = known?.upTo ?? (await this.#hub.bookmark(channel, SNAPSHOT))?.offset ?? 0;
+      const since = known?.upTo ?? (await this.#hub.checkpoint(channel, SNAPSHOT))?.offset ?? 0;
       const page = await this.#hub.history(channel, { since, limit: PAGE, bytes: PAGE_BYTES });
       const current = this.#knownOf(channel, page);
       // What was read began at an offset of the earlier epoch.
@@ -163,13 +163,13 @@ export class PendingOperations {
 
   #update(channel: string, entry: Entry): MaybePromise<void> {
     if (entry.begun) return this.#count(channel, entry);
-    const from = (snapshot: Bookmark | undefined) => {
+    const from = (snapshot: Checkpoint | undefined) => {
       entry.begun = true;
       entry.epoch = snapshot?.epoch ?? "";
       entry.counted = snapshot?.offset ?? 0;
       return this.#count(channel, entry);
     };
-    const snapshot = this.#hub.bookmark(channel, SNAPSHOT);
+    const snapshot = this.#hub.checkpoint(channel, SNAPSHOT);
     return snapshot instanceof Promise ? snapshot.then(from) : from(snapshot);
   }
 

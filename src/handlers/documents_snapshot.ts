@@ -56,7 +56,7 @@ export function snapshotRoute(
         if (offset === 0 || offset > end.offset) {
           throw new ProtocolError("unknown_offset", "a snapshot is at the offset of an operation");
         }
-        const before = await hub.bookmark(channel, SNAPSHOT);
+        const before = await hub.checkpoint(channel, SNAPSHOT);
         if (before !== undefined && before.epoch === epoch && before.offset >= offset) {
           assemblies.drop(client);
           return context.reply("doc_snapshot_ack", { channel, offset, part, kept: false });
@@ -66,12 +66,11 @@ export function snapshotRoute(
         throw error;
       }
       if (!isLast) return context.reply("doc_snapshot_ack", { channel, offset, part });
-      const kept = await hub.setBookmark(channel, SNAPSHOT, { epoch, offset, data: joined(chunks, size) });
+      const kept = await hub.advance(channel, SNAPSHOT, { epoch, offset, data: joined(chunks, size) });
       const isKept = kept.epoch === epoch && kept.offset === offset;
       if (isKept) {
         covered(channel, kept);
-        const tail = hub.settings(channel)?.retention.size ?? 0;
-        if (offset > tail) await hub.trim(channel, offset - tail);
+        await hub.trim(channel, offset, hub.settings(channel)?.retention.size ?? 0);
       }
       context.reply("doc_snapshot_ack", { channel, offset, part, kept: isKept });
     },

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Edit, StoredRecord } from "../engine/contract.ts";
+import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refusePublish } from "../hub/mod.ts";
-import { contentOf, parsePayload, type Payload, ProtocolError } from "../protocol/mod.ts";
+import { contentOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Context, Route } from "../router/types.ts";
 import { refuse, when } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
@@ -23,14 +23,12 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
         const content = contentOf(said);
         return withOriginal(hub, context, { channel, target, epoch }, (original) => {
           if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
-          const change = (kept: Payload, by: number) => isGone(kept) ? kept : { ...content, edited: by };
-          const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
           return publishAndAcknowledge(hub, context, {
             channel,
             type: "chat_edit",
             payload: { target, ...content },
             after,
-            edits: [amend],
+            edit: { kind: "replace", target, content },
           });
         });
       },
@@ -40,29 +38,17 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
       handler: (context) => {
         const { channel, target, epoch, after } = parsePayload("chat_delete", context.message.payload);
         return withOriginal(hub, context, { channel, target, epoch }, () => {
-          const change = (kept: Payload, by: number) => isGone(kept) ? kept : { data: null, deleted: by };
-          const amend: Edit = { offset: target, change, next: (before) => blankEdit(target, before) };
           return publishAndAcknowledge(hub, context, {
             channel,
             type: "chat_delete",
             payload: { target },
             after,
-            edits: [amend],
+            edit: { kind: "erase", target },
           });
         });
       },
     },
   ];
-}
-
-function isGone(payload: Payload): boolean {
-  return payload.deleted !== undefined;
-}
-
-/** The edit before this one says what no longer counts. Which one that is, is known when this one is committed. */
-function blankEdit(target: number, { edited }: Payload): Edit | undefined {
-  if (typeof edited !== "number") return undefined;
-  return { offset: edited, change: (_kept, by) => ({ target, data: null, deleted: by }) };
 }
 
 function withOriginal(
@@ -72,13 +58,10 @@ function withOriginal(
   use: (original: StoredRecord) => void | Promise<void>,
 ): void | Promise<void> {
   refuse(refusePublish(principal, channel, hub.namespace));
-  return when(hub.history(channel, { since: target - 1, limit: 1 }), (page) => {
+  return when(hub.message(channel, target), ({ epoch: current, record: original }) => {
     // Another epoch has another message at that offset.
-    if (epoch !== undefined && epoch !== page.epoch) throw new ProtocolError("wrong_epoch");
-    const [original] = page.records;
-    if (original?.offset !== target || original.type !== "chat_message") {
-      throw new ProtocolError("unknown_message");
-    }
+    if (epoch !== undefined && epoch !== current) throw new ProtocolError("wrong_epoch");
+    if (original?.type !== "chat_message") throw new ProtocolError("unknown_message");
     if (original.from !== principal.userId) throw new ProtocolError("foreign_message");
     return use(original);
   });

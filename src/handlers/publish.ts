@@ -10,7 +10,7 @@ import type { Context } from "../router/types.ts";
 import { enterOrder, leaveOrder } from "./send_order.ts";
 
 /** What a handler publishes. */
-export interface Publishing extends Pick<ClientRequest, "channel" | "type" | "payload" | "edits"> {
+export interface Publishing extends Pick<ClientRequest, "channel" | "type" | "payload" | "edit"> {
   /** The id of what the client sent before it to the channel, empty for the first. @default any order */
   readonly after?: string | undefined;
 }
@@ -22,7 +22,7 @@ export interface Publishing extends Pick<ClientRequest, "channel" | "type" | "pa
 export function publishAndAcknowledge(
   hub: Hub,
   context: Context,
-  { channel, type, payload, edits, after }: Publishing,
+  { channel, type, payload, edit, after }: Publishing,
 ): void | Promise<void> {
   const { client, form, message: { id } } = context;
   const acknowledge = ({ offset, epoch, duplicate }: Published): void => {
@@ -34,7 +34,7 @@ export function publishAndAcknowledge(
     throw error;
   };
   try {
-    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edits });
+    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edit });
     if (published instanceof Promise) return published.then(acknowledge, failed);
     acknowledge(published);
   } catch (error) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Engine, Page } from "../engine/contract.ts";
+import type { Log, Page } from "../engine/contract.ts";
 import { Encoded } from "../protocol/mod.ts";
 import { type ChannelEvents, deliveryOf } from "./channel.ts";
 import type { Subscription } from "./session.ts";
@@ -18,7 +18,7 @@ export const PAGE_BYTES = 1024 * 1024;
 
 /** What catching up needs. */
 export interface CatchUpParts {
-  readonly engine: Engine;
+  readonly log: Log;
   /** Messages read at once. */
   readonly page: number;
   readonly events: ChannelEvents;
@@ -79,13 +79,13 @@ function tailSuffices({ reached, cursor, channel }: Subscription): boolean {
 }
 
 function readOn(subscription: Subscription, parts: CatchUpParts, fruitless: number): Page | undefined {
-  const { engine, events } = parts;
+  const { log, events } = parts;
   const failed = (error: unknown) => {
     events.failed(error, "replay");
     events.end(subscription, "not_available");
   };
   try {
-    const read = engine.read(subscription.channel.name, {
+    const read = log.read(subscription.channel.name, {
       since: subscription.cursor,
       limit: parts.page,
       bytes: PAGE_BYTES,

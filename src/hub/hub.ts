@@ -6,9 +6,9 @@
 
 import { type Clock, systemClock } from "../async/clock.ts";
 import type {
-  Bookmark,
   Engine,
   EphemeralMessage,
+  Found,
   MaybePromise,
   Page,
   Position,
@@ -19,6 +19,7 @@ import type {
 import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { Bots } from "./bots.ts";
+import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
@@ -43,6 +44,7 @@ export class Hub {
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
   readonly #publisher: Publisher;
+  readonly #checkpoints: Checkpoints;
   readonly #bots = new Bots();
   /** What happens to the sessions of this node. */
   readonly events: SessionEvents;
@@ -58,12 +60,13 @@ export class Hub {
     const now = () => clock.wall();
     this.#maxChannels = maxChannels;
     this.#presenceGrace = presenceGrace;
-    const leases = this.#leases = new Leases(engine, presenceTtl, failed);
+    const leases = this.#leases = new Leases(engine.presence, presenceTtl, failed);
     this.#sessions = new SessionRegistry(leases.slices);
     const events = this.events = new SessionEvents(failed);
     events.listen("bots", this.#bots.listener);
+    const { log } = engine;
     this.#subscriptions = new Subscriptions({
-      engine,
+      log,
       namespace,
       maxChannels,
       leases,
@@ -72,7 +75,8 @@ export class Hub {
       now,
       failed,
     });
-    this.#publisher = new Publisher({ engine, namespace, maxMessage, hookPatience, now, failed });
+    this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
+    this.#checkpoints = new Checkpoints(engine.values);
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }
 
@@ -217,7 +221,7 @@ export class Hub {
   /** Sends something that is not kept to the others on a channel, on all nodes. */
   publishEphemeral(channel: string, message: Omit<EphemeralMessage, "timestamp">): void {
     const { type, id, from, sessionId, payload } = message;
-    this.#engine.publishEphemeral(channel, {
+    this.#engine.log.publishEphemeral(channel, {
       type,
       id,
       from,
@@ -229,32 +233,37 @@ export class Hub {
 
   /** A part of a channel's history. */
   history(channel: string, options: ReadOptions): MaybePromise<Page> {
-    return this.#engine.read(channel, options);
+    return this.#engine.log.read(channel, options);
   }
 
   /** The end of a channel. */
   position(channel: string): MaybePromise<Position> {
-    return this.#engine.position(channel);
+    return this.#engine.log.position(channel);
   }
 
-  /** Drops a channel's messages up to `offset`, but never its last one. */
-  trim(channel: string, offset: number): MaybePromise<void> {
-    return this.#engine.trim(channel, offset);
+  /** One message of a channel, and the end of the channel. */
+  message(channel: string, offset: number): MaybePromise<Found> {
+    return this.#engine.log.get(channel, offset);
   }
 
-  /** What is kept beside a channel under a name. */
-  bookmark(channel: string, name: string): MaybePromise<Bookmark | undefined> {
-    return this.#engine.bookmark(channel, name);
+  /** Drops a channel's messages up to `offset` except the last `keep` of them, but never its last one. */
+  trim(channel: string, offset: number, keep: number): MaybePromise<void> {
+    return this.#engine.log.trim(channel, offset, keep);
   }
 
-  /** Keeps something beside a channel, unless what is kept under that name is at the same place or a later one. */
-  setBookmark(channel: string, name: string, bookmark: Bookmark): MaybePromise<Position> {
-    return this.#engine.setBookmark(channel, name, bookmark);
+  /** The checkpoint of a channel that is kept under a name. */
+  checkpoint(channel: string, name: string): MaybePromise<Checkpoint | undefined> {
+    return this.#checkpoints.get(channel, name);
+  }
+
+  /** Moves a checkpoint forward: see `Checkpoints.advance`. */
+  advance(channel: string, name: string, next: Checkpoint): Promise<Position> {
+    return this.#checkpoints.advance(channel, name, next);
   }
 
   /** Everybody on a channel, on all nodes, one entry per session. */
   presence(channel: string): MaybePromise<readonly PresenceEntry[]> {
-    return this.#engine.presence(channel);
+    return this.#engine.presence.list(channel);
   }
 
   /** Channels of this node and how many subscribers each has. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine, MaybePromise } from "../engine/contract.ts";
+import type { MaybePromise, Presence } from "../engine/contract.ts";
 import type { HubSession } from "./session.ts";
 import type { SessionRegistry } from "./session_registry.ts";
 
@@ -15,7 +15,7 @@ const STEP = 1000;
 export class Leases {
   /** Into how many parts the sessions are divided: each is renewed once in a third of a lease. */
   readonly slices: number;
-  readonly #engine: Engine;
+  readonly #presence: Presence;
   readonly #ttl: number;
   readonly #failed: (error: unknown, stage: string) => void;
   /** Sessions that came back without channels they are still shown on, and until when. */
@@ -23,8 +23,8 @@ export class Leases {
   #renewed: number | undefined;
 
   /** `ttl`: milliseconds a lease lasts. */
-  constructor(engine: Engine, ttl: number, failed: (error: unknown, stage: string) => void) {
-    this.#engine = engine;
+  constructor(presence: Presence, ttl: number, failed: (error: unknown, stage: string) => void) {
+    this.#presence = presence;
     this.#ttl = ttl;
     this.#failed = failed;
     this.slices = Math.max(1, Math.floor(ttl / 3 / STEP));
@@ -33,20 +33,20 @@ export class Leases {
   /** The session is on `channel` now. */
   enter(session: HubSession, channel: string): void {
     session.present.add(channel);
-    this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
+    this.#do(() => this.#presence.enter(channel, session.entry(), this.#ttl));
   }
 
   /** Renews the leases of a session, with what others see of it now. */
   renew(session: HubSession): void {
     for (const channel of session.present) {
-      this.#do(() => this.#engine.presenceEnter(channel, session.entry(), this.#ttl));
+      this.#do(() => this.#presence.enter(channel, session.entry(), this.#ttl));
     }
   }
 
   /** The session is no longer on `channel`. */
   leave(session: HubSession, channel: string): void {
     session.present.delete(channel);
-    this.#do(() => this.#engine.presenceLeave(channel, session.sessionId));
+    this.#do(() => this.#presence.leave(channel, session.sessionId));
   }
 
   /**

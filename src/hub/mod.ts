@@ -5,6 +5,7 @@
  */
 
 export { deliveryOf } from "./channel.ts";
+export type { Checkpoint } from "./checkpoints.ts";
 export * from "./contract.ts";
 export type { PublishHook } from "./hooks.ts";
 export { Hub } from "./hub.ts";

@@ -41,8 +41,8 @@ interface Request {
   readonly id: string;
   /** Without `channel`, `from`, `offset` and `prev`. */
   readonly payload: Payload;
-  /** Changes of earlier messages of the channel, committed with this one. @default none */
-  readonly edits?: readonly Edit[] | undefined;
+  /** A change of an earlier message of the channel, committed with this one. @default none */
+  readonly edit?: Edit | undefined;
 }
 
 /** A message of a client or about a client's file: the rights of its token hold, and it is from its user. */
@@ -79,7 +79,7 @@ export interface Publication {
   readonly client: Client | undefined;
   /** Put another object here to change what is said; it is measured again. */
   payload: Payload;
-  readonly edits: readonly Edit[] | undefined;
+  readonly edit: Edit | undefined;
   /** Set by a hook when the message is kept already: it is acknowledged as a duplicate, and nothing is committed. */
   kept: Position | undefined;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
+import type { Log, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
 import {
   BROADCAST_CHANNEL,
   fitsEveryForm,
@@ -27,7 +27,7 @@ import {
 
 /** What a publisher is made of; see `HubOptions`. */
 export interface PublisherParts {
-  readonly engine: Engine;
+  readonly log: Log;
   readonly namespace: NamespaceLookup;
   readonly maxMessage: () => number;
   readonly hookPatience: number;
@@ -70,7 +70,7 @@ export class Publisher {
       from: client === undefined ? request.from : client.principal.userId,
       client,
       payload,
-      edits: request.edits,
+      edit: request.edit,
       kept: undefined,
     };
     const chain = this.#hooks.of(type);
@@ -139,17 +139,17 @@ export class Publisher {
   }
 
   #commit(
-    { channel, type, id, from, payload, edits, kept }: Publication,
+    { channel, type, id, from, payload, edit, kept }: Publication,
     retention: Retention,
   ): MaybePromise<Published> {
     if (kept !== undefined) return { epoch: kept.epoch, offset: kept.offset, duplicate: true };
     const record = { type, id, from, timestamp: this.#parts.now(), payload };
     // Neither an id nor a user id holds a space, so no two pairs make one key.
     const options: PublishOptions = { retention, dedupeKey: id + " " + from };
-    return this.#parts.engine.publish(
+    return this.#parts.log.publish(
       channel,
       record,
-      edits === undefined ? options : { ...options, amend: edits },
+      edit === undefined ? options : { ...options, edit },
     );
   }
 

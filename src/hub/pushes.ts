@@ -16,14 +16,14 @@ export function pushToSubscribers(
   namespace: NamespaceLookup,
   now: () => number,
 ): void {
-  engine.onEphemeral((channel, { type, id, from, sessionId, timestamp, payload }) => {
+  engine.log.onEphemeral((channel, { type, id, from, sessionId, timestamp, payload }) => {
     const message = { type, id, timestamp, payload: { channel, from, ...payload } };
     subscriptions.get(channel)?.push(
       new Encoded(message, true),
       (session) => session.sessionId === sessionId,
     );
   });
-  engine.onPresence((channel, event, { userId, info }) => {
+  engine.presence.onChange((channel, event, { userId, info }) => {
     const settings = settingsOf(channel, namespace);
     if (isBuiltIn(channel) || settings === undefined || !settings.presence || !settings.joinLeave) return;
     const payload: Payload = { channel, userId };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine, MaybePromise, Page, Position } from "../engine/contract.ts";
+import type { Log, MaybePromise, Page, Position } from "../engine/contract.ts";
 import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
@@ -17,7 +17,7 @@ import { isBuiltIn, type NamespaceLookup, refuseSubscribe, settingsOf } from "./
 
 /** What subscriptions need; see `HubOptions`. */
 export interface SubscriptionParts {
-  readonly engine: Engine;
+  readonly log: Log;
   readonly namespace: NamespaceLookup;
   readonly maxChannels: () => number;
   readonly leases: Leases;
@@ -37,7 +37,7 @@ export class Subscriptions implements ChannelEvents {
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
-    this.#catchUp = { engine: parts.engine, page: parts.replay.page, events: this };
+    this.#catchUp = { log: parts.log, page: parts.replay.page, events: this };
   }
 
   /** A channel that has subscribers, or had some a moment ago. */
@@ -80,7 +80,7 @@ export class Subscriptions implements ChannelEvents {
     lane: number,
     since?: Position,
   ): MaybePromise<Subscribed> {
-    const { engine, replay } = this.#parts;
+    const { log, replay } = this.#parts;
     const before = session.subscriptions.get(name);
     const channel = this.#open(name);
     if (before !== undefined) this.remove(before);
@@ -92,8 +92,8 @@ export class Subscriptions implements ChannelEvents {
     channel.join(subscription);
     const ask = (): MaybePromise<Page | Position> =>
       since === undefined
-        ? engine.position(name)
-        : engine.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
+        ? log.position(name)
+        : log.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
     const fail = (error: unknown): never => {
       subscription.joining = undefined;
       this.drop(subscription, "not_available");
@@ -166,7 +166,7 @@ export class Subscriptions implements ChannelEvents {
       if (channel.ready !== undefined) continue;
       this.#empty.delete(channel);
       this.#channels.delete(channel.name);
-      this.#parts.engine.unfollow(channel.name);
+      this.#parts.log.unfollow(channel.name);
     }
   }
 
@@ -210,7 +210,7 @@ export class Subscriptions implements ChannelEvents {
     const channel = new Channel(name, this, this.#parts.replay.tail);
     let following: MaybePromise<void>;
     try {
-      following = this.#parts.engine.follow(
+      following = this.#parts.log.follow(
         name,
         (_channel, record, epoch) => channel.deliver(record, epoch),
       );

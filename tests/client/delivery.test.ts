@@ -59,7 +59,7 @@ Deno.test("a reload loses nothing of a kept outbox, and nothing has two effects"
     await connected(world, second.client);
     await world.until(() => storage.messages.size === 0);
     assert.deepEqual(acknowledged, [true, false]);
-    const { records } = world.engine.read("chat:x");
+    const { records } = world.engine.log.read("chat:x");
     assert.deepEqual(records.map(({ payload }) => payload.text), ["acknowledged late", "not sent"]);
   }));
 

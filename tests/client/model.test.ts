@@ -170,7 +170,7 @@ Deno.test("Feature: quic-transport, Property 18: no message is lost, doubled or 
           Object.assign(conditions, { dial: "open", silent: false, latency: 5, spread: 0 });
         }
         const kept = (channel: string): string[] =>
-          world.engine.read(channel, { limit: 1e6 }).records.map(({ payload }) => payload.text as string);
+          world.engine.log.read(channel, { limit: 1e6 }).records.map(({ payload }) => payload.text as string);
         const all = (channel: string): number =>
           devices.reduce((sum, { published }) => sum + published[channel]!.length, 0);
         await world.until(

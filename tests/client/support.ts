@@ -9,7 +9,7 @@ import type { Environment, EnvironmentEvent } from "../../src/client/environment
 import type { ClientOptions } from "../../src/client/options.ts";
 import type { OutboxStorage, StoredMessage } from "../../src/client/outbox/storage.ts";
 import type { Path } from "../../src/client/policy/paths.ts";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { routes } from "../../src/handlers/mod.ts";
 import { DEFAULT_NAMESPACE, Hub } from "../../src/hub/mod.ts";
 import { type Message, ProtocolError } from "../../src/protocol/mod.ts";
@@ -97,7 +97,7 @@ export class World {
   readonly clock = new FakeClock();
   readonly environment = new FakeEnvironment();
   readonly random: () => number;
-  readonly engine = new MemoryEngine({ now: () => this.clock.wall() });
+  readonly engine = new MemoryEngine({ clock: this.clock });
   readonly observer = new Recorder();
   readonly paths: Record<Path, PathConditions> = { quic: conditions(), websocket: conditions() };
   readonly links = new Set<MemoryLink>();

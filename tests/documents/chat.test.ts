@@ -59,7 +59,7 @@ Deno.test("edits: what was edited or deleted stands nowhere in the history any m
 
 Deno.test("edits: what a deletion on another device meets on its way to being kept is taken back too", () =>
   withDatabases(async (databases) => {
-    const service = new Service({}, makeHub({ engine: databases.open() }));
+    const service = new Service({}, makeHub({ engine: await databases.open() }));
     const phone = await join(service.hub, "s1", "ann"), laptop = await join(service.hub, "s2", "ann");
     await service.say(phone, "chat_message", { channel: ROOM, text: "first" });
     // All of it is one group: none sees the others in the history.
@@ -235,7 +235,7 @@ async function played(times: readonly number[]) {
 
 Deno.test("unread: large messages are counted and read to the last one, though few are read at once", () =>
   withDatabases(async (databases) => {
-    const service = new Service({}, makeHub({ engine: databases.open({ cache: 0 }) }));
+    const service = new Service({}, makeHub({ engine: await databases.open({ cache: 0 }) }));
     const ann = await join(service.hub, "s1", "ann");
     const text = "x".repeat(30_000);
     const said = Array.from(

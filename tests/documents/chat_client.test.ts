@@ -1,7 +1,7 @@
 /** Read positions and replays in the SDK. */
 
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import type { Message } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "../client/in_world.ts";
 
@@ -54,12 +54,12 @@ Deno.test("chat client: an edit that waited while the history was lost does not 
       timestamp: Date.now(),
       payload: { text: "after" },
     };
-    world.engine.publish(ROOM, record, { retention: { size: 10, age: 1e15 } });
+    world.engine.log.publish(ROOM, record, { retention: { size: 10, age: 1e15 } });
     let answer: unknown;
     void answered.then((error) => answer = error ?? "kept");
     await world.until(() => answer !== undefined);
     assert.equal((answer as { error?: unknown }).error, "wrong_epoch");
-    assert.deepEqual(world.engine.read(ROOM).records.map(({ payload }) => payload), [{ text: "after" }]);
+    assert.deepEqual(world.engine.log.read(ROOM).records.map(({ payload }) => payload), [{ text: "after" }]);
   }));
 
 Deno.test("chat client: a replay is told beside the channel's messages and is none of them", () =>

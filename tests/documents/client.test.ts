@@ -340,7 +340,7 @@ Deno.test("document client: what is sealed reaches those who have the key, and t
     await world.until(() => ann.copy.texts.length === 3);
     assert.deepEqual(ann.copy.texts, ["secret a", large, "secret b"]);
     const kept = ann.copy.document.snapshot(ann.copy.state);
-    await world.until(() => world.engine.bookmark(DOC, "snapshot") !== undefined);
+    await world.until(() => world.engine.values.get({ channel: DOC, name: "snapshot" }) !== undefined);
     assert.equal(await kept, true);
     void ann.copy.document.send(bytes("secret c"));
     const bob = open("bob", { key: shared! }), eve = open("eve", { key: await DocumentKey.generate() });
@@ -350,9 +350,9 @@ Deno.test("document client: what is sealed reaches those who have the key, and t
     // What could not be read must not be snapshotted away.
     await world.until(() => eve.copy.document.synced);
     assert.equal(await eve.copy.document.snapshot(bytes("nothing")), false);
-    const records = world.engine.read(DOC, { limit: 1000 }).records;
+    const records = world.engine.log.read(DOC, { limit: 1000 }).records;
     const stored = [...records.map(({ payload }) => payload.data as Uint8Array)];
-    stored.push(world.engine.bookmark(DOC, "snapshot")!.data!);
+    stored.push(world.engine.values.get({ channel: DOC, name: "snapshot" })!.data!);
     assert.ok(stored.length > 4);
     for (const data of stored) assert.ok(!new TextDecoder("latin1").decode(data).includes("secret"));
   });

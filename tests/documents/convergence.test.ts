@@ -158,7 +158,7 @@ Deno.test("Feature: quic-transport, Property 43: encrypted documents converge, a
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 15 }), async (steps) => {
       const { texts, world } = await live(3, steps, { compactAfter: 5, key });
       for (const text of texts) assert.equal(text, texts[0]);
-      for (const { payload } of world.engine.read(DOC, { limit: 1e6 }).records) {
+      for (const { payload } of world.engine.log.read(DOC, { limit: 1e6 }).records) {
         assert.ok(!new TextDecoder("latin1").decode(payload.data as Uint8Array).includes("|end|"));
       }
     }),

@@ -1,7 +1,7 @@
 /** Documents and many clients, or clients that do not read, or that send snapshots and never end them. */
 
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { snapshotRoute } from "../../src/handlers/documents_snapshot.ts";
 import { checkEnvelope, crc32 } from "../../src/protocol/mod.ts";
 import { type FakeClient, join, makeHub } from "../hub/support.ts";
@@ -14,9 +14,14 @@ const DOC = "doc:plan";
 class Counting extends MemoryEngine {
   snapshots = 0;
 
-  override bookmark(channel: string, name: string) {
-    if (name === "snapshot") this.snapshots++;
-    return super.bookmark(channel, name);
+  constructor() {
+    super();
+    const { values } = this;
+    const get = values.get.bind(values);
+    values.get = (key) => {
+      if (key.name === "snapshot") this.snapshots++;
+      return get(key);
+    };
   }
 }
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import fc from "fast-check";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import { crc32 } from "../../src/protocol/mod.ts";
+import { FakeClock } from "../support/clock.ts";
 import { type FakeClient, join, makeHub, principal } from "../hub/support.ts";
 import { Service } from "../handlers/support.ts";
 import { bytes, only, op, refusal, textOf } from "./support.ts";
@@ -171,12 +172,14 @@ Deno.test("documents: a snapshot stands for the operations it covers, and those 
 });
 
 Deno.test("documents: nothing of a document is dropped before a snapshot covers it, however old or many", async () => {
-  const engine = new MemoryEngine();
+  const clock = new FakeClock();
+  const engine = new MemoryEngine({ clock });
   const service = make(1, undefined, undefined, engine);
   const ann = await join(service.hub, "s1", "ann");
   await write(service, ann, ...Array.from({ length: 300 }, (_, i) => `${i}`));
   service.hub.sweep();
-  engine.sweep(Date.now() + 365 * 86_400_000);
+  clock.set(Date.now() - clock.wall() + 365 * 86_400_000);
+  engine.sweep();
   const bob = await join(service.hub, "s2", "bob");
   await open(service, bob);
   assert.equal(texts(bob).length, 300);

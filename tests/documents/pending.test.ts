@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { Service } from "../handlers/support.ts";
@@ -15,13 +15,13 @@ Deno.test("documents: operations that could not be committed do not count agains
   const limits = { maxPending: 1000, maxSnapshot: 1000 };
   const service = new Service({ documents: () => limits }, makeHub({ engine, namespace }));
   const ann = await join(service.hub, "s1", "ann");
-  const commit = engine.publish.bind(engine);
+  const commit = engine.log.publish.bind(engine.log);
   for (
     const fails of [() => {
       throw new ProtocolError("not_available");
     }, () => Promise.reject(new ProtocolError("not_available"))]
   ) {
-    engine.publish = fails as never;
+    engine.log.publish = fails as never;
     for (let i = 0; i < 5; i++) {
       await assert.rejects(
         service.say(ann, "doc_op", opOf(DOC, "a".repeat(300)), { id: "o1" }),
@@ -30,7 +30,7 @@ Deno.test("documents: operations that could not be committed do not count agains
     }
   }
   // What comes after it waits for it.
-  engine.publish = commit;
+  engine.log.publish = commit;
   await assert.rejects(service.say(ann, "doc_op", opOf(DOC, "b"), { id: "o2" }), refusal("doc_out_of_order"));
   await service.say(ann, "doc_op", opOf(DOC, "a".repeat(300)), { id: "o1" });
   await service.say(ann, "doc_op", opOf(DOC, "b"), { id: "o2" });
@@ -62,7 +62,7 @@ function inParts(maxPending = 2000) {
     ...opOf(DOC, String(index % 10).repeat(100)),
     part: { op, index, count },
   });
-  const types = () => engine.read(DOC).records.map(({ type, payload }) => [type, payload.op ?? ""]);
+  const types = () => engine.log.read(DOC).records.map(({ type, payload }) => [type, payload.op ?? ""]);
   return { service: make(), restarted: make, part, types, pass: (ms: number) => clock.sleep(ms) };
 }
 
@@ -151,12 +151,12 @@ Deno.test("documents: a first part that is not committed, or sent again, reserve
   const ann = await join(service.hub, "s1", "ann");
   const first = { ...opOf(DOC, "a".repeat(100)), part: { op: "big", index: 0, count: 2 } };
   const last = { ...opOf(DOC, "b".repeat(100)), part: { op: "big", index: 1, count: 2 } };
-  const commit = engine.publish.bind(engine);
-  engine.publish = () => {
+  const commit = engine.log.publish.bind(engine.log);
+  engine.log.publish = () => {
     throw new ProtocolError("not_available");
   };
   await assert.rejects(service.say(ann, "doc_op", first, { id: "p0" }), refusal("not_available"));
-  engine.publish = commit;
+  engine.log.publish = commit;
   for (let i = 0; i < 5; i++) await service.say(ann, "doc_op", first, { id: "p0" });
   await service.say(ann, "doc_op", last, { id: "p1" });
   for (let i = 0; i < 5; i++) await service.say(ann, "doc_op", first, { id: "p0" });

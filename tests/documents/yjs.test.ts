@@ -42,9 +42,9 @@ Deno.test("yjs: changes of one turn go as one operation", () =>
     const ann = device("ann");
     await world.until(() => ann.provider.synced);
     for (const [at, letter] of [..."hello"].entries()) ann.edit(at, letter, 0);
-    await world.until(() => world.engine.position(DOC).offset > 0);
+    await world.until(() => world.engine.log.position(DOC).offset > 0);
     await world.clock.advance(500);
-    assert.equal(world.engine.position(DOC).offset, 1);
+    assert.equal(world.engine.log.position(DOC).offset, 1);
     assert.equal(serverText(world), "hello");
   }));
 
@@ -54,7 +54,7 @@ Deno.test("yjs: what a document held before it was connected is sent, deletions 
     doc.getText("t").insert(0, "kept locally");
     doc.getText("t").delete(0, 5);
     device("ann", { doc });
-    await world.until(() => world.engine.position(DOC).offset > 0);
+    await world.until(() => world.engine.log.position(DOC).offset > 0);
     assert.equal(serverText(world), "locally");
     const bob = device("bob");
     await world.until(() => bob.text === "locally");
@@ -157,7 +157,7 @@ Deno.test("yjs: snapshots are made by one client after so many operations, and n
     }
     await world.until(() => ann.text === bob.text);
     assert.equal(ann.compacted + bob.compacted, 3);
-    assert.equal(world.engine.bookmark(DOC, "snapshot")!.offset, 30);
+    assert.equal(world.engine.values.get({ channel: DOC, name: "snapshot" })!.at!.offset, 30);
     const cem = device("cem");
     let came = 0;
     cem.provider.document.on("operation", () => came++);
@@ -224,8 +224,8 @@ Deno.test("yjs: after an interruption everybody is seen again, though nobody has
 Deno.test("yjs: of many who open a document at once each is told of all others, and each tells of itself a few times", async () => {
   const world = new World();
   let told = 0;
-  const signal = world.engine.publishEphemeral.bind(world.engine);
-  world.engine.publishEphemeral = (channel, signalled) => {
+  const signal = world.engine.log.publishEphemeral.bind(world.engine.log);
+  world.engine.log.publishEphemeral = (channel, signalled) => {
     if (signalled.type === "doc_awareness") told++;
     signal(channel, signalled);
   };

@@ -76,9 +76,9 @@ export class Device {
 /** What the server keeps, put together as a newcomer would. */
 export function serverText(world: World): string {
   const doc = new Y.Doc();
-  const snapshot = world.engine.bookmark(DOC, "snapshot");
+  const snapshot = world.engine.values.get({ channel: DOC, name: "snapshot" });
   if (snapshot?.data !== undefined) Y.applyUpdate(doc, snapshot.data);
-  for (const { payload } of world.engine.read(DOC, { limit: 1e6 }).records) {
+  for (const { payload } of world.engine.log.read(DOC, { limit: 1e6 }).records) {
     Y.applyUpdate(doc, payload.data as Uint8Array);
   }
   return doc.getText("t").toString();

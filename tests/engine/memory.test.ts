@@ -1,21 +1,31 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DedupeWindow } from "../../src/engine/dedupe.ts";
-import { ChannelLog } from "../../src/engine/log.ts";
-import { MemoryEngine } from "../../src/engine/memory.ts";
-import { PresenceTable } from "../../src/engine/presence.ts";
-import { conformance } from "./conformance.ts";
+import { DedupeWindow } from "../../src/engine/memory/dedupe.ts";
+import { ChannelLog } from "../../src/engine/memory/channel.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import { MemoryStore } from "../../src/engine/memory/store.ts";
+import { PresenceTable } from "../../src/engine/local/presence_table.ts";
+import { FakeClock } from "../support/clock.ts";
+import { conformance } from "./conformance/mod.ts";
 
-conformance({
-  name: "memory",
-  open: (options) => {
-    const engine = new MemoryEngine(options);
-    return { engine, close: () => engine.close() };
-  },
-  clock: true,
-  restart: false,
-  peers: false,
-});
+for (const offsets of ["channel", "store"] as const) {
+  conformance({
+    name: offsets === "channel" ? "memory" : "memory with sparse offsets",
+    open: ({ clock, dedupeWindow }) => {
+      const store = new MemoryStore({ clock, dedupeWindow, offsets });
+      const engines: MemoryEngine[] = [];
+      const peer = () => {
+        const engine = new MemoryEngine({ store });
+        engines.push(engine);
+        return engine;
+      };
+      return { engine: peer(), peer, close: () => engines.forEach((engine) => engine.close()) };
+    },
+    clock: true,
+    restart: false,
+    peers: true,
+  });
+}
 
 const note = (timestamp: number) => ({
   type: "chat_message",
@@ -30,38 +40,41 @@ Deno.test("the memory engine answers without a promise", () => {
   const retention = { size: 10, age: 1000 };
   for (
     const answer of [
-      engine.publish("chat:a", note(0), { retention }),
-      engine.read("chat:a"),
-      engine.position("chat:a"),
-      engine.follow("chat:a", () => {}),
-      engine.presenceEnter("chat:a", { userId: "ann", sessionId: "s1" }, 1000),
-      engine.presence("chat:a"),
+      engine.log.publish("chat:a", note(0), { retention }),
+      engine.log.read("chat:a"),
+      engine.log.position("chat:a"),
+      engine.log.follow("chat:a", () => {}),
+      engine.presence.enter("chat:a", { userId: "ann", sessionId: "s1" }, 1000),
+      engine.presence.list("chat:a"),
     ]
   ) assert.equal(answer instanceof Promise, false);
 });
 
 Deno.test("a channel that was forgotten starts again in another epoch, a followed one never does", () => {
-  let time = 0;
-  const engine = new MemoryEngine({ now: () => time, idle: 10_000, dedupeWindow: 1_000 });
+  const clock = new FakeClock();
+  const engine = new MemoryEngine({ clock, idle: 10_000, dedupeWindow: 1_000 });
   const retention = { size: 10, age: 1_000 };
-  const idle = engine.publish("chat:idle", note(0), { retention });
-  const followed = engine.publish("chat:followed", note(0), { retention });
-  engine.follow("chat:followed", () => {});
-  for (time = 1_000; time <= 20_000; time += 1_000) engine.sweep(time);
-  assert.notEqual(engine.position("chat:idle").epoch, idle.epoch);
-  assert.equal(engine.position("chat:idle").offset, 0);
-  assert.deepEqual(engine.position("chat:followed"), { epoch: followed.epoch, offset: 1 });
-  assert.equal(engine.publish("chat:followed", note(time), { retention }).offset, 2);
+  const idle = engine.log.publish("chat:idle", note(0), { retention });
+  const followed = engine.log.publish("chat:followed", note(0), { retention });
+  engine.log.follow("chat:followed", () => {});
+  for (let passed = 0; passed < 20_000; passed += 1_000) {
+    clock.sleep(1_000);
+    engine.sweep();
+  }
+  assert.notEqual(engine.log.position("chat:idle").epoch, idle.epoch);
+  assert.equal(engine.log.position("chat:idle").offset, 0);
+  assert.deepEqual(engine.log.position("chat:followed"), { epoch: followed.epoch, offset: 1 });
+  assert.equal(engine.log.publish("chat:followed", note(clock.wall()), { retention }).offset, 2);
 });
 
 Deno.test("what a listener throws reaches the owner and not the publisher", () => {
   const failures: unknown[] = [];
   const engine = new MemoryEngine({ failed: (error) => failures.push(error) });
   const thrown = new Error("broken listener");
-  engine.onPresence(() => {
+  engine.presence.onChange(() => {
     throw thrown;
   });
-  engine.presenceEnter("chat:a", { userId: "ann", sessionId: "s1" }, 1000);
+  engine.presence.enter("chat:a", { userId: "ann", sessionId: "s1" }, 1000);
   assert.deepEqual(failures, [thrown]);
 });
 
@@ -98,7 +111,7 @@ Deno.test("Feature: quic-transport, Property 30: a channel's ring keeps what a p
       let last = 0;
       for (const step of steps) {
         if (step.kind === "append") {
-          const stored = log.append(note(last + 1), { size: step.size, age: 20 });
+          const stored = log.append(note(last + 1), last + 1, { size: step.size, age: 20 });
           assert.equal(stored.prev, last);
           assert.equal(stored.offset, ++last);
           kept = [...kept, { offset: last, timestamp: last }];
@@ -143,9 +156,8 @@ Deno.test("Feature: quic-transport, Property 31: a lease ends within a second of
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       let time = 10_000;
-      const table = new PresenceTable(time);
       const online = new Set<string>();
-      table.listen((_channel, event, { userId }) => {
+      const table = new PresenceTable(time, (_channel, event, { userId }) => {
         assert.equal(event === "online", !online.has(userId));
         if (event === "online") online.add(userId);
         else online.delete(userId);

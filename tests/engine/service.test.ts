@@ -149,7 +149,7 @@ Deno.test("skein backup copies the database of a running service, and says why w
     } finally {
       await service.stop();
     }
-    assert.equal(databases.open({ path: copy }).position("chat:a").offset, 1);
+    assert.equal((await databases.open({ path: copy })).log.position("chat:a").offset, 1);
   }));
 
 Deno.test("the doctor says whether the database is there, whole and private", () =>
@@ -157,9 +157,9 @@ Deno.test("the doctor says whether the database is there, whole and private", ()
     const look = (over = {}) => checkDatabase({ ...defaultConfig().engine, path: databases.path(), ...over });
     assert.equal((await look({ kind: "memory" })).status, "ok");
     assert.match((await look()).message, /^The first start makes/);
-    const engine = databases.open();
+    const engine = await databases.open();
     await Promise.all(Array.from({ length: 1000 }, (_, i) =>
-      engine.publish("chat:a", {
+      engine.log.publish("chat:a", {
         type: "chat_message",
         id: `m${i}`,
         from: "ann",

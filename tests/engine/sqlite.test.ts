@@ -1,24 +1,24 @@
 import { SqliteEngine } from "../../src/engine/sqlite/engine.ts";
-import { conformance } from "./conformance.ts";
+import { conformance } from "./conformance/mod.ts";
 
 conformance({
   name: "sqlite",
-  async open(options) {
+  async open({ clock, dedupeWindow }) {
     const directory = await Deno.makeTempDir({ prefix: "skein-sqlite-" });
     const engines: SqliteEngine[] = [];
-    const open = (path: string): SqliteEngine => {
-      const engine = new SqliteEngine({ ...options, path });
+    const open = async (path: string): Promise<SqliteEngine> => {
+      const engine = await SqliteEngine.open({ clock, dedupeWindow, path });
       engines.push(engine);
       return engine;
     };
+    const path = `${directory}/skein.db`;
     return {
-      engine: open(`${directory}/skein.db`),
+      engine: await open(path),
+      peer: () => open(path),
       async restart() {
         // What kill -9 leaves: the files as they are while the engine has them open.
-        for (const end of ["", "-wal"]) {
-          await Deno.copyFile(`${directory}/skein.db${end}`, `${directory}/killed.db${end}`);
-        }
-        return open(`${directory}/killed.db`);
+        for (const end of ["", "-wal"]) await Deno.copyFile(path + end, `${directory}/killed.db${end}`);
+        return await open(`${directory}/killed.db`);
       },
       async close() {
         for (const engine of engines) engine.close();
@@ -28,5 +28,6 @@ conformance({
   },
   clock: true,
   restart: true,
+  // The file is one process's.
   peers: false,
 });

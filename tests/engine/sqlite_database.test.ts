@@ -7,58 +7,60 @@ import { fill, note, withDatabases } from "./sqlite_support.ts";
 Deno.test("the directory is made for this user alone, and the files are", () =>
   withDatabases(async (databases) => {
     const path = `${databases.directory}/deep/down/skein.db`;
-    await fill(databases.open({ path }), "chat:a", 1);
+    await fill(await databases.open({ path }), "chat:a", 1);
     assert.equal(Deno.statSync(`${databases.directory}/deep`).mode! & 0o777, 0o700);
     for (const end of ["", "-wal", "-shm"]) assert.equal(Deno.statSync(path + end).mode! & 0o777, 0o600, end);
   }));
 
 Deno.test("a second process is refused with the name of the file and the first one's id, and not once that ended", () =>
-  withDatabases((databases) => {
-    const engine = databases.open();
-    assert.throws(() => databases.open(), {
+  withDatabases(async (databases) => {
+    const engine = await databases.open();
+    await assert.rejects(() => databases.open(), {
       message: `${databases.path()}: in use by another process (${Deno.pid})`,
     });
     engine.close();
-    assert.equal(databases.open().healthy(), true);
-    return Promise.resolve();
+    assert.equal((await databases.open()).healthy(), true);
   }));
 
 Deno.test("what is no database, another program's, or of a newer schema is refused and left as it is", () =>
-  withDatabases((databases) => {
+  withDatabases(async (databases) => {
     const path = databases.path();
     Deno.writeTextFileSync(path, "something else entirely\n".repeat(100));
-    assert.throws(() => databases.open(), { message: `${path}: file is not a database` });
+    await assert.rejects(() => databases.open(), { message: `${path}: file is not a database` });
     assert.match(Deno.readTextFileSync(path), /^something else/);
     Deno.removeSync(path);
     const foreign = new DatabaseSync(path);
     foreign.exec("CREATE TABLE message(text TEXT)");
     foreign.close();
-    assert.throws(() => databases.open(), { message: `${path}: it is the database of another program` });
+    await assert.rejects(() => databases.open(), {
+      message: `${path}: it is the database of another program`,
+    });
     Deno.removeSync(path);
-    databases.open().close();
+    (await databases.open()).close();
     const newer = new DatabaseSync(path);
     newer.exec("PRAGMA user_version = 1000");
     newer.close();
-    assert.throws(() => databases.open(), {
+    await assert.rejects(() => databases.open(), {
       message: new RegExp(
         `^${path}: its schema has version 1000, and this program knows only ${MIGRATIONS.length}: `,
       ),
     });
     assert.deepEqual(databases.ask("PRAGMA user_version"), [{ user_version: 1000 }]);
-    return Promise.resolve();
   }));
 
 Deno.test("a place where nothing can be written is refused with its name", () =>
-  withDatabases((databases) => {
+  withDatabases(async (databases) => {
     Deno.writeTextFileSync(databases.path("file"), "");
     for (const path of [databases.path("file/skein.db"), databases.directory, "/proc/skein/skein.db"]) {
-      assert.throws(() => databases.open({ path }), (error: Error) => error.message.startsWith(`${path}: `));
+      await assert.rejects(
+        () => databases.open({ path }),
+        (error: Error) => error.message.startsWith(`${path}: `),
+      );
     }
-    return Promise.resolve();
   }));
 
 Deno.test("an older schema becomes the newest with what it holds; a step that fails changes nothing", () =>
-  withDatabases((databases) => {
+  withDatabases(async (databases) => {
     const db = new DatabaseSync(databases.path());
     try {
       const first = MIGRATIONS.slice(0, 1);
@@ -79,17 +81,16 @@ Deno.test("an older schema becomes the newest with what it holds; a step that fa
     } finally {
       db.close();
     }
-    assert.deepEqual(databases.open().position("chat:a"), { epoch: "e", offset: 5 });
-    return Promise.resolve();
+    assert.deepEqual((await databases.open()).log.position("chat:a"), { epoch: "e", offset: 5 });
   }));
 
 Deno.test("a backup of a database in use is one whole file; put back it begins new epochs each time", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     const [{ epoch } = { epoch: "" }] = await fill(engine, "chat:a", 500, { size: 5000 });
-    engine.setBookmark("chat:a", "ann", { epoch, offset: 20 });
+    await engine.values.put({ channel: "chat:a", name: "ann" }, { at: { epoch, offset: 20 } });
     const options = { retention: { size: 5000, age: 3_600_000 }, dedupeKey: "k" };
-    await engine.publish("chat:a", note("known", databases.now), options);
+    await engine.log.publish("chat:a", note("known", databases.now), options);
     const copy = databases.path("backup.db");
     const publishing = fill(engine, "chat:a", 500, { size: 5000 });
     const bytes = await backupDatabase(databases.path(), copy);
@@ -104,24 +105,30 @@ Deno.test("a backup of a database in use is one whole file; put back it begins n
     const epochs = new Set([epoch]);
     for (const name of ["first.db", "second.db"]) {
       await Deno.copyFile(copy, databases.path(name));
-      const restored = databases.open({ path: databases.path(name) });
-      const { records, offset } = restored.read("chat:a", { limit: 2000 });
+      const restored = await databases.open({ path: databases.path(name) });
+      const { records, offset } = restored.log.read("chat:a", { limit: 2000 });
       assert.ok(offset >= 501, `${offset} messages`);
       assert.deepEqual(records.map(({ offset }) => offset), Array.from({ length: offset }, (_, i) => i + 1));
-      const again = await restored.publish("chat:a", note("known", databases.now), options);
+      const again = await restored.log.publish("chat:a", note("known", databases.now), options);
       assert.deepEqual([again.offset, again.duplicate], [501, true]);
       epochs.add(again.epoch);
       // What is kept beside the channel is still of this history.
-      assert.deepEqual(restored.bookmark("chat:a", "ann"), { epoch: again.epoch, offset: 20 });
+      assert.deepEqual(restored.values.get({ channel: "chat:a", name: "ann" })?.at, {
+        epoch: again.epoch,
+        offset: 20,
+      });
       restored.close();
-      assert.equal(databases.open({ path: databases.path(name) }).position("chat:a").epoch, again.epoch);
+      assert.equal(
+        (await databases.open({ path: databases.path(name) })).log.position("chat:a").epoch,
+        again.epoch,
+      );
     }
     assert.equal(epochs.size, 3);
   }));
 
 Deno.test("a backup never writes over a file, and of what is damaged or none of ours there is none", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     await fill(engine, "chat:a", 2000, { bytes: 1000 });
     const copy = databases.path("backup.db");
     Deno.writeTextFileSync(copy, "mine");

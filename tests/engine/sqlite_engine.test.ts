@@ -38,48 +38,44 @@ Deno.test("what a commit brings about goes into a group after it, not into the m
   assert.deepEqual(groups.at(-1), ["ccc"]);
 });
 
-Deno.test("read positions are committed together with what is published, and each hears where it stands then", () =>
+Deno.test("sqlite groups: small values are committed together with what is published, in order", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
-    const [{ epoch } = { epoch: "" }] = await fill(engine, "chat:a", 50, KEEP);
-    const rows = () => databases.ask("SELECT count(*) AS n FROM bookmark")[0]!.n;
+    const engine = await databases.open();
+    const rows = () => databases.ask("SELECT count(*) AS n FROM value")[0]!.n;
     const order: string[] = [];
-    const publishing = engine.publish("chat:a", note("last", BEGIN), { retention: KEEP });
+    const publishing = engine.log.publish("chat:a", note("last", BEGIN), { retention: KEEP });
     void publishing.then(() => order.push("published"));
-    const marks = [10, 40, 20].map((offset) =>
-      Promise.resolve(engine.setBookmark("chat:a", "ann", { epoch, offset }))
-    );
-    const others = Array.from(
-      { length: 60 },
-      (_, i) => engine.setBookmark("chat:a", `user${i}`, { epoch, offset: 5 }),
-    );
-    void Promise.all(others).then(() => order.push("marked"));
+    const put = async (name: string, revision?: number) =>
+      await engine.values.put({ channel: "chat:a", name }, {}, revision === undefined ? {} : { revision });
+    const same = [put("ann", 0), put("ann", 0)];
+    const others = Array.from({ length: 60 }, (_, i) => put(`user${i}`));
+    void Promise.all(others).then(() => order.push("put"));
     assert.equal(rows(), 0);
-    assert.deepEqual((await Promise.all(marks)).map(({ offset }) => offset), [10, 40, 40]);
+    assert.deepEqual((await Promise.all(same)).map((revision) => revision !== undefined), [true, false]);
     // Nobody was told before all of the group was on disk.
     assert.equal(rows(), 61);
     await Promise.all([publishing, ...others]);
     await turn();
-    assert.deepEqual(order, ["published", "marked"]);
-    assert.equal(engine.bookmark("chat:a", "ann")!.offset, 40);
-    engine.setBookmark("chat:a", "late", { epoch, offset: 1 });
+    assert.deepEqual(order, ["published", "put"]);
+    void put("late");
     engine.close();
-    assert.equal(databases.open().bookmark("chat:a", "late")!.offset, 1);
+    const again = await databases.open();
+    assert.notEqual(again.values.get({ channel: "chat:a", name: "late" }), undefined);
   }));
 
 Deno.test("publishes of one turn are one transaction, told in order of offset and acknowledged after they are told", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     const happened: string[] = [];
     for (const channel of ["chat:a", "chat:b"]) {
-      engine.follow(channel, (name, { offset }) => {
-        assert.ok(engine.position(name).offset >= offset);
+      engine.log.follow(channel, (name, { offset }) => {
+        assert.ok(engine.log.position(name).offset >= offset);
         happened.push(`${name} ${offset}`);
       });
     }
     const sent = Array.from({ length: 100 }, (_, i) => {
       const channel = i % 3 === 0 ? "chat:b" : "chat:a";
-      return engine.publish(channel, note(`m${i}`, BEGIN), { retention: KEEP }).then(() =>
+      return engine.log.publish(channel, note(`m${i}`, BEGIN), { retention: KEEP }).then(() =>
         happened.push("ack")
       );
     });
@@ -95,95 +91,95 @@ Deno.test("publishes of one turn are one transaction, told in order of offset an
 
 Deno.test("a payload that cannot be kept harms nobody else's", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     const loop: Record<string, unknown> = {};
     loop.loop = loop;
     const results = await Promise.allSettled([
-      engine.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
-      engine.publish("chat:a", { ...note("bad", BEGIN), payload: loop }, { retention: KEEP }),
-      engine.publish("chat:a", note("m2", BEGIN), { retention: KEEP }),
+      engine.log.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
+      engine.log.publish("chat:a", { ...note("bad", BEGIN), payload: loop }, { retention: KEEP }),
+      engine.log.publish("chat:a", note("m2", BEGIN), { retention: KEEP }),
     ]);
     assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
-    assert.deepEqual(engine.read("chat:a").records.map(({ id, offset }) => [id, offset]), [["m1", 1], [
+    assert.deepEqual(engine.log.read("chat:a").records.map(({ id, offset }) => [id, offset]), [["m1", 1], [
       "m2",
       2,
     ]]);
     assert.equal(engine.healthy(), true);
   }));
 
-Deno.test("a change of another message that throws harms nobody else's", () =>
+Deno.test("sqlite groups: an edit that cannot be kept harms nobody else's", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     await fill(engine, "chat:a", 1);
-    const change = () => {
-      throw new TypeError("broken");
-    };
+    const content: Record<string, unknown> = {};
+    content.loop = content;
+    const edit = { kind: "replace" as const, target: 1, content };
     const results = await Promise.allSettled([
-      engine.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
-      engine.publish("chat:a", note("bad", BEGIN), { retention: KEEP, amend: [{ offset: 1, change }] }),
-      engine.publish("chat:b", note("m2", BEGIN), { retention: KEEP }),
+      engine.log.publish("chat:a", note("m1", BEGIN), { retention: KEEP }),
+      engine.log.publish("chat:a", note("bad", BEGIN), { retention: KEEP, edit }),
+      engine.log.publish("chat:b", note("m2", BEGIN), { retention: KEEP }),
     ]);
     assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
-    assert.equal(engine.position("chat:a").offset, 2);
+    assert.equal(engine.log.position("chat:a").offset, 2);
     assert.equal(engine.healthy(), true);
   }));
 
 Deno.test("rows beyond the retention are deleted in batches, and few of them lie about", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     const rows = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
     for (let i = 0; i < 40; i++) await fill(engine, "chat:a", 25, { size: 100 });
-    assert.equal(engine.read("chat:a", { limit: 1000 }).records.length, 100);
+    assert.equal(engine.log.read("chat:a", { limit: 1000 }).records.length, 100);
     assert.ok(rows() >= 100 && rows() < 160, `${rows()} rows`);
     // Less is kept from now on: what is much is deleted by sweeps.
     await fill(engine, "chat:b", 6000, { size: 10_000 });
     await fill(engine, "chat:b", 1, { size: 10 });
-    assert.deepEqual(engine.read("chat:b").records.map(({ offset }) => offset)[0], 5992);
-    engine.sweep(databases.now);
+    assert.deepEqual(engine.log.read("chat:b").records.map(({ offset }) => offset)[0], 5992);
+    engine.sweep();
     assert.ok(rows() < 200, `${rows()} rows`);
   }));
 
 Deno.test("however many messages are past their age, they go, and the newest stay", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     await fill(engine, "chat:a", 9000, { size: 100_000, age: 10_000 });
     databases.now += 8_000;
     await fill(engine, "chat:a", 3, { size: 100_000, age: 10_000, now: databases.now });
     databases.now += 3_000;
-    engine.sweep(databases.now);
-    const { records, complete } = engine.read("chat:a", { since: 0 });
+    engine.sweep();
+    const { records, complete } = engine.log.read("chat:a", { since: 0 });
     assert.deepEqual(records.map(({ offset }) => offset), [9001, 9002, 9003]);
     assert.equal(complete, false);
-    for (let i = 0; i < 10; i++) engine.sweep(databases.now);
+    for (let i = 0; i < 10; i++) engine.sweep();
     assert.deepEqual(databases.ask("SELECT count(*) AS n FROM message"), [{ n: 3 }]);
   }));
 
 Deno.test("of large messages no more are read than are of use, and it is said that there are more", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open({ cache: 0 });
+    const engine = await databases.open({ cache: 0 });
     await fill(engine, "chat:a", 500, { bytes: 20_000 });
     const asked = { limit: 400, bytes: 64_000 };
     for (const reverse of [false, true]) {
       const got: number[] = [];
       for (let more = true; more;) {
         const since = got.length === 0 ? {} : { since: got.at(-1)! };
-        const page = engine.read("chat:a", { ...asked, reverse, ...since });
+        const page = engine.log.read("chat:a", { ...asked, reverse, ...since });
         assert.ok(page.records.length > 0 && page.records.length <= 16 && page.complete);
         got.push(...page.records.map(({ offset }) => offset));
         more = page.more === true;
       }
       assert.deepEqual(got, Array.from({ length: 500 }, (_, i) => reverse ? 500 - i : i + 1));
     }
-    const small = engine.read("chat:a", { limit: 16, bytes: 64_000 });
+    const small = engine.log.read("chat:a", { limit: 16, bytes: 64_000 });
     assert.deepEqual([small.records.length, small.more], [16, undefined]);
   }));
 
 Deno.test("a sweep that has much to do gives others their turn and goes on by itself", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
     const left = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
-    engine.sweep(databases.now += 61_000);
+    databases.pass(engine, 61_000);
     const after = left();
     assert.ok(after > 0, "it has given up its turn");
     const deadline = Date.now() + 30_000;
@@ -191,33 +187,33 @@ Deno.test("a sweep that has much to do gives others their turn and goes on by it
     assert.equal(left(), 0);
     // One that is not through ends with the engine.
     for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
-    engine.sweep(databases.now += 61_000);
+    databases.pass(engine, 61_000);
     assert.ok(left() > 0);
     engine.close();
   }));
 
 Deno.test("a shorter age holds for older messages too", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     await fill(engine, "chat:a", 5, { age: 3_600_000 });
     databases.now += 60_000;
     await fill(engine, "chat:a", 1, { age: 10_000, now: databases.now });
-    engine.sweep(databases.now);
-    assert.deepEqual(engine.read("chat:a").records.map(({ offset }) => offset), [6]);
+    engine.sweep();
+    assert.deepEqual(engine.log.read("chat:a").records.map(({ offset }) => offset), [6]);
   }));
 
 Deno.test("a channel that keeps nothing is forgotten after a while and starts in another epoch; one that is followed is not", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open({ idle: 60_000, dedupeWindow: 10_000 });
+    const engine = await databases.open({ idle: 60_000, dedupeWindow: 10_000 });
     const [idle] = await fill(engine, "chat:idle", 3, { age: 5_000 });
     await fill(engine, "chat:followed", 3, { age: 5_000 });
-    const { epoch } = engine.position("chat:followed");
-    engine.follow("chat:followed", () => {});
-    for (let i = 0; i < 70; i++) engine.sweep(databases.now += 1_000);
+    const { epoch } = engine.log.position("chat:followed");
+    engine.log.follow("chat:followed", () => {});
+    for (let i = 0; i < 70; i++) databases.pass(engine, 1_000);
     assert.deepEqual(databases.ask("SELECT name FROM channel"), [{ name: "chat:followed" }]);
-    assert.equal(engine.position("chat:idle").offset, 0);
-    assert.notEqual(engine.position("chat:idle").epoch, idle!.epoch);
-    assert.deepEqual(engine.position("chat:followed"), { epoch, offset: 3 });
+    assert.equal(engine.log.position("chat:idle").offset, 0);
+    assert.notEqual(engine.log.position("chat:idle").epoch, idle!.epoch);
+    assert.deepEqual(engine.log.position("chat:followed"), { epoch, offset: 3 });
     const [next] = await fill(engine, "chat:idle", 1, { now: databases.now });
     assert.equal(next!.offset, 1);
     assert.notEqual(next!.epoch, idle!.epoch);
@@ -225,11 +221,11 @@ Deno.test("a channel that keeps nothing is forgotten after a while and starts in
 
 Deno.test("the epoch a subscriber was told stays the channel's, though another channel was forgotten meanwhile", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open({ idle: 60_000, dedupeWindow: 10_000 });
+    const engine = await databases.open({ idle: 60_000, dedupeWindow: 10_000 });
     await fill(engine, "chat:idle", 1, { age: 5_000 });
-    engine.follow("chat:new", () => {});
-    const { epoch } = engine.position("chat:new");
-    for (let i = 0; i < 70; i++) engine.sweep(databases.now += 1_000);
+    engine.log.follow("chat:new", () => {});
+    const { epoch } = engine.log.position("chat:new");
+    for (let i = 0; i < 70; i++) databases.pass(engine, 1_000);
     assert.deepEqual(databases.ask("SELECT name FROM channel"), []);
     assert.deepEqual(await fill(engine, "chat:new", 1, { now: databases.now }), [
       { epoch, offset: 1, duplicate: false },
@@ -238,14 +234,14 @@ Deno.test("the epoch a subscriber was told stays the channel's, though another c
 
 Deno.test("closing commits what waits, and what comes later is refused as temporary", () =>
   withDatabases(async (databases) => {
-    const engine = databases.open();
+    const engine = await databases.open();
     const waiting = fill(engine, "chat:a", 3);
     engine.close();
     assert.deepEqual((await waiting).map(({ offset }) => offset), [1, 2, 3]);
     await assert.rejects(
-      engine.publish("chat:a", note("late", BEGIN), { retention: KEEP }),
+      engine.log.publish("chat:a", note("late", BEGIN), { retention: KEEP }),
       (error: unknown) => error instanceof ProtocolError && error.error === "not_available",
     );
-    assert.throws(() => engine.read("chat:a"), ProtocolError);
-    assert.equal(databases.open().position("chat:a").offset, 3);
+    assert.throws(() => engine.log.read("chat:a"), ProtocolError);
+    assert.equal((await databases.open()).log.position("chat:a").offset, 3);
   }));

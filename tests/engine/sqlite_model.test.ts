@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { note, withDatabases } from "./sqlite_support.ts";
 
 const CHANNELS = ["chat:a", "chat:b", "chat:c"];
@@ -35,9 +35,9 @@ Deno.test("Feature: durable-channels, Property 1: whatever is published, read, c
       fc.constantFrom(0, 3_000, 64 * 1024 * 1024),
       (steps, cache) =>
         withDatabases(async (databases) => {
-          const model = new MemoryEngine({ now: () => databases.now });
+          const model = new MemoryEngine({ clock: databases.clock });
           let path = databases.path();
-          let engine = databases.open({ path, cache });
+          let engine = await databases.open({ path, cache });
           for (const [at, step] of steps.entries()) {
             databases.now += 10;
             if (step.kind === "publish") {
@@ -45,10 +45,10 @@ Deno.test("Feature: durable-channels, Property 1: whatever is published, read, c
                 const record = note(`${at}-${i}`, databases.now);
                 const retention = { size, age: 3_600_000 };
                 const options = key === undefined ? { retention } : { retention, dedupeKey: `k${key}` };
-                const { offset, duplicate } = model.publish(channel, record, options);
+                const { offset, duplicate } = model.log.publish(channel, record, options);
                 return {
                   expected: { offset, duplicate },
-                  published: engine.publish(channel, record, options),
+                  published: engine.log.publish(channel, record, options),
                 };
               });
               for (const { expected, published } of sent) {
@@ -57,16 +57,16 @@ Deno.test("Feature: durable-channels, Property 1: whatever is published, read, c
               }
             } else if (step.kind === "read") {
               const { channel, limit, reverse } = step;
-              const { offset: last } = model.position(channel);
+              const { offset: last } = model.log.position(channel);
               const options = step.since === undefined
                 ? { limit, reverse }
                 : { limit, reverse, since: Math.min(step.since, last) };
-              const { epoch: _, ...expected } = model.read(channel, options);
-              const { epoch: __, ...page } = engine.read(channel, options);
+              const { epoch: _, ...expected } = model.log.read(channel, options);
+              const { epoch: __, ...page } = engine.log.read(channel, options);
               assert.deepEqual(page, expected);
             } else if (step.kind === "sweep") {
-              model.sweep(databases.now);
-              engine.sweep(databases.now);
+              model.sweep();
+              engine.sweep();
             } else {
               if (step.kind === "reopen") engine.close();
               else {
@@ -74,11 +74,11 @@ Deno.test("Feature: durable-channels, Property 1: whatever is published, read, c
                 await Deno.copyFile(`${path}-wal`, databases.path(`${at}.db-wal`));
                 path = databases.path(`${at}.db`);
               }
-              engine = databases.open({ path, cache });
+              engine = await databases.open({ path, cache });
             }
           }
           for (const channel of CHANNELS) {
-            assert.equal(engine.position(channel).offset, model.position(channel).offset);
+            assert.equal(engine.log.position(channel).offset, model.log.position(channel).offset);
           }
         }),
     ),

@@ -1,6 +1,7 @@
 /** A directory for databases, and what is published into them. */
 
 import { DatabaseSync } from "node:sqlite";
+import { type Clock, systemClock } from "../../src/async/clock.ts";
 import type { NewRecord, Published } from "../../src/engine/contract.ts";
 import { SqliteEngine, type SqliteEngineOptions } from "../../src/engine/sqlite/engine.ts";
 
@@ -11,6 +12,8 @@ export const BEGIN = 1_700_000_000_000;
 export class Databases {
   readonly directory: string;
   now = BEGIN;
+  /** The one of all engines. */
+  readonly clock: Clock = { now: () => this.now, wall: () => this.now, after: systemClock.after };
   readonly failures: { error: unknown; stage: string }[] = [];
   readonly #engines: SqliteEngine[] = [];
 
@@ -22,15 +25,21 @@ export class Databases {
     return `${this.directory}/${name}`;
   }
 
-  open(options: Partial<SqliteEngineOptions> = {}): SqliteEngine {
-    const engine = new SqliteEngine({
+  async open(options: Partial<SqliteEngineOptions> = {}): Promise<SqliteEngine> {
+    const engine = await SqliteEngine.open({
       path: this.path(),
-      now: () => this.now,
+      clock: this.clock,
       failed: (error, stage) => void this.failures.push({ error, stage }),
       ...options,
     });
     this.#engines.push(engine);
     return engine;
+  }
+
+  /** Moves the clock, and lets an engine sweep. */
+  pass(engine: SqliteEngine, ms: number): void {
+    this.now += ms;
+    engine.sweep();
   }
 
   /** The files as `kill -9` would leave them now, under another name. */
@@ -82,7 +91,7 @@ export function fill(
   return Promise.all(
     Array.from(
       { length: count },
-      (_, i) => engine.publish(channel, note(`${prefix}${i}`, now, bytes), { retention: { size, age } }),
+      (_, i) => engine.log.publish(channel, note(`${prefix}${i}`, now, bytes), { retention: { size, age } }),
     ),
   );
 }

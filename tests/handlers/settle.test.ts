@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
 import { uuidv7 } from "../../src/protocol/mod.ts";
 import { join, makeHub, say } from "../hub/support.ts";
@@ -14,9 +14,9 @@ const CHANNEL = "chat:a";
 /** A service whose channel keeps `count` messages of bob; `reads` says what was read of it. */
 function service(count: number) {
   const engine = new MemoryEngine();
-  const read = engine.read.bind(engine);
+  const read = engine.log.read.bind(engine.log);
   const reads: number[] = [];
-  engine.read = (channel, options) => {
+  engine.log.read = (channel, options) => {
     const page = read(channel, options);
     reads.push(page instanceof Promise ? NaN : page.records.length);
     return page;

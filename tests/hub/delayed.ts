@@ -4,22 +4,8 @@
  * @module
  */
 
-import type {
-  Bookmark,
-  Engine,
-  EphemeralListener,
-  EphemeralMessage,
-  Follower,
-  NewRecord,
-  Page,
-  Position,
-  PresenceEntry,
-  PresenceListener,
-  Published,
-  PublishOptions,
-  ReadOptions,
-} from "../../src/engine/contract.ts";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import type { Engine, Log, Presence, Values } from "../../src/engine/contract.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 
 /**
  * Wraps a memory engine. Each call is acted on at one step and answered at a later one, so answers are stale and
@@ -28,7 +14,8 @@ import { MemoryEngine } from "../../src/engine/memory.ts";
  */
 export class DelayedEngine implements Engine {
   readonly name = "delayed";
-  readonly inner = new MemoryEngine();
+  /** All channels count together, so offsets have gaps. */
+  readonly inner = new MemoryEngine({ offsets: "store" });
   /** The next calls of this kind are rejected, this often. */
   readonly failing = { read: 0, follow: 0, position: 0 };
   readonly #tasks: (() => void)[] = [];
@@ -46,83 +33,53 @@ export class DelayedEngine implements Engine {
     task?.();
   }
 
-  publish(
-    channel: string,
-    record: NewRecord,
-    options: PublishOptions,
-  ): Promise<Published> {
-    return this.#later(() => this.inner.publish(channel, record, options));
-  }
-
-  read(channel: string, options?: ReadOptions): Promise<Page> {
-    return this.#later(() => this.#failOr("read", () => this.inner.read(channel, options)));
-  }
-
-  position(channel: string): Promise<Position> {
-    return this.#later(() => this.#failOr("position", () => this.inner.position(channel)));
-  }
-
-  trim(channel: string, offset: number): Promise<void> {
-    return this.#later(() => this.inner.trim(channel, offset));
-  }
-
-  bookmark(channel: string, name: string): Promise<Bookmark | undefined> {
-    return this.#later(() => this.inner.bookmark(channel, name));
-  }
-
-  setBookmark(channel: string, name: string, bookmark: Bookmark): Promise<Position> {
-    return this.#later(() => this.inner.setBookmark(channel, name, bookmark));
-  }
-
-  follow(channel: string, follower: Follower): Promise<void> {
-    const turn = ++this.#turn;
-    this.#follows.set(channel, turn);
-    const queue: (() => void)[] = [];
-    return this.#later(() =>
-      this.#failOr("follow", () => {
-        if (this.#follows.get(channel) !== turn) return;
-        this.inner.follow(channel, (name, record, epoch) => {
-          queue.push(() => follower(name, record, epoch));
-          this.#tasks.push(() => {
-            const next = queue.shift();
-            if (this.#follows.get(channel) === turn) next?.();
+  readonly log: Log = {
+    publish: (...args) => this.#later(() => this.inner.log.publish(...args)),
+    read: (...args) => this.#later(() => this.#failOr("read", () => this.inner.log.read(...args))),
+    get: (...args) => this.#later(() => this.#failOr("read", () => this.inner.log.get(...args))),
+    position: (channel) =>
+      this.#later(() => this.#failOr("position", () => this.inner.log.position(channel))),
+    trim: (...args) => this.#later(() => this.inner.log.trim(...args)),
+    follow: (channel, follower) => {
+      const turn = ++this.#turn;
+      this.#follows.set(channel, turn);
+      const queue: (() => void)[] = [];
+      return this.#later(() =>
+        this.#failOr("follow", () => {
+          if (this.#follows.get(channel) !== turn) return;
+          this.inner.log.follow(channel, (name, record, epoch) => {
+            queue.push(() => follower(name, record, epoch));
+            this.#tasks.push(() => {
+              const next = queue.shift();
+              if (this.#follows.get(channel) === turn) next?.();
+            });
           });
-        });
-      })
-    );
-  }
+        })
+      );
+    },
+    unfollow: (channel) => {
+      this.#follows.delete(channel);
+      this.inner.log.unfollow(channel);
+    },
+    publishEphemeral: (...args) => void this.#tasks.push(() => this.inner.log.publishEphemeral(...args)),
+    onEphemeral: (listener) => this.inner.log.onEphemeral(listener),
+  };
 
-  unfollow(channel: string): void {
-    this.#follows.delete(channel);
-    this.inner.unfollow(channel);
-  }
+  readonly presence: Presence = {
+    enter: (...args) => this.inner.presence.enter(...args),
+    leave: (...args) => this.inner.presence.leave(...args),
+    list: (channel) => this.#later(() => this.inner.presence.list(channel)),
+    onChange: (listener) => this.inner.presence.onChange(listener),
+  };
 
-  publishEphemeral(channel: string, message: EphemeralMessage): void {
-    this.#tasks.push(() => this.inner.publishEphemeral(channel, message));
-  }
+  readonly values: Values = {
+    get: (key) => this.#later(() => this.inner.values.get(key)),
+    put: (...args) => this.#later(() => this.inner.values.put(...args)),
+    delete: (...args) => this.#later(() => this.inner.values.delete(...args)),
+  };
 
-  onEphemeral(listener: EphemeralListener): void {
-    this.inner.onEphemeral(listener);
-  }
-
-  presenceEnter(channel: string, entry: PresenceEntry, ttl: number): void {
-    this.inner.presenceEnter(channel, entry, ttl);
-  }
-
-  presenceLeave(channel: string, sessionId: string): void {
-    this.inner.presenceLeave(channel, sessionId);
-  }
-
-  presence(channel: string): Promise<readonly PresenceEntry[]> {
-    return this.#later(() => this.inner.presence(channel));
-  }
-
-  onPresence(listener: PresenceListener): void {
-    this.inner.onPresence(listener);
-  }
-
-  sweep(now: number): void {
-    this.inner.sweep(now);
+  sweep(): void {
+    this.inner.sweep();
   }
 
   healthy(): boolean {

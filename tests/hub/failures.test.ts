@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { DEFAULT_NAMESPACE, Hub, type Subscribed } from "../../src/hub/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import type { StoredRecord } from "../../src/engine/contract.ts";
 import { DelayedEngine } from "./delayed.ts";
 import { FakeClient, join, makeHub, principal, say } from "./support.ts";
@@ -65,14 +65,14 @@ Deno.test("hub: a session whose inbox cannot be had is refused and leaves nothin
   await refused;
   assert.equal(hub.sessionCount, 0);
   await settle();
-  assert.deepEqual(engine.inner.presence("broadcast:all"), []);
+  assert.deepEqual(engine.inner.presence.list("broadcast:all"), []);
 });
 
 Deno.test("hub: a channel that cannot be resumed is named, the others go on", async () => {
   const { engine, hub, settle, attach } = delayed();
   await attach(new FakeClient("s2", principal("bob")));
   engine.failing.read = 1;
-  const { epoch } = engine.inner.position("chat:a");
+  const { epoch } = engine.inner.log.position("chat:a");
   const attaching = hub.attach(new FakeClient("s1", principal("ann")), { "chat:a": { epoch, offset: 0 } });
   await settle();
   const attached = await attaching;
@@ -87,7 +87,7 @@ Deno.test("hub: a replay the engine breaks off ends the subscription, and says s
     void hub.publish({ origin: "api", channel: "chat:a", id, from: "bob", payload: { text: id } });
   }
   await settle();
-  const { epoch } = engine.inner.position("chat:a");
+  const { epoch } = engine.inner.log.position("chat:a");
   const joining = Promise.resolve(hub.subscribe(ann, "chat:a", 1, { epoch, offset: 0 }));
   await settle();
   const { state, start } = await joining;
@@ -137,8 +137,8 @@ Deno.test("hub: of two connections that take a session at the same time the late
 Deno.test("hub: a history that is lost while a channel is followed ends its subscriptions", async () => {
   const engine = new MemoryEngine();
   const followers = new Map<string, (channel: string, record: StoredRecord, epoch: string) => void>();
-  const follow = engine.follow.bind(engine);
-  engine.follow = (channel, follower) => {
+  const follow = engine.log.follow.bind(engine.log);
+  engine.log.follow = (channel, follower) => {
     followers.set(channel, follower);
     follow(channel, follower);
   };

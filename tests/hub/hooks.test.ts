@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { type Hub, type PublishHook, type Subscribed } from "../../src/hub/mod.ts";
 import { type Payload, ProtocolError } from "../../src/protocol/mod.ts";
 import { FakeClient, join, makeHub, principal } from "./support.ts";
@@ -139,12 +139,12 @@ Deno.test("hooks: all are told when the engine fails", async () => {
   const notes: string[] = [];
   hub.addHook(noting("a", notes));
   hub.addHook({ name: "b", before: () => {}, failed: noting("b", notes).failed! });
-  engine.publish = () => {
+  engine.log.publish = () => {
     throw new ProtocolError("not_available");
   };
   assert.throws(() => publish(hub, "x"), ProtocolError);
   assert.deepEqual(notes.splice(0), ["a before x", "a failed x", "b failed x"]);
-  engine.publish = () => Promise.reject(new ProtocolError("not_available")) as never;
+  engine.log.publish = () => Promise.reject(new ProtocolError("not_available")) as never;
   await assert.rejects(async () => await publish(hub, "y"), ProtocolError);
   assert.deepEqual(notes, ["a before y", "a failed y", "b failed y"]);
 });
@@ -154,8 +154,9 @@ Deno.test("hooks: a commit that takes time is told once it is there", async () =
   const { hub } = await heard({ engine });
   const notes: string[] = [];
   hub.addHook(noting("a", notes));
-  const commit = engine.publish.bind(engine);
-  engine.publish = ((...asked: Parameters<typeof commit>) => turn().then(() => commit(...asked))) as never;
+  const commit = engine.log.publish.bind(engine.log);
+  engine.log.publish =
+    ((...asked: Parameters<typeof commit>) => turn().then(() => commit(...asked))) as never;
   const publishing = publish(hub, "x");
   assert.deepEqual(notes, ["a before x"]);
   await publishing;

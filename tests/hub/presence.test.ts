@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE, type Hub, type HubOptions, type Subscribed } from "../../src/hub/mod.ts";
 import { FakeClient, join, makeHub, principal } from "./support.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -16,7 +16,7 @@ function pushes(client: FakeClient): string[] {
 /** A hub whose clock the test moves, swept once a second as its owner does. */
 function clocked(options: Partial<HubOptions> = {}) {
   const clock = new FakeClock();
-  const engine = new MemoryEngine({ now: () => clock.now() });
+  const engine = new MemoryEngine({ clock });
   const { hub, failures } = makeHub({ engine, clock, presenceTtl: 9_000, ...options });
   return {
     clock,
@@ -27,7 +27,7 @@ function clocked(options: Partial<HubOptions> = {}) {
       for (let i = 0; i < seconds; i++) {
         clock.sleep(1_000);
         if (sweepHub) hub.sweep();
-        engine.sweep(clock.now());
+        engine.sweep();
       }
     },
   };
@@ -58,9 +58,9 @@ Deno.test("presence: a connection that is lost and comes back does not make its 
   ann.clear();
   hub.detach(bob);
   pass(60);
-  assert.equal(engine.presence("chat:a").length, 2);
+  assert.equal(engine.presence.list("chat:a").length, 2);
   const back = new FakeClient("s2", principal("bob"), "s2-2");
-  const { epoch } = engine.position("chat:a");
+  const { epoch } = engine.log.position("chat:a");
   (await hub.attach(back, { "chat:a": { epoch, offset: 0 } })).start();
   pass(60);
   assert.deepEqual(pushes(ann), []);
@@ -78,7 +78,7 @@ async function watched(world: ReturnType<typeof clocked>) {
   let connections = 1;
   const back = async (channels: string[], who = principal("bob")) => {
     const client = new FakeClient("s2", who, `s2-${++connections}`);
-    const { epoch } = world.engine.position("chat:a");
+    const { epoch } = world.engine.log.position("chat:a");
     const points = Object.fromEntries(channels.map((channel) => [channel, { epoch, offset: 0 }]));
     (await hub.attach(client, points)).start();
     return client;
@@ -93,7 +93,7 @@ Deno.test("presence: a session that comes back without naming a channel does not
   world.pass(20);
   const client = await back(["chat:a"]);
   world.pass(8);
-  assert.equal(world.engine.presence("chat:b").length, 2, "it is still shown");
+  assert.equal(world.engine.presence.list("chat:b").length, 2, "it is still shown");
   enter(world.hub, client, "chat:b");
   world.pass(60);
   assert.deepEqual(pushes(ann), []);
@@ -135,11 +135,11 @@ Deno.test("presence: a session that keeps coming back without its channels is sh
   const world = clocked({ maxChannels: () => 5 });
   const { back } = await watched(world);
   for (let i = 0; i < 50; i++) enter(world.hub, await back([]), `chat:${i}`);
-  const shown = Array.from({ length: 50 }, (_, i) => world.engine.presence(`chat:${i}`).length);
+  const shown = Array.from({ length: 50 }, (_, i) => world.engine.presence.list(`chat:${i}`).length);
   assert.deepEqual(shown.flatMap((count, i) => count > 0 ? [i] : []), [44, 45, 46, 47, 48, 49]);
   world.pass(11);
-  assert.equal(world.engine.presence("chat:48").length, 0);
-  assert.equal(world.engine.presence("chat:49").length, 1);
+  assert.equal(world.engine.presence.list("chat:48").length, 0);
+  assert.equal(world.engine.presence.list("chat:49").length, 1);
 });
 
 Deno.test("presence: a session that ends goes offline at once, one whose node stops renewing when its lease runs out", async () => {
@@ -151,17 +151,17 @@ Deno.test("presence: a session that ends goes offline at once, one whose node st
   hub.leave(hub.clientOf("bob")!);
   assert.deepEqual(pushes(ann), ["bob offline"]);
   pass(5, false);
-  assert.equal(engine.presence("chat:a").length, 2);
+  assert.equal(engine.presence.list("chat:a").length, 2);
   pass(10, false);
-  assert.deepEqual(engine.presence("chat:a"), []);
+  assert.deepEqual(engine.presence.list("chat:a"), []);
 });
 
 Deno.test("presence: every lease is renewed in time however many sessions there are", async () => {
   const { hub, pass, engine } = clocked();
   for (let i = 0; i < 500; i++) enter(hub, await join(hub, `s${i}`, `u${i}`), "chat:a");
   pass(40);
-  assert.equal(engine.presence("chat:a").length, 500);
-  assert.equal(engine.presence("broadcast:all").length, 500);
+  assert.equal(engine.presence.list("chat:a").length, 500);
+  assert.equal(engine.presence.list("broadcast:all").length, 500);
 });
 
 Deno.test("presence: a sweep that comes late renews what it missed", async () => {
@@ -171,7 +171,7 @@ Deno.test("presence: a sweep that comes late renews what it missed", async () =>
     pass(3, false);
     pass(1);
   }
-  assert.equal(engine.presence("broadcast:all").length, 30);
+  assert.equal(engine.presence.list("broadcast:all").length, 30);
 });
 
 Deno.test("presence: a namespace without presence enters nobody, one without pushes only answers", async () => {
@@ -190,27 +190,18 @@ Deno.test("presence: a namespace without presence enters nobody, one without pus
     for (const client of [ann, bob]) enter(hub, client, channel);
   }
   assert.deepEqual(pushes(ann), []);
-  assert.deepEqual(engine.presence("still:a"), []);
-  assert.equal(engine.presence("quiet:a").length, 2);
-  assert.equal(engine.presence("user:ann").length, 0);
+  assert.deepEqual(engine.presence.list("still:a"), []);
+  assert.equal(engine.presence.list("quiet:a").length, 2);
+  assert.equal(engine.presence.list("user:ann").length, 0);
 });
 
 Deno.test("presence: a presence store that fails is reported and keeps nobody off a channel", async () => {
   const engine = new MemoryEngine();
-  const { hub, failures } = makeHub({
-    engine: new Proxy(engine, {
-      get(target, key) {
-        if (key === "presenceEnter") return () => Promise.reject(new Error("store is gone"));
-        if (key === "presenceLeave") {
-          return () => {
-            throw new Error("store is gone");
-          };
-        }
-        const value = Reflect.get(target, key, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    }),
-  });
+  engine.presence.enter = () => Promise.reject(new Error("store is gone")) as never;
+  engine.presence.leave = () => {
+    throw new Error("store is gone");
+  };
+  const { hub, failures } = makeHub({ engine });
   const ann = await join(hub, "s1", "ann");
   enter(hub, ann, "chat:a");
   hub.unsubscribe(ann, "chat:a");
@@ -226,14 +217,14 @@ for (const [how, step] of [["back an hour", -3_600_000], ["ahead a day", 86_400_
     pass(2);
     clock.set(step);
     pass(20);
-    assert.deepEqual(engine.presence("chat:a").map(({ userId }) => userId), ["ann"]);
+    assert.deepEqual(engine.presence.list("chat:a").map(({ userId }) => userId), ["ann"]);
     hub.detach(ann);
     const back = new FakeClient("s1", principal("ann"), "s1-2");
     (await hub.attach(back, undefined)).start();
     clock.set(step);
     pass(9);
-    assert.equal(engine.presence("chat:a").length, 1, "for ten seconds it may come back to the channel");
+    assert.equal(engine.presence.list("chat:a").length, 1, "for ten seconds it may come back to the channel");
     pass(2);
-    assert.equal(engine.presence("chat:a").length, 0);
+    assert.equal(engine.presence.list("chat:a").length, 0);
   });
 }

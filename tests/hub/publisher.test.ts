@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Published } from "../../src/engine/contract.ts";
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE, type Hub, type PublishRequest } from "../../src/hub/mod.ts";
 import { encodeBare, type Payload, ProtocolError, type Right } from "../../src/protocol/mod.ts";
 import { FakeClient, makeHub, principal } from "./support.ts";
@@ -123,7 +123,7 @@ Deno.test("publisher: the channel decides the type where none is named", () => {
   const { hub } = makeHub({ engine });
   const types = ["chat:a", "user:bob", "broadcast:all"].map((channel) => {
     publish(hub, { origin: "api", from: "ann", channel, id: "m1", payload: { text: "x" } });
-    return engine.read(channel).records[0]!.type;
+    return engine.log.read(channel).records[0]!.type;
   });
   assert.deepEqual(types, ["chat_message", "direct_message", "broadcast"]);
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MemoryEngine } from "../../src/engine/memory.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE, Hub, type HubOptions } from "../../src/hub/mod.ts";
 import type { Encoded, Message, Principal, Report } from "../../src/protocol/mod.ts";
 import { ClientStates } from "../../src/router/mod.ts";

@@ -134,9 +134,10 @@ export class Channel implements ChannelRow {
     if (record !== undefined) this.#tail[offset - start!] = { ...record, payload };
   }
 
-  /** What lies up to `offset` is no longer part of the history, but for the last message. */
-  trim(offset: number): void {
-    this.first = Math.max(this.first, Math.min(offset, this.last - 1) + 1);
+  /** What lies up to `offset` is no longer part of the history, except the last `keep` messages of it and the last of all. */
+  trim(offset: number, keep: number): void {
+    const end = Math.min(offset, this.last);
+    this.first = Math.max(this.first, Math.min(end - keep, this.last - 1) + 1);
   }
 
   /** Takes what was read up to the end of the channel, when that is more than is at hand. */

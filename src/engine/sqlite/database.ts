@@ -109,13 +109,10 @@ function renewEpochs(db: DatabaseSync): void {
   if (db.prepare("SELECT 1 FROM meta WHERE name = 'backup'").get() === undefined) return;
   const epoch = uuidv7();
   db.exec("BEGIN IMMEDIATE");
-  db.prepare(
-    "UPDATE bookmark SET epoch = ? FROM channel WHERE channel.name = bookmark.channel AND channel.epoch = bookmark.epoch",
-  ).run(epoch);
-  // What is kept beside a channel goes with it.
+  // Values stay about the same places.
   db.prepare(`
-    UPDATE bookmark SET epoch = ? WHERE EXISTS
-      (SELECT 1 FROM channel WHERE channel.name = bookmark.channel AND channel.epoch = bookmark.epoch)
+    UPDATE value SET epoch = ? WHERE EXISTS
+      (SELECT 1 FROM channel WHERE channel.name = value.channel AND channel.epoch = value.epoch)
   `).run(epoch);
   db.prepare("UPDATE channel SET epoch = ?").run(epoch);
   db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);

@@ -66,14 +66,17 @@ export const MIGRATIONS: readonly Migration[] = [
   },
   (db) => {
     db.exec(`
-      CREATE TABLE bookmark(
-        channel TEXT NOT NULL,
+      CREATE TABLE value(
+        channel TEXT NOT NULL,    -- empty: it belongs to no channel
         name TEXT NOT NULL,
-        epoch TEXT NOT NULL,
-        offset INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        epoch TEXT,               -- the place it is about
+        offset INTEGER,
         data BLOB,
+        expires INTEGER,          -- milliseconds since the epoch
         PRIMARY KEY(channel, name)
       ) STRICT;
+      CREATE INDEX value_expires ON value(expires) WHERE expires IS NOT NULL;
     `);
   },
 ];

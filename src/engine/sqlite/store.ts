@@ -6,7 +6,9 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Payload, uuidv7 } from "../../protocol/mod.ts";
-import type { Bookmark, Edit, NewRecord, Position, ReadOptions, StoredRecord } from "../contract.ts";
+import type { Edit, ReadOptions, StoredRecord } from "../contract.ts";
+import { applyEdit, emptied } from "../edits.ts";
+import { type Body, bodyOf, parseBody } from "./body.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
 
@@ -21,35 +23,8 @@ const TRIES = 64;
 /** How exactly ages are kept: a message may stay that share of its age longer, within these bounds in milliseconds. */
 const LATE = { share: 0.05, least: 1000, most: 60_000 };
 
-/** What is kept of a message. Throws TypeError for what is no JSON. */
-export function bodyOf({ type, id, from, payload }: NewRecord): string {
-  for (const key in payload) {
-    if (payload[key] instanceof Uint8Array) return bodyWithBytes([type, id, from, payload]);
-  }
-  return JSON.stringify([type, id, from, payload]);
-}
-
-type Body = [type: string, id: string, from: string, payload: Payload, bytes?: string[]];
-
-/** Bytes stand directly in a payload; a fifth element names them. */
-function bodyWithBytes([type, id, from, payload]: Body): string {
-  const bytes: string[] = [];
-  const text: Payload = {};
-  for (const [key, value] of Object.entries(payload)) {
-    if (value instanceof Uint8Array) bytes.push(key);
-    text[key] = value instanceof Uint8Array ? value.toBase64() : value;
-  }
-  return JSON.stringify([type, id, from, text, bytes]);
-}
-
-function parseBody(text: string): Body {
-  const body: Body = JSON.parse(text);
-  for (const key of body[4] ?? []) body[3][key] = Uint8Array.fromBase64(body[3][key] as string);
-  return body;
-}
-
 /** A message that has another payload. */
-export interface Amended {
+export interface Changed {
   readonly offset: number;
   readonly payload: Payload;
 }
@@ -68,10 +43,7 @@ export class Store {
   readonly #at: StatementSync;
   readonly #trim: StatementSync;
   readonly #body: StatementSync;
-  readonly #amend: StatementSync;
-  readonly #bookmark: StatementSync;
-  readonly #setBookmark: StatementSync;
-  readonly #dropBookmarks: StatementSync;
+  readonly #replace: StatementSync;
   readonly #setEpoch: StatementSync;
   #epoch: string;
   #lastId: number;
@@ -101,13 +73,7 @@ export class Store {
     this.#at = db.prepare(`SELECT at FROM message WHERE key = ${key("?2")}`);
     this.#trim = db.prepare(`DELETE FROM message WHERE key >= ${key("?2")} AND key < ${key("?3")}`);
     this.#body = db.prepare(`SELECT body FROM message WHERE key = ${key("?2")}`);
-    this.#amend = db.prepare(`UPDATE message SET body = ? WHERE key = (?2 << ${OFFSET_BITS} | ?3)`);
-    this.#bookmark = db.prepare("SELECT epoch, offset, data FROM bookmark WHERE channel = ? AND name = ?");
-    this.#setBookmark = db.prepare(
-      "INSERT INTO bookmark VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch, " +
-        "offset = excluded.offset, data = excluded.data WHERE epoch <> excluded.epoch OR offset < excluded.offset",
-    );
-    this.#dropBookmarks = db.prepare("DELETE FROM bookmark WHERE channel = ?");
+    this.#replace = db.prepare(`UPDATE message SET body = ? WHERE key = (?2 << ${OFFSET_BITS} | ?3)`);
     this.#setEpoch = db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'");
     this.#epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()!.value);
     this.#lastId = Number(db.prepare("SELECT coalesce(max(id), 0) AS id FROM channel").get()!.id);
@@ -183,37 +149,30 @@ export class Store {
   }
 
   /**
-   * Puts other payloads into messages that are kept; they are not changed in memory before the commit. What was changed
-   * is added to `amended`.
+   * Makes an edit that the message at `by` brings. What has another payload from then on is added to `changed`: it stays
+   * as it is in memory until the commit.
    */
-  amend(channel: Channel, by: number, first: Edit, amended: Amended[]): void {
-    for (let one: Edit | undefined = first; one !== undefined;) {
-      const { offset, change, next }: Edit = one;
-      if (channel.id === 0 || offset < channel.first || offset >= by) return;
-      const row = this.#body.get(channel.id, offset);
-      if (row === undefined) return;
-      const [type, id, from, before] = parseBody(row.body as string);
-      const payload = change(before, by);
-      this.#amend.run(bodyOf({ type, id, from, payload, timestamp: 0 }), channel.id, offset);
-      amended.push({ offset, payload });
-      one = next?.(before);
-    }
+  edit(channel: Channel, by: number, edit: Edit, changed: Changed[]): void {
+    const body = this.#bodyAt(channel, edit.target, by);
+    const edited = body && applyEdit(body[3], edit, by);
+    if (edited === undefined) return;
+    this.#change(channel, edit.target, body!, edited.payload, changed);
+    if (edited.previous === undefined) return;
+    const previous = this.#bodyAt(channel, edited.previous, by);
+    if (previous === undefined) return;
+    this.#change(channel, edited.previous, previous, emptied(edit.target, by), changed);
   }
 
-  /** The bookmark of a channel. */
-  bookmark(channel: string, name: string): Bookmark | undefined {
-    const row = this.#bookmark.get(channel, name);
-    if (row === undefined) return undefined;
-    const epoch = row.epoch as string, offset = row.offset as number;
-    return row.data === null ? { epoch, offset } : { epoch, offset, data: row.data as Uint8Array };
+  #bodyAt(channel: Channel, offset: number, before: number): Body | undefined {
+    if (channel.id === 0 || offset < channel.first || offset >= before) return undefined;
+    const row = this.#body.get(channel.id, offset);
+    return row && parseBody(row.body as string);
   }
 
-  /** Keeps a bookmark unless the one there is as far or farther; returns where the one that is kept stands. */
-  setBookmark(channel: string, name: string, { epoch, offset, data }: Bookmark): Position {
-    const { changes } = this.#setBookmark.run(channel, name, epoch, offset, data ?? null);
-    if (changes > 0) return { epoch, offset };
-    const kept = this.bookmark(channel, name)!;
-    return { epoch: kept.epoch, offset: kept.offset };
+  #change(channel: Channel, offset: number, body: Body, payload: Payload, changed: Changed[]): void {
+    const [type, id, from] = body;
+    this.#replace.run(bodyOf({ type, id, from, payload }), channel.id, offset);
+    changed.push({ offset, payload });
   }
 
   /** Names of channels that something may be due of, the longest due first. */
@@ -242,7 +201,6 @@ export class Store {
 
   /** Removes a channel that keeps nothing. */
   remove(channel: Channel): void {
-    this.#dropBookmarks.run(channel.name);
     this.#deleteChannel.run(channel.id);
   }
 

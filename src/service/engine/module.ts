@@ -29,8 +29,8 @@ export class EngineModule implements Module {
     this.#engine = await openEngine(config, this.#failed);
   }
 
-  sweep(now: number): void {
-    this.#engine?.sweep(now);
+  sweep(): void {
+    this.#engine?.sweep();
   }
 
   async close(): Promise<void> {

@@ -5,16 +5,16 @@
  */
 
 import type { Engine } from "../../engine/contract.ts";
-import { MemoryEngine } from "../../engine/memory.ts";
+import { MemoryEngine } from "../../engine/memory/engine.ts";
 import { SqliteEngine } from "../../engine/sqlite/engine.ts";
 import type { Config } from "../config/mod.ts";
 
-/** Opens the engine; `failed` is told of what nobody waits for. Throws an Error that says what is wrong with its file. */
-export function openEngine(
+/** Opens the engine; `failed` is told of what nobody waits for. Rejects with an Error that says what is wrong with its file. */
+export async function openEngine(
   { engine }: Config,
   failed: (error: unknown, stage: string) => void,
-): Engine {
+): Promise<Engine> {
   const { kind, path, synchronous, maxSize, dedupeWindow } = engine;
   if (kind === "memory") return new MemoryEngine({ dedupeWindow, failed });
-  return new SqliteEngine({ path, synchronous, maxSize, dedupeWindow, failed });
+  return await SqliteEngine.open({ path, synchronous, maxSize, dedupeWindow, failed });
 }

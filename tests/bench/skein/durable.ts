@@ -6,7 +6,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type { Engine, MaybePromise } from "../../../src/engine/contract.ts";
-import { MemoryEngine } from "../../../src/engine/memory.ts";
+import { MemoryEngine } from "../../../src/engine/memory/engine.ts";
 import { SqliteEngine } from "../../../src/engine/sqlite/engine.ts";
 import { OFFSET_BITS } from "../../../src/engine/sqlite/schema.ts";
 import { DEFAULT_NAMESPACE, Hub } from "../../../src/hub/mod.ts";
@@ -37,7 +37,7 @@ async function withPath<T>(body: (path: string) => Promise<T>): Promise<T> {
 async function withEngine<T>(kind: EngineKind, body: (engine: Engine) => Promise<T>): Promise<T> {
   if (kind === "memory") return await body(new MemoryEngine());
   return await withPath(async (path) => {
-    const engine = new SqliteEngine({ path });
+    const engine = await SqliteEngine.open({ path });
     try {
       return await body(engine);
     } finally {
@@ -75,7 +75,7 @@ async function publish(engine: Engine, channel: string, count: number, bytes: nu
       timestamp: Date.now(),
       payload: { text },
     };
-    results.push(engine.publish(channel, record, { retention: RETENTION }));
+    results.push(engine.log.publish(channel, record, { retention: RETENTION }));
   }
   await Promise.all(results);
 }
@@ -87,7 +87,7 @@ export function history(kind: EngineKind): Promise<Measure> {
     for (const channel of channels) await publish(engine, channel, 200, 850);
     let at = 0;
     const read = () => {
-      const page = engine.read(channels[at++ % channels.length]!, { limit: 100, reverse: true });
+      const page = engine.log.read(channels[at++ % channels.length]!, { limit: 100, reverse: true });
       return Promise.resolve(page);
     };
     return await measureTrips(read, { trips: 2000, warmUp: 500 });
@@ -131,7 +131,7 @@ async function fall(engine: Engine): Promise<[string, { epoch: string; offset: n
   for (let i = 0; i < RESUME.channels; i++) {
     const channel = `chat:${i}`;
     await publish(engine, channel, 100, 128);
-    since.push([channel, await engine.position(channel)]);
+    since.push([channel, await engine.log.position(channel)]);
     await publish(engine, channel, RESUME.behind, 128);
   }
   return since;
@@ -203,7 +203,7 @@ async function openSocket(port: number): Promise<WebSocket> {
 /** How the service starts with 100,000 channels of 100 messages: milliseconds until it listens, and kilobytes it has then. */
 export function startWith(channels = 100_000, messages = 100): Promise<{ time: number; memory: number }> {
   return withPath(async (path) => {
-    build(path, channels, messages);
+    await build(path, channels, messages);
     const started = clock();
     await using server = await startSkein(sqliteAt(path));
     return { time: clock() - started, memory: await server.memory() / 1024 };
@@ -211,8 +211,8 @@ export function startWith(channels = 100_000, messages = 100): Promise<{ time: n
 }
 
 /** Writes the rows that so many publishes would have left. */
-function build(path: string, channels: number, messages: number): void {
-  new SqliteEngine({ path }).close();
+async function build(path: string, channels: number, messages: number): Promise<void> {
+  (await SqliteEngine.open({ path })).close();
   const db = new DatabaseSync(path);
   try {
     const now = Date.now();

@@ -15,7 +15,7 @@ export class DedupeWindow {
   #old = new Map<string, number>();
   #since: number;
 
-  /** `window`: milliseconds; `most`: keys kept at most; `now`: milliseconds since the epoch. */
+  /** `window`: milliseconds; `most`: keys kept at most; `now`: milliseconds of a clock that never steps back. */
   constructor(window: number, most: number, now: number) {
     this.#window = window;
     this.#half = Math.max(1, Math.floor(most / 2));
@@ -35,8 +35,7 @@ export class DedupeWindow {
 
   /** Forgets what is past the window. */
   sweep(now: number): void {
-    // The clock may have stepped back.
-    if (now >= this.#since && now - this.#since < this.#window) return;
+    if (now - this.#since < this.#window) return;
     this.#turn();
     this.#since = now;
   }

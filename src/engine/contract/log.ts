@@ -1,0 +1,147 @@
+/**
+ * The log: messages of channels, kept in order and fanned out, and ephemeral messages beside them.
+ *
+ * @module
+ */
+
+import type { Payload } from "../../protocol/mod.ts";
+
+/** A value now, or later: an engine in this process answers at once, which saves a turn of the event loop. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** A message to be kept. */
+export interface NewRecord {
+  /** `chat_message`, `direct_message`, ... */
+  readonly type: string;
+  /** The sender's message id. */
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** Milliseconds since the epoch, at the server. */
+  readonly timestamp: number;
+  /** What the sender said, without `channel`, `from`, `offset` and `prev`. JSON, and bytes directly in it. */
+  readonly payload: Payload;
+}
+
+/** A kept message. */
+export interface StoredRecord extends NewRecord {
+  /** Rises from message to message within an epoch. Not dense: the next one may be more than 1 higher. */
+  readonly offset: number;
+  /** The offset of the message before it in this channel; 0 for the first one of the epoch. */
+  readonly prev: number;
+}
+
+/** A place in a channel. As the end of a channel: offset 0 means that nothing was published in this epoch. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** How a channel's messages are kept. */
+export interface Retention {
+  /** Messages kept. 0: none, the channel is ephemeral. @default 1000 */
+  readonly size: number;
+  /** Milliseconds a message is kept. @default 86400000 */
+  readonly age: number;
+}
+
+/**
+ * A change of an earlier message, made by the message it is published with. A message that was erased stays erased. The
+ * message of the edit before this one is emptied: its content no longer counts. `edits.ts` says what payloads become.
+ */
+export type Edit =
+  /** The message at `target` has `content` from now on. */
+  | { readonly kind: "replace"; readonly target: number; readonly content: Payload }
+  /** The message at `target` has no content any more. */
+  | { readonly kind: "erase"; readonly target: number };
+
+/** How a message is published. */
+export interface PublishOptions {
+  readonly retention: Retention;
+  /** A key that the channel saw within the dedupe window: nothing new is kept. @default no deduplication */
+  readonly dedupeKey?: string;
+  /** Takes place with the commit, but not when the message is a duplicate or its target is not kept. @default none */
+  readonly edit?: Edit;
+}
+
+/** What became of a publish. */
+export interface Published extends Position {
+  /** The dedupe key was known: nothing new was kept, `offset` is that of the first message. */
+  readonly duplicate: boolean;
+}
+
+/** Which part of a channel's history. */
+export interface ReadOptions {
+  /** Only after this offset (before it, when `reverse`). It need not be a message's. @default the whole history */
+  readonly since?: number;
+  /** @default 100 */
+  readonly limit?: number;
+  /** Newest first. @default false */
+  readonly reverse?: boolean;
+  /**
+   * About how many bytes of messages the caller can use. An engine that has to fetch messages leaves out what goes far
+   * beyond it, but returns one at least. @default no bound
+   */
+  readonly bytes?: number;
+}
+
+/** A part of a channel's history. `epoch` and `offset` are the end of the channel. */
+export interface Page extends Position {
+  readonly records: readonly StoredRecord[];
+  /** False when messages between `since` and the first of `records` are no longer kept. */
+  readonly complete: boolean;
+  /** There are more within `limit`: `bytes` left them out. @default false */
+  readonly more?: boolean;
+}
+
+/** One message, and the end of its channel. */
+export interface Found extends Position {
+  /** Undefined: no message of that offset is kept. */
+  readonly record: StoredRecord | undefined;
+}
+
+/** Called with each committed message of a followed channel, in order of offset, once each. */
+export type Follower = (channel: string, record: StoredRecord, epoch: string) => void;
+
+/** A message for those who follow a channel now. It is not kept, has no offset, and may be lost. */
+export interface EphemeralMessage {
+  /** `typing_start`, ... */
+  readonly type: string;
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** The sender's session, which does not get its own message back. */
+  readonly sessionId: string;
+  /** Milliseconds since the epoch, at the server. */
+  readonly timestamp: number;
+  readonly payload: Payload;
+}
+
+/** Called with each ephemeral message on a channel that this engine follows. */
+export type EphemeralListener = (channel: string, message: EphemeralMessage) => void;
+
+/** Keeps and fans out messages. */
+export interface Log {
+  /** Resolves once committed. */
+  publish(channel: string, record: NewRecord, options: PublishOptions): MaybePromise<Published>;
+  read(channel: string, options?: ReadOptions): MaybePromise<Page>;
+  /** One message by its offset. */
+  get(channel: string, offset: number): MaybePromise<Found>;
+  /** The end of a channel. */
+  position(channel: string): MaybePromise<Position>;
+  /**
+   * Drops the messages up to `offset`, including it, except the last `keep` of them. The last message of a channel always
+   * stays. @default keep: 0
+   */
+  trim(channel: string, offset: number, keep?: number): MaybePromise<void>;
+  /**
+   * Calls `follower` with each message of `channel` committed from now on, whichever instance publishes it. One follower
+   * per channel and engine.
+   */
+  follow(channel: string, follower: Follower): MaybePromise<void>;
+  unfollow(channel: string): void;
+  /** Sends `message` to the listeners of all instances that follow `channel`, this one included. */
+  publishEphemeral(channel: string, message: EphemeralMessage): void;
+  /** One listener. */
+  onEphemeral(listener: EphemeralListener): void;
+}

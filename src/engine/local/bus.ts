@@ -1,0 +1,100 @@
+/**
+ * Fan-out among the engines that share one store in this process.
+ *
+ * @module
+ */
+
+import type {
+  EphemeralListener,
+  EphemeralMessage,
+  Follower,
+  PresenceEntry,
+  PresenceListener,
+  StoredRecord,
+} from "../contract.ts";
+
+/** What one engine listens to. */
+export class Listeners {
+  readonly followers = new Map<string, Follower>();
+  ephemeral: EphemeralListener | undefined;
+  presence: PresenceListener | undefined;
+  readonly #failed: (error: unknown, stage: string) => void;
+
+  /** `failed` is told when a follower or listener throws; publishers are not. */
+  constructor(failed: (error: unknown, stage: string) => void) {
+    this.#failed = failed;
+  }
+
+  /** Hands on a committed message. */
+  committed(channel: string, record: StoredRecord, epoch: string): void {
+    const follower = this.followers.get(channel);
+    if (follower === undefined) return;
+    try {
+      follower(channel, record, epoch);
+    } catch (error) {
+      this.#failed(error, "follower");
+    }
+  }
+
+  /** Hands on an ephemeral message of a channel that is followed. */
+  sent(channel: string, message: EphemeralMessage): void {
+    if (!this.followers.has(channel)) return;
+    try {
+      this.ephemeral?.(channel, message);
+    } catch (error) {
+      this.#failed(error, "ephemeral message");
+    }
+  }
+
+  /** Hands on a change of presence. */
+  changed(channel: string, event: "online" | "offline", entry: PresenceEntry): void {
+    try {
+      this.presence?.(channel, event, entry);
+    } catch (error) {
+      this.#failed(error, "presence");
+    }
+  }
+
+  /** Nothing is handed on any more. */
+  clear(): void {
+    this.followers.clear();
+    this.ephemeral = undefined;
+    this.presence = undefined;
+  }
+}
+
+/** The engines of one store. */
+export class Bus {
+  readonly #all: Listeners[] = [];
+
+  /** Adds an engine. */
+  join(listeners: Listeners): void {
+    this.#all.push(listeners);
+  }
+
+  /** Removes an engine. */
+  leave(listeners: Listeners): void {
+    const at = this.#all.indexOf(listeners);
+    if (at >= 0) this.#all.splice(at, 1);
+  }
+
+  /** Whether an engine follows a channel. */
+  isFollowed(channel: string): boolean {
+    return this.#all.some(({ followers }) => followers.has(channel));
+  }
+
+  /** Hands a committed message on to all engines. */
+  committed(channel: string, record: StoredRecord, epoch: string): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.committed(channel, record, epoch);
+  }
+
+  /** Hands an ephemeral message on to all engines. */
+  sent(channel: string, message: EphemeralMessage): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.sent(channel, message);
+  }
+
+  /** Hands a change of presence on to all engines. */
+  changed(channel: string, event: "online" | "offline", entry: PresenceEntry): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.changed(channel, event, entry);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The engine that keeps everything in this process: for tests and throw-away use. It answers at once, without a turn of
+ * the event loop.
+ *
+ * @module
+ */
+
+import type { Engine } from "../contract.ts";
+import { Listeners } from "../local/bus.ts";
+import { LocalPresence } from "../local/presence.ts";
+import { MemoryLog } from "./log.ts";
+import { MemoryStore, type MemoryStoreOptions } from "./store.ts";
+import type { MemoryValues } from "./values.ts";
+
+/** Options of the memory engine; those of the store count when the engine makes it. */
+export interface MemoryEngineOptions extends MemoryStoreOptions {
+  /** The store, when it is to be shared with other engines. @default one of its own */
+  readonly store?: MemoryStore;
+  /** Told when a follower or listener throws: the publisher is not. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+}
+
+/** Keeps messages, presence, values and dedupe keys in memory. */
+export class MemoryEngine implements Engine {
+  readonly name = "memory";
+  readonly log: MemoryLog;
+  readonly presence: LocalPresence;
+  readonly values: MemoryValues;
+  readonly #store: MemoryStore;
+  readonly #listeners: Listeners;
+  #open = true;
+
+  constructor(options: MemoryEngineOptions = {}) {
+    const store = this.#store = options.store ?? new MemoryStore(options);
+    const listeners = this.#listeners = new Listeners(options.failed ?? (() => {}));
+    store.bus.join(listeners);
+    this.log = new MemoryLog(store, listeners);
+    this.presence = new LocalPresence(store.presence, listeners, store.clock);
+    this.values = store.values;
+  }
+
+  sweep(): void {
+    this.#store.sweep();
+  }
+
+  healthy(): boolean {
+    return this.#open;
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#store.bus.leave(this.#listeners);
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The log of the memory engine.
+ *
+ * @module
+ */
+
+import type {
+  EphemeralListener,
+  EphemeralMessage,
+  Follower,
+  Found,
+  Log,
+  NewRecord,
+  Page,
+  Position,
+  Published,
+  PublishOptions,
+  ReadOptions,
+} from "../contract.ts";
+import type { Listeners } from "../local/bus.ts";
+import type { MemoryStore } from "./store.ts";
+
+/** One engine's view of the channels of a store. */
+export class MemoryLog implements Log {
+  readonly #store: MemoryStore;
+  readonly #listeners: Listeners;
+
+  constructor(store: MemoryStore, listeners: Listeners) {
+    this.#store = store;
+    this.#listeners = listeners;
+  }
+
+  publish(channel: string, record: NewRecord, { dedupeKey, retention, edit }: PublishOptions): Published {
+    const store = this.#store;
+    const log = store.begin(channel);
+    log.touched = store.tick;
+    // No channel name holds a line break, so no two pairs make one key.
+    const key = dedupeKey === undefined ? undefined : channel + "\n" + dedupeKey;
+    const known = key === undefined ? undefined : store.dedupe.get(key);
+    if (known !== undefined) return { offset: known, epoch: log.epoch, duplicate: true };
+    const offset = store.next(log);
+    if (key !== undefined) store.dedupe.set(key, offset);
+    const stored = log.append(record, offset, retention);
+    if (edit !== undefined) log.edit(edit, offset);
+    store.bus.committed(channel, stored, log.epoch);
+    return { offset, epoch: log.epoch, duplicate: false };
+  }
+
+  read(channel: string, options?: ReadOptions): Page {
+    const log = this.#store.channel(channel);
+    if (log !== undefined) {
+      log.touched = this.#store.tick;
+      return log.read(options);
+    }
+    const complete = options?.reverse === true || (options?.since ?? 0) === 0;
+    return { ...this.position(channel), records: [], complete };
+  }
+
+  get(channel: string, offset: number): Found {
+    return { ...this.position(channel), record: this.#store.channel(channel)?.get(offset) };
+  }
+
+  position(channel: string): Position {
+    const log = this.#store.channel(channel);
+    return log === undefined
+      ? { epoch: this.#store.epoch, offset: 0 }
+      : { epoch: log.epoch, offset: log.offset };
+  }
+
+  trim(channel: string, offset: number, keep = 0): void {
+    this.#store.channel(channel)?.trim(offset, keep);
+  }
+
+  follow(channel: string, follower: Follower): void {
+    // The channel begins now, so that the epoch a subscriber is told stays the channel's.
+    this.#store.begin(channel);
+    this.#listeners.followers.set(channel, follower);
+  }
+
+  unfollow(channel: string): void {
+    const log = this.#store.channel(channel);
+    if (log !== undefined) log.touched = this.#store.tick;
+    this.#listeners.followers.delete(channel);
+  }
+
+  publishEphemeral(channel: string, message: EphemeralMessage): void {
+    this.#store.bus.sent(channel, message);
+  }
+
+  onEphemeral(listener: EphemeralListener): void {
+    this.#listeners.ephemeral = listener;
+  }
+}

@@ -1,0 +1,32 @@
+/** What every engine must do. The test of an engine calls `conformance` with a way to open it. */
+
+import assert from "node:assert/strict";
+import { editConformance } from "./edits.ts";
+import { historyConformance } from "./history.ts";
+import { logConformance } from "./log.ts";
+import { presenceConformance } from "./presence.ts";
+import { type Capabilities, registerFor } from "./subject.ts";
+import { valueConformance } from "./values.ts";
+
+/** Registers the tests of an engine. */
+export function conformance(engine: Capabilities): void {
+  logConformance(engine);
+  historyConformance(engine);
+  editConformance(engine);
+  presenceConformance(engine);
+  valueConformance(engine);
+
+  const test = registerFor(engine, "engine");
+
+  test("says whether it can commit", async ({ engine }) => {
+    assert.equal(engine.healthy(), true);
+    await engine.close();
+    assert.equal(engine.healthy(), false);
+  });
+
+  if (!engine.peers) {
+    test("refuses a second instance on its store", async ({ peer }) => {
+      await assert.rejects(async () => await peer());
+    });
+  }
+}
