@@ -107,7 +107,7 @@ export class OutgoingSnapshots {
 
   async #read(channel: string, reading: Reading): Promise<OutgoingSnapshot | undefined> {
     try {
-      const kept = await this.#hub.checkpoint(channel, SNAPSHOT);
+      const kept = await this.#hub.checkpoints.get(channel, SNAPSHOT);
       if (kept === undefined) return undefined;
       const outgoing = new OutgoingSnapshot(kept);
       if (this.#bytes > 0 && this.#bytes + outgoing.size > MAX_OUTGOING) {

@@ -87,7 +87,7 @@ export class PendingOperations {
     for (;;) {
       await pause();
       const known = this.#known.get(channel);
-      const since = known?.upTo ?? (await this.#hub.checkpoint(channel, SNAPSHOT))?.offset ?? 0;
+      const since = known?.upTo ?? (await this.#hub.checkpoints.get(channel, SNAPSHOT))?.offset ?? 0;
       const page = await this.#hub.history(channel, { since, limit: PAGE, bytes: PAGE_BYTES });
       const current = this.#knownOf(channel, page);
       // What was read began at an offset of the earlier epoch.
@@ -169,7 +169,7 @@ export class PendingOperations {
       entry.counted = snapshot?.offset ?? 0;
       return this.#count(channel, entry);
     };
-    const snapshot = this.#hub.checkpoint(channel, SNAPSHOT);
+    const snapshot = this.#hub.checkpoints.get(channel, SNAPSHOT);
     return snapshot instanceof Promise ? snapshot.then(from) : from(snapshot);
   }
 

@@ -56,7 +56,7 @@ export function snapshotRoute(
         if (offset === 0 || offset > end.offset) {
           throw new ProtocolError("unknown_offset", "a snapshot is at the offset of an operation");
         }
-        const before = await hub.checkpoint(channel, SNAPSHOT);
+        const before = await hub.checkpoints.get(channel, SNAPSHOT);
         if (before !== undefined && before.epoch === epoch && before.offset >= offset) {
           assemblies.drop(client);
           return context.reply("doc_snapshot_ack", { channel, offset, part, kept: false });
@@ -66,7 +66,11 @@ export function snapshotRoute(
         throw error;
       }
       if (!isLast) return context.reply("doc_snapshot_ack", { channel, offset, part });
-      const kept = await hub.advance(channel, SNAPSHOT, { epoch, offset, data: joined(chunks, size) });
+      const kept = await hub.checkpoints.advance(channel, SNAPSHOT, {
+        epoch,
+        offset,
+        data: joined(chunks, size),
+      });
       const isKept = kept.epoch === epoch && kept.offset === offset;
       if (isKept) {
         covered(channel, kept);

@@ -31,8 +31,8 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
         }
         const name = nameOf(principal.userId);
         const kept = offset === 0
-          ? await hub.checkpoint(channel, name)
-          : await hub.advance(channel, name, { epoch, offset });
+          ? await hub.checkpoints.get(channel, name)
+          : await hub.checkpoints.advance(channel, name, { epoch, offset });
         const payload = { channel, epoch, offset: kept?.epoch === epoch ? kept.offset : 0 };
         context.reply("read_position", payload);
         if (offset === 0 || payload.offset !== offset) return;
@@ -75,7 +75,7 @@ async function count(
   limit: number,
   pause: () => Promise<void> | undefined,
 ): Promise<UnreadCount> {
-  const kept = await hub.checkpoint(channel, nameOf(userId));
+  const kept = await hub.checkpoints.get(channel, nameOf(userId));
   const { epoch } = await hub.position(channel);
   const offset = kept?.epoch === epoch ? kept.offset : 0;
   let unread = 0, since = offset, more = false;

@@ -19,7 +19,7 @@ import type {
 import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { Bots } from "./bots.ts";
-import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
@@ -44,8 +44,9 @@ export class Hub {
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
   readonly #publisher: Publisher;
-  readonly #checkpoints: Checkpoints;
   readonly #bots = new Bots();
+  /** Read positions and snapshots. */
+  readonly checkpoints: Checkpoints;
   /** What happens to the sessions of this node. */
   readonly events: SessionEvents;
 
@@ -76,7 +77,7 @@ export class Hub {
       failed,
     });
     this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
-    this.#checkpoints = new Checkpoints(engine.values);
+    this.checkpoints = new Checkpoints(engine.values);
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }
 
@@ -249,16 +250,6 @@ export class Hub {
   /** Drops a channel's messages up to `offset` except the last `keep` of them, but never its last one. */
   trim(channel: string, offset: number, keep: number): MaybePromise<void> {
     return this.#engine.log.trim(channel, offset, keep);
-  }
-
-  /** The checkpoint of a channel that is kept under a name. */
-  checkpoint(channel: string, name: string): MaybePromise<Checkpoint | undefined> {
-    return this.#checkpoints.get(channel, name);
-  }
-
-  /** Moves a checkpoint forward: see `Checkpoints.advance`. */
-  advance(channel: string, name: string, next: Checkpoint): Promise<Position> {
-    return this.#checkpoints.advance(channel, name, next);
   }
 
   /** Everybody on a channel, on all nodes, one entry per session. */
