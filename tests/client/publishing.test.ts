@@ -10,7 +10,7 @@ import { connected, inWorld, make } from "./in_world.ts";
 import { KeptOutbox, seeded, World } from "./support.ts";
 
 const texts = (world: World, channel = "chat:x") =>
-  world.engine.read(channel, { limit: 1e6 }).records.map(({ payload }) => payload.text as string);
+  world.engine.log.read(channel, { limit: 1e6 }).records.map(({ payload }) => payload.text as string);
 
 Deno.test("pace: never more leaves than the rates allow, and what waits is told how long", () => {
   fc.assert(
@@ -113,8 +113,9 @@ Deno.test("settling: a message whose acknowledgement was lost is not said twice,
     receipts.push(channel.publish("four"));
     await world.clock.advance(330_000);
     // Twice, as ids are remembered in two generations.
-    world.engine.sweep(world.clock.now());
-    world.engine.sweep(world.clock.now() + 330_000);
+    world.engine.sweep();
+    world.ahead += 330_000;
+    world.engine.sweep();
     world.paths.quic.dial = world.paths.websocket.dial = "open";
     await world.until(() => client.manager.pending === 0);
     assert.deepEqual(texts(world), ["one", "two", "four"]);
@@ -138,8 +139,9 @@ Deno.test("settling: a page that is closed with messages on their way says none 
   await first.client.close();
   world.swallow = () => false;
   await world.clock.advance(3_600_000);
-  world.engine.sweep(world.clock.now());
-  world.engine.sweep(world.clock.now() + 3_600_000);
+  world.engine.sweep();
+  world.ahead += 3_600_000;
+  world.engine.sweep();
   assert.equal(storage.messages.size, 2);
   const second = make(world, "ann", { outbox: { storage } });
   second.client.channel("chat:x").publish("three");
@@ -169,7 +171,7 @@ Deno.test("users: what one user published is never said in another's name", () =
     assert.equal(client.manager.userId, "bob", "the token of ann is forgotten");
     await world.clock.advance(1000);
     const said = () =>
-      world.engine.read("chat:x").records.map(({ from, payload }) => `${from}: ${payload.text}`);
+      world.engine.log.read("chat:x").records.map(({ from, payload }) => `${from}: ${payload.text}`);
     assert.deepEqual(said(), ["bob: of whoever comes next"]);
     await client.disconnect();
     user = "ann";
@@ -211,7 +213,7 @@ Deno.test("door: what no server can read is refused with a SkeinError, and holds
     data.list.push(2);
     await world.clock.advance(100);
     await receipt;
-    const [record] = world.engine.read("chat:x").records;
+    const [record] = world.engine.log.read("chat:x").records;
     assert.deepEqual(record!.payload.data, { list: [1], when: "1970-01-01T00:00:00.000Z" });
   }));
 

@@ -97,7 +97,15 @@ export class World {
   readonly clock = new FakeClock();
   readonly environment = new FakeEnvironment();
   readonly random: () => number;
-  readonly engine = new MemoryEngine({ clock: this.clock });
+  /** So many milliseconds the engine is ahead of everybody else: what it remembers for a while is forgotten. */
+  ahead = 0;
+  readonly engine = new MemoryEngine({
+    clock: {
+      now: () => this.clock.now() + this.ahead,
+      wall: () => this.clock.wall() + this.ahead,
+      after: (ms, fn) => this.clock.after(ms, fn),
+    },
+  });
   readonly observer = new Recorder();
   readonly paths: Record<Path, PathConditions> = { quic: conditions(), websocket: conditions() };
   readonly links = new Set<MemoryLink>();
