@@ -23,7 +23,7 @@ function sign(payload: Record<string, unknown>, header: Record<string, unknown> 
 const soon = NOW / 1000 + 60;
 
 for (const alg of ["HS256", "RS256", "ES256", "EdDSA"] as const) {
-  Deno.test(`a token signed with ${alg} is accepted with its key and refused with another`, async () => {
+  Deno.test(`authenticator: a token signed with ${alg} is accepted with its key and refused with another`, async () => {
     const own: SigningKey = alg === "HS256"
       ? { alg, secret: SECRET }
       : { alg, privateKey: PAIRS[alg].privateKey };
@@ -42,12 +42,12 @@ for (const alg of ["HS256", "RS256", "ES256", "EdDSA"] as const) {
   });
 }
 
-Deno.test("the authenticator fits what a session asks for", () => {
+Deno.test("authenticator: the authenticator fits what a session asks for", () => {
   const authenticator: Authenticator = createAuthenticator({ keys: [HS] });
   assert.equal(typeof authenticator.verify, "function");
 });
 
-Deno.test("a header that names Ed25519 is verified with an EdDSA key", async () => {
+Deno.test("authenticator: a header that names Ed25519 is verified with an EdDSA key", async () => {
   const pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey)).toBase64();
   const token = await new SignJWT({ sub: "ann", exp: soon }).setProtectedHeader({ alg: "Ed25519" }).sign(
@@ -58,7 +58,7 @@ Deno.test("a header that names Ed25519 is verified with an EdDSA key", async () 
   assert.equal((await authenticator.verify(token)).userId, "ann");
 });
 
-Deno.test("a token without a signature is refused", async () => {
+Deno.test("authenticator: a token without a signature is refused", async () => {
   const authenticator = createAuthenticator({ keys: [HS] }, { now });
   for (const alg of ["none", "None", "NONE", ""]) {
     const token = compact({ alg }, { sub: "ann", exp: soon });
@@ -70,7 +70,7 @@ Deno.test("a token without a signature is refused", async () => {
   }
 });
 
-Deno.test("a public key used as an HS256 secret does not sign anything", async () => {
+Deno.test("authenticator: a public key used as an HS256 secret does not sign anything", async () => {
   const { publicKey } = PAIRS.RS256;
   const token = await new SignJWT({ sub: "eve", exp: soon }).setProtectedHeader({ alg: "HS256" })
     .sign(new TextEncoder().encode(publicKey));
@@ -78,7 +78,7 @@ Deno.test("a public key used as an HS256 secret does not sign anything", async (
   await assert.rejects(authenticator.verify(token), refusal("invalid_token", /no key/));
 });
 
-Deno.test("a key id chooses the key, and a key without one takes any", async () => {
+Deno.test("authenticator: a key id chooses the key, and a key without one takes any", async () => {
   const keys: KeySettings[] = [
     { alg: "HS256", kid: "old", secret: SECRET },
     { alg: "HS256", kid: "new", secret: OTHER_SECRET },
@@ -95,7 +95,7 @@ Deno.test("a key id chooses the key, and a key without one takes any", async () 
   await any.verify(await token("third", SECRET));
 });
 
-Deno.test("a token ends at its exp and begins at its nbf, give or take the tolerance", async () => {
+Deno.test("authenticator: a token ends at its exp and begins at its nbf, give or take the tolerance", async () => {
   let clock = NOW;
   const authenticator = createAuthenticator({ keys: [HS], clockTolerance: 2_000 }, { now: () => clock });
   const token = await signer.sign({ sub: "ann", expiresIn: 60_000, notBefore: 10_000 });
@@ -111,7 +111,7 @@ Deno.test("a token ends at its exp and begins at its nbf, give or take the toler
   await assert.rejects(at(7_999), refusal("not_available", /not valid yet/));
 });
 
-Deno.test("a remembered token is still held against the clock and costs no second signature check", async () => {
+Deno.test("authenticator: a remembered token is still held against the clock and costs no second signature check", async () => {
   let clock = NOW;
   const authenticator = createAuthenticator({ keys: [HS] }, { now: () => clock });
   const token = await signer.sign({ sub: "ann", expiresIn: 60_000 });
@@ -126,7 +126,7 @@ Deno.test("a remembered token is still held against the clock and costs no secon
   assert.equal(authenticator.status().cached, 0);
 });
 
-Deno.test("the memory for tokens is bounded and forgets what was unused for longest", async () => {
+Deno.test("authenticator: the memory for tokens is bounded and forgets what was unused for longest", async () => {
   const authenticator = createAuthenticator({ keys: [HS], cacheSize: 2 }, { now });
   const [a, b, c] = await Promise.all(["a", "b", "c"].map((sub) => signer.sign({ sub })));
   for (const token of [a!, b!, a!, c!]) await authenticator.verify(token);
@@ -137,7 +137,7 @@ Deno.test("the memory for tokens is bounded and forgets what was unused for long
   assert.equal(authenticator.status().checks, 4);
 });
 
-Deno.test("other settings hold at once, for remembered tokens too, and bad ones change nothing", async () => {
+Deno.test("authenticator: other settings hold at once, for remembered tokens too, and bad ones change nothing", async () => {
   const authenticator = createAuthenticator({ keys: [HS] }, { now });
   const token = await signer.sign({ sub: "ann" });
   await authenticator.verify(token);
@@ -149,7 +149,7 @@ Deno.test("other settings hold at once, for remembered tokens too, and bad ones 
   await assert.rejects(authenticator.verify(token), refusal("invalid_token", /signature/));
 });
 
-Deno.test("issuer and audience are checked when they are set", async () => {
+Deno.test("authenticator: issuer and audience are checked when they are set", async () => {
   const authenticator = createAuthenticator({
     keys: [HS],
     issuer: ["https://a", "https://b"],
@@ -173,7 +173,7 @@ Deno.test("issuer and audience are checked when they are set", async () => {
   }
 });
 
-Deno.test("a token without exp is refused unless the settings allow it", async () => {
+Deno.test("authenticator: a token without exp is refused unless the settings allow it", async () => {
   const token = await sign({ sub: "ann" });
   await assert.rejects(
     createAuthenticator({ keys: [HS] }, { now }).verify(token),
@@ -183,14 +183,14 @@ Deno.test("a token without exp is refused unless the settings allow it", async (
   assert.equal(principal.expiresAt, Infinity);
 });
 
-Deno.test("a token that is too long is refused before anything else is done with it", async () => {
+Deno.test("authenticator: a token that is too long is refused before anything else is done with it", async () => {
   const authenticator = createAuthenticator({ keys: [HS] }, { now });
   const token = await sign({ sub: "ann", exp: soon, filler: "x".repeat(MAX_TOKEN_LENGTH) });
   await assert.rejects(authenticator.verify(token), refusal("invalid_token", /8192/));
   assert.equal(authenticator.status().checks, 0);
 });
 
-Deno.test("whatever is no token is refused as such", async () => {
+Deno.test("authenticator: whatever is no token is refused as such", async () => {
   const authenticator = createAuthenticator({ keys: [HS] }, { now });
   const good = await signer.sign({ sub: "ann" });
   const [header, payload, signature] = good.split(".");
@@ -226,7 +226,7 @@ Deno.test("whatever is no token is refused as such", async () => {
   }
 });
 
-Deno.test("a token that marks an extension as critical is refused even though its signature holds", async () => {
+Deno.test("authenticator: a token that marks an extension as critical is refused even though its signature holds", async () => {
   const authenticator = createAuthenticator({ keys: [HS] }, { now });
   const header = base64url(new TextEncoder().encode('{"alg":"HS256","crit":["exp"],"exp":1}'));
   const payload = base64url(new TextEncoder().encode(JSON.stringify({ sub: "ann", exp: soon })));
@@ -241,7 +241,7 @@ Deno.test("a token that marks an extension as critical is refused even though it
   );
 });
 
-Deno.test("no refusal tells a part of the token", async () => {
+Deno.test("authenticator: no refusal tells a part of the token", async () => {
   const authenticator = createAuthenticator({ keys: [HS], audience: "skein" }, { now });
   const tokens = [
     await signer.sign({ sub: "very-secret-subject" }),

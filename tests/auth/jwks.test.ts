@@ -73,7 +73,7 @@ async function withIssuer(
   }
 }
 
-Deno.test("keys of a set are fetched once for many tokens at the same time", async () => {
+Deno.test("key set: keys of a set are fetched once for many tokens at the same time", async () => {
   const keys = await Promise.all([signing("a"), signing("b", "EdDSA"), signing("c", "RS256")]);
   await withIssuer(set(...keys), async (issuer, make) => {
     const authenticator = make();
@@ -88,7 +88,7 @@ Deno.test("keys of a set are fetched once for many tokens at the same time", asy
   });
 });
 
-Deno.test("keys can be fetched before the first token asks for them", async () => {
+Deno.test("key set: keys can be fetched before the first token asks for them", async () => {
   const key = await signing("a");
   await withIssuer(set(key), async (issuer, make) => {
     const authenticator = make();
@@ -99,7 +99,7 @@ Deno.test("keys can be fetched before the first token asks for them", async () =
   });
 });
 
-Deno.test("a rotated key is found by one more request, however many tokens ask", async () => {
+Deno.test("key set: a rotated key is found by one more request, however many tokens ask", async () => {
   const [before, after] = await Promise.all([signing("before"), signing("after")]);
   await withIssuer(set(before), async (issuer, make) => {
     const authenticator = make();
@@ -112,7 +112,7 @@ Deno.test("a rotated key is found by one more request, however many tokens ask",
   });
 });
 
-Deno.test("unknown keys do not make requests faster than the cooldown allows", async () => {
+Deno.test("key set: unknown keys do not make requests faster than the cooldown allows", async () => {
   const [own, foreign] = await Promise.all([signing("own"), signing("foreign")]);
   await withIssuer(set(own), async (issuer, make) => {
     const authenticator = make({ cooldown: 30_000 });
@@ -128,7 +128,7 @@ Deno.test("unknown keys do not make requests faster than the cooldown allows", a
   });
 });
 
-Deno.test("a key taken from the set stops being accepted once the set is fetched again, for remembered tokens too", async () => {
+Deno.test("key set: a key taken from the set stops being accepted once the set is fetched again, for remembered tokens too", async () => {
   const [gone, stays] = await Promise.all([signing("gone"), signing("stays")]);
   await withIssuer(set(gone, stays), async (issuer, make) => {
     const authenticator = make({ cacheTime: 60_000 });
@@ -143,7 +143,7 @@ Deno.test("a key taken from the set stops being accepted once the set is fetched
   });
 });
 
-Deno.test("the last good set goes on being used while the URL fails in any way", async () => {
+Deno.test("key set: the last good set goes on being used while the URL fails in any way", async () => {
   const key = await signing("a");
   const unknown = await signing("b");
   const failures: [string, Answer][] = [
@@ -176,7 +176,7 @@ Deno.test("the last good set goes on being used while the URL fails in any way",
   }
 });
 
-Deno.test("without any set the answer is not_available, and the URL is asked again soon but not at once", async () => {
+Deno.test("key set: without any set the answer is not_available, and the URL is asked again soon but not at once", async () => {
   const key = await signing("a");
   await withIssuer(() => new Response(null, { status: 503 }), async (issuer, make) => {
     const authenticator = make();
@@ -189,7 +189,7 @@ Deno.test("without any set the answer is not_available, and the URL is asked aga
   });
 });
 
-Deno.test("a URL that answers too slowly, or never ends its answer, is given up", async () => {
+Deno.test("key set: a URL that answers too slowly, or never ends its answer, is given up", async () => {
   const key = await signing("a");
   const open: ReadableStreamDefaultController<Uint8Array>[] = [];
   const held: (() => void)[] = [];
@@ -218,7 +218,7 @@ Deno.test("a URL that answers too slowly, or never ends its answer, is given up"
   }
 });
 
-Deno.test("an endless answer is cut off at the limit", async () => {
+Deno.test("key set: an endless answer is cut off at the limit", async () => {
   const key = await signing("a");
   let sent = 0;
   const endless: Answer = () =>
@@ -238,7 +238,7 @@ Deno.test("an endless answer is cut off at the limit", async () => {
   assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes were produced`);
 });
 
-Deno.test("a set that is a little late is renewed without making anybody wait", async () => {
+Deno.test("key set: a set that is a little late is renewed without making anybody wait", async () => {
   const key = await signing("a");
   await withIssuer(set(key), async (issuer, make) => {
     const authenticator = make({ cacheTime: 60_000 });
@@ -258,7 +258,7 @@ Deno.test("a set that is a little late is renewed without making anybody wait", 
   });
 });
 
-Deno.test("a token without a key id is tried with the keys of its algorithm", async () => {
+Deno.test("key set: a token without a key id is tried with the keys of its algorithm", async () => {
   const keys = await Promise.all([signing(undefined), signing("b"), signing("c", "EdDSA")]);
   await withIssuer(set(...keys), async (_issuer, make) => {
     const authenticator = make();
@@ -266,7 +266,7 @@ Deno.test("a token without a key id is tried with the keys of its algorithm", as
   });
 });
 
-Deno.test("keys of a set are used for their own algorithm and for signatures only", async () => {
+Deno.test("key set: keys of a set are used for their own algorithm and for signatures only", async () => {
   const [ec, enc, mismatched, noVerify] = await Promise.all([
     signing("ec"),
     signing("enc"),
@@ -301,7 +301,7 @@ Deno.test("keys of a set are used for their own algorithm and for signatures onl
   });
 });
 
-Deno.test("configured keys work beside a set whose URL is down", async () => {
+Deno.test("key set: configured keys work beside a set whose URL is down", async () => {
   await withIssuer(() => new Response(null, { status: 500 }), async (issuer, make) => {
     const authenticator = make({}, { keys: [{ alg: "HS256", secret: SECRET }] });
     const token = await new SignJWT({ sub: "ann", exp: NOW / 1000 + 60 }).setProtectedHeader({ alg: "HS256" })
@@ -311,7 +311,7 @@ Deno.test("configured keys work beside a set whose URL is down", async () => {
   });
 });
 
-Deno.test("a change of other settings keeps the set that was fetched, a change of its URL does not", async () => {
+Deno.test("key set: a change of other settings keeps the set that was fetched, a change of its URL does not", async () => {
   const key = await signing("a");
   await withIssuer(set(key), async (issuer, make) => {
     const authenticator = make();

@@ -16,13 +16,13 @@ function problems(settings: unknown): string {
   return authProblems(settings as AuthSettings).join("\n");
 }
 
-Deno.test("settings without any key are refused", () => {
+Deno.test("auth settings: settings without any key are refused", () => {
   assert.match(problems({ keys: [] }), /at least one key/);
   assert.equal(problems({ keys: [HS] }), "");
   assert.equal(problems({ keys: [], jwks: { url: "https://id.example/jwks" } }), "");
 });
 
-Deno.test("an HS256 secret has at least 32 bytes, and is not told", () => {
+Deno.test("auth settings: an HS256 secret has at least 32 bytes, and is not told", () => {
   const secret = "thirty-one bytes: one too few..";
   assert.match(
     problems({ keys: [HS, { alg: "HS256", secret }] }),
@@ -35,7 +35,7 @@ Deno.test("an HS256 secret has at least 32 bytes, and is not told", () => {
   );
 });
 
-Deno.test("a public key has to fit its algorithm", () => {
+Deno.test("auth settings: a public key has to fit its algorithm", () => {
   const { RS256, ES256, EdDSA } = PAIRS;
   assert.equal(problems({ keys: [{ alg: "RS256", publicKey: RS256.publicKey }] }), "");
   assert.match(problems({ keys: [{ alg: "RS256", publicKey: ES256.publicKey }] }), /RS256 needs an RSA key/);
@@ -53,14 +53,14 @@ Deno.test("a public key has to fit its algorithm", () => {
   assert.match(problems({ keys: [{ alg: "RS256", publicKey: weak }] }), /2048/);
 });
 
-Deno.test("a certificate stands for the public key in it", async () => {
+Deno.test("auth settings: a certificate stands for the public key in it", async () => {
   const { cert, key } = await makeCertificate();
   const token = await createTokenSigner({ key: { alg: "ES256", privateKey: key } }).sign({ sub: "ann" });
   const authenticator = createAuthenticator({ keys: [{ alg: "ES256", publicKey: cert }] });
   assert.equal((await authenticator.verify(token)).userId, "ann");
 });
 
-Deno.test("a private key, or no key at all, is refused where a public key belongs", () => {
+Deno.test("auth settings: a private key, or no key at all, is refused where a public key belongs", () => {
   assert.match(problems({ keys: [{ alg: "ES256", publicKey: PAIRS.ES256.privateKey }] }), /private key/);
   assert.match(problems({ keys: [{ alg: "ES256", publicKey: "certs/key.pem" }] }), /not a public key/);
   assert.match(problems({ keys: [{ alg: "ES256" }] }), /needed/);
@@ -68,7 +68,7 @@ Deno.test("a private key, or no key at all, is refused where a public key belong
   assert.match(problems({ keys: [{ alg: "none", secret: SECRET }] }), /alg/);
 });
 
-Deno.test("keys come over TLS, or from this machine", () => {
+Deno.test("auth settings: keys come over TLS, or from this machine", () => {
   const from = (url: string) => authProblems({ keys: [], jwks: { url } }).join();
   for (const host of ["localhost", "localhost:8080", "127.0.0.1", "127.9.8.7:1", "[::1]:443", "LOCALHOST"]) {
     assert.equal(from(`http://${host}/keys`), "", host);
@@ -86,7 +86,7 @@ Deno.test("keys come over TLS, or from this machine", () => {
   for (const url of ["ftp://localhost/", "file:///etc/keys", "keys"]) assert.match(from(url), /an https URL/);
 });
 
-Deno.test("values out of range are named, all of them", () => {
+Deno.test("auth settings: values out of range are named, all of them", () => {
   const settings = {
     keys: Array(17).fill(HS),
     jwks: {

@@ -13,7 +13,7 @@ import { compact, NOW, OTHER_SECRET, PAIRS, SECRET } from "./support.ts";
 const now = () => NOW;
 const HS = { alg: "HS256", secret: SECRET } as const;
 
-Deno.test("a signed token says what it was told to, and no more", async () => {
+Deno.test("signer: a signed token says what it was told to, and no more", async () => {
   const signer = createTokenSigner({ key: { ...HS, kid: "k1" }, issuer: "skein", audience: ["a", "b"], now });
   const token = await signer.sign({
     sub: "ann",
@@ -33,7 +33,7 @@ Deno.test("a signed token says what it was told to, and no more", async () => {
   });
 });
 
-Deno.test("every claim a signer writes comes back in the principal", async () => {
+Deno.test("signer: every claim a signer writes comes back in the principal", async () => {
   const token = await createTokenSigner({ key: HS, now }).sign({
     sub: "ann",
     subscribe: ["a:*"],
@@ -53,7 +53,7 @@ Deno.test("every claim a signer writes comes back in the principal", async () =>
   });
 });
 
-Deno.test("a signer makes no token that would be refused", async () => {
+Deno.test("signer: a signer makes no token that would be refused", async () => {
   const signer = createTokenSigner({ key: HS, now });
   await assert.rejects(signer.sign({ sub: "a b" }), /^TypeError: sub/);
   await assert.rejects(signer.sign({ sub: "ann", channels: ["a b"] }), /^TypeError: channels/);
@@ -62,7 +62,7 @@ Deno.test("a signer makes no token that would be refused", async () => {
   await assert.rejects(signer.sign({ sub: "ann", channels }), /8192/);
 });
 
-Deno.test("a signing key has to be one, and fit its algorithm", () => {
+Deno.test("signer: a signing key has to be one, and fit its algorithm", () => {
   const bad: SigningKey[] = [
     { alg: "HS256", secret: "short" },
     { alg: "ES256", privateKey: PAIRS.ES256.publicKey },
@@ -72,7 +72,7 @@ Deno.test("a signing key has to be one, and fit its algorithm", () => {
   for (const key of bad) assert.throws(() => createTokenSigner({ key }), AuthSettingsError);
 });
 
-Deno.test("an EC key in the older PEM form signs too", async () => {
+Deno.test("signer: an EC key in the older PEM form signs too", async () => {
   const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const privateKey = pair.privateKey.export({ type: "sec1", format: "pem" }).toString();
   const publicKey = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
@@ -81,7 +81,7 @@ Deno.test("an EC key in the older PEM form signs too", async () => {
   assert.equal((await authenticator.verify(token)).userId, "ann");
 });
 
-Deno.test("an accepted token is explained with its claims and no problem", async () => {
+Deno.test("signer: an accepted token is explained with its claims and no problem", async () => {
   const token = await createTokenSigner({ key: HS, now }).sign({ sub: "ann" });
   const report = await checkToken(token, { keys: [HS] }, { now });
   assert.equal(report.accepted, true);
@@ -90,7 +90,7 @@ Deno.test("an accepted token is explained with its claims and no problem", async
   assert.deepEqual(report.problems, []);
 });
 
-Deno.test("a refused token is explained with everything that speaks against it", async () => {
+Deno.test("signer: a refused token is explained with everything that speaks against it", async () => {
   const key = { alg: "HS256", kid: "old", secret: OTHER_SECRET } as const;
   const token = await createTokenSigner({ key, issuer: "elsewhere", now: () => NOW - 86_400_000 }).sign({
     sub: "ann",
@@ -107,14 +107,14 @@ Deno.test("a refused token is explained with everything that speaks against it",
   for (const word of [/no key/, /kid:.*"old".*new/, /^iss:/m, /^aud:/m]) assert.match(text, word);
 });
 
-Deno.test("an expired token is explained with the time it ended", async () => {
+Deno.test("signer: an expired token is explained with the time it ended", async () => {
   const token = await createTokenSigner({ key: HS, now: () => NOW - 86_400_000 }).sign({ sub: "ann" });
   const report = await checkToken(token, { keys: [HS] }, { now });
   assert.equal(report.error, "token_expired");
   assert.match(report.problems.join("\n"), /ended at 2025-12-31T01:00:00.000Z/);
 });
 
-Deno.test("an algorithm without a key, and what is no token, are explained", async () => {
+Deno.test("signer: an algorithm without a key, and what is no token, are explained", async () => {
   const report = await checkToken(compact({ alg: "none" }, { sub: "ann" }), { keys: [HS] }, { now });
   assert.match(report.problems.join("\n"), /the token says none, there are keys for HS256/);
   const garbage = await checkToken("garbage", { keys: [HS] }, { now });

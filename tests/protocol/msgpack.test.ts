@@ -18,7 +18,7 @@ function withData(hex: string): Uint8Array {
 }
 const data = (hex: string) => decodeFrame(withData(hex)).message.payload.d;
 
-Deno.test("MessagePack: another implementation reads what is written", () => {
+Deno.test("msgpack: another implementation reads what is written", () => {
   fc.assert(
     fc.property(message, (message) => {
       assert.deepEqual(other.unpackr.unpack(encodeBare(message, "msgpack").slice()), message);
@@ -27,7 +27,7 @@ Deno.test("MessagePack: another implementation reads what is written", () => {
   );
 });
 
-Deno.test("MessagePack: what another implementation writes is read", () => {
+Deno.test("msgpack: what another implementation writes is read", () => {
   fc.assert(
     fc.property(message, (message) => {
       assert.deepEqual(decodeFrame(other.packr.pack(message)).message, message);
@@ -36,7 +36,7 @@ Deno.test("MessagePack: what another implementation writes is read", () => {
   );
 });
 
-Deno.test("MessagePack: numbers are read in every width", () => {
+Deno.test("msgpack: numbers are read in every width", () => {
   const cases: Record<string, number> = {
     "7f": 127,
     "e0": -32,
@@ -56,7 +56,7 @@ Deno.test("MessagePack: numbers are read in every width", () => {
   for (const [hex, value] of Object.entries(cases)) assert.equal(data(hex), value, hex);
 });
 
-Deno.test("MessagePack: integers are written so that they read back, at every width's edge", () => {
+Deno.test("msgpack: integers are written so that they read back, at every width's edge", () => {
   const edges = [0, 2 ** 5, 2 ** 7, 2 ** 8, 2 ** 15, 2 ** 16, 2 ** 31, 2 ** 32, 2 ** 48, 2 ** 53 - 2];
   for (const edge of edges) {
     for (const n of [edge - 1, edge, edge + 1, -edge - 1, -edge, -edge + 1]) {
@@ -66,7 +66,7 @@ Deno.test("MessagePack: integers are written so that they read back, at every wi
   }
 });
 
-Deno.test("MessagePack: values that JSON does not have are refused", () => {
+Deno.test("msgpack: values that JSON does not have are refused", () => {
   const wrong = {
     "an extension": "d40100",
     "a timestamp": "d6ff00000000",
@@ -89,7 +89,7 @@ Deno.test("MessagePack: values that JSON does not have are refused", () => {
   for (const [what, hex] of Object.entries(wrong)) assert.throws(() => data(hex), bad, what);
 });
 
-Deno.test("MessagePack: a key __proto__ is refused wherever it stands", () => {
+Deno.test("msgpack: a key __proto__ is refused wherever it stands", () => {
   const key = "a9" + "5f5f70726f746f5f5f";
   assert.throws(() => data(`81${key}80`), bad);
   assert.throws(() => data(`9181${key}80`), bad);
@@ -98,7 +98,7 @@ Deno.test("MessagePack: a key __proto__ is refused wherever it stands", () => {
   assert.throws(() => data(`81${long}80`), bad, "also with a longer header");
 });
 
-Deno.test("MessagePack: a length beyond the end is refused before anything is allocated", () => {
+Deno.test("msgpack: a length beyond the end is refused before anything is allocated", () => {
   for (
     const hex of [
       "ddffffffff",
@@ -116,24 +116,24 @@ Deno.test("MessagePack: a length beyond the end is refused before anything is al
   ) assert.throws(() => data(hex), bad, hex);
 });
 
-Deno.test("MessagePack: more values than the limit are refused", () => {
+Deno.test("msgpack: more values than the limit are refused", () => {
   assert.throws(() => data("dd00020000" + "c0".repeat(131_072)), bad);
   assert.equal((data("dd0000f000" + "c0".repeat(0xf000)) as unknown[]).length, 0xf000);
 });
 
-Deno.test("MessagePack: every truncation of a message is refused, and so is anything after it", () => {
+Deno.test("msgpack: every truncation of a message is refused, and so is anything after it", () => {
   const whole = withData("82a16193010203a162d9026869");
   assert.deepEqual(decodeFrame(whole).message.payload.d, { a: [1, 2, 3], b: "hi" });
   for (let cut = 0; cut < whole.length; cut++) assert.throws(() => decodeFrame(whole.subarray(0, cut)), bad);
   assert.throws(() => decodeFrame(Uint8Array.of(...whole, 0xc0)), bad);
 });
 
-Deno.test("MessagePack: a refused frame leaves nothing behind that disturbs the next", () => {
+Deno.test("msgpack: a refused frame leaves nothing behind that disturbs the next", () => {
   assert.throws(() => data("9f"), bad);
   assert.equal(data("05"), 5);
 });
 
-Deno.test("MessagePack: keys that share a place in the key table are told apart", () => {
+Deno.test("msgpack: keys that share a place in the key table are told apart", () => {
   const keys = Array.from({ length: 5000 }, (_, i) => `k${i.toString(36)}`);
   for (let round = 0; round < 2; round++) {
     for (const key of [...keys, "é", "日本", "", "k".repeat(24), "k".repeat(25)]) {
@@ -143,14 +143,14 @@ Deno.test("MessagePack: keys that share a place in the key table are told apart"
   }
 });
 
-Deno.test("MessagePack: fields that are undefined are left out, NaN becomes nil, dates become text: as in JSON", () => {
+Deno.test("msgpack: fields that are undefined are left out, NaN becomes nil, dates become text: as in JSON", () => {
   const payload = { a: undefined, b: [undefined, NaN, Infinity], c: new Date(0), d: () => 1, e: -0 };
   const sent: Message = { type: "ping", id: "a", timestamp: 1, payload };
   const json = decodeFrame(encodeBare(sent, "json")).message;
   assert.deepEqual(decodeFrame(encodeBare(sent, "msgpack")).message, json);
 });
 
-Deno.test("MessagePack: a bigint and an object that holds itself cannot be sent, and the next message can", () => {
+Deno.test("msgpack: a bigint and an object that holds itself cannot be sent, and the next message can", () => {
   const loop: Record<string, unknown> = {};
   loop.loop = loop;
   const send = (payload: Record<string, unknown>) =>

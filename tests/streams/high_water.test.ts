@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LOOK, LOW_MARK, nextMark, TOP_MARK } from "../../src/streams/mod.ts";
 
-Deno.test("on any path about as much is left to the runtime as leaves between two looks", () => {
+Deno.test("high water: on any path about as much is left to the runtime as leaves between two looks", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: TOP_MARK }), (perLook) => {
       let mark = LOW_MARK, left = 0;

@@ -50,7 +50,7 @@ async function collect(
   return { lane, frames };
 }
 
-Deno.test("frames come out whole and in order, however the bytes are cut", async () => {
+Deno.test("streams: frames come out whole and in order, however the bytes are cut", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.string({ maxLength: 5000 }), { maxLength: 20 }),
@@ -69,7 +69,7 @@ Deno.test("frames come out whole and in order, however the bytes are cut", async
   );
 });
 
-Deno.test("a frame far larger than the buffer is read whole", async () => {
+Deno.test("streams: a frame far larger than the buffer is read whole", async () => {
   const text = "x".repeat(300_000);
   const { frames } = await collect(
     sourceOf(concat([new Uint8Array([0]), new Encoded(message(text)).framed("json")]), [1000]),
@@ -77,7 +77,7 @@ Deno.test("a frame far larger than the buffer is read whole", async () => {
   assert.equal(JSON.parse(new TextDecoder().decode(frames[0])).payload.text, text);
 });
 
-Deno.test("a length above the limit is refused before its bytes have come", async () => {
+Deno.test("streams: a length above the limit is refused before its bytes have come", async () => {
   const source = sourceOf(new Uint8Array([0, 0x80, 0x10, 0, 0]), [10]);
   await assert.rejects(
     collect(source, 65536),
@@ -85,14 +85,14 @@ Deno.test("a length above the limit is refused before its bytes have come", asyn
   );
 });
 
-Deno.test("an empty frame is refused", async () => {
+Deno.test("streams: an empty frame is refused", async () => {
   await assert.rejects(
     collect(sourceOf(new Uint8Array([0, 0]), [10])),
     (error) => error instanceof CloseError,
   );
 });
 
-Deno.test("a stream that ends within a frame is told from one that ends after it", async () => {
+Deno.test("streams: a stream that ends within a frame is told from one that ends after it", async () => {
   const framed = concat([new Uint8Array([3]), new Encoded(message("a")).framed("json")]);
   assert.equal((await collect(sourceOf(framed, [9]))).frames.length, 1);
   await assert.rejects(
@@ -101,7 +101,7 @@ Deno.test("a stream that ends within a frame is told from one that ends after it
   );
 });
 
-Deno.test("a promise from the handler pauses the stream", async () => {
+Deno.test("streams: a promise from the handler pauses the stream", async () => {
   const framed = concat([
     new Uint8Array([0]),
     ...["a", "b", "c"].map((text) => new Encoded(message(text)).framed("json")),
@@ -118,7 +118,7 @@ Deno.test("a promise from the handler pauses the stream", async () => {
   assert.deepEqual([seen, most], [3, 1]);
 });
 
-Deno.test("the buffer grows for a busy stream and shrinks for an idle one", () => {
+Deno.test("streams: the buffer grows for a busy stream and shrinks for an idle one", () => {
   assert.equal(nextCapacity(1024, 1024, 1024), 4096);
   assert.equal(nextCapacity(65536, 65536, 65536), 65536);
   assert.equal(nextCapacity(65536, 100, 65536), 16384);
@@ -126,7 +126,7 @@ Deno.test("the buffer grows for a busy stream and shrinks for an idle one", () =
   assert.equal(nextCapacity(131072, 70000, 131072), 131072);
 });
 
-Deno.test("all that waits while a write is in flight is one next write", async () => {
+Deno.test("streams: all that waits while a write is in flight is one next write", async () => {
   const queue: Encoded[] = [];
   const writes: Uint8Array[] = [];
   let release = () => {};
@@ -159,7 +159,7 @@ Deno.test("all that waits while a write is in flight is one next write", async (
   assert.equal(frames.length, 11);
 });
 
-Deno.test("a failed write is told once and ends the writer", async () => {
+Deno.test("streams: a failed write is told once and ends the writer", async () => {
   const queue = [new Encoded(message("a")), new Encoded(message("b"))];
   const failures: unknown[] = [];
   const writer = new FrameWriter({ write: () => Promise.reject(new Error("gone")) }, {
@@ -176,7 +176,7 @@ Deno.test("a failed write is told once and ends the writer", async () => {
   assert.equal(failures.length, 1);
 });
 
-Deno.test("messages of every size leave in order, in both forms", async () => {
+Deno.test("streams: messages of every size leave in order, in both forms", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.oneof(fc.string(), fc.integer({ min: 0, max: 40_000 }).map((n) => "é".repeat(n))), {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { KINDS } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";
 
-Deno.test("a lane 0 that ends within a frame ends the connection, another lane only itself", async () => {
+Deno.test("quic transport: a lane 0 that ends within a frame ends the connection, another lane only itself", async () => {
   const service = await startTestService();
   try {
     const client = await service.connect("quic", "ann");
@@ -28,7 +28,7 @@ for (const kind of ["quic", "webtransport"] as const) {
       new Uint8Array(),
     ]] as const
   ) {
-    Deno.test(`datagrams that are ${what} end a ${kind} connection, as frames do`, async () => {
+    Deno.test(`quic transport: datagrams that are ${what} end a ${kind} connection, as frames do`, async () => {
       const service = await startTestService();
       try {
         const client = await service.connect(kind, "ann");
@@ -51,7 +51,7 @@ for (const kind of ["quic", "webtransport"] as const) {
   }
 }
 
-Deno.test("a connection that the peer ends is ended by the peer, and its session waits, on every transport", async () => {
+Deno.test("quic transport: a connection that the peer ends is ended by the peer, and its session waits, on every transport", async () => {
   const service = await startTestService();
   try {
     for (const kind of KINDS) {

@@ -13,7 +13,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 testWith(
   ["chromium", "firefox"],
-  "the two bundles share their classes, on pages of other origins too",
+  "bundle: the two bundles share their classes, on pages of other origins too",
   async () => {
     const service = await startTestService();
     const pages = Deno.serve(
@@ -90,7 +90,7 @@ Deno.test("both bundles are served alike: to every origin, and again only when t
   }
 });
 
-Deno.test("the bundle for documents holds Yjs once and nothing of the SDK's session, and asks for the packages of the project", async () => {
+Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SDK's session, and asks for the packages of the project", async () => {
   const map = JSON.parse(await Deno.readTextFile(new URL("dist/skein-yjs.js.map", ROOT))) as {
     sources: string[];
   };
@@ -113,7 +113,7 @@ Deno.test("the bundle for documents holds Yjs once and nothing of the SDK's sess
   }
 });
 
-Deno.test("the compiled program has what the pages load, and its build leaves out what the compiler cannot read", async () => {
+Deno.test("bundle: the compiled program has what the pages load, and its build leaves out what the compiler cannot read", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     tasks: Record<string, string>;
   };

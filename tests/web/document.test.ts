@@ -41,7 +41,7 @@ function unexpected(page: BrowserPage): string[] {
 
 testWith(
   ["chromium", "firefox"],
-  "Chromium and Firefox write one encrypted document at the same time, the service restarts, and it never has text or key",
+  "document page: Chromium and Firefox write one encrypted document at the same time, the service restarts, and it never has text or key",
   () =>
     Place.with((place) =>
       withChromium((ann, browser) =>
@@ -106,7 +106,7 @@ testWith(
 
 testWith(
   ["chromium", "firefox"],
-  "others' carets are seen, and what they write leaves the selection where it is",
+  "document page: others' carets are seen, and what they write leaves the selection where it is",
   () =>
     Place.with((place) =>
       withChromium((ann) =>
@@ -285,7 +285,7 @@ async function untilKept(page: BrowserPage, count: number): Promise<void> {
 
 testWith(
   ["chromium"],
-  "a link with a wrong, damaged or missing key says so, writes nothing and shows nobody",
+  "document page: a link with a wrong, damaged or missing key says so, writes nothing and shows nobody",
   () =>
     Place.with((place) =>
       withChromium(async (ann, browser) => {
@@ -350,7 +350,7 @@ testWith(
 
 testWith(
   ["chromium", "firefox"],
-  "what one has typed is undone and done again without touching what others wrote",
+  "document page: what one has typed is undone and done again without touching what others wrote",
   () =>
     Place.with((place) =>
       withChromium((ann) =>

@@ -90,7 +90,7 @@ function follow(
 
 testWith(
   ["chromium", "firefox"],
-  "a file that one sends comes to the other with the same bytes, both ways",
+  "page files: a file that one sends comes to the other with the same bytes, both ways",
   () =>
     Place.with((place) =>
       withChromium((ann) =>
@@ -141,7 +141,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "an upload is paused, goes on, and is cancelled; what the service refuses is told",
+  "page files: an upload is paused, goes on, and is cancelled, and what the service refuses is told",
   () =>
     Place.with((place) =>
       withChromium(async (ann) => {
@@ -185,7 +185,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "what one said is edited and deleted for all, and stays so after a reload",
+  "page files: what one said is edited and deleted for all, and stays so after a reload",
   () =>
     Place.with((place) =>
       withChromium(async (ann, browser) => {
@@ -226,7 +226,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "who comes back finds a line above what is new, and none when all was read",
+  "page files: who comes back finds a line above what is new, and none when all was read",
   () =>
     Place.with((place) =>
       withChromium(async (ann, browser) => {

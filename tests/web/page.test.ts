@@ -38,7 +38,7 @@ function shows(text: string): string {
 
 testWith(
   ["chromium"],
-  "two people talk, one on WebTransport and one on WebSocket, and each sees on what",
+  "page: two people talk, one on WebTransport and one on WebSocket, and each sees on what",
   () =>
     withService(async (service, ann, browser) => {
       const bob = await browser.newPage();
@@ -78,7 +78,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "a page that comes late reads what was said before, once, after a reload too",
+  "page: a page that comes late reads what was said before, once, after a reload too",
   () =>
     withService(async (service, ann, browser) => {
       await join(ann, service, "ann");
@@ -95,7 +95,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "where WebTransport cannot be had the page goes to WebSocket, and says so to the service",
+  "page: where WebTransport cannot be had the page goes to WebSocket, and says so to the service",
   () =>
     withService(async (service, page) => {
       await page.goto(`${service.url}/`);
@@ -122,7 +122,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "what is said while the connection is away arrives once it is back, in order",
+  "page: what is said while the connection is away arrives once it is back, in order",
   () =>
     withService(async (service, ann, browser) => {
       const bob = await browser.newPage();
@@ -154,7 +154,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "a name that is none is told before anything is dialled",
+  "page: a name that is none is told before anything is dialled",
   () =>
     withService(async (service, page) => {
       await page.goto(`${service.url}/`);
@@ -173,23 +173,28 @@ testWith(
     }),
 );
 
-testWith(["chromium"], "the dashboard shows figures, and asks for the key where one is needed", async () => {
-  const key = "a-key-of-more-than-16";
-  await withService(async (service, page) => {
-    await page.goto(`${service.url}/admin`);
-    await page.waitFor(`!document.getElementById("key-form").hidden`);
-    const give = async (text: string) => {
-      await page.evaluate((value) => {
-        document.querySelector<HTMLInputElement>("#key")!.value = value;
-        document.querySelector<HTMLFormElement>("#key-form")!.requestSubmit();
-      }, text);
-    };
-    await give("not-the-key-at-all");
-    await page.waitFor(`document.getElementById("key-error").textContent === "key not accepted"`);
-    await give(key);
-    await page.waitFor(`!document.getElementById("figures").hidden`);
-    const rows = `[...document.querySelectorAll("#transports tr")].map((e) => e.cells[0].textContent).join()`;
-    assert.equal(await page.evaluateText(rows), "webtransport,quic,websocket");
-    assert.equal(await page.evaluateText(`sessionStorage.getItem("key")`), key);
-  }, { api: { keys: [key] } });
-});
+testWith(
+  ["chromium"],
+  "page: the dashboard shows figures, and asks for the key where one is needed",
+  async () => {
+    const key = "a-key-of-more-than-16";
+    await withService(async (service, page) => {
+      await page.goto(`${service.url}/admin`);
+      await page.waitFor(`!document.getElementById("key-form").hidden`);
+      const give = async (text: string) => {
+        await page.evaluate((value) => {
+          document.querySelector<HTMLInputElement>("#key")!.value = value;
+          document.querySelector<HTMLFormElement>("#key-form")!.requestSubmit();
+        }, text);
+      };
+      await give("not-the-key-at-all");
+      await page.waitFor(`document.getElementById("key-error").textContent === "key not accepted"`);
+      await give(key);
+      await page.waitFor(`!document.getElementById("figures").hidden`);
+      const rows =
+        `[...document.querySelectorAll("#transports tr")].map((e) => e.cells[0].textContent).join()`;
+      assert.equal(await page.evaluateText(rows), "webtransport,quic,websocket");
+      assert.equal(await page.evaluateText(`sessionStorage.getItem("key")`), key);
+    }, { api: { keys: [key] } });
+  },
+);

@@ -99,7 +99,7 @@ Deno.test("Feature: quic-transport, Property 4: a delta of Yjs as changes makes 
   );
 });
 
-Deno.test("a letter among the same letters is where the caret says, and a wrong caret does no harm", () => {
+Deno.test("text: a letter among the same letters is where the caret says, and a wrong caret does no harm", () => {
   assert.deepEqual(difference("aaaa", "aaaaa", 2), { start: 1, removed: 0, inserted: "a" });
   assert.deepEqual(difference("aaaa", "aaaaa", 5), { start: 4, removed: 0, inserted: "a" });
   assert.deepEqual(difference("aaaa", "aaa", 1), { start: 1, removed: 1, inserted: "" });
