@@ -252,7 +252,7 @@ Deno.test("Feature: quic-transport, Property 9: what a client sends of a channel
   );
 });
 
-Deno.test("Feature: quic-transport, Property 24: whichever path fails and however, a client that has one left is on it within its bounds", async () => {
+Deno.test("model: whichever path fails and however, a client that has one left is on it within its bounds", async () => {
   const dial = fc.constantFrom("open" as const, "refused" as const, "dropped" as const);
   await fc.assert(
     fc.asyncProperty(
@@ -299,7 +299,7 @@ Deno.test("Feature: quic-transport, Property 24: whichever path fails and howeve
   );
 });
 
-Deno.test("Feature: quic-transport, Property 8: a path that fails is left alone while another works, and when none does the client waits no longer than it says and gives up when told to", async () => {
+Deno.test("model: a path that fails is left alone while another works, and when none does the client waits no longer than it says and gives up when told to", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 0, max: 12 }),

@@ -16,7 +16,7 @@ import { seeded } from "./support.ts";
 const RUNS = { numRuns: 200 };
 const path = fc.constantFrom<Path>("quic", "websocket");
 
-Deno.test("Feature: quic-transport, Property 14: QUIC is dialled first, WebSocket after its head start", () => {
+Deno.test("paths: QUIC is dialled first, WebSocket after its head start", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(path),
@@ -42,7 +42,7 @@ Deno.test("Feature: quic-transport, Property 14: QUIC is dialled first, WebSocke
   );
 });
 
-Deno.test("Feature: quic-transport, Property 8: waits double from 1 to 30 s, shortened by at most half, and begin anew only after a life", () => {
+Deno.test("backoff: waits double from 1 to 30 s, shortened by at most half, and begin anew only after a life", () => {
   fc.assert(
     fc.property(
       fc.integer(),
@@ -69,7 +69,7 @@ Deno.test("Feature: quic-transport, Property 8: waits double from 1 to 30 s, sho
   );
 });
 
-Deno.test("Feature: quic-transport, Property 8: five failures in a row close a path for five minutes, unless something ends it early", () => {
+Deno.test("breaker: five failures in a row close a path for five minutes, unless something ends it early", () => {
   fc.assert(
     fc.property(
       fc.array(

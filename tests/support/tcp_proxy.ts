@@ -18,6 +18,8 @@ export interface TcpProxyOptions {
 export class TcpProxy {
   delayToServer: number;
   delayToClient: number;
+  /** Connections so far. */
+  connections = 0;
   readonly #target: { hostname: string; port: number };
   readonly #listener: Deno.TcpListener;
   readonly #open = new Set<Deno.TcpConn>();
@@ -61,6 +63,7 @@ export class TcpProxy {
   }
 
   async #join(client: Deno.TcpConn): Promise<void> {
+    this.connections++;
     this.#open.add(client);
     client.setNoDelay(true);
     let server: Deno.TcpConn;
