@@ -166,7 +166,7 @@ Deno.test("a service that is killed and started again finds its clients back, wi
       http: { hostname: "127.0.0.1", port: http },
       quic: { hostname: "127.0.0.1", port: quic },
       certificates: { directory },
-      engine: { path: `${directory}/skein.db` },
+      engine: { sqlite: { path: `${directory}/skein.db` } },
     }),
   );
   const url = `http://127.0.0.1:${http}`;

@@ -32,7 +32,7 @@ export async function makePlace(over: ConfigInput = {}): Promise<Place> {
     auth: { keys: [{ alg: "HS256", secret: SECRET }] },
     session: { rates: { connection: OFF, user: OFF } },
     namespaces: { default: { historySize: 1_000_000, historyAge: "1d" } },
-    engine: { path: `${directory}/data/skein.db` },
+    engine: { sqlite: { path: `${directory}/data/skein.db` } },
     log: { level: "info", format: "json" },
     ...over,
   };

@@ -46,7 +46,7 @@ async function cli(...args: string[]): Promise<{ code: number; out: string; err:
 
 Deno.test("a service that was restarted goes on where it was: history, offsets, epoch, known ids", () =>
   withDatabases(async (databases) => {
-    const engine = { kind: "sqlite" as const, path: databases.path() };
+    const engine = { kind: "sqlite" as const, sqlite: { path: databases.path() } };
     const text = { channel: "chat:a", text: "before" };
     const first = await startTestService({ engine });
     let acknowledged: Record<string, unknown>;
@@ -77,7 +77,7 @@ Deno.test("a database without room answers publishers not_available and /readyz 
   withDatabases(async (databases) => {
     using clock = leapingClock();
     const service = await startTestService({
-      engine: { kind: "sqlite", path: databases.path(), maxSize: "1MiB" },
+      engine: { kind: "sqlite", sqlite: { path: databases.path(), maxSize: "1MiB" } },
       namespaces: { default: { historySize: 100_000, historyAge: "1h" } },
     });
     const publish = async (client: TestClient) => {
@@ -113,7 +113,9 @@ Deno.test("a database without room answers publishers not_available and /readyz 
 
 Deno.test("/readyz says 503 while the database cannot be written, and 200 afterwards", () =>
   withDatabases(async (databases) => {
-    const service = await startTestService({ engine: { kind: "sqlite", path: databases.path() } });
+    const service = await startTestService({
+      engine: { kind: "sqlite", sqlite: { path: databases.path() } },
+    });
     try {
       await using ann = await service.connect("websocket", "ann");
       assert.equal(await ready(service.url), 200);
@@ -135,14 +137,14 @@ Deno.test("/readyz says 503 while the database cannot be written, and 200 afterw
 Deno.test("skein backup copies the database of a running service, and says why when it cannot", () =>
   withDatabases(async (databases) => {
     const path = databases.path(), copy = databases.path("copy.db");
-    const service = await startTestService({ engine: { kind: "sqlite", path } });
+    const service = await startTestService({ engine: { kind: "sqlite", sqlite: { path } } });
     try {
       await using ann = await service.connect("websocket", "ann");
       await ann.ask("chat_message", { channel: "chat:a", text: "hello" });
-      const made = await cli("backup", copy, "--engine.path", path);
+      const made = await cli("backup", copy, "--engine.sqlite.path", path);
       assert.deepEqual([made.code, made.err], [0, ""]);
       assert.match(made.out, /^ok: /);
-      const again = await cli("backup", copy, "--engine.path", path);
+      const again = await cli("backup", copy, "--engine.sqlite.path", path);
       assert.deepEqual([again.code, again.err], [1, `${copy}: exists already\n`]);
       assert.equal((await cli("backup", databases.path("b.db"), "--engine.kind", "memory")).code, 1);
       assert.equal((await cli("backup")).code, 2);
@@ -154,7 +156,9 @@ Deno.test("skein backup copies the database of a running service, and says why w
 
 Deno.test("the doctor says whether the database is there, whole and private", () =>
   withDatabases(async (databases) => {
-    const look = (over = {}) => checkDatabase({ ...defaultConfig().engine, path: databases.path(), ...over });
+    const defaults = defaultConfig().engine;
+    const look = (over = {}) =>
+      checkDatabase({ ...defaults, sqlite: { ...defaults.sqlite, path: databases.path() }, ...over });
     assert.equal((await look({ kind: "memory" })).status, "ok");
     assert.match((await look()).message, /^The first start makes/);
     const engine = await databases.open();

@@ -319,7 +319,7 @@ testWith(
         assert.equal(await ann.evaluateText(`document.getElementById("notice").textContent`), "");
 
         await place.service.reconfigure({
-          engine: { kind: "sqlite", path: `${place.directory}/skein.db` },
+          engine: { kind: "sqlite", sqlite: { path: `${place.directory}/skein.db` } },
           namespaces: { doc: { publish: "none" } },
         });
         // Who may not write reads on, and is told.
@@ -330,7 +330,9 @@ testWith(
         await eve.goto("about:blank");
         await openDocument(eve, link, "eve");
         assert.equal(await eve.evaluateText(TEXT), "hidden still");
-        await place.service.reconfigure({ engine: { kind: "sqlite", path: `${place.directory}/skein.db` } });
+        await place.service.reconfigure({
+          engine: { kind: "sqlite", sqlite: { path: `${place.directory}/skein.db` } },
+        });
 
         // A name without a key is a document that the service can read, and is shown as one.
         for (const [page, name] of [[ann, "ann"], [eve, "eve"]] as const) {

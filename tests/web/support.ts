@@ -58,7 +58,7 @@ export class Place {
   async start(): Promise<void> {
     this.#service = await startTestService({
       http: { port: this.#port },
-      engine: { kind: "sqlite", path: `${this.directory}/skein.db` },
+      engine: { kind: "sqlite", sqlite: { path: `${this.directory}/skein.db` } },
       certificates: { directory: this.directory },
       files: { directory: `${this.directory}/files` },
     });

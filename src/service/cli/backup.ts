@@ -11,8 +11,8 @@ import { type Command, CONFIG, EXIT, loadFor, reportProblems } from "./command.t
 export const backup: Command = {
   usage: "[options] FILE [--KEY VALUE ...]",
   text:
-    "Copies the database (engine.path) to FILE, which must not exist yet, while the service runs. The copy is one\n" +
-    "file of one moment, and is checked. To go back to it: stop the service, put it in the place of engine.path,\n" +
+    "Copies the database (engine.sqlite.path) to FILE, which must not exist yet, while the service runs. The copy is one\n" +
+    "file of one moment, and is checked. To go back to it: stop the service, put it in the place of engine.sqlite.path,\n" +
     "remove the files beside it that end in -wal and -shm, start. Clients learn that their channels' history is\n" +
     "another one.",
   options: [CONFIG, HELP],
@@ -32,7 +32,7 @@ export const backup: Command = {
     }
     const { backupDatabase } = await import("../../engine/sqlite/backup.ts");
     try {
-      const bytes = await backupDatabase(config.engine.path, file);
+      const bytes = await backupDatabase(config.engine.sqlite.path, file);
       io.out(
         `ok: ${file} (${bytes < 1024 ** 2 ? `${bytes} bytes` : `${Math.round(bytes / 1024 ** 2)} MiB`})\n`,
       );

@@ -17,7 +17,7 @@ const MOST_BYTES = 2048 * MIB;
 const LEAST_ROOM = 1024 * MIB;
 
 /** Checks the database of the engine. Changes nothing; the service may be running. */
-export async function checkDatabase({ kind, path }: Config["engine"]): Promise<Finding> {
+export async function checkDatabase({ kind, sqlite: { path } }: Config["engine"]): Promise<Finding> {
   if (kind === "memory") return ok("Messages are kept in memory and end with the process (engine.kind).");
   let info: Deno.FileInfo;
   try {
@@ -25,7 +25,7 @@ export async function checkDatabase({ kind, path }: Config["engine"]): Promise<F
   } catch (error) {
     return error instanceof Deno.errors.NotFound
       ? ok(`The first start makes ${path}.`)
-      : fail(`${sentence(error)}.`, "Give engine.path a place that this user may read and write.");
+      : fail(`${sentence(error)}.`, "Give engine.sqlite.path a place that this user may read and write.");
   }
   const about = `${path}, ${Math.ceil(info.size / MIB)} MiB`;
   if (info.size > MOST_BYTES) {

@@ -14,7 +14,7 @@ export async function openEngine(
   { engine }: Config,
   failed: (error: unknown, stage: string) => void,
 ): Promise<Engine> {
-  const { kind, path, synchronous, maxSize, dedupeWindow } = engine;
+  const { kind, sqlite, dedupeWindow } = engine;
   if (kind === "memory") return new MemoryEngine({ dedupeWindow, failed });
-  return await SqliteEngine.open({ path, synchronous, maxSize, dedupeWindow, failed });
+  return await SqliteEngine.open({ ...sqlite, dedupeWindow, failed });
 }

@@ -10,20 +10,12 @@ import type { Rule, Values } from "../config/section.ts";
 import { choice, duration, size, text } from "../config/setting.ts";
 import { formatDuration } from "../config/units.ts";
 
-/** `engine`: what keeps messages. */
-const engine = v.strictObject({
-  kind: v.optional(
-    choice(
-      ["sqlite", "memory"],
-      "What keeps messages. `sqlite` keeps them in a file; `memory` loses them with the process.",
-      { restart: true },
-    ),
-    "sqlite",
-  ),
+/** `engine.sqlite`: the database of the engine `sqlite`. */
+const sqlite = v.strictObject({
   path: v.optional(
     text(
       "a path",
-      "The database of `sqlite`, made with its directory when there is none. Only one process may have it open.",
+      "The database, made with its directory when there is none. Only one process may have it open.",
       { restart: true },
     ),
     "data/skein.db",
@@ -45,6 +37,18 @@ const engine = v.strictObject({
     ),
     0,
   ),
+});
+
+/** `engine`: what keeps messages. */
+const engine = v.strictObject({
+  kind: v.optional(
+    choice(
+      ["sqlite", "memory"],
+      "What keeps messages. `sqlite` keeps them in a file; `memory` loses them with the process.",
+      { restart: true },
+    ),
+    "sqlite",
+  ),
   dedupeWindow: v.optional(
     duration(
       1000,
@@ -54,6 +58,7 @@ const engine = v.strictObject({
     ),
     "2m",
   ),
+  sqlite: v.optional(sqlite, {}),
 });
 
 /** What a configuration may hold. */

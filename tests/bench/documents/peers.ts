@@ -60,7 +60,7 @@ export async function startKeeping(
   const directory = await Deno.makeTempDir({ prefix: "skein-bench-" });
   const kept: ConfigInput["engine"] = engine === "memory"
     ? { kind: engine }
-    : { kind: engine, path: `${directory}/skein.db` };
+    : { kind: engine, sqlite: { path: `${directory}/skein.db` } };
   const child = await startSkein({ ...over, engine: kept });
   return {
     child,

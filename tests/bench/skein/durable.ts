@@ -47,7 +47,7 @@ async function withEngine<T>(kind: EngineKind, body: (engine: Engine) => Promise
 }
 
 function sqliteAt(path: string): ConfigInput {
-  return { engine: { kind: "sqlite", path } };
+  return { engine: { kind: "sqlite", sqlite: { path } } };
 }
 
 /** 1 KB messages on one connection, sent without waiting and acknowledged after their commit; how many a second. */
