@@ -6,7 +6,7 @@
  */
 
 import { DuplexStream } from "./bidirectional_stream.ts";
-import { Datagrams } from "./datagrams.ts";
+import { Datagrams, type DatagramTransport } from "./datagrams.ts";
 import { ConnectionEnded, QuicError, StreamError, streamError } from "./errors.ts";
 import { checked, prepended } from "./incoming_streams.ts";
 import { type Halves, OpenStreams } from "./open_streams.ts";
@@ -52,12 +52,11 @@ const PROBE_TIMEOUT = 1_000;
 const RTT_WEIGHT = 1 / 8;
 
 /** The part of a connection that is the same over every transport. */
-export abstract class BaseConnection implements Connection {
+export abstract class BaseConnection implements Connection, DatagramTransport {
   abstract readonly kind: ConnectionKind;
   abstract readonly maxDatagramSize: number;
   abstract incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
   abstract incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;
-  readonly id: string = crypto.randomUUID();
   readonly url: URL | undefined;
   readonly headers: ReadonlyMap<string, string>;
   readonly datagrams: Datagrams;
@@ -66,7 +65,9 @@ export abstract class BaseConnection implements Connection {
   principal: unknown;
   protected readonly counters: TrafficCounters = new TrafficCounters();
   readonly #streams = new OpenStreams(this.counters);
-  readonly #listeners = new Set<(event: MigrationEvent) => void>();
+  /** Made at first use, as all that most connections never need. */
+  #listeners: Set<(event: MigrationEvent) => void> | undefined;
+  #id: string | undefined;
   #handshakeComplete = false;
   #address: Address | undefined;
   #rtt: number | undefined;
@@ -80,10 +81,7 @@ export abstract class BaseConnection implements Connection {
     this.headers = options.headers ?? new Map();
     this.#rtt = options.handshakeTime;
     this.closed = new Promise((resolve) => this.#resolveClosed = resolve);
-    this.datagrams = new Datagrams({
-      readDatagram: () => this.readDatagram(),
-      transmit: (bytes) => this.transmit(bytes),
-    }, this.counters);
+    this.datagrams = new Datagrams(this, this.counters);
     if (options.ready === undefined) {
       this.#handshakeComplete = true;
       this.ready = Promise.resolve();
@@ -100,6 +98,10 @@ export abstract class BaseConnection implements Connection {
     this.#gone = gone.catch(() => {}).then(() => this.#streams.free());
     this.checkPath();
     void this.datagrams.run();
+  }
+
+  get id(): string {
+    return this.#id ??= crypto.randomUUID();
   }
 
   get handshakeComplete(): boolean {
@@ -121,8 +123,8 @@ export abstract class BaseConnection implements Connection {
   protected abstract createUnidirectional(
     options: OpenStreamOptions,
   ): Promise<{ send: ByteSink; preface?: Uint8Array }>;
-  protected abstract readDatagram(): Promise<Uint8Array | undefined>;
-  protected abstract transmit(bytes: Uint8Array): Promise<void>;
+  abstract readDatagram(): Promise<Uint8Array | undefined>;
+  abstract transmit(bytes: Uint8Array): Promise<void>;
 
   /** The round trip as the transport itself tells it, in milliseconds. */
   protected transportRtt(): Promise<number | undefined> {
@@ -258,12 +260,13 @@ export abstract class BaseConnection implements Connection {
     if (from.port === to.port && from.hostname === to.hostname) return;
     this.counters.migrations++;
     const event: MigrationEvent = { from, to, at: Date.now() };
-    for (const listener of [...this.#listeners]) listener(event);
+    for (const listener of [...this.#listeners ?? []]) listener(event);
   }
 
   onMigrated(listener: (event: MigrationEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const listeners = this.#listeners ??= new Set();
+    listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   async close(code = 0, reason = ""): Promise<void> {
@@ -281,7 +284,7 @@ export abstract class BaseConnection implements Connection {
     this.#info = info;
     this.#streams.failAll(new ConnectionEnded(info));
     this.datagrams.end();
-    this.#listeners.clear();
+    this.#listeners?.clear();
     this.#resolveClosed(info);
   }
 }

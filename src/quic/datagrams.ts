@@ -30,7 +30,8 @@ export class Datagrams implements AsyncIterable<Uint8Array> {
   readonly #transport: DatagramTransport;
   readonly #counters: TrafficCounters;
   readonly #queue: AsyncQueue<Uint8Array>;
-  readonly #probes = new Map<string, (rtt: number | undefined) => void>();
+  /** Probes that wait for their answers, by nonce; made with the first one. */
+  #probes: Map<string, (at: number | undefined) => void> | undefined;
   #answering = 0;
   #ended = false;
   /** Whether a datagram is handed out. */
@@ -70,7 +71,7 @@ export class Datagrams implements AsyncIterable<Uint8Array> {
     if (!MAGIC.every((byte, i) => bytes[i] === byte)) return false;
     const kind = bytes[MAGIC.length];
     if (kind === ANSWER) {
-      this.#probes.get(nonceOf(bytes))?.(performance.now());
+      this.#probes?.get(nonceOf(bytes))?.(performance.now());
     } else if (kind === PROBE && this.#answering < MAX_ANSWERS) {
       this.#answering++;
       bytes[MAGIC.length] = ANSWER;
@@ -88,14 +89,15 @@ export class Datagrams implements AsyncIterable<Uint8Array> {
     const nonce = nonceOf(bytes);
     return new Promise((resolve) => {
       if (this.#ended) return resolve(undefined);
+      const probes = this.#probes ??= new Map();
       const sent = performance.now();
       const settle = (at: number | undefined): void => {
         clearTimeout(timer);
-        this.#probes.delete(nonce);
+        probes.delete(nonce);
         resolve(at === undefined ? undefined : at - sent);
       };
       const timer = setTimeout(() => settle(undefined), timeout);
-      this.#probes.set(nonce, settle);
+      probes.set(nonce, settle);
       this.#transport.transmit(bytes).catch(() => settle(undefined));
     });
   }
@@ -104,7 +106,7 @@ export class Datagrams implements AsyncIterable<Uint8Array> {
   end(): void {
     this.#ended = true;
     this.#queue.end();
-    for (const settle of [...this.#probes.values()]) settle(undefined);
+    for (const settle of [...this.#probes?.values() ?? []]) settle(undefined);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {

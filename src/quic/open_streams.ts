@@ -19,7 +19,7 @@ export class OpenStreams {
   readonly #counters: TrafficCounters;
   readonly #open = new Set<Halves>();
   /** Streams that failed with the connection and are still the runtime's. */
-  readonly #failed: SendHalf[] = [];
+  #failed: SendHalf[] | undefined;
   #failure: unknown;
 
   constructor(counters: TrafficCounters) {
@@ -52,7 +52,7 @@ export class OpenStreams {
   }
 
   #fail(halves: Halves): void {
-    if (halves.send?.ended === false) this.#failed.push(halves.send);
+    if (halves.send?.ended === false) (this.#failed ??= []).push(halves.send);
     halves.send?.fail(this.#failure);
     halves.receive?.fail(this.#failure);
     this.ended(halves);
@@ -63,6 +63,7 @@ export class OpenStreams {
    * (Deno has no RESET_STREAM), and the peer would take what it has for the whole.
    */
   free(): void {
-    for (const send of this.#failed.splice(0)) send.free();
+    for (const send of this.#failed ?? []) send.free();
+    this.#failed = undefined;
   }
 }

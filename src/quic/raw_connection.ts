@@ -83,7 +83,7 @@ export class RawConnection extends BaseConnection {
     return boundAddress(this.#conn);
   }
 
-  protected readDatagram(): Promise<Uint8Array> {
+  readDatagram(): Promise<Uint8Array> {
     return this.#conn.readDatagram();
   }
 
@@ -111,7 +111,7 @@ export class RawConnection extends BaseConnection {
     return { send: await this.#conn.createUnidirectionalStream({ waitUntilAvailable: wait ?? false }) };
   }
 
-  protected transmit(bytes: Uint8Array): Promise<void> {
+  transmit(bytes: Uint8Array): Promise<void> {
     return this.#conn.sendDatagram(bytes);
   }
 }

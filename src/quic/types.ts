@@ -189,6 +189,7 @@ export interface Connection {
    * Measures the round trip to the peer in milliseconds, by a datagram that this library answers at the other end.
    * Resolves with `undefined` when no answer comes within `timeout` milliseconds (default 1000): it was lost, or the peer
    * speaks another library. Browsers that tell the round trip themselves are asked instead.
+   * It may be 0 where the browser's clock is coarse.
    */
   measureRtt(timeout?: number): Promise<number | undefined>;
   /** What was carried so far. */

@@ -65,7 +65,7 @@ export class WebTransportConnection extends BaseConnection {
     return this.#addresses?.local();
   }
 
-  protected async readDatagram(): Promise<Uint8Array> {
+  async readDatagram(): Promise<Uint8Array> {
     this.#reader ??= (this.#transport.datagrams.readable as ReadableStream<Uint8Array>).getReader();
     const { done, value } = await this.#reader.read();
     if (done) throw new TypeError("no more datagrams");
@@ -105,7 +105,7 @@ export class WebTransportConnection extends BaseConnection {
     return { send: await this.#transport.createUnidirectionalStream(openOptions(options)) as ByteSink };
   }
 
-  protected async transmit(bytes: Uint8Array): Promise<void> {
+  async transmit(bytes: Uint8Array): Promise<void> {
     this.#writer ??= datagramWritable(this.#transport.datagrams)?.getWriter();
     if (this.#writer === undefined) throw new QuicError("no_datagrams", "this browser sends no datagrams");
     await this.#writer.write(bytes);

@@ -92,7 +92,7 @@ export class WebTransportSession extends BaseConnection {
     this.#unidirectional.end();
   }
 
-  protected async readDatagram(): Promise<Uint8Array | undefined> {
+  async readDatagram(): Promise<Uint8Array | undefined> {
     const bytes = await this.#carrier.conn.readDatagram();
     const id = readVarint(bytes);
     if (id < 0) {
@@ -129,7 +129,7 @@ export class WebTransportSession extends BaseConnection {
     return { send, preface: this.#unidirectionalPreface };
   }
 
-  protected transmit(bytes: Uint8Array): Promise<void> {
+  transmit(bytes: Uint8Array): Promise<void> {
     const id = this.sessionId / 4;
     const datagram = new Uint8Array(varintSize(id) + bytes.length);
     datagram.set(bytes, writeVarint(datagram, 0, id));
