@@ -8,7 +8,7 @@ import { deadline } from "../async/deadline.ts";
 import { DialError, QuicError } from "./errors.ts";
 
 /** Default of `ConnectOptions.timeout`, in milliseconds. */
-export const DIAL_TIMEOUT = 10_000;
+const DIAL_TIMEOUT = 10_000;
 
 /** What bounds a dial. */
 export interface DialBounds {

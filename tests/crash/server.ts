@@ -5,7 +5,7 @@
  */
 
 import { createTokenSigner } from "../../src/auth/mod.ts";
-import type { ConfigInput } from "../../src/service/config/mod.ts";
+import type { ConfigInput } from "../support/config.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const SECRET = "the secret of the crash test, which is of no use elsewhere";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { run } from "../../src/service/cli/mod.ts";
-import { defaultConfig } from "../../src/service/config/mod.ts";
+import { defaultConfig } from "../support/config.ts";
 import { checkDatabase } from "../../src/service/doctor/database.ts";
 import type { TestClient } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { banner, networkAddresses } from "../../src/service/cli/banner.ts";
-import { loadConfig } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
 
 async function lines(
   text: string,

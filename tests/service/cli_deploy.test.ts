@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 
 const DEPLOY = new URL("../../deploy/", import.meta.url);
 

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import {
-  defaultConfig,
-  diffConfig,
-  loadConfig,
-  type LoadOptions,
-  needsRestart,
-  problemLine,
-} from "../../src/service/config/mod.ts";
+import { diffConfig, needsRestart } from "../../src/service/config/diff.ts";
+import { loadConfig, type LoadOptions } from "../../src/service/config/load.ts";
+import { defaultConfig } from "../support/config.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 import { variables } from "../../src/service/config/document.ts";
 import { pathOfVariable } from "../../src/service/config/environment.ts";
 import { settings } from "../../src/service/config/shape.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 import { variableOf } from "../../src/service/config/environment.ts";
 import { distance } from "../../src/service/config/nearest.ts";
 import { keyOf, type Setting, settings } from "../../src/service/config/shape.ts";

@@ -1,7 +1,9 @@
 /** Loading configurations in tests. */
 
 import assert from "node:assert/strict";
-import { type Config, loadConfig, type LoadOptions, problemLine } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { loadConfig, type LoadOptions } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 
 /** A secret that is long enough. */
 export const SECRET = "0123456789abcdef0123456789abcdef";

@@ -1,7 +1,8 @@
 /** Values of settings, and rules between them. */
 
 import assert from "node:assert/strict";
-import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 import { good, lines, SECRET } from "./config_support.ts";
 
 Deno.test("config: a duration without a unit is refused with the unit it lacks", async () => {

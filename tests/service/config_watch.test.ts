@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Config, watchFile } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { watchFile } from "../../src/service/config/watch.ts";
 import { type Change, Inbox, inDirectory, portFile, watching } from "./config_watch_support.ts";
 
 Deno.test("config watch: a file that is written again is read again, and the changed keys are named", () =>

@@ -1,14 +1,10 @@
 /** Configuration files that are watched while a test changes them. */
 
 import assert from "node:assert/strict";
-import {
-  type Config,
-  type ConfigWatchOptions,
-  loadConfig,
-  type Problem,
-  problemLine,
-  watchConfig,
-} from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { type Problem, problemLine } from "../../src/service/config/problem.ts";
+import { type ConfigWatchOptions, watchConfig } from "../../src/service/config/reload.ts";
 
 /** Values that arrive in their own time; waiting for one has a deadline. */
 export class Inbox<T> {

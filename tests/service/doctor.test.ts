@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Config, defaultConfig } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { defaultConfig } from "../support/config.ts";
 import { developmentCertificate } from "../../src/service/certificates/mod.ts";
 import { checkCertificate, checkDevelopment } from "../../src/service/doctor/certificates.ts";
 import { ok, perform } from "../../src/service/doctor/check.ts";

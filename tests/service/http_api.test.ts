@@ -4,7 +4,9 @@ import { ERRORS, ProtocolError } from "../../src/protocol/mod.ts";
 import { readJson } from "../../src/service/http/body.ts";
 import { ApiCounters } from "../../src/service/http/api_counters.ts";
 import { Exposition } from "../../src/service/metrics/exposition.ts";
-import { createApp, createInternalApp, type HttpDeps, type ServerApi } from "../../src/service/http/mod.ts";
+import { createApp, createInternalApp } from "../../src/service/http/app.ts";
+import { type HttpDeps } from "../../src/service/http/deps.ts";
+import { type ServerApi } from "../../src/service/http/server_api.ts";
 import { parseExposition } from "./metrics_support.ts";
 import { KEY, LOCAL, makeDeps, post, request } from "./http_support.ts";
 

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 import { AddressList, isAddressOrNetwork } from "../../src/service/http/addresses.ts";
 import { sourceOf } from "../../src/service/http/forwarded.ts";
-import { createApp, createInternalApp, type HttpSettings } from "../../src/service/http/mod.ts";
+import { createApp, createInternalApp } from "../../src/service/http/app.ts";
+import { type HttpSettings } from "../../src/service/http/deps.ts";
 import { LOCAL, makeDeps, post, REMOTE, request } from "./http_support.ts";
 
 const NOBODY = new AddressList([]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { loadConfig, problemLine } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { problemLine } from "../../src/service/config/problem.ts";
 import { isLoopbackHost, normalOrigin, originAllowed } from "../../src/service/http/origin.ts";
 
 Deno.test("origin: programs and pages of the own host may connect", () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createConnection } from "node:net";
 import { TransportManager } from "../../src/client/mod.ts";
-import type { ConfigInput } from "../../src/service/config/mod.ts";
+import type { ConfigInput } from "../support/config.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { testWith } from "../support/needs.ts";
 import { type ReverseProxy, startCaddy, startNginx } from "../support/reverse_proxy.ts";

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { createApp, type FetchHandler, startHttp } from "../../src/service/http/mod.ts";
+import { createApp } from "../../src/service/http/app.ts";
+import { type FetchHandler } from "../../src/service/http/deps.ts";
+import { startHttp } from "../../src/service/http/serve.ts";
 import type { Encoded } from "../../src/protocol/mod.ts";
 import { makeDeps } from "./http_support.ts";
 import { makeCertificate } from "../support/certificate.ts";

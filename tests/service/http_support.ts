@@ -1,7 +1,8 @@
 /** The app with parts of its own, for the HTTP tests. */
 
 import { AddressList } from "../../src/service/http/addresses.ts";
-import type { ConnectionState, HttpDeps, HttpSettings, RequestInfo } from "../../src/service/http/mod.ts";
+import type { ConnectionState } from "../../src/service/http/mod.ts";
+import type { HttpDeps, HttpSettings, RequestInfo } from "../../src/service/http/deps.ts";
 
 /** Somebody at this machine. */
 export const LOCAL: RequestInfo = { remoteAddr: { hostname: "127.0.0.1", port: 40000, transport: "tcp" } };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createLogger, type Level, type LoggerOptions } from "../../src/service/log/mod.ts";
+import { createLogger, type LoggerOptions } from "../../src/service/log/mod.ts";
+import { type Level } from "../../src/session/contract.ts";
 
 function logger(options: LoggerOptions = {}) {
   const lines: string[] = [];

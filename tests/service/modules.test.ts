@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Config, defaultConfig, needsRestart } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { needsRestart } from "../../src/service/config/diff.ts";
+import { defaultConfig } from "../support/config.ts";
 import { settings } from "../../src/service/config/shape.ts";
 import { createLogger } from "../../src/service/log/mod.ts";
 import { createModules } from "../../src/service/modules.ts";

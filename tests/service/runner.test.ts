@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Config, defaultConfig } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { defaultConfig } from "../support/config.ts";
 import type { ConfigKey, Module } from "../../src/service/module.ts";
 import { ModuleRunner, type RunnerOptions } from "../../src/service/runner.ts";
 

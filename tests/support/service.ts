@@ -1,6 +1,8 @@
 /** A whole service in this process, on free ports, for tests. */
 
-import { type Config, type ConfigInput, loadConfig } from "../../src/service/config/mod.ts";
+import { type Config } from "../../src/service/config/mod.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import { type ConfigInput } from "./config.ts";
 import { createLogger } from "../../src/service/log/mod.ts";
 import { type Service, startService } from "../../src/service/service.ts";
 import { type CarrierKind, dial, type DialOptions, type TestClient } from "./client.ts";

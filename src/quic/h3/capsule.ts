@@ -13,7 +13,7 @@ export const CAPSULE = {
   DRAIN_WEBTRANSPORT_SESSION: 0x78ae,
 } as const;
 
-/** Bytes of a close reason (draft-ietf-webtrans-http3 §5). */
+/** Bytes of a close reason (draft-ietf-webtrans-http3 §5). Exported for tests. */
 export const MAX_REASON_LENGTH = 1024;
 
 const encoder = new TextEncoder();

@@ -56,7 +56,7 @@ export async function readControlStream(
   }
 }
 
-/** A check of the control stream's bytes as they come (RFC 9114 §5.2, §6.2.1, §7.2). */
+/** A check of the control stream's bytes as they come (RFC 9114 §5.2, §6.2.1, §7.2). Exported for tests. */
 export function controlChecker(listener: ControlListener = {}): (bytes: Uint8Array) => void {
   let settled = false;
   let goaway = Infinity;

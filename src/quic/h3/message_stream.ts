@@ -13,7 +13,7 @@ import { decodeSection, encodeSection, type FieldLine } from "./qpack.ts";
 import { varintSize, writeVarint } from "./varint.ts";
 
 /** Bytes of an encoded header section. */
-export const MAX_HEADERS_LENGTH = 16 * 1024;
+const MAX_HEADERS_LENGTH = 16 * 1024;
 /** Milliseconds that one write may be blocked by a peer that does not read. */
 const WRITE_TIMEOUT = 30_000;
 const BUFFER = 16 * 1024;

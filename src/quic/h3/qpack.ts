@@ -14,9 +14,9 @@ export type { FieldLine } from "./static_table.ts";
 const utf8 = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
 
-/** What a decoded section may hold (RFC 9114 §4.2.2: name + value + 32 bytes a line). */
+/** What a decoded section may hold (RFC 9114 §4.2.2: name + value + 32 bytes a line). Exported for tests. */
 export const MAX_SECTION_SIZE = 32 * 1024;
-/** Lines of a section. */
+/** Lines of a section. Exported for tests. */
 export const MAX_SECTION_LINES = 256;
 
 class Cursor {

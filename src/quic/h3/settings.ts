@@ -8,7 +8,7 @@ import { H3, Http3Error } from "./errors.ts";
 import { encodeFrame, FRAME } from "./frames.ts";
 import { encodeVarints, readVarint, varintLength } from "./varint.ts";
 
-/** Identifiers by name. */
+/** Identifiers by name. Exported for tests. */
 export const SETTING = {
   QPACK_MAX_TABLE_CAPACITY: 0x01,
   MAX_FIELD_SECTION_SIZE: 0x06,

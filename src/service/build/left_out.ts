@@ -31,7 +31,10 @@ async function directories(path: string): Promise<string[]> {
   }
 }
 
-/** The test data of `bintrees` in the package cache. Throws when there is none; then remove this file. */
+/**
+ * The test data of `bintrees` in the package cache. Throws when there is none; then remove this file.
+ * Exported for tests.
+ */
 export async function leftOut(): Promise<string> {
   // Nothing is in the cache of a machine that has not run the service yet.
   await deno("cache", "--quiet", "main.ts");

@@ -57,7 +57,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** The configuration file of a command line; `undefined` when there is none. */
-export async function configPath(args: Arguments, io: Io): Promise<string | undefined> {
+async function configPath(args: Arguments, io: Io): Promise<string | undefined> {
   const named = valueOf(args, CONFIG.name) ?? io.env[CONFIG_VARIABLE];
   if (named !== undefined && named !== "") return named;
   if (valueOf(args, CONFIG.name) === "") throw new UsageError("--config: needs a value, FILE");

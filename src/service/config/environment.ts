@@ -53,7 +53,10 @@ function resolve(rest: string, shape: Shape, path: readonly string[]): readonly 
   return undefined;
 }
 
-/** The key of a variable: `SKEIN_QUIC_PORT` is `["quic", "port"]`; `undefined` when there is none. */
+/**
+ * The key of a variable: `SKEIN_QUIC_PORT` is `["quic", "port"]`; `undefined` when there is none.
+ * Exported for tests.
+ */
 export function pathOfVariable(variable: string): readonly string[] | undefined {
   if (!variable.startsWith(PREFIX)) return undefined;
   return resolve(variable.slice(PREFIX.length), rootShape(), []);

@@ -4,13 +4,12 @@
  * @module
  */
 
-import * as v from "valibot";
 import { readEnvironment } from "./environment.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { parseDocument } from "./jsonc.ts";
 import { type Layers, overlay } from "./layers.ts";
 import type { Problem, Source } from "./problem.ts";
-import { type Config, ConfigSchema } from "./schema.ts";
+import type { Config } from "./schema.ts";
 import { validate } from "./validate.ts";
 
 /** Where to load from. */
@@ -91,9 +90,4 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadResult>
   const [first, ...others] = problems;
   if (first !== undefined) return { config: undefined, problems: [first, ...others], sources };
   return { config: result.config!, problems: [], sources };
-}
-
-/** The configuration when nothing is configured. */
-export function defaultConfig(): Config {
-  return v.parse(ConfigSchema, {});
 }

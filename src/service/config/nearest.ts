@@ -7,6 +7,8 @@
 /**
  * Edit distance of two names without regard to case: insertions, deletions, replacements and swaps of
  * neighbours (optimal string alignment).
+ *
+ * Exported for tests.
  */
 export function distance(a: string, b: string): number {
   const s = a.toLowerCase(), t = b.toLowerCase();

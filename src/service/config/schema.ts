@@ -55,6 +55,3 @@ export const ConfigSchema = v.strictObject(entries as Entries);
 
 /** The effective configuration: complete, durations in milliseconds, sizes in bytes. */
 export type Config = v.InferOutput<typeof ConfigSchema>;
-
-/** What a configuration file may hold. */
-export type ConfigInput = v.InferInput<typeof ConfigSchema>;

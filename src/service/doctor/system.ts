@@ -11,7 +11,10 @@ import { fail, type Finding, ok, warn } from "./check.ts";
 const WANTED_BUFFER = 4 * 1024 * 1024;
 /** Bytes of a packet in the measurement: about what QUIC sends. */
 const PACKET = 1200;
-/** Packets that a socket with such a buffer always holds: the system counts about 2,300 bytes for one. */
+/**
+ * Packets that a socket with such a buffer always holds: the system counts about 2,300 bytes for one.
+ * Exported for tests.
+ */
 export const WANTED_PACKETS = 1500;
 /** Most files that are opened to find the limit. */
 const MOST_FILES = 65_536;

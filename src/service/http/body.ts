@@ -8,7 +8,7 @@ import { deadline } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 
 /** Most bytes of a request's body. */
-export const MAX_BODY = 1024 * 1024;
+const MAX_BODY = 1024 * 1024;
 /** Milliseconds a client has to send it. */
 const BODY_TIMEOUT = 10_000;
 

@@ -8,8 +8,6 @@ import type { Level } from "../../session/contract.ts";
 import { jsonLine, textLine } from "./format.ts";
 import { redact } from "./redact.ts";
 
-export type { Level } from "../../session/contract.ts";
-
 /** Fields of an entry. Values that look like a secret by name or form are replaced. */
 export type Fields = Readonly<Record<string, unknown>>;
 

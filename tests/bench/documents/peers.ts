@@ -7,7 +7,7 @@
 import * as Y from "yjs";
 import { SkeinClient } from "../../../src/client/mod.ts";
 import { SkeinYjsProvider } from "../../../src/client/yjs.ts";
-import type { ConfigInput } from "../../../src/service/config/mod.ts";
+import type { ConfigInput } from "../../support/config.ts";
 import { type Child, startChild } from "../child.ts";
 import { frames, type Kind, tokenOf } from "../skein/dial.ts";
 import { startSkein } from "../skein/measure.ts";

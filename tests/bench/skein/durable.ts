@@ -11,7 +11,7 @@ import { SqliteEngine } from "../../../src/engine/sqlite/engine.ts";
 import { OFFSET_BITS } from "../../../src/engine/sqlite/schema.ts";
 import { DEFAULT_NAMESPACE, Hub } from "../../../src/hub/mod.ts";
 import type { StateKey } from "../../../src/router/types.ts";
-import type { ConfigInput } from "../../../src/service/config/mod.ts";
+import type { ConfigInput } from "../../support/config.ts";
 import { many } from "../bare/measure.ts";
 import { clock } from "../child.ts";
 import { type Measure, measureTrips } from "../scenario.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ConfigInput } from "../../../src/service/config/mod.ts";
+import type { ConfigInput } from "../../support/config.ts";
 import { type IdleCost, many } from "../bare/measure.ts";
 import { type Child, clock, startChild } from "../child.ts";
 import { type Measure, measureTrips } from "../scenario.ts";

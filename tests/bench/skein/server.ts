@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type ConfigInput, loadConfig } from "../../../src/service/config/mod.ts";
+import { loadConfig } from "../../../src/service/config/load.ts";
+import { type ConfigInput } from "../../support/config.ts";
 import { createLogger } from "../../../src/service/log/mod.ts";
 import { startService } from "../../../src/service/service.ts";
 import { makeCertificate } from "../../support/certificate.ts";
