@@ -22,6 +22,7 @@ import type {
   Arrival,
   ConnectionSink,
   MessageConnection,
+  StreamLoss,
   TransportClose,
   TransportKind,
 } from "../transport/contract.ts";
@@ -30,7 +31,20 @@ import type { Deadlines } from "./deadlines.ts";
 import type { ConnectionPhase, Host } from "./host.ts";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox, StopReason } from "./outbox.ts";
+
+/** Log lines of streams that end before their time. */
+const LOSSES: Readonly<Record<StreamLoss, string>> = {
+  reset: "lane reset by the client",
+  stopped: "lane stopped by the client",
+  timeout: "stream did not say its lane in time",
+};
+
+/** Log lines of channels that are stopped. */
+const STOPS: Readonly<Record<StopReason, string>> = {
+  slow_consumer: "channel stopped for a slow consumer",
+  lane_lost: "channel stopped for a lost lane",
+};
 
 /** One client connection. */
 export class ClientConnection implements ConnectionSink, Client, Deadlines {
@@ -66,7 +80,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
     this.openedAt = host.clock.now();
     this.inbound = new Inbound(this);
     this.outbound = new Outbound(connection, host.settings.maxOutbox, host.clock, {
-      stopped: (channel, dropped) => this.#channelStopped(channel, dropped),
+      stopped: (channel, dropped, reason) => this.#channelStopped(channel, dropped, reason),
       dropped: (grade, count) => host.observer.dropped(this.transport, grade, count),
       overflow: () => this.end("slow_consumer"),
     });
@@ -231,6 +245,11 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
     this.host.observer.log("warn", "connection failure", { ...this.logFields(), stage, error });
   }
 
+  streamLost(lane: number | undefined, how: StreamLoss): void {
+    if (this.phase === "closing" || this.phase === "closed") return;
+    this.host.observer.logLimited("info", LOSSES[how], { ...this.logFields(), lane });
+  }
+
   migrated(from: string, to: string): void {
     this.migratedAt = this.host.clock.now();
     this.host.observer.migrated(this.transport);
@@ -256,15 +275,11 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
     });
   }
 
-  #channelStopped(channel: string, dropped: number): void {
+  #channelStopped(channel: string, dropped: number, reason: StopReason): void {
     this.host.membership.stopChannel(this, channel);
     this.host.observer.dropped(this.transport, "channel", dropped);
-    this.host.observer.log("warn", "channel stopped for a slow consumer", {
-      ...this.logFields(),
-      channel,
-      dropped,
-    });
-    const notice = { kind: "discontinuity", channel, dropped, reason: "slow_consumer" };
+    this.host.observer.log("warn", STOPS[reason], { ...this.logFields(), channel, dropped });
+    const notice = { kind: "discontinuity", channel, dropped, reason };
     this.outbound.push("server_notice", notice);
   }
 }

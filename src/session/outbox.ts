@@ -6,31 +6,21 @@
  * @module
  */
 
-import { type Encoded, type Form, lanePriority } from "../protocol/mod.ts";
-import type { OutboxSource, Queued } from "../transport/contract.ts";
+import type { Encoded, Form } from "../protocol/mod.ts";
+import type { OutboxSource, Queued, Unwritten } from "../transport/contract.ts";
+import { LaneQueue, type QueuedItem } from "./lane_queue.ts";
+
+/** Why a channel is stopped: its client is slow, or has stopped the lane on which deliveries were under way. */
+export type StopReason = "slow_consumer" | "lane_lost";
 
 /** What an outbox tells its session. */
 export interface OutboxEvents {
-  /** `channel` was stopped: `dropped` of its messages are gone, and no more are to be sent. */
-  stopped(channel: string, dropped: number): void;
+  /** `channel` was stopped: `dropped` of its messages are gone, perhaps more, and no more are to be sent. */
+  stopped(channel: string, dropped: number, reason: StopReason): void;
   /** Messages that may be lost were replaced by newer ones, or dropped. */
   dropped(grade: "coalesced" | "ephemeral", count: number): void;
   /** Even without any channel it is full: the connection has to end. */
   overflow(): void;
-}
-
-interface Item extends Queued {
-  /** The channel whose stop drops it; `undefined`: it is not in a channel's deliveries. */
-  readonly channel: string | undefined;
-}
-
-interface LaneQueue {
-  readonly lane: number;
-  readonly priority: number;
-  items: Item[];
-  head: number;
-  /** Bytes that wait on it. */
-  bytes: number;
 }
 
 /** Share of the bound from which on nothing is taken in that may be dropped. */
@@ -49,7 +39,7 @@ export class Outbox implements OutboxSource {
   /** By descending priority. */
   #order: LaneQueue[] = [];
   /** What may be dropped, under a key of its own or one that newer messages share. */
-  readonly #droppable = new Map<string | number, Item>();
+  readonly #droppable = new Map<string | number, QueuedItem>();
   #nextKey = 0;
   /** What waits for room, by lane. */
   readonly #rooms = new Map<number | undefined, PromiseWithResolvers<void>>();
@@ -86,8 +76,7 @@ export class Outbox implements OutboxSource {
     if (lane !== undefined) {
       const queue = this.#lanes.get(lane);
       if (queue === undefined) return undefined;
-      const waiting = queue.items.length - queue.head;
-      if (waiting <= LANE_MESSAGES && queue.bytes <= this.#max * LANE_SHARE) return undefined;
+      if (queue.length <= LANE_MESSAGES && queue.bytes <= this.#max * LANE_SHARE) return undefined;
     }
     let room = this.#rooms.get(lane);
     if (room === undefined) this.#rooms.set(lane, room = Promise.withResolvers<void>());
@@ -115,7 +104,7 @@ export class Outbox implements OutboxSource {
   take(lane?: number): Queued | undefined {
     const item = lane === undefined
       ? this.#takeFirst()
-      : this.#takeFrom(this.#lanes.get(lane)) ?? this.#takeDroppable(lane);
+      : this.#takeFrom(this.#lanes.get(lane), true) ?? this.#takeDroppable(lane);
     if (item !== undefined) {
       this.#bytes -= item.size;
       this.#count--;
@@ -131,16 +120,33 @@ export class Outbox implements OutboxSource {
       this.#letGo(lane);
       this.#lanes.delete(lane);
       this.#order = this.#order.filter((other) => other !== queue);
-      if (queue.head < queue.items.length) {
-        const control = this.#queue(0);
-        for (let i = queue.head; i < queue.items.length; i++) {
-          control.items.push({ ...queue.items[i]!, lane: 0 });
-        }
-        control.bytes += queue.bytes;
-      }
+      for (const item of queue.rest()) this.#queue(0).push({ ...item, lane: 0 });
     }
     for (const [key, item] of this.#droppable) {
       if (item.lane === lane) this.#droppable.set(key, { ...item, lane: 0 });
+    }
+  }
+
+  laneLost(lane: number, { inFlight, waiting }: Unwritten<Encoded>): void {
+    const stopped = new Map<string, number>();
+    for (const channel of this.#lanes.get(lane)?.delivered ?? []) stopped.set(channel, 0);
+    const again: Encoded[] = [];
+    for (const message of inFlight) {
+      const { policy, key } = message.queueing;
+      if (policy === "channel") stopped.set(key, (stopped.get(key) ?? 0) + 1);
+      else if (policy === "always") again.push(message);
+    }
+    for (const message of waiting) {
+      const { policy, key } = message.queueing;
+      const count = policy === "channel" ? stopped.get(key) : undefined;
+      if (count === undefined) again.push(message);
+      else if (policy === "channel") stopped.set(key, count + 1);
+    }
+    // What was taken comes before what waits: `reroute` puts that behind it.
+    for (const message of again) this.#add(message, 0, channelOf(message));
+    this.reroute(lane);
+    for (const [channel, lost] of stopped) {
+      this.#events.stopped(channel, lost + this.#drop(channel), "lane_lost");
     }
   }
 
@@ -186,9 +192,7 @@ export class Outbox implements OutboxSource {
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
     const size = message.size(this.#form());
-    const queue = this.#queue(lane);
-    queue.items.push({ message, lane, size, channel });
-    queue.bytes += size;
+    this.#queue(lane).push({ message, lane, size, channel });
     this.#bytes += size;
     this.#count++;
   }
@@ -196,7 +200,7 @@ export class Outbox implements OutboxSource {
   #queue(lane: number): LaneQueue {
     let queue = this.#lanes.get(lane);
     if (queue === undefined) {
-      queue = { lane, priority: lanePriority(lane), items: [], head: 0, bytes: 0 };
+      queue = new LaneQueue(lane);
       this.#lanes.set(lane, queue);
       this.#order.push(queue);
       this.#order.sort((a, b) => b.priority - a.priority);
@@ -204,31 +208,21 @@ export class Outbox implements OutboxSource {
     return queue;
   }
 
-  #takeFrom(queue: LaneQueue | undefined): Item | undefined {
-    if (queue === undefined || queue.head >= queue.items.length) return undefined;
-    const item = queue.items[queue.head]!;
-    queue.head++;
-    queue.bytes -= item.size;
-    if (queue.head === queue.items.length) {
-      queue.items = [];
-      queue.head = 0;
-      this.#letGo(queue.lane);
-    } else if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
-      queue.items = queue.items.slice(queue.head);
-      queue.head = 0;
-    }
+  #takeFrom(queue: LaneQueue | undefined, forStream: boolean): QueuedItem | undefined {
+    const item = queue?.take(forStream);
+    if (item !== undefined && queue!.length === 0) this.#letGo(queue!.lane);
     return item;
   }
 
-  #takeFirst(): Item | undefined {
+  #takeFirst(): QueuedItem | undefined {
     for (const queue of this.#order) {
-      const item = this.#takeFrom(queue);
+      const item = this.#takeFrom(queue, false);
       if (item !== undefined) return item;
     }
     return this.#takeDroppable();
   }
 
-  #takeDroppable(lane?: number): Item | undefined {
+  #takeDroppable(lane?: number): QueuedItem | undefined {
     if (this.#droppable.size === 0) return undefined;
     for (const [key, item] of this.#droppable) {
       if (lane === undefined || item.lane === lane) {
@@ -253,15 +247,14 @@ export class Outbox implements OutboxSource {
     if (this.#bytes <= this.#max) return;
     const held = new Map<string, number>();
     for (const queue of this.#order) {
-      for (let i = queue.head; i < queue.items.length; i++) {
-        const { channel, size } = queue.items[i]!;
+      for (const { channel, size } of queue.rest()) {
         if (channel !== undefined) held.set(channel, (held.get(channel) ?? 0) + size);
       }
     }
     const most = [...held].sort((a, b) => b[1] - a[1]);
     for (const [channel] of most) {
       if (this.#bytes <= this.#max / 2) return;
-      this.#events.stopped(channel, this.#drop(channel));
+      this.#events.stopped(channel, this.#drop(channel), "slow_consumer");
       if (this.#bytes <= this.#max / 4) this.#roomAgain();
     }
   }
@@ -269,22 +262,17 @@ export class Outbox implements OutboxSource {
   #drop(channel: string): number {
     let dropped = 0;
     for (const queue of this.#order) {
-      const kept: Item[] = [];
-      for (let i = queue.head; i < queue.items.length; i++) {
-        const item = queue.items[i]!;
-        if (item.channel === channel) {
-          dropped++;
-          queue.bytes -= item.size;
-          this.#bytes -= item.size;
-          this.#count--;
-        } else {
-          kept.push(item);
-        }
-      }
-      queue.items = kept;
-      queue.head = 0;
-      if (kept.length === 0) this.#letGo(queue.lane);
+      const { count, bytes } = queue.drop(channel);
+      dropped += count;
+      this.#bytes -= bytes;
+      this.#count -= count;
+      if (queue.length === 0) this.#letGo(queue.lane);
     }
     return dropped;
   }
+}
+
+/** The channel whose stop drops a message. */
+function channelOf({ queueing: { policy, key } }: Encoded): string | undefined {
+  return policy === "channel" ? key : undefined;
 }

@@ -30,30 +30,38 @@ export function returnBuffer(buffer: Uint8Array<ArrayBuffer>): void {
   if (pool.length < KEPT && buffer.length === BATCH) pool.push(buffer);
 }
 
+/** What a failed write leaves behind, in order. */
+export interface Unwritten<M> {
+  /** Their write was under way: the peer may have got some of them. */
+  readonly inFlight: readonly M[];
+  /** Taken, and certainly not written. */
+  readonly waiting: readonly M[];
+}
+
 /** Options of a FrameWriter. */
-export interface FrameWriterOptions {
+export interface FrameWriterOptions<M extends JsonEncoded = JsonEncoded> {
   /** The next message, removed from wherever it waits; `undefined` when there is none. */
-  take: () => JsonEncoded | undefined;
+  take: () => M | undefined;
   /** In which form messages are written. */
   form: () => Form;
   /** Written before the first message: the lane of a stream that is opened here. */
   lane?: number;
   /** Told after each write. */
   written: (messages: number, bytes: number) => void;
-  /** Told once, when a write failed; nothing is written after it. */
-  failed: (error: unknown) => void;
+  /** Told once, when a write failed; nothing is taken or written after it. */
+  failed: (error: unknown, unwritten: Unwritten<M>) => void;
 }
 
 /** Writes what `take` gives, in order, in as few writes as can be. */
-export class FrameWriter {
+export class FrameWriter<M extends JsonEncoded = JsonEncoded> {
   readonly #sink: ByteSink;
-  readonly #options: FrameWriterOptions;
+  readonly #options: FrameWriterOptions<M>;
   #lane: number | undefined;
   #state: "idle" | "busy" | "failed" = "idle";
   #idle: (() => void)[] = [];
 
   /** Writes to `sink` until a write fails. */
-  constructor(sink: ByteSink, options: FrameWriterOptions) {
+  constructor(sink: ByteSink, options: FrameWriterOptions<M>) {
     this.#sink = sink;
     this.#options = options;
     this.#lane = options.lane;
@@ -75,11 +83,12 @@ export class FrameWriter {
   #run = async (): Promise<void> => {
     const { take, form, written, failed } = this.#options;
     let buffer: Uint8Array<ArrayBuffer> | undefined;
+    const batch: M[] = [];
+    let carried: M | undefined;
     try {
-      let carried: JsonEncoded | undefined;
       for (;;) {
         let at = 0;
-        let count = 0;
+        batch.length = 0;
         let direct: Uint8Array | undefined;
         if (this.#lane !== undefined) {
           buffer ??= borrowBuffer();
@@ -96,8 +105,8 @@ export class FrameWriter {
             if (at > 0) {
               carried = message;
             } else {
+              batch.push(message);
               direct = message.framed(wire);
-              count = 1;
             }
             break;
           }
@@ -106,19 +115,19 @@ export class FrameWriter {
             break;
           }
           buffer ??= borrowBuffer();
+          batch.push(message);
           at = message.writeTo(buffer, at, wire);
-          count++;
         }
         const bytes = direct ?? buffer?.subarray(0, at);
         if (bytes === undefined || bytes.length === 0) break;
         await this.#sink.write(bytes);
-        written(count, bytes.length);
+        written(batch.length, bytes.length);
       }
       this.#state = "idle";
       if (buffer !== undefined) returnBuffer(buffer);
     } catch (error) {
       this.#state = "failed";
-      failed(error);
+      failed(error, { inFlight: batch, waiting: carried === undefined ? [] : [carried] });
     }
     for (const resolve of this.#idle.splice(0)) resolve();
   };

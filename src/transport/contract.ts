@@ -6,6 +6,9 @@
  */
 
 import type { Encoded } from "../protocol/mod.ts";
+import type { Unwritten } from "../streams/mod.ts";
+
+export type { Unwritten };
 
 /** What carries a connection. */
 export type TransportKind = "webtransport" | "quic" | "websocket" | "memory";
@@ -32,9 +35,17 @@ export interface ConnectionSink {
   ended(info: TransportClose): void;
   /** A failure of the peer on this connection, to be logged and counted; the transport closes itself when it must. */
   failed(error: unknown, stage: string): void;
+  /** A stream has ended before its time, alone. `lane` is undefined when it did not say which one it is. */
+  streamLost(lane: number | undefined, how: StreamLoss): void;
   /** The peer's address changed under the live connection. */
   migrated(from: string, to: string): void;
 }
+
+/**
+ * How a stream ended before its time: the peer `reset` what it sends on it, or `stopped` reading it; or it did not say in
+ * time which lane it is.
+ */
+export type StreamLoss = "reset" | "stopped" | "timeout";
 
 /** How a transport ended. */
 export interface TransportClose {
@@ -59,8 +70,13 @@ export interface Queued {
 export interface OutboxSource {
   /** The next message for `lane`, or for any lane by priority when `lane` is undefined. Removes it. */
   take(lane?: number): Queued | undefined;
-  /** A lane is gone: what waits for it leaves on lane 0. */
+  /** A lane has ended in order: what waits for it leaves on lane 0. */
   reroute(lane: number): void;
+  /**
+   * The peer has stopped a lane: what waits for it leaves on lane 0, after `unwritten`, which was taken for it. What was
+   * written to the lane may be lost.
+   */
+  laneLost(lane: number, unwritten: Unwritten<Encoded>): void;
 }
 
 /** How frames are written on this connection; set by the session once the client's first frame is known. */

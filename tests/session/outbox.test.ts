@@ -192,3 +192,40 @@ Deno.test("outbox: a lane that is not read leaves room on the others, and none o
   await stuck;
   assert.equal(box.whenRoom(1), undefined);
 });
+
+function delivery(channel: string, offset: number): Encoded {
+  return encoded("chat_message", { channel, offset, prev: offset - 1, text: "x" });
+}
+
+Deno.test("outbox: what was taken for a lost lane and not written leaves on lane 0, before what waits", () => {
+  const { box, log } = outbox(1 << 20);
+  const taken = encoded("message_ack", { n: 1 });
+  box.add(delivery("chat:a", 1), 5);
+  box.push(encoded("pong"), 5);
+  box.laneLost(5, { inFlight: [taken], waiting: [delivery("chat:b", 7)] });
+  assert.deepEqual(drain(box, 5), []);
+  assert.deepEqual(drain(box, 0), ["message_ack", "chat_message", "chat_message", "pong"]);
+  assert.deepEqual(log, [], "nothing of a channel was under way: no channel is stopped");
+  assert.deepEqual([box.bytes, box.length], [0, 0]);
+});
+
+Deno.test("outbox: a channel whose deliveries were on a lost lane is stopped, and others are not", () => {
+  const { box, log } = outbox(1 << 20);
+  box.add(delivery("chat:a", 1), 5);
+  box.take(5);
+  for (const channel of ["chat:a", "chat:b"]) box.add(delivery(channel, 2), 5);
+  box.add(delivery("chat:a", 3), 0);
+  box.laneLost(5, { inFlight: [], waiting: [] });
+  assert.deepEqual(log, ["stopped chat:a 2"]);
+  assert.deepEqual(drain(box, 0), ["chat_message"]);
+  assert.deepEqual([box.bytes, box.length], [0, 0]);
+});
+
+Deno.test("outbox: a lane that ended in order stops no channel when another of its number is lost", () => {
+  const { box, log } = outbox(1 << 20);
+  box.add(delivery("chat:a", 1), 5);
+  box.take(5);
+  box.reroute(5);
+  box.laneLost(5, { inFlight: [], waiting: [] });
+  assert.deepEqual(log, []);
+});

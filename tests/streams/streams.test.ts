@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CloseError, Encoded, type Message, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
-import { type ByteSource, FrameWriter, nextCapacity, readFrames } from "../../src/streams/mod.ts";
+import {
+  borrowBuffer,
+  type ByteSource,
+  FrameWriter,
+  nextCapacity,
+  readFrames,
+  returnBuffer,
+} from "../../src/streams/mod.ts";
 
 /** Gives `bytes` in pieces of the given sizes, however large the reader's buffer is. */
 function sourceOf(bytes: Uint8Array, sizes: number[]): ByteSource {
@@ -207,4 +214,57 @@ Deno.test("streams: messages of every size leave in order, in both forms", async
     ),
     { numRuns: 100 },
   );
+});
+
+Deno.test("writer: a failed write tells what was under way and what was only taken, and takes nothing more", async () => {
+  const queue = ["a", "b", "é".repeat(20_000), "c"].map((text) => new Encoded(message(text)));
+  const [a, b, large, c] = queue;
+  const told: unknown[] = [];
+  const writer = new FrameWriter<Encoded>({ write: () => Promise.reject(new Error("stopped")) }, {
+    take: () => queue.shift(),
+    form: () => "json",
+    written: () => assert.fail("nothing was written"),
+    failed: (error, { inFlight, waiting }) => told.push(`${error}`, [...inFlight], [...waiting]),
+  });
+  writer.wake();
+  await writer.idle();
+  assert.deepEqual(told, ["Error: stopped", [a, b], [large]]);
+  assert.deepEqual(queue, [c]);
+});
+
+Deno.test("writer: the buffer of a write under way is lent to nobody else", async () => {
+  const taken: { bytes: Uint8Array; at: Uint8Array }[] = [];
+  const releases: (() => void)[] = [];
+  const sink = {
+    write(bytes: Uint8Array): Promise<void> {
+      taken.push({ bytes, at: bytes.slice() });
+      return new Promise((resolve) => releases.push(resolve));
+    },
+  };
+  const queues: Encoded[][] = [[], []];
+  const writers = queues.map((queue) =>
+    new FrameWriter(sink, {
+      take: () => queue.shift(),
+      form: () => "json",
+      written: () => {},
+      failed: (error) => assert.fail(String(error)),
+    })
+  );
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+  for (let round = 0; round < 5; round++) {
+    for (const [i, writer] of writers.entries()) {
+      queues[i]!.push(new Encoded(message(`${round} of ${i}`)));
+      writer.wake();
+    }
+    await turn();
+    // Both writes are under way, and another buffer is asked for meanwhile.
+    const lent = borrowBuffer();
+    lent.fill(0xff);
+    for (const { bytes, at } of taken) assert.deepEqual(bytes, at);
+    returnBuffer(lent);
+    taken.length = 0;
+    for (const release of releases.splice(0)) release();
+    await turn();
+  }
+  await Promise.all(writers.map((writer) => writer.idle()));
 });

@@ -22,9 +22,10 @@ Deno.test("websocket: a connection whose sender is always a little ahead of its 
     failed: (error) => {
       throw error;
     },
+    streamLost: () => {},
     migrated: () => {},
   };
-  connection.start(sink, { take: () => undefined, reroute: () => {} });
+  connection.start(sink, { take: () => undefined, reroute: () => {}, laneLost: () => {} });
   let longest = 0;
   const push = Array.prototype.push;
   const sent: string[] = [];
@@ -70,8 +71,9 @@ Deno.test("websocket: text counts in bytes of UTF-8, in what is measured and in 
     frame: (_data, _arrival, size) => void sizes.push(size),
     ended: () => {},
     failed: (error) => void failures.push(error),
+    streamLost: () => {},
     migrated: () => {},
-  }, { take: () => waiting.shift(), reroute: () => {} });
+  }, { take: () => waiting.shift(), reroute: () => {}, laneLost: () => {} });
   const receive = (data: string) => socket.onmessage!({ data } as MessageEvent);
   for (const text of texts) receive(text);
   assert.deepEqual(sizes, texts.map(bytesOf));

@@ -21,7 +21,8 @@ export interface DiscontinuityNotice {
   channel: string;
   /** How many deliveries were dropped. */
   dropped: number;
-  reason: "slow_consumer";
+  /** The client is slow, or it stopped reading the lane on which deliveries were under way. */
+  reason: "slow_consumer" | "lane_lost";
 }
 
 /** The token is about to expire: send `auth_refresh`. */
@@ -70,7 +71,7 @@ const serverNotice: Schema<ServerNotice> = v.variant("kind", [
     kind: v.literal("discontinuity"),
     channel: channelField(),
     dropped: integer(0),
-    reason: v.literal("slow_consumer"),
+    reason: v.picklist(["slow_consumer", "lane_lost"]),
   }),
   shape({ kind: v.literal("token_expiring"), expiresIn: integer(0) }),
   shape({
