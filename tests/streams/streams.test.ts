@@ -216,7 +216,7 @@ Deno.test("streams: messages of every size leave in order, in both forms", async
   );
 });
 
-Deno.test("writer: a failed write tells what was under way and what was only taken, and takes nothing more", async () => {
+Deno.test("streams: a failed write tells what was under way and what was only taken, and takes nothing more", async () => {
   const queue = ["a", "b", "é".repeat(20_000), "c"].map((text) => new Encoded(message(text)));
   const [a, b, large, c] = queue;
   const told: unknown[] = [];
@@ -232,7 +232,7 @@ Deno.test("writer: a failed write tells what was under way and what was only tak
   assert.deepEqual(queue, [c]);
 });
 
-Deno.test("writer: the buffer of a write under way is lent to nobody else", async () => {
+Deno.test("streams: the buffer of a write under way is lent to nobody else", async () => {
   const taken: { bytes: Uint8Array; at: Uint8Array }[] = [];
   const releases: (() => void)[] = [];
   const sink = {
