@@ -35,7 +35,7 @@ const note = (timestamp: number) => ({
   payload: { text: "m" },
 });
 
-Deno.test("the memory engine answers without a promise", () => {
+Deno.test("memory engine: it answers without a promise", () => {
   const engine = new MemoryEngine();
   const retention = { size: 10, age: 1000 };
   for (
@@ -50,7 +50,7 @@ Deno.test("the memory engine answers without a promise", () => {
   ) assert.equal(answer instanceof Promise, false);
 });
 
-Deno.test("a channel that was forgotten starts again in another epoch, a followed one never does", () => {
+Deno.test("memory engine: a channel that was forgotten starts again in another epoch, a followed one never does", () => {
   const clock = new FakeClock();
   const engine = new MemoryEngine({ clock, idle: 10_000, dedupeWindow: 1_000 });
   const retention = { size: 10, age: 1_000 };
@@ -67,7 +67,7 @@ Deno.test("a channel that was forgotten starts again in another epoch, a followe
   assert.equal(engine.log.publish("chat:followed", note(clock.wall()), { retention }).offset, 2);
 });
 
-Deno.test("what a listener throws reaches the owner and not the publisher", () => {
+Deno.test("memory engine: what a listener throws reaches the owner and not the publisher", () => {
   const failures: unknown[] = [];
   const engine = new MemoryEngine({ failed: (error) => failures.push(error) });
   const thrown = new Error("broken listener");
@@ -78,7 +78,7 @@ Deno.test("what a listener throws reaches the owner and not the publisher", () =
   assert.deepEqual(failures, [thrown]);
 });
 
-Deno.test("the dedupe window stays below its cap and knows at least the newest half of it", () => {
+Deno.test("memory engine: the dedupe window stays below its cap and knows at least the newest half of it", () => {
   const window = new DedupeWindow(1_000, 100, 0);
   for (let i = 1; i <= 1_000; i++) {
     window.set(`k${i}`, i);

@@ -44,7 +44,7 @@ async function cli(...args: string[]): Promise<{ code: number; out: string; err:
   return { code: await run(args, io), out, err };
 }
 
-Deno.test("a service that was restarted goes on where it was: history, offsets, epoch, known ids", () =>
+Deno.test("engine in the service: a service that was restarted goes on where it was: history, offsets, epoch, known ids", () =>
   withDatabases(async (databases) => {
     const engine = { kind: "sqlite" as const, sqlite: { path: databases.path() } };
     const text = { channel: "chat:a", text: "before" };
@@ -73,7 +73,7 @@ Deno.test("a service that was restarted goes on where it was: history, offsets, 
     }
   }));
 
-Deno.test("a database without room answers publishers not_available and /readyz 503, until old messages have made room", () =>
+Deno.test("engine in the service: a database without room answers publishers not_available and /readyz 503, until old messages have made room", () =>
   withDatabases(async (databases) => {
     using clock = leapingClock();
     const service = await startTestService({
@@ -111,7 +111,7 @@ Deno.test("a database without room answers publishers not_available and /readyz 
     }
   }));
 
-Deno.test("/readyz says 503 while the database cannot be written, and 200 afterwards", () =>
+Deno.test("engine in the service: /readyz says 503 while the database cannot be written, and 200 afterwards", () =>
   withDatabases(async (databases) => {
     const service = await startTestService({
       engine: { kind: "sqlite", sqlite: { path: databases.path() } },
@@ -134,7 +134,7 @@ Deno.test("/readyz says 503 while the database cannot be written, and 200 afterw
     }
   }));
 
-Deno.test("skein backup copies the database of a running service, and says why when it cannot", () =>
+Deno.test("engine in the service: skein backup copies the database of a running service, and says why when it cannot", () =>
   withDatabases(async (databases) => {
     const path = databases.path(), copy = databases.path("copy.db");
     const service = await startTestService({ engine: { kind: "sqlite", sqlite: { path } } });
@@ -154,7 +154,7 @@ Deno.test("skein backup copies the database of a running service, and says why w
     assert.equal((await databases.open({ path: copy })).log.position("chat:a").offset, 1);
   }));
 
-Deno.test("the doctor says whether the database is there, whole and private", () =>
+Deno.test("engine in the service: the doctor says whether the database is there, whole and private", () =>
   withDatabases(async (databases) => {
     const defaults = defaultConfig().engine;
     const look = (over = {}) =>

@@ -4,7 +4,7 @@ import { backupDatabase, inspectDatabase } from "../../src/engine/sqlite/backup.
 import { migrate, MIGRATIONS, pragma } from "../../src/engine/sqlite/schema.ts";
 import { fill, note, withDatabases } from "./sqlite_support.ts";
 
-Deno.test("the directory is made for this user alone, and the files are", () =>
+Deno.test("sqlite database: the directory is made for this user alone, and the files are", () =>
   withDatabases(async (databases) => {
     const path = `${databases.directory}/deep/down/skein.db`;
     await fill(await databases.open({ path }), "chat:a", 1);
@@ -12,7 +12,7 @@ Deno.test("the directory is made for this user alone, and the files are", () =>
     for (const end of ["", "-wal", "-shm"]) assert.equal(Deno.statSync(path + end).mode! & 0o777, 0o600, end);
   }));
 
-Deno.test("a second process is refused with the name of the file and the first one's id, and not once that ended", () =>
+Deno.test("sqlite database: a second process is refused with the name of the file and the first one's id, and not once that ended", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await assert.rejects(() => databases.open(), {
@@ -22,7 +22,7 @@ Deno.test("a second process is refused with the name of the file and the first o
     assert.equal((await databases.open()).healthy(), true);
   }));
 
-Deno.test("what is no database, another program's, or of a newer schema is refused and left as it is", () =>
+Deno.test("sqlite database: what is no database, another program's, or of a newer schema is refused and left as it is", () =>
   withDatabases(async (databases) => {
     const path = databases.path();
     Deno.writeTextFileSync(path, "something else entirely\n".repeat(100));
@@ -48,7 +48,7 @@ Deno.test("what is no database, another program's, or of a newer schema is refus
     assert.deepEqual(databases.ask("PRAGMA user_version"), [{ user_version: 1000 }]);
   }));
 
-Deno.test("a place where nothing can be written is refused with its name", () =>
+Deno.test("sqlite database: a place where nothing can be written is refused with its name", () =>
   withDatabases(async (databases) => {
     Deno.writeTextFileSync(databases.path("file"), "");
     for (const path of [databases.path("file/skein.db"), databases.directory, "/proc/skein/skein.db"]) {
@@ -59,7 +59,7 @@ Deno.test("a place where nothing can be written is refused with its name", () =>
     }
   }));
 
-Deno.test("an older schema becomes the newest with what it holds; a step that fails changes nothing", () =>
+Deno.test("sqlite database: an older schema becomes the newest with what it holds, or stays when a step fails", () =>
   withDatabases(async (databases) => {
     const db = new DatabaseSync(databases.path());
     try {
@@ -84,7 +84,7 @@ Deno.test("an older schema becomes the newest with what it holds; a step that fa
     assert.deepEqual((await databases.open()).log.position("chat:a"), { epoch: "e", offset: 5 });
   }));
 
-Deno.test("a backup of a database in use is one whole file; put back it begins new epochs each time", () =>
+Deno.test("sqlite database: a backup of a database in use is one whole file that begins new epochs each time it is put back", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const [{ epoch } = { epoch: "" }] = await fill(engine, "chat:a", 500, { size: 5000 });
@@ -126,7 +126,7 @@ Deno.test("a backup of a database in use is one whole file; put back it begins n
     assert.equal(epochs.size, 3);
   }));
 
-Deno.test("a backup never writes over a file, and of what is damaged or none of ours there is none", () =>
+Deno.test("sqlite database: a backup never writes over a file, and of what is damaged or none of ours there is none", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await fill(engine, "chat:a", 2000, { bytes: 1000 });

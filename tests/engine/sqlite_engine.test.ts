@@ -11,7 +11,7 @@ const turn = async (): Promise<void> => {
   for (let look = 0; look < 3; look++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-Deno.test("what comes in one turn is one group, in order; a full group does not wait", async () => {
+Deno.test("sqlite engine: what comes in one turn is one group in order unless the group is full before", async () => {
   const groups: number[][] = [];
   const group = new Group<number>({ most: 4, hold: 1000 }, (items) => groups.push([...items]));
   for (let i = 0; i < 3; i++) group.add(i);
@@ -24,7 +24,7 @@ Deno.test("what comes in one turn is one group, in order; a full group does not 
   assert.deepEqual(groups.slice(2), [[7, 8]]);
 });
 
-Deno.test("what a commit brings about goes into a group after it, not into the middle of it", async () => {
+Deno.test("sqlite engine: what a commit brings about goes into a group after it, not into the middle of it", async () => {
   const groups: string[][] = [];
   const group = new Group<string>({ most: 2, hold: 0 }, (items) => {
     groups.push([...items]);
@@ -38,7 +38,7 @@ Deno.test("what a commit brings about goes into a group after it, not into the m
   assert.deepEqual(groups.at(-1), ["ccc"]);
 });
 
-Deno.test("sqlite groups: small values are committed together with what is published, in order", () =>
+Deno.test("sqlite engine: small values are committed together with what is published, in order", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const rows = () => databases.ask("SELECT count(*) AS n FROM value")[0]!.n;
@@ -63,7 +63,7 @@ Deno.test("sqlite groups: small values are committed together with what is publi
     assert.notEqual(again.values.get({ channel: "chat:a", name: "late" }), undefined);
   }));
 
-Deno.test("publishes of one turn are one transaction, told in order of offset and acknowledged after they are told", () =>
+Deno.test("sqlite engine: publishes of one turn are one transaction, told in order of offset and acknowledged after they are told", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const happened: string[] = [];
@@ -89,7 +89,7 @@ Deno.test("publishes of one turn are one transaction, told in order of offset an
     );
   }));
 
-Deno.test("a payload that cannot be kept harms nobody else's", () =>
+Deno.test("sqlite engine: a payload that cannot be kept harms nobody else's", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const loop: Record<string, unknown> = {};
@@ -107,7 +107,7 @@ Deno.test("a payload that cannot be kept harms nobody else's", () =>
     assert.equal(engine.healthy(), true);
   }));
 
-Deno.test("sqlite groups: an edit that cannot be kept harms nobody else's", () =>
+Deno.test("sqlite engine: an edit that cannot be kept harms nobody else's", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await fill(engine, "chat:a", 1);
@@ -124,7 +124,7 @@ Deno.test("sqlite groups: an edit that cannot be kept harms nobody else's", () =
     assert.equal(engine.healthy(), true);
   }));
 
-Deno.test("rows beyond the retention are deleted in batches, and few of them lie about", () =>
+Deno.test("sqlite engine: rows beyond the retention are deleted in batches, and few of them lie about", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const rows = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
@@ -139,7 +139,7 @@ Deno.test("rows beyond the retention are deleted in batches, and few of them lie
     assert.ok(rows() < 200, `${rows()} rows`);
   }));
 
-Deno.test("however many messages are past their age, they go, and the newest stay", () =>
+Deno.test("sqlite engine: however many messages are past their age, they go, and the newest stay", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await fill(engine, "chat:a", 9000, { size: 100_000, age: 10_000 });
@@ -154,7 +154,7 @@ Deno.test("however many messages are past their age, they go, and the newest sta
     assert.deepEqual(databases.ask("SELECT count(*) AS n FROM message"), [{ n: 3 }]);
   }));
 
-Deno.test("of large messages no more are read than are of use, and it is said that there are more", () =>
+Deno.test("sqlite engine: of large messages no more are read than are of use, and it is said that there are more", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ cache: 0 });
     await fill(engine, "chat:a", 500, { bytes: 20_000 });
@@ -174,7 +174,7 @@ Deno.test("of large messages no more are read than are of use, and it is said th
     assert.deepEqual([small.records.length, small.more], [16, undefined]);
   }));
 
-Deno.test("a sweep that has much to do gives others their turn and goes on by itself", () =>
+Deno.test("sqlite engine: a sweep that has much to do gives others their turn and goes on by itself", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
@@ -192,7 +192,7 @@ Deno.test("a sweep that has much to do gives others their turn and goes on by it
     engine.close();
   }));
 
-Deno.test("a shorter age holds for older messages too", () =>
+Deno.test("sqlite engine: a shorter age holds for older messages too", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await fill(engine, "chat:a", 5, { age: 3_600_000 });
@@ -202,7 +202,7 @@ Deno.test("a shorter age holds for older messages too", () =>
     assert.deepEqual(engine.log.read("chat:a").records.map(({ offset }) => offset), [6]);
   }));
 
-Deno.test("a channel that keeps nothing is forgotten after a while and starts in another epoch; one that is followed is not", () =>
+Deno.test("sqlite engine: a channel that keeps nothing is forgotten after a while and starts in another epoch unless it is followed", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ idle: 60_000, dedupeWindow: 10_000 });
     const [idle] = await fill(engine, "chat:idle", 3, { age: 5_000 });
@@ -219,7 +219,7 @@ Deno.test("a channel that keeps nothing is forgotten after a while and starts in
     assert.notEqual(next!.epoch, idle!.epoch);
   }));
 
-Deno.test("the epoch a subscriber was told stays the channel's, though another channel was forgotten meanwhile", () =>
+Deno.test("sqlite engine: the epoch a subscriber was told stays the channel's, though another channel was forgotten meanwhile", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ idle: 60_000, dedupeWindow: 10_000 });
     await fill(engine, "chat:idle", 1, { age: 5_000 });
@@ -232,7 +232,7 @@ Deno.test("the epoch a subscriber was told stays the channel's, though another c
     ]);
   }));
 
-Deno.test("closing commits what waits, and what comes later is refused as temporary", () =>
+Deno.test("sqlite engine: closing commits what waits, and what comes later is refused as temporary", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     const waiting = fill(engine, "chat:a", 3);

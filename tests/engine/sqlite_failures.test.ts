@@ -32,7 +32,7 @@ async function fillUp(engine: SqliteEngine, now: number): Promise<number> {
   }
 }
 
-Deno.test("a full database refuses as temporary, keeps what it acknowledged, and works again when old messages made room", () =>
+Deno.test("sqlite failures: a full database refuses as temporary, keeps what it acknowledged, and works again when old messages made room", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ maxSize: 2 * MIB });
     const got: number[] = [];
@@ -63,7 +63,7 @@ Deno.test("a full database refuses as temporary, keeps what it acknowledged, and
     assert.equal(got.at(-1), kept + 1);
   }));
 
-Deno.test("what was refused by a full database is not there after a crash either", () =>
+Deno.test("sqlite failures: what was refused by a full database is not there after a crash either", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ maxSize: 2 * MIB });
     const kept = await fillUp(engine, databases.now);
@@ -73,7 +73,7 @@ Deno.test("what was refused by a full database is not there after a crash either
     assert.equal(next!.offset, kept + 1);
   }));
 
-Deno.test("while another program writes, publishers are refused as temporary, and afterwards it goes on", () =>
+Deno.test("sqlite failures: while another program writes, publishers are refused as temporary, and afterwards it goes on", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();
     await fill(engine, "chat:a", 3);
@@ -99,7 +99,7 @@ Deno.test("while another program writes, publishers are refused as temporary, an
     assert.deepEqual((await fill(engine, "chat:a", 2)).map(({ offset }) => offset), [4, 5]);
   }));
 
-Deno.test("a database that cannot be read any more is an error to readers, not the end of the process", () =>
+Deno.test("sqlite failures: a database that cannot be read any more is an error to readers, not the end of the process", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ cache: 0 });
     await fill(engine, "chat:a", 300, { bytes: 4000 });
@@ -113,7 +113,7 @@ Deno.test("a database that cannot be read any more is an error to readers, not t
     assert.deepEqual(engine.log.position("chat:a").offset, 300);
   }));
 
-Deno.test("the clock may step back, and nothing is lost or forgotten early", () =>
+Deno.test("sqlite failures: the clock may step back, and nothing is lost or forgotten early", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ dedupeWindow: 10_000 });
     const options = { retention: { size: 100, age: 60_000 }, dedupeKey: "k" };

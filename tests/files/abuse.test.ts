@@ -26,7 +26,7 @@ async function errorOf(client: TestClient, type: string, payload: Record<string,
 }
 
 for (const kind of KINDS) {
-  Deno.test(`every misuse of an upload has an error of its own, and the upload survives it: ${kind}`, () =>
+  Deno.test(`file abuse: every misuse of an upload has an error of its own, and the upload survives it: ${kind}`, () =>
     withService({}, async (service) => {
       const ann = await service.connect(kind, "ann");
       const bob = await service.connect(kind, "bob");
@@ -66,7 +66,7 @@ for (const kind of KINDS) {
     }));
 }
 
-Deno.test("bytes that do not have the hash are not kept, and not announced", () =>
+Deno.test("file abuse: bytes that do not have the hash are not kept, and not announced", () =>
   withService({}, async (service) => {
     const ann = await service.connect("websocket", "ann");
     const { payload: { uploadId } } = await ann.ask("file_upload_start", {
@@ -83,7 +83,7 @@ Deno.test("bytes that do not have the hash are not kept, and not announced", () 
     await ann.close();
   }));
 
-Deno.test("limits of size, type, number and bytes, and of uploads at once, each by its name", () =>
+Deno.test("file abuse: limits of size, type, number and bytes, and of uploads at once, each by its name", () =>
   withService({
     maxSize: 1000,
     userFiles: 3,
@@ -115,7 +115,7 @@ Deno.test("limits of size, type, number and bytes, and of uploads at once, each 
     await ann.close();
   }));
 
-Deno.test("names are only shown: no path of theirs is ever made", () =>
+Deno.test("file abuse: names are only shown: no path of theirs is ever made", () =>
   withService({}, async (service) => {
     const ann = await service.connect("websocket", "ann");
     const tricks = ["../../../tmp/evil", "/etc/passwd", "..\\..\\x", "a\0b", "CON", "con\u202etxt.exe", "."];
@@ -139,7 +139,7 @@ Deno.test("names are only shown: no path of theirs is ever made", () =>
     await ann.close();
   }));
 
-Deno.test("who may read a channel but not publish to it may download and not upload", () =>
+Deno.test("file abuse: who may read a channel but not publish to it may download and not upload", () =>
   withService({}, async (service) => {
     const ann = await service.connect("quic", "ann");
     const { uploaded } = await uploadFile(ann, { bytes: sampleBytes(50_000), channel: "chat:news" });
@@ -153,7 +153,7 @@ Deno.test("who may read a channel but not publish to it may download and not upl
     await Promise.all([ann.close(), reader.close()]);
   }));
 
-Deno.test("a right that was lost during the upload is missed at its end", () =>
+Deno.test("file abuse: a right that was lost during the upload is missed at its end", () =>
   withService({}, async (service) => {
     const ann = await service.connect("quic", "ann");
     const bytes = sampleBytes(1000);
@@ -164,7 +164,7 @@ Deno.test("a right that was lost during the upload is missed at its end", () =>
     await ann.close();
   }));
 
-Deno.test("a download is cancelled, several at once are bounded, and a client that is gone ends them", () =>
+Deno.test("file abuse: a download is cancelled, several at once are bounded, and a client that is gone ends them", () =>
   withService({ maxDownloads: 2 }, async (service) => {
     const ann = await service.connect("quic", "ann");
     const bytes = sampleBytes(6_000_000);
@@ -192,7 +192,7 @@ Deno.test("a download is cancelled, several at once are bounded, and a client th
     assert.equal((await service.stats()).files.readers, 0);
   }));
 
-Deno.test("file messages belong on file lanes", () =>
+Deno.test("file abuse: file messages belong on file lanes", () =>
   withService({}, async (service) => {
     const ann = await service.connect("quic", "ann");
     await ann.openLane(1);
@@ -201,7 +201,7 @@ Deno.test("file messages belong on file lanes", () =>
     await ann.close();
   }));
 
-Deno.test("large chunks do not count against the sender's rates: the window holds them back", async () => {
+Deno.test("file abuse: large chunks do not count against the sender's rates: the window holds them back", async () => {
   const rate = { messagesPerSecond: 5, messageBurst: 20, bytesPerSecond: 70_000, byteBurst: 70_000 };
   const service = await startTestService({ session: { rates: { connection: rate } } });
   try {

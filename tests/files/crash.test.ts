@@ -53,7 +53,7 @@ async function runAndKill(directory: string, first: number, lines: number, ms: n
   return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
 }
 
-Deno.test("killed at random moments, a store has every file and byte it acknowledged, and nothing half", async () => {
+Deno.test("file crash: killed at random moments, a store has every file and byte it acknowledged, and nothing half", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
   try {
     const kept = new Map<number, string>();

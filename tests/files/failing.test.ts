@@ -29,7 +29,7 @@ function openIn(directory: string): string[] {
   return found;
 }
 
-Deno.test("content that went while it was being taken over is asked for, not promised", () =>
+Deno.test("file failures: content that went while it was being taken over is asked for, not promised", () =>
   withStore(async (open) => {
     let now = 1_000_000_000;
     const store = open({ maxAge: 100_000 }, () => now);
@@ -51,7 +51,7 @@ Deno.test("content that went while it was being taken over is asked for, not pro
   }));
 
 for (const size of [200_000, 2_000_000]) {
-  Deno.test(`what could not be kept is kept when it is said again: ${size}`, () =>
+  Deno.test(`file failures: what could not be kept is kept when it is said again: ${size}`, () =>
     withStore(async (open, directory) => {
       const store = open();
       const bytes = sampleBytes(size);
@@ -66,7 +66,7 @@ for (const size of [200_000, 2_000_000]) {
       assert.deepEqual(await readAll(store, file.fileId), bytes);
     }));
 
-  Deno.test(`an upload that cannot be thrown away holds nothing open: ${size}`, () =>
+  Deno.test(`file failures: an upload that cannot be thrown away holds nothing open: ${size}`, () =>
     withStore(async (open, directory) => {
       const store = open();
       const bytes = sampleBytes(size);
@@ -80,7 +80,7 @@ for (const size of [200_000, 2_000_000]) {
       await Deno.mkdir(`${directory}/trash`);
     }));
 }
-Deno.test("a thread lives on between files that come one after the other, and is not started any more after its end", async () => {
+Deno.test("file failures: a thread lives on between files that come one after the other, and is not started any more after its end", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
   let started = 0;
   const thread = new WriterThread((error) => assert.fail(String(error)), () => {
@@ -107,7 +107,7 @@ Deno.test("a thread lives on between files that come one after the other, and is
   }
 });
 
-Deno.test("an upload that cannot be written holds nothing open", () =>
+Deno.test("file failures: an upload that cannot be written holds nothing open", () =>
   withStore(async (open, directory) => {
     const bytes = sampleBytes(2_000_000);
     const first = open();
@@ -123,7 +123,7 @@ Deno.test("an upload that cannot be written holds nothing open", () =>
     assert.deepEqual(openIn("/dev/full"), []);
   }));
 
-Deno.test("a file is announced once, and again only if that was not done to its end", () =>
+Deno.test("file failures: a file is announced once, and again only if that was not done to its end", () =>
   withStore(async (open) => {
     const bytes = sampleBytes(1000);
     let store = open();
@@ -144,7 +144,7 @@ Deno.test("a file is announced once, and again only if that was not done to its 
     assert.equal(told, 1);
   }));
 
-Deno.test("a catalog of the first version is taken over, and its files were announced", async () => {
+Deno.test("file failures: a catalog of the first version is taken over, and its files were announced", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
   const db = new DatabaseSync(`${directory}/files.sqlite`);
   db.exec(`
@@ -183,7 +183,7 @@ Deno.test("a catalog of the first version is taken over, and its files were anno
   }
 });
 
-Deno.test("the thread that writes may end at any call: the upload is refused for now, and begun anew goes on", async () => {
+Deno.test("file failures: the thread that writes may end at any call: the upload is refused for now, and begun anew goes on", async () => {
   const bytes = sampleBytes(700_000);
   for (const dies of [1, 2, 3, 5, 7]) {
     for (const after of [true, false]) {

@@ -39,7 +39,7 @@ async function withFile(
 
 const bodyOf = async (answer: Response) => new Uint8Array(await answer.arrayBuffer());
 
-Deno.test("a file comes whole, with what a browser has to know of it", () =>
+Deno.test("file http: a file comes whole, with what a browser has to know of it", () =>
   withFile({ name: "Übersicht 1.png", type: "image/png" }, async ({ url, headers, bytes }) => {
     const answer = await fetch(url, { headers });
     assert.equal(answer.status, 200);
@@ -59,7 +59,7 @@ Deno.test("a file comes whole, with what a browser has to know of it", () =>
     assert.match(field("etag")!, /^"[A-Za-z0-9_-]{43}"$/);
   }));
 
-Deno.test("what a browser would run is saved, and scripts are only bytes", async () => {
+Deno.test("file http: what a browser would run is saved, and scripts are only bytes", async () => {
   for (
     const [type, served] of [
       ["text/html", "text/html; charset=utf-8"],
@@ -76,7 +76,7 @@ Deno.test("what a browser would run is saved, and scripts are only bytes", async
   }
 });
 
-Deno.test("parts of a file, and parts it does not have", () =>
+Deno.test("file http: parts of a file, and parts it does not have", () =>
   withFile({}, async ({ url, headers, bytes }) => {
     const get = (range: string, more: Record<string, string> = {}) =>
       fetch(url, { headers: { ...headers, range, ...more } });
@@ -115,7 +115,7 @@ Deno.test("parts of a file, and parts it does not have", () =>
     }
   }));
 
-Deno.test("who has the content is told so, and HEAD says what GET would", () =>
+Deno.test("file http: who has the content is told so, and HEAD says what GET would", () =>
   withFile({}, async ({ service, url, headers, bytes }) => {
     const head = await fetch(url, { method: "HEAD", headers });
     assert.equal(head.status, 200);
@@ -145,7 +145,7 @@ Deno.test("who has the content is told so, and HEAD says what GET would", () =>
     assert.equal((await service.stats()).files.readers, 0);
   }));
 
-Deno.test("an empty file has no parts", () =>
+Deno.test("file http: an empty file has no parts", () =>
   withFile({ bytes: new Uint8Array() }, async ({ url, headers }) => {
     const answer = await fetch(url, { headers });
     assert.deepEqual([answer.status, (await bodyOf(answer)).length], [200, 0]);
@@ -154,7 +154,7 @@ Deno.test("an empty file has no parts", () =>
     await part.body?.cancel();
   }));
 
-Deno.test("only those who may read the channel may read the file, and a link is for whoever has it", () =>
+Deno.test("file http: only those who may read the channel may read the file, and a link is for whoever has it", () =>
   withFile({}, async ({ service, url, headers, bytes, fileId }) => {
     const status = async (address: string, given: Record<string, string> = {}) => {
       const answer = await fetch(address, { headers: given });
@@ -198,7 +198,7 @@ Deno.test("only those who may read the channel may read the file, and a link is 
     );
   }));
 
-Deno.test("pages of other origins may ask with a token", () =>
+Deno.test("file http: pages of other origins may ask with a token", () =>
   withFile({}, async ({ url, headers }) => {
     const origin = "https://app.example.com";
     const before = await fetch(url, {
@@ -213,7 +213,7 @@ Deno.test("pages of other origins may ask with a token", () =>
     await answer.body?.cancel();
   }));
 
-Deno.test("files that are switched off are not given out, and come back", () =>
+Deno.test("file http: files that are switched off are not given out, and come back", () =>
   withFile({}, async ({ service, url, headers, bytes }) => {
     const files = service.config.files;
     await service.reconfigure({ files: { enabled: false, directory: files.directory } });
@@ -234,7 +234,7 @@ Deno.test("files that are switched off are not given out, and come back", () =>
     assert.deepEqual(await bodyOf(await fetch(url, { headers })), bytes);
   }));
 
-Deno.test("a reader that goes away in the middle leaves nothing open", () =>
+Deno.test("file http: a reader that goes away in the middle leaves nothing open", () =>
   withFile({ bytes: sampleBytes(4_000_000) }, async ({ service, url, headers }) => {
     for (let i = 0; i < 5; i++) {
       const stop = new AbortController();

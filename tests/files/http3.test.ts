@@ -33,7 +33,7 @@ async function withFile(run: (kept: Kept) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("a file comes over HTTP/3 whole and in parts, and is not sent to who has it", () =>
+Deno.test("file http3: a file comes over HTTP/3 whole and in parts, and is not sent to who has it", () =>
   withFile(async ({ service, bytes, path, token, link }) => {
     const peer = await Http3Peer.connect(service.quicPort, service.certificateHash);
     try {
@@ -92,7 +92,7 @@ Deno.test("a file comes over HTTP/3 whole and in parts, and is not sent to who h
 
 testWith(
   ["chromium"],
-  "Chromium takes a file over HTTP/3, a part of it, and is told when it has it",
+  "file http3: Chromium takes a file over HTTP/3, a part of it, and is told when it has it",
   () =>
     withFile(async ({ service, bytes, path, token }) => {
       const { certificates } = service.config;

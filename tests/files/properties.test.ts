@@ -34,7 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-Deno.test("a file arrives whole, whatever its chunks and however often the upload is cut or the store restarted", async () => {
+Deno.test("files: a file arrives whole, whatever its chunks and however often the upload is cut or the store restarted", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 0, max: 150_000 }),
@@ -107,7 +107,7 @@ const deed = fc.record({
   channel: fc.constantFrom("chat:a", "chat:b"),
 });
 
-Deno.test("the quotas of users and of the store hold as a model says, over restarts too", async () => {
+Deno.test("files: the quotas of users and of the store hold as a model says, over restarts too", async () => {
   const contents = [0, 1, 2, 3, 4, 5].map((n) => sampleBytes(1000 * (n + 1), n + 1));
   await fc.assert(
     fc.asyncProperty(fc.array(deed, { maxLength: 40 }), (deeds) =>

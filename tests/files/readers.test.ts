@@ -21,7 +21,7 @@ function fakes() {
 const full = (error: unknown) => error instanceof ProtocolError && error.error === "not_available";
 const BUFFER = new Uint8Array(1);
 
-Deno.test("who has not read for long makes room for others, who reads on does not", async () => {
+Deno.test("file readers: who has not read for long makes room for others, who reads on does not", async () => {
   let now = 1_000_000;
   const { make, open } = fakes();
   const readers = new Readers(() => now, 2);
@@ -42,7 +42,7 @@ Deno.test("who has not read for long makes room for others, who reads on does no
   await assert.rejects(readers.open(make), full);
 });
 
-Deno.test("a file that nobody reads is closed after a minute", async () => {
+Deno.test("file readers: a file that nobody reads is closed after a minute", async () => {
   let now = 1_000_000;
   const { make, open } = fakes();
   const readers = new Readers(() => now);
@@ -57,7 +57,7 @@ Deno.test("a file that nobody reads is closed after a minute", async () => {
   assert.equal(readers.size, 0);
 });
 
-Deno.test("what was being opened at the end is closed", async () => {
+Deno.test("file readers: what was being opened at the end is closed", async () => {
   const { make, open } = fakes();
   const readers = new Readers(() => 0);
   const opening = readers.open(make);
@@ -66,7 +66,7 @@ Deno.test("what was being opened at the end is closed", async () => {
   assert.equal(open.size, 0);
 });
 
-Deno.test("what is being opened has its place, what cannot be opened holds none", async () => {
+Deno.test("file readers: what is being opened has its place, what cannot be opened holds none", async () => {
   const { make } = fakes();
   const readers = new Readers(() => 0, 1);
   const missing = readers.open(() => Promise.reject(new Deno.errors.NotFound()));

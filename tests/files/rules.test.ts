@@ -25,7 +25,7 @@ import { LIMITS } from "./support.ts";
 
 const NONE = { files: 0, bytes: 0, total: 0, uploads: 0 };
 
-Deno.test("each limit refuses an upload by a name of its own", () => {
+Deno.test("file rules: each limit refuses an upload by a name of its own", () => {
   const limits = { ...LIMITS, maxSize: 100, quota: { files: 2, bytes: 150 }, maxTotal: 500 };
   const refuse = (size: number, usage = {}, type = "image/png", over = {}) =>
     refuseUpload({ size, type }, { ...limits, ...over }, { ...NONE, ...usage });
@@ -44,7 +44,7 @@ Deno.test("each limit refuses an upload by a name of its own", () => {
   );
 });
 
-Deno.test("a chunk that is not the next one is refused by a name of its own", () => {
+Deno.test("file rules: a chunk that is not the next one is refused by a name of its own", () => {
   const refuse = (offset: number, length: number, progress = {}, waiting = 0) =>
     refuseChunk(
       { size: 1000, received: 500, written: 400, ...progress },
@@ -62,7 +62,7 @@ Deno.test("a chunk that is not the next one is refused by a name of its own", ()
   assert.equal(refuse(500, 1, {}, 1024), "file_window");
 });
 
-Deno.test("windows together stay below their bound, but that each has room for a chunk", () => {
+Deno.test("file rules: windows together stay below their bound, but that each has room for a chunk", () => {
   const limits = { window: 4 * 1024 ** 2, maxChunk: 65_536 };
   const uploads: { window: number }[] = [];
   for (let i = 0; i < 1024; i++) uploads.push({ window: windowOf(limits, uploads) });
@@ -72,7 +72,7 @@ Deno.test("windows together stay below their bound, but that each has room for a
   assert.ok(all <= ALL_WINDOWS + 1024 * limits.maxChunk, `${all}`);
 });
 
-Deno.test("a block is a quarter of the window, and no more than the file or a mebibyte", () => {
+Deno.test("file rules: a block is a quarter of the window, and no more than the file or a mebibyte", () => {
   assert.equal(blockSize(10_000_000, 400_000), 100_000);
   assert.equal(blockSize(10_000_000, 3), 1);
   assert.equal(blockSize(1000, 400_000), 1000);
@@ -80,7 +80,7 @@ Deno.test("a block is a quarter of the window, and no more than the file or a me
   assert.equal(blockSize(2 ** 30, 2 ** 30), 2 ** 20);
 });
 
-Deno.test("the largest chunk fits a message in both forms", () => {
+Deno.test("file rules: the largest chunk fits a message in both forms", () => {
   for (const maxMessage of [4096, 65_536, 1024 ** 2]) {
     const data = new Uint8Array(chunkSize(10 * 1024 ** 2, maxMessage));
     const id = "i".repeat(64);
@@ -99,7 +99,7 @@ Deno.test("the largest chunk fits a message in both forms", () => {
   assert.equal(chunkSize(1000, 65_536), 1000);
 });
 
-Deno.test("names keep nothing of a path and nothing that cannot be seen", () => {
+Deno.test("file rules: names keep nothing of a path and nothing that cannot be seen", () => {
   const cases: [string, string][] = [
     ["../../etc/passwd", "passwd"],
     ["..\\..\\windows\\system32\\x.dll", "x.dll"],
@@ -118,7 +118,7 @@ Deno.test("names keep nothing of a path and nothing that cannot be seen", () => 
   for (const [given, safe] of cases) assert.equal(safeName(given), safe, JSON.stringify(given));
 });
 
-Deno.test("a safe name is safe, stays as it is when made safe again, and fits", () => {
+Deno.test("file rules: a safe name is safe, stays as it is when made safe again, and fits", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 600 }), (name) => {
       const safe = safeName(name);
@@ -132,7 +132,7 @@ Deno.test("a safe name is safe, stays as it is when made safe again, and fits", 
   assert.equal(safeName("n".repeat(300) + ".tar.gz"), "n".repeat(252) + ".gz");
 });
 
-Deno.test("a name survives Content-Disposition, whatever it holds", () => {
+Deno.test("file rules: a name survives Content-Disposition, whatever it holds", () => {
   assert.equal(
     disposition('na"me% ü.png', "image/png"),
     `inline; filename="na_me_ _.png"; filename*=UTF-8''na%22me%25%20%C3%BC.png`,
@@ -152,7 +152,7 @@ Deno.test("a name survives Content-Disposition, whatever it holds", () => {
   );
 });
 
-Deno.test("what could run in a browser is saved, not shown, and scripts are only bytes", () => {
+Deno.test("file rules: what could run in a browser is saved, not shown, and scripts are only bytes", () => {
   for (const type of ["image/png", "video/mp4", "audio/ogg", "text/plain"]) assert.ok(isShown(type), type);
   for (
     const type of [
@@ -182,7 +182,7 @@ Deno.test("what could run in a browser is saved, not shown, and scripts are only
   assert.equal(servedType("image/png"), "image/png");
 });
 
-Deno.test("a media type has two halves, in lower case, without parameters", () => {
+Deno.test("file rules: a media type has two halves, in lower case, without parameters", () => {
   assert.equal(mediaType("Text/HTML; charset=utf-8"), "text/html");
   assert.equal(mediaType(""), "application/octet-stream");
   for (const type of ["text", "text/", "/x", "a/b/c", "te xt/x", "text/\u00e4", "text/x\r\nx: y"]) {
@@ -190,7 +190,7 @@ Deno.test("a media type has two halves, in lower case, without parameters", () =
   }
 });
 
-Deno.test("ranges are those of RFC 9110", () => {
+Deno.test("file rules: ranges are those of RFC 9110", () => {
   const cases: [string | null, number, ReturnType<typeof parseRange>][] = [
     [null, 10, undefined],
     ["bytes=0-", 10, { start: 0, length: 10 }],
@@ -216,7 +216,7 @@ Deno.test("ranges are those of RFC 9110", () => {
   }
 });
 
-Deno.test("a range is a part of the file, and the one that was asked for", () => {
+Deno.test("file rules: a range is a part of the file, and the one that was asked for", () => {
   fc.assert(
     fc.property(fc.nat(1000), fc.option(fc.nat(1200)), fc.option(fc.nat(1200)), (size, first, last) => {
       const range = parseRange(`bytes=${first ?? ""}-${last ?? ""}`, size);
@@ -236,7 +236,7 @@ Deno.test("a range is a part of the file, and the one that was asked for", () =>
   );
 });
 
-Deno.test("conditions compare tags as they should", () => {
+Deno.test("file rules: conditions compare tags as they should", () => {
   assert.ok(isKnown('"a", W/"b"', '"b"'));
   assert.ok(isKnown("*", '"b"'));
   assert.ok(!isKnown('"a"', '"b"') && !isKnown(null, '"b"'));
@@ -244,7 +244,7 @@ Deno.test("conditions compare tags as they should", () => {
   assert.ok(!rangeCounts('W/"b"', '"b"') && !rangeCounts("Tue, 01 Jan 2030 00:00:00 GMT", '"b"'));
 });
 
-Deno.test("a link holds for its file and its time, and for no other", () => {
+Deno.test("file rules: a link holds for its file and its time, and for no other", () => {
   const key = new Uint8Array(32).fill(7);
   const token = signLink(key, "f1", 1000);
   checkLink(key, "f1", token, 999_999);
@@ -263,7 +263,7 @@ Deno.test("a link holds for its file and its time, and for no other", () => {
   );
 });
 
-Deno.test("over any time a meter lets through its rate and a burst, and no more", () => {
+Deno.test("file rules: over any time a meter lets through its rate and a burst, and no more", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1000, max: 10_000_000 }),

@@ -7,7 +7,7 @@ import { downloadFile, sampleBytes, startUpload, uploadFile } from "./support.ts
 
 for (const kind of KINDS) {
   for (const form of ["json", "msgpack"] as const) {
-    Deno.test(`a file goes up, is announced, and comes down whole: ${kind}, ${form}`, async () => {
+    Deno.test(`files in the service: a file goes up, is announced, and comes down whole: ${kind}, ${form}`, async () => {
       const service = await startTestService();
       try {
         const bytes = sampleBytes(1_500_000, 7);
@@ -43,7 +43,7 @@ for (const kind of KINDS) {
     });
   }
 
-  Deno.test(`an upload goes on where it was after the service was restarted: ${kind}`, async () => {
+  Deno.test(`files in the service: an upload goes on where it was after the service was restarted: ${kind}`, async () => {
     const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
     const bytes = sampleBytes(3_000_000, 3);
     try {
@@ -74,7 +74,7 @@ for (const kind of KINDS) {
   });
 }
 
-Deno.test("an upload goes on over another transport after its connection was cut", async () => {
+Deno.test("files in the service: an upload goes on over another transport after its connection was cut", async () => {
   const service = await startTestService();
   try {
     const bytes = sampleBytes(2_500_000, 5);
@@ -92,7 +92,7 @@ Deno.test("an upload goes on over another transport after its connection was cut
   }
 });
 
-Deno.test("saying complete again with the same id has one effect, also after a restart of the service", async () => {
+Deno.test("files in the service: saying complete again with the same id has one effect, also after a restart of the service", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
   const bytes = sampleBytes(100_000, 9);
   const completeId = "complete-once";
@@ -129,7 +129,7 @@ Deno.test("saying complete again with the same id has one effect, also after a r
   }
 });
 
-Deno.test("what the store has is not asked for again, but only of those who may read it", async () => {
+Deno.test("files in the service: what the store has is not asked for again, but only of those who may read it", async () => {
   const service = await startTestService();
   try {
     const bytes = sampleBytes(200_000, 11);

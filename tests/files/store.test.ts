@@ -30,7 +30,7 @@ async function keep(store: FileStore, bytes: Uint8Array, over = {}, message = cr
   return await store.complete(upload, message);
 }
 
-Deno.test("an empty file is a file", () =>
+Deno.test("file store: an empty file is a file", () =>
   withStore(async (open) => {
     const store = open();
     const file = await keep(store, new Uint8Array());
@@ -38,7 +38,7 @@ Deno.test("an empty file is a file", () =>
     assert.deepEqual(await readAll(store, file.fileId), new Uint8Array());
   }));
 
-Deno.test("bytes with another hash leave nothing behind", () =>
+Deno.test("file store: bytes with another hash leave nothing behind", () =>
   withStore(async (open, directory) => {
     const store = open();
     const bytes = sampleBytes(100_000);
@@ -53,7 +53,7 @@ Deno.test("bytes with another hash leave nothing behind", () =>
     assert.equal((await store.start(requestOf(bytes), OWN_ONLY)).offset, 0);
   }));
 
-Deno.test("a file that is not whole is not kept, and the upload goes on", () =>
+Deno.test("file store: a file that is not whole is not kept, and the upload goes on", () =>
   withStore(async (open, directory) => {
     const store = open();
     const bytes = sampleBytes(100_000);
@@ -67,7 +67,7 @@ Deno.test("a file that is not whole is not kept, and the upload goes on", () =>
     assert.deepEqual(await partials(directory), []);
   }));
 
-Deno.test("chunks that do not fit change nothing", () =>
+Deno.test("file store: chunks that do not fit change nothing", () =>
   withStore(async (open) => {
     const store = open();
     const bytes = sampleBytes(50_000);
@@ -83,7 +83,7 @@ Deno.test("chunks that do not fit change nothing", () =>
     assert.deepEqual(await readAll(store, (await store.complete(upload, "m")).fileId), bytes);
   }));
 
-Deno.test("a window's bytes may wait to be written, and no more", () =>
+Deno.test("file store: a window's bytes may wait to be written, and no more", () =>
   withStore(async (open) => {
     const store = open({ window: 100_000, maxChunk: 50_000 });
     const bytes = sampleBytes(300_000);
@@ -97,7 +97,7 @@ Deno.test("a window's bytes may wait to be written, and no more", () =>
     assert.equal((await store.complete(upload, "m")).size, 300_000);
   }));
 
-Deno.test("whoever begins an upload anew has it, and the one before is told", () =>
+Deno.test("file store: whoever begins an upload anew has it, and the one before is told", () =>
   withStore(async (open) => {
     const store = open();
     const bytes = sampleBytes(400_000);
@@ -119,7 +119,7 @@ Deno.test("whoever begins an upload anew has it, and the one before is told", ()
     assert.deepEqual(await readAll(store, file.fileId), bytes);
   }));
 
-Deno.test("an upload is its user's", () =>
+Deno.test("file store: an upload is its user's", () =>
   withStore(async (open) => {
     const store = open();
     const upload = await store.start(requestOf(sampleBytes(10)), OWN_ONLY);
@@ -128,7 +128,7 @@ Deno.test("an upload is its user's", () =>
     assert.equal(store.upload(upload.uploadId, "ann"), upload);
   }));
 
-Deno.test("a cancelled upload is gone, and may be begun anew at once", () =>
+Deno.test("file store: a cancelled upload is gone, and may be begun anew at once", () =>
   withStore(async (open, directory) => {
     const store = open();
     const bytes = sampleBytes(200_000);
@@ -144,7 +144,7 @@ Deno.test("a cancelled upload is gone, and may be begun anew at once", () =>
     assert.deepEqual(await partials(directory), []);
   }));
 
-Deno.test("cancelled while it is being completed, an upload is either kept whole or not at all", () =>
+Deno.test("file store: cancelled while it is being completed, an upload is either kept whole or not at all", () =>
   withStore(async (open, directory) => {
     const store = open();
     const bytes = sampleBytes(200_000);
@@ -157,7 +157,7 @@ Deno.test("cancelled while it is being completed, an upload is either kept whole
     if (fileId !== undefined) assert.deepEqual(await readAll(store, fileId), bytes);
   }));
 
-Deno.test("completed twice at once, an upload is one file", () =>
+Deno.test("file store: completed twice at once, an upload is one file", () =>
   withStore(async (open) => {
     const store = open();
     const bytes = sampleBytes(100_000);
@@ -170,7 +170,7 @@ Deno.test("completed twice at once, an upload is one file", () =>
     assert.equal(await store.completed("bob", "m"), undefined);
   }));
 
-Deno.test("the same content is kept once, for as long as one file has it", () =>
+Deno.test("file store: the same content is kept once, for as long as one file has it", () =>
   withStore(async (open, directory) => {
     let now = 1_000_000_000;
     const store = open({ maxAge: 10_000 }, () => now);
@@ -196,7 +196,7 @@ Deno.test("the same content is kept once, for as long as one file has it", () =>
     assert.deepEqual(await blobs(directory), []);
   }));
 
-Deno.test("known content is not sent again, and its right and quota are looked at all the same", () =>
+Deno.test("file store: known content is not sent again, and its right and quota are looked at all the same", () =>
   withStore(async (open) => {
     const store = open({ quota: { files: 3, bytes: 100_000 } });
     const bytes = sampleBytes(40_000);
@@ -215,7 +215,7 @@ Deno.test("known content is not sent again, and its right and quota are looked a
     await assert.rejects(store.complete(uploads[1]!, "m2"), refused("quota_exceeded"));
   }));
 
-Deno.test("a partial file waits for the rest, and not for ever", () =>
+Deno.test("file store: a partial file waits for the rest, and not for ever", () =>
   withStore(async (open, directory) => {
     let now = 1_000_000_000;
     const store = open({ partialAge: 100_000 }, () => now);
@@ -245,7 +245,7 @@ Deno.test("a partial file waits for the rest, and not for ever", () =>
     assert.deepEqual(await partials(directory), []);
   }));
 
-Deno.test("a disk that is full is a temporary error, nothing half-written shows, and later it goes on", () =>
+Deno.test("file store: a disk that is full is a temporary error, nothing half-written shows, and later it goes on", () =>
   withStore(async (open, directory) => {
     const store = open();
     const bytes = sampleBytes(100_000);
@@ -272,7 +272,7 @@ Deno.test("a disk that is full is a temporary error, nothing half-written shows,
     assert.deepEqual(await readAll(next, (await next.complete(again, "m")).fileId), bytes);
   }));
 
-Deno.test("a directory that cannot be made is not_available, and works once it can", async () => {
+Deno.test("file store: a directory that cannot be made is not_available, and works once it can", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
   const place = `${directory}/files`;
   await Deno.writeTextFile(place, "in the way");
@@ -293,7 +293,7 @@ Deno.test("a directory that cannot be made is not_available, and works once it c
   }
 });
 
-Deno.test("a second store on one directory is refused while the first has it", () =>
+Deno.test("file store: a second store on one directory is refused while the first has it", () =>
   withStore(async (open) => {
     const first = open();
     const file = await keep(first, sampleBytes(100));
@@ -303,7 +303,7 @@ Deno.test("a second store on one directory is refused while the first has it", (
     assert.equal((await second.get(file.fileId)).fileId, file.fileId);
   }));
 
-Deno.test("what nobody knows any more is removed at the start", () =>
+Deno.test("file store: what nobody knows any more is removed at the start", () =>
   withStore(async (open, directory) => {
     const first = open();
     const bytes = sampleBytes(1000);
@@ -325,7 +325,7 @@ Deno.test("what nobody knows any more is removed at the start", () =>
     assert.deepEqual(await left(), [[file.sha256], [upload.key], []]);
   }));
 
-Deno.test("a link is signed by the store and survives its restart", () =>
+Deno.test("file store: a link is signed by the store and survives its restart", () =>
   withStore(async (open) => {
     let now = 1_000_000_000;
     const first = open({}, () => now);
@@ -338,7 +338,7 @@ Deno.test("a link is signed by the store and survives its restart", () =>
     await assert.rejects(second.checkLink("f1", token), refused("token_expired"));
   }));
 
-Deno.test("above the rate acknowledgements come later, and an end of the store does not wait for them", () =>
+Deno.test("file store: above the rate acknowledgements come later, and an end of the store does not wait for them", () =>
   withStore(async (open) => {
     const store = open({ rate: 1000 });
     const bytes = sampleBytes(100_000);
@@ -354,7 +354,7 @@ Deno.test("above the rate acknowledgements come later, and an end of the store d
     assert.equal(acknowledged, 0);
   }));
 
-Deno.test("uploads together have a rate while there is something to give way to, and only then", () =>
+Deno.test("file store: uploads together have a rate while there is something to give way to, and only then", () =>
   withStore(async (_, directory) => {
     const bytes = sampleBytes(50_000);
     const acknowledged = async (busy: boolean) => {

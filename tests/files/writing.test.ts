@@ -8,7 +8,7 @@ import { PartialFile, type PartialWriter } from "../../src/files/partial_file.ts
 import { WriterThread } from "../../src/files/writer_thread.ts";
 import { LIMITS, pushAll, readAll, requestOf, sampleBytes, sha256 } from "./support.ts";
 
-Deno.test("what goes through blocks comes out as it went in, whatever is taken when and whichever memory is used again", () => {
+Deno.test("file writing: what goes through blocks comes out as it went in, whatever is taken when and whichever memory is used again", () => {
   const step = fc.oneof(
     fc.integer({ min: 1, max: 50 }),
     fc.constant("take" as const),
@@ -92,7 +92,7 @@ for (const { name, run } of WAYS) {
       }
     });
 
-  Deno.test(`${name} appends, goes on after a reopening, hashes all of it and gives the memory back`, () =>
+  Deno.test(`file writing: ${name} appends, goes on after a reopening, hashes all of it and gives the memory back`, () =>
     inDirectory(async (open, path) => {
       const bytes = sampleBytes(700_000);
       const first = await open(path, bytes.length);
@@ -111,7 +111,7 @@ for (const { name, run } of WAYS) {
       assert.deepEqual(await Deno.readFile(path), bytes);
     }));
 
-  Deno.test(`${name} cuts off what is more than the file is to have`, () =>
+  Deno.test(`file writing: ${name} cuts off what is more than the file is to have`, () =>
     inDirectory(async (open, path) => {
       await Deno.writeFile(path, sampleBytes(500));
       const file = await open(path, 200);
@@ -121,7 +121,7 @@ for (const { name, run } of WAYS) {
       assert.equal((await Deno.stat(path)).size, 200);
     }));
 
-  Deno.test(`${name} says what the file system says, and closing ends what is under way`, () =>
+  Deno.test(`file writing: ${name} says what the file system says, and closing ends what is under way`, () =>
     inDirectory(async (open, path) => {
       await assert.rejects(open(`${path}/below/nothing`, 10), { name: "NotFound" });
       const bytes = sampleBytes(20_000_000);
@@ -134,7 +134,7 @@ for (const { name, run } of WAYS) {
       await assert.rejects(file.append(block(bytes.subarray(0, 1))), /not open|closed/);
     }));
 
-  Deno.test(`${name} leaves a file as it was when the disk is full`, () =>
+  Deno.test(`file writing: ${name} leaves a file as it was when the disk is full`, () =>
     inDirectory(async (open) => {
       const file = await open("/dev/full", 1000);
       const second = Promise.withResolvers<unknown>();
@@ -147,7 +147,7 @@ for (const { name, run } of WAYS) {
     }));
 }
 
-Deno.test("a pool finds memory again, and old sizes do not stand in its way", () => {
+Deno.test("file writing: a pool finds memory again, and old sizes do not stand in its way", () => {
   const pool = new BlockPool();
   for (let i = 0; i < 8; i++) pool.give(new ArrayBuffer(1024 ** 2));
   const block = new ArrayBuffer(65_536);
@@ -156,7 +156,7 @@ Deno.test("a pool finds memory again, and old sizes do not stand in its way", ()
   assert.notEqual(pool.take(65_536), block);
 });
 
-Deno.test("a thread that hangs is ended when a file is to be closed, and the next file has another", async () => {
+Deno.test("file writing: a thread that hangs is ended when a file is to be closed, and the next file has another", async () => {
   const failures: string[] = [];
   let started = 0;
   const hanging =
@@ -181,7 +181,7 @@ Deno.test("a thread that hangs is ended when a file is to be closed, and the nex
   }
 });
 
-Deno.test("files are written on by this thread when there is no other, and uploads under way may be begun anew", async () => {
+Deno.test("file writing: files are written on by this thread when there is no other, and uploads under way may be begun anew", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-writing-" });
   const failures: string[] = [];
   const store = new FileStore({
