@@ -6,4 +6,5 @@
 
 export { ClientConnection } from "./connection.ts";
 export * from "./contract.ts";
+export { hostOf } from "./admission.ts";
 export { Sessions } from "./sessions.ts";

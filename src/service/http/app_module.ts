@@ -85,11 +85,22 @@ export class HttpAppModule implements Module {
   #deps(): HttpDeps {
     const { tokens, metrics, modules, reachable, log } = this.#options;
     const { hub } = this.#options.hub, { sessions, observer } = this.#options.sessions;
+    const authenticated = new WeakMap<object, () => void>();
+    hub.events.listen("http connections", ({ kind, client }) => {
+      if (kind === "connect") authenticated.get(client)?.();
+    });
     return {
       settings: () => this.settings,
       clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
       upgradeWebSocket: (info, source) =>
-        upgradeWebSocket(sessions, observer, info, source, this.#config!.http.deflateFrom ?? undefined),
+        upgradeWebSocket(
+          sessions,
+          observer,
+          info,
+          source,
+          this.#config!.http.deflateFrom ?? undefined,
+          authenticated,
+        ),
       notReady: () => modules.notReady(),
       metrics,
       connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),

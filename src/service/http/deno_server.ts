@@ -16,6 +16,9 @@ export class DenoHttpServer implements HttpServer {
   readonly #options: HttpOptions;
   #current: Running;
   #closed = false;
+  /** The accept loop ended by itself: no descriptor was free. */
+  #failed = false;
+  #tls: TlsMaterial | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -36,8 +39,21 @@ export class DenoHttpServer implements HttpServer {
     await end(old, 10_000);
   }
 
+  checkAccepting(): Promise<boolean> {
+    if (this.#closed || !this.#failed) return Promise.resolve(false);
+    this.#failed = false;
+    return Promise.resolve().then(() => {
+      this.#current = this.#serve(this.address.port, this.#tls);
+      return true;
+    }).catch((error) => {
+      this.#failed = true;
+      throw error;
+    });
+  }
+
   async close(grace = 1000): Promise<void> {
     this.#closed = true;
+    if (this.#failed) return;
     await end(this.#current, grace);
   }
 
@@ -67,7 +83,14 @@ export class DenoHttpServer implements HttpServer {
     const server = tls === undefined
       ? Deno.serve(common, handler)
       : Deno.serve({ ...common, cert: tls.cert, key: tls.key }, handler);
-    return Object.assign(server, { abort });
+    this.#tls = tls;
+    const running = Object.assign(server, { abort });
+    server.finished.catch((error) => {
+      if (this.#closed || running !== this.#current) return;
+      this.#failed = true;
+      onError?.(error);
+    });
+    return running;
   }
 }
 

@@ -53,6 +53,8 @@ export interface WebSocketUpgradeOptions {
 export interface WebSocketUpgrade {
   readonly socket: ServerWebSocket;
   readonly response: Response;
+  /** It has authenticated: it gives way to nobody from now on. Absent where connections are not counted. */
+  readonly authenticated?: (() => void) | undefined;
 }
 
 /** Answers requests, whatever carried them: HTTP/1.1, HTTP/2, HTTP/3. */

@@ -8,7 +8,7 @@ import { bind } from "../bind.ts";
 import type { Logger } from "../log/mod.ts";
 import type { FetchHandler } from "./deps.ts";
 import { startHttp } from "./serve.ts";
-import type { HttpServer, TlsMaterial } from "./server.ts";
+import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
 /** The address of a listener. */
 export interface HttpAddress {
@@ -19,8 +19,6 @@ export interface HttpAddress {
   readonly websocket?: "skein" | "deno";
   /** Milliseconds. @default 10000 */
   readonly headTimeout?: number;
-  /** @default no bound */
-  readonly maxConnections?: number | undefined;
 }
 
 /** What a listener is made with. */
@@ -28,6 +26,7 @@ export interface HttpListenerOptions {
   /** The group of settings with its address, for errors: `http`. */
   readonly group: string;
   readonly handler: FetchHandler;
+  readonly admitConnection?: HttpOptions["admitConnection"];
   readonly log: Logger;
 }
 
@@ -38,6 +37,7 @@ export class HttpListener {
   #server: HttpServer | undefined;
   #wanted: HttpAddress | undefined;
   #closing: Promise<void>[] = [];
+  #restarts = 0;
 
   constructor(options: HttpListenerOptions) {
     this.#options = options;
@@ -88,6 +88,24 @@ export class HttpListener {
     }
   }
 
+  /** Starts to listen again if no connections are accepted any more. Never rejects. */
+  async keepAccepting(): Promise<void> {
+    const { group, log } = this.#options;
+    try {
+      if (await this.#server?.checkAccepting() === true) {
+        this.#restarts++;
+        log.warn("listener had stopped accepting and was started again", { listener: group });
+      }
+    } catch (error) {
+      log.error("listener does not accept connections", { listener: group, error });
+    }
+  }
+
+  /** Times it had to be started again. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
   /** Ends it; requests in progress have `grace` milliseconds. */
   async close(grace: number): Promise<void> {
     const server = this.#server;
@@ -99,7 +117,7 @@ export class HttpListener {
 
   /** Starts a listener. `before` has its port now and releases it, or takes it back when the new one fails. */
   async #start(wanted: HttpAddress, before: HttpServer | undefined): Promise<HttpServer> {
-    const { group, handler, log } = this.#options;
+    const { group, handler, admitConnection, log } = this.#options;
     await before?.releasePort?.();
     try {
       return await bind(
@@ -110,6 +128,7 @@ export class HttpListener {
             hostname,
             takeOver: before !== undefined,
             handler,
+            admitConnection,
             onError: this.#failed,
           }),
         () => log.warn("no IPv6 on this machine, listening on IPv4 alone", { listener: group }),
@@ -130,5 +149,5 @@ export class HttpListener {
 function sameAddress(a: HttpAddress, b: HttpAddress): boolean {
   return a.hostname === b.hostname && a.port === b.port && (a.tls === undefined) === (b.tls === undefined) &&
     a.websocket === b.websocket &&
-    a.headTimeout === b.headTimeout && a.maxConnections === b.maxConnections;
+    a.headTimeout === b.headTimeout;
 }

@@ -8,25 +8,74 @@ import { CertificateModule } from "../certificates/module.ts";
 import type { Config } from "../config/mod.ts";
 import type { Logger } from "../log/mod.ts";
 import type { Module } from "../module.ts";
+import { counters, gauges, type Series } from "../metrics/series.ts";
+import { hostOf } from "../../session/mod.ts";
+import { RepeatedLines } from "../log/repeated.ts";
+import { LabelledCounter } from "../metrics/labelled_counter.ts";
 import type { HttpAppModule } from "./app_module.ts";
+import { ConnectionPool, type Pooled, type PoolRefusal } from "./connection_pool.ts";
+import { DescriptorReserve } from "./descriptor_reserve.ts";
 import { type HttpAddress, HttpListener } from "./listener.ts";
 
 /** Milliseconds that requests in progress have when the service ends. */
 const GRACE = 500;
+/** Connections beside `session.maxConnections`: for pages, files, the API and health. */
+const BESIDE_SESSIONS = 2000;
+/** Sweeps between two looks whether the listener accepts. */
+const WATCH_SWEEPS = 5;
+/** Lines of one kind in a period, and its milliseconds. */
+const LINES = 5, LINES_PERIOD = 10_000;
 
 /** The public listener: page, WebSocket, API, health; follows `http`. */
 export class HttpModule implements Module {
   readonly name = "http";
-  readonly keys = ["http"] as const;
+  readonly keys = ["http", "session.maxConnections"] as const;
+  readonly series: readonly Series[];
   /** Its certificate, a module that comes before this one. */
   readonly certificate: CertificateModule;
   readonly #app: HttpAppModule;
   readonly #log: Logger;
+  readonly #lines: RepeatedLines;
+  readonly #refusals = new LabelledCounter();
+  readonly #reserve = new DescriptorReserve();
+  readonly #pool = new ConnectionPool({
+    limits: () => this.#limits,
+    hasDescriptor: () => this.#reserve.hasRoom(),
+    refused: (reason, address) => this.#refused(reason, address),
+  });
+  #limits = { total: Infinity, perAddress: Infinity };
+  #sweeps = 0;
   #listener: HttpListener | undefined;
 
   constructor(app: HttpAppModule, log: Logger) {
     this.#app = app;
     this.#log = log;
+    this.#lines = new RepeatedLines({
+      log: (level, event, fields) => log.log(level, event, fields),
+      now: () => performance.now(),
+      lines: LINES,
+      period: LINES_PERIOD,
+    });
+    this.series = [
+      gauges(
+        "skein_http_connections",
+        "TCP connections of the HTTP listener by what they do.",
+        ["stage"],
+        () => Object.entries(this.#pool.counts).map(([stage, count]) => [[stage], count] as const),
+      ),
+      counters(
+        "skein_http_refused_total",
+        "TCP connections that were refused, or gave way to a new one.",
+        ["reason"],
+        () => this.#refusals.samples(),
+      ),
+      counters(
+        "skein_http_restarts_total",
+        "Times the HTTP listener had stopped accepting and was started again.",
+        [],
+        () => [[[], this.#listener?.restarts ?? 0]],
+      ),
+    ];
     this.certificate = new CertificateModule({
       name: "http.tls",
       keys: ["http.tls"],
@@ -44,11 +93,20 @@ export class HttpModule implements Module {
   }
 
   start(config: Config): Promise<void> {
-    this.#listener = new HttpListener({ group: "http", handler: this.#app.handler, log: this.#log });
+    this.#listener = new HttpListener({
+      group: "http",
+      handler: this.#app.handler,
+      admitConnection: (address, close) => this.#admit(address, close),
+      log: this.#log,
+    });
     return this.apply(config);
   }
 
-  async apply({ http }: Config): Promise<void> {
+  async apply({ http, session }: Config): Promise<void> {
+    this.#limits = {
+      total: http.maxConnections ?? session.maxConnections + BESIDE_SESSIONS,
+      perAddress: http.perIp.connections,
+    };
     const { hostname, port, websocket, headTimeout } = http;
     const tls = http.tls === null ? undefined : this.certificate.current;
     const address: HttpAddress = {
@@ -61,12 +119,36 @@ export class HttpModule implements Module {
     await this.#listener!.apply(address);
   }
 
+  sweep(): void {
+    this.#lines.sweep();
+    if (++this.#sweeps % WATCH_SWEEPS === 0) void this.#listener?.keepAccepting();
+  }
+
   async close(): Promise<void> {
     await this.#listener?.close(GRACE);
+    this.#reserve.close();
   }
 
   status(): Record<string, unknown> {
-    return { listeners: { http: this.address } };
+    return {
+      listeners: { http: this.address },
+      http: {
+        connections: this.#pool.counts,
+        refused: this.#refusals.toJSON(),
+        restarts: this.#listener?.restarts ?? 0,
+      },
+    };
+  }
+
+  #admit(address: string, close: () => void): Pooled | undefined {
+    // A proxy's connections belong to many clients.
+    const isProxy = this.#app.settings.trustedProxies.has(address);
+    return this.#pool.enter(isProxy ? undefined : hostOf(`${address}:0`), address, close);
+  }
+
+  #refused(reason: PoolRefusal, address: string): void {
+    this.#refusals.add(reason);
+    this.#lines.write("warn", "http connection limit", reason, { reason, remote: address });
   }
 }
 

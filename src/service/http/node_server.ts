@@ -7,12 +7,14 @@
 
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { StreamServerWebSocket } from "../../transport/mod.ts";
 import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
+import { AcceptWatch } from "./accept_watch.ts";
 import { plainAddress } from "./addresses.ts";
+import type { Pooled } from "./connection_pool.ts";
 import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
 import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
@@ -26,6 +28,15 @@ const KEEP_ALIVE = 20_000;
 const STALL = 30_000;
 /** Milliseconds between two looks at deadlines. */
 const LOOK = 1000;
+/** Requests of one connection that may be under way: browsers send one after the other. */
+const MAX_PIPELINED = 8;
+
+interface HttpConnection {
+  readonly socket: Socket;
+  readonly pooled: Pooled | undefined;
+  /** Under way. */
+  requests: number;
+}
 
 /** Starts a listener. Rejects with what the runtime says when the port is taken or the certificate is no good. */
 export async function startNodeServer(options: HttpOptions): Promise<HttpServer> {
@@ -37,7 +48,15 @@ export async function startNodeServer(options: HttpOptions): Promise<HttpServer>
 class NodeHttpServer implements HttpServer {
   readonly #options: HttpOptions;
   readonly #server: Server | TlsServer;
-  readonly #sockets = new Set<Socket>();
+  /** By the peer's address and port: over TLS a request has another socket than its connection. */
+  readonly #connections = new Map<string, HttpConnection>();
+  readonly #watch = new AcceptWatch({
+    where: () => this.address,
+    restart: async () => {
+      await this.releasePort();
+      await this.#bind();
+    },
+  });
   readonly #webSockets = new Set<WebSocketConnection>();
   #address: { readonly hostname: string; readonly port: number } | undefined;
   #closed: Promise<void> | undefined;
@@ -55,7 +74,6 @@ class NodeHttpServer implements HttpServer {
     const server = this.#server = options.tls === undefined
       ? createServer(limits)
       : createTlsServer({ ...limits, ...material(options.tls), handshakeTimeout: limits.headersTimeout });
-    if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
     server.setTimeout(STALL);
     const answer = getRequestListener(
       (request, { incoming }) => {
@@ -64,10 +82,9 @@ class NodeHttpServer implements HttpServer {
       },
       { overrideGlobalObjects: false, errorHandler: (error) => this.#failed(error) },
     );
-    server.on("request", (request, response) => void answer(request, response));
-    server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+    server.on("connection", (socket: Socket) => this.#connected(socket));
+    server.on("request", (request, response) => {
+      if (this.#began(request.socket, response)) void answer(request, response);
     });
     server.on("clientError", (error: Error & { code?: string }, socket: Socket) => {
       const status = error.code === "ERR_HTTP_REQUEST_TIMEOUT"
@@ -95,11 +112,20 @@ class NodeHttpServer implements HttpServer {
   }
 
   takePortBack(): Promise<void> {
-    return this.listen();
+    return this.#bind();
+  }
+
+  async checkAccepting(): Promise<boolean> {
+    return this.#closed === undefined && this.#server.listening ? await this.#watch.check() : false;
   }
 
   async listen(): Promise<void> {
-    const { hostname, onListen } = this.#options;
+    await this.#bind();
+    this.#options.onListen?.(this.address);
+  }
+
+  async #bind(): Promise<void> {
+    const { hostname } = this.#options;
     const port = this.#address?.port ?? this.#options.port;
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
@@ -115,7 +141,41 @@ class NodeHttpServer implements HttpServer {
     });
     const { address, port: bound } = server.address() as AddressInfo;
     this.#address = { hostname: address, port: bound };
-    onListen?.(this.#address);
+  }
+
+  #connected(socket: Socket): void {
+    this.#watch.accepted();
+    const { hostname, port } = addressOf(socket);
+    const { admitConnection } = this.#options;
+    const pooled = admitConnection?.(hostname, () => socket.destroy());
+    if (admitConnection !== undefined && pooled === undefined) return void socket.destroy();
+    const key = `${hostname} ${port}`;
+    const connection: HttpConnection = { socket, pooled, requests: 0 };
+    this.#connections.set(key, connection);
+    socket.once("close", () => {
+      pooled?.leave();
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+  }
+
+  #connectionOf(socket: Socket): HttpConnection | undefined {
+    const { hostname, port } = addressOf(socket);
+    return this.#connections.get(`${hostname} ${port}`);
+  }
+
+  /** A request begins, unless its connection has too many under way: then it is cut. */
+  #began(socket: Socket, response: ServerResponse): boolean {
+    const connection = this.#connectionOf(socket);
+    if (connection === undefined) return true;
+    if (++connection.requests > MAX_PIPELINED) {
+      socket.destroy();
+      return false;
+    }
+    connection.pooled?.become("answering");
+    response.once("close", () => {
+      if (--connection.requests === 0) connection.pooled?.become("waiting");
+    });
+    return true;
   }
 
   setCertificate(tls: TlsMaterial): Promise<void> {
@@ -136,7 +196,7 @@ class NodeHttpServer implements HttpServer {
     server.closeIdleConnections();
     for (const connection of this.#webSockets) connection.end(1001, "going away", grace);
     const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const { socket } of this.#connections.values()) socket.destroy();
     }, grace);
     await closed;
     clearTimeout(timer);
@@ -193,10 +253,16 @@ class NodeHttpServer implements HttpServer {
       maxMessage,
       deflateFrom: answer.deflate ? deflateFrom : undefined,
     });
+    const pooled = this.#connectionOf(socket)?.pooled;
+    pooled?.become("stranger");
     this.#webSockets.add(connection);
     socket.once("close", () => this.#webSockets.delete(connection));
     // Never sent: the 101 has left already, and a Response cannot be one.
-    return { socket: new StreamServerWebSocket(connection), response: new Response(null, { status: 204 }) };
+    return {
+      socket: new StreamServerWebSocket(connection),
+      response: new Response(null, { status: 204 }),
+      authenticated: pooled && (() => pooled.become("member")),
+    };
   }
 }
 

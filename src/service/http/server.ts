@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Pooled } from "./connection_pool.ts";
 import type { FetchHandler } from "./deps.ts";
 
 /** A certificate chain and its private key in PEM. */
@@ -29,8 +30,11 @@ export interface HttpOptions {
   readonly websocket?: "skein" | "deno";
   /** Milliseconds a peer has for a request's head, and for its first byte; `skein` only. @default 10000 */
   readonly headTimeout?: number;
-  /** TCP connections at once; more are closed at once; `skein` only. @default no bound */
-  readonly maxConnections?: number | undefined;
+  /**
+   * Takes a new TCP connection from `address` into account, or refuses it: then it is closed. `close` ends it when it has
+   * to give way to another; `skein` only. @default all are taken
+   */
+  readonly admitConnection?: ((address: string, close: () => void) => Pooled | undefined) | undefined;
   readonly handler: FetchHandler;
   /** Called once, when connections are accepted. */
   readonly onListen?: (address: { readonly hostname: string; readonly port: number }) => void;
@@ -51,6 +55,8 @@ export interface HttpServer {
   releasePort?(): Promise<void>;
   /** Binds the port again. */
   takePortBack?(): Promise<void>;
+  /** Makes sure that it accepts connections, and starts to listen again when it does not: true then. Rejects when it cannot. */
+  checkAccepting(): Promise<boolean>;
   /** Accepts no new connections; open ones have `grace` milliseconds (default 1000) to end, then they are cut. */
   close(grace?: number): Promise<void>;
 }

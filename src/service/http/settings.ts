@@ -7,7 +7,17 @@
 import * as v from "valibot";
 import type { Problem } from "../config/problem.ts";
 import type { Rule, Values } from "../config/section.ts";
-import { about, choice, duration, material as pem, port, size, text, url } from "../config/setting.ts";
+import {
+  about,
+  choice,
+  duration,
+  integer,
+  material as pem,
+  port,
+  size,
+  text,
+  url,
+} from "../config/setting.ts";
 import { isAddressOrNetwork } from "./addresses.ts";
 import { normalOrigin, ORIGIN } from "./origin.ts";
 
@@ -57,6 +67,29 @@ const http = v.strictObject({
       "Who takes HTTP and WebSocket: Skein's own WebSocket layer on `node:http`, or `Deno.serve` with `Deno.upgradeWebSocket`, which speaks HTTP/2 too, and has no deadline for a request's head, takes 64 MiB before a message can be refused, and cannot hold a sender back.",
     ),
     "skein",
+  ),
+  maxConnections: v.optional(
+    v.nullable(
+      integer(
+        10,
+        1_000_000,
+        "TCP connections of the HTTP listener, WebSockets among them; `null` is `session.maxConnections` and 2,000 more. Above it, and where no file descriptor is left, the oldest connection that waits for a request gives way to a new one (`http.websocket: skein`).",
+      ),
+    ),
+    null,
+  ),
+  perIp: v.optional(
+    v.strictObject({
+      connections: v.optional(
+        integer(
+          1,
+          1_000_000,
+          "TCP connections of one address that are not WebSockets, for which `session.perIp` holds. Trusted proxies are exempt (`http.websocket: skein`).",
+        ),
+        256,
+      ),
+    }),
+    {},
   ),
   headTimeout: v.optional(
     duration(

@@ -9,13 +9,17 @@ import type { Observer, Sessions } from "../../session/mod.ts";
 import { WebSocketMessageConnection } from "../../transport/mod.ts";
 import type { RequestInfo, RequestSource, WebSocketUpgrade } from "./deps.ts";
 
-/** Answers a WebSocket upgrade: 101, or 429 and 503 when there are too many connections. */
+/**
+ * Answers a WebSocket upgrade: 101, or 429 and 503 when there are too many connections. `authenticated` gets what is to
+ * be called when the client has authenticated.
+ */
 export function upgradeWebSocket(
   sessions: Sessions,
   observer: Observer,
   info: RequestInfo,
   source: RequestSource,
   deflateFrom: number | undefined,
+  authenticated: WeakMap<object, () => void>,
 ): Response {
   const remote = `${source.address}:${source.port}`;
   // Deno cannot upgrade over HTTP/3 (RFC 9220), and a client that speaks HTTP/3 has WebTransport.
@@ -38,7 +42,8 @@ export function upgradeWebSocket(
     return new Response("not a WebSocket upgrade\n", { status: 400 });
   }
   const connection = new WebSocketMessageConnection(upgraded.socket, remote, preAuthLimits);
-  sessions.accept(connection, admitted);
+  const client = sessions.accept(connection, admitted);
+  if (upgraded.authenticated !== undefined) authenticated.set(client, upgraded.authenticated);
   return upgraded.response;
 }
 

@@ -1,0 +1,72 @@
+/**
+ * Finds out whether a listener still accepts. The runtime's loop ends for good, without a word, when it finds no free
+ * descriptor; what ends it otherwise shows in the same way.
+ *
+ * @module
+ */
+
+import { delay } from "../../async/deadline.ts";
+
+/** What the watch needs of a listener. */
+export interface Watched {
+  where(): { readonly hostname: string; readonly port: number };
+  /** Binds the port again; connections go on. Rejects when that cannot be done now. */
+  restart(): Promise<void>;
+}
+
+/** Milliseconds an attempt has to be accepted. */
+const PATIENCE = 3000;
+/** Milliseconds between two looks whether it was. */
+const LOOK = 20;
+
+/** Watches one listener. */
+export class AcceptWatch {
+  readonly #watched: Watched;
+  #accepted = 0;
+  #seen = 0;
+  #checking = false;
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+  }
+
+  /** To be called for each connection that was accepted. */
+  accepted(): void {
+    this.#accepted++;
+  }
+
+  /**
+   * Restarts the listener if it does not accept a connection of our own; returns whether it had to. Rejects with what
+   * keeps it from listening. One that accepted something since the last check is not tried.
+   */
+  async check(patience: number = PATIENCE): Promise<boolean> {
+    if (this.#checking) return false;
+    this.#checking = true;
+    try {
+      const isQuiet = this.#accepted === this.#seen;
+      this.#seen = this.#accepted;
+      if (!isQuiet || await this.#tryOut(patience)) return false;
+      await this.#watched.restart();
+      return true;
+    } finally {
+      this.#checking = false;
+    }
+  }
+
+  async #tryOut(patience: number): Promise<boolean> {
+    const { hostname, port } = this.#watched.where();
+    const before = this.#accepted;
+    const until = performance.now() + patience;
+    // It rejects when the port refuses, or when no descriptor is left for the attempt.
+    const attempt = Deno.connect({ hostname: reachable(hostname), port }).catch(() => undefined);
+    while (this.#accepted === before && performance.now() < until) await delay(LOOK);
+    // One that nobody answers ends by itself, later.
+    void attempt.then((connection) => connection?.close());
+    return this.#accepted !== before;
+  }
+}
+
+function reachable(hostname: string): string {
+  if (hostname === "::") return "::1";
+  return hostname === "0.0.0.0" ? "127.0.0.1" : hostname;
+}
