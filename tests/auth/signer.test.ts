@@ -38,7 +38,7 @@ Deno.test("signer: every claim a signer writes comes back in the principal", asy
     sub: "ann",
     subscribe: ["a:*"],
     publish: ["b:*"],
-    rights: ["bot"],
+    rights: ["broadcast"],
     bot: "weather",
     info: { name: "Ann" },
   });
@@ -47,7 +47,7 @@ Deno.test("signer: every claim a signer writes comes back in the principal", asy
     expiresAt: NOW + 3_600_000,
     subscribe: ["a:*"],
     publish: ["b:*"],
-    rights: new Set(["bot"]),
+    rights: new Set(["broadcast"]),
     bot: "weather",
     info: { name: "Ann" },
   });

@@ -62,7 +62,7 @@ Deno.test("cli: wrong usage ends with 2, says what is wrong and what was meant, 
     [["check-config", "-x"], /^-x: unknown option/],
     [["token"], /needs USER or --check/],
     [["token", "ann", "--check", "x"], /needs USER or --check/],
-    [["token", "--check", "x", "--rights", "bot"], /^--rights: not with --check/],
+    [["token", "--check", "x", "--rights", "broadcast"], /^--rights: not with --check/],
     [["token", "ann", "--help=yes"], /^--help: takes no value/],
   ];
   for (const [args, expected] of cases) {

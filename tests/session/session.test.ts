@@ -220,3 +220,15 @@ Deno.test("handshake: datagrams before it are ignored, however many there are", 
   assert.deepEqual(peer.messages, []);
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
 });
+
+Deno.test("handshake: a token that is not valid yet is a temporary error that says when to come again", async () => {
+  const node = memoryNode({ settings: { perIp: { connections: 9, rate: 1, burst: 5 } } });
+  const peer = node.connect("192.0.2.1:1");
+  const answer = await peer.send("auth_request", { token: "early:ann" });
+  const { name, temporary, retryAfter } = answer!.payload;
+  assert.deepEqual([name, temporary, retryAfter], ["not_available", true, 8000]);
+  assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
+  for (let i = 0; i < 5; i++) {
+    assert.equal(node.sessions.admitHandshake("192.0.2.1:2"), undefined, "it is no bad handshake");
+  }
+});

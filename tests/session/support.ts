@@ -112,6 +112,9 @@ export function memoryNode(
       verify(token) {
         const [ok, user, lifetime] = token.split(":");
         if (ok === "down") return Promise.reject(new ProtocolError("not_available"));
+        if (ok === "early") {
+          return Promise.reject(new ProtocolError("not_available", "not valid yet", { retryAfter: 8000 }));
+        }
         if (ok === "old") return Promise.reject(new ProtocolError("token_expired"));
         if (ok !== "ok") return Promise.reject(new ProtocolError("invalid_token"));
         return Promise.resolve(

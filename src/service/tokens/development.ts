@@ -5,7 +5,7 @@
  */
 
 import { type AuthSettings, createTokenSigner, type TokenClaims } from "../../auth/mod.ts";
-import { ProtocolError, type Right, RIGHTS } from "../../protocol/mod.ts";
+import { ProtocolError, RIGHTS } from "../../protocol/mod.ts";
 import type { DevTokenRequest } from "../http/mod.ts";
 
 const HS256 = "HS256";
@@ -36,7 +36,7 @@ export class DevelopmentKeys {
       ...given,
       sub: user,
       expiresIn: (typeof expiresIn === "number" ? expiresIn : EXPIRES_IN) * 1000,
-      rights: rights ?? RIGHTS.filter((right): right is Right => right !== "bot" && right !== "admin"),
+      rights: rights ?? [...RIGHTS],
     } as TokenClaims;
     try {
       return await signer.sign(claims);
