@@ -43,7 +43,9 @@ export function settleRoutes({ hub, clock = systemClock }: HandlerParts): Route[
       const { channel, ids } = parsePayload("settle", context.message.payload);
       const { client } = context;
       const cost = client.state(COST);
-      if (cost.waiting >= WAITING) throw new ProtocolError("rate_limited", "too many settle at once");
+      if (cost.waiting >= WAITING) {
+        throw new ProtocolError("rate_limited", "too many settle at once", { retryAfter: 1000 });
+      }
       cost.waiting++;
       const found = cost.last.then(() => find(hub, client, channel, new Set(ids), cost, clock));
       cost.last = found.catch(() => {});

@@ -6,8 +6,9 @@
  */
 
 import type { Log, Page } from "../engine/contract.ts";
-import { Encoded } from "../protocol/mod.ts";
+import { Encoded, uuidv7 } from "../protocol/mod.ts";
 import { type ChannelEvents, deliveryOf } from "./channel.ts";
+import { isDeliverable } from "./deliverable.ts";
 import type { Subscription } from "./session.ts";
 
 /** After so many reads in a row that bring nothing new the subscription is ended: the engine cannot serve it. */
@@ -104,8 +105,36 @@ function sendRecords(
   page: Page,
   events: ChannelEvents,
 ): Promise<void> | undefined {
+  const { client: { limits }, channel } = subscription;
+  // Messages that the client does not take, since the last one that was sent.
+  let skipped = 0, last = 0;
+  const tellSkipped = () => {
+    const payload = {
+      kind: "discontinuity",
+      channel: channel.name,
+      dropped: skipped,
+      reason: "message_too_large",
+    };
+    const place = { epoch: page.epoch, offset: last };
+    skipped = 0;
+    return new Encoded({
+      type: "server_notice",
+      id: uuidv7(),
+      timestamp: Date.now(),
+      payload: { ...payload, ...place },
+    });
+  };
   for (const record of page.records) {
     if (record.offset <= subscription.cursor) continue;
+    if (!isDeliverable(record.payload, limits)) {
+      skipped++;
+      last = record.offset;
+      continue;
+    }
+    if (skipped > 0) {
+      const room = sendNext(subscription, last, tellSkipped, events);
+      if (room !== undefined || subscription.state !== "catching") return room;
+    }
     const room = sendNext(
       subscription,
       record.offset,
@@ -114,7 +143,7 @@ function sendRecords(
     );
     if (room !== undefined || subscription.state !== "catching") return room;
   }
-  return undefined;
+  return skipped > 0 ? sendNext(subscription, last, tellSkipped, events) : undefined;
 }
 
 function sendTail(subscription: Subscription, events: ChannelEvents): Promise<void> | undefined {

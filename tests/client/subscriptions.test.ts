@@ -90,6 +90,36 @@ Deno.test("subscribe: a discontinuity that comes before the answer is acted upon
     assert.deepEqual(ann.got, ["hello"]);
   }));
 
+Deno.test("subscribe: what the server leaves out for its size is told, and not asked for again", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    await connected(world, ann.client);
+    await connected(world, bob.client);
+    const gaps: number[][] = [];
+    ann.client.on("discontinuity", ({ from, to }) => gaps.push([from.offset, to.offset]));
+    const joined = ann.client.channel("chat:x").subscribe();
+    await world.clock.advance(200);
+    await joined;
+    const [link] = [...world.links].filter(({ owner }) => owner === "ann");
+    const take = link!.onMessage;
+    let epoch = "";
+    link!.onMessage = (message, lane, datagram) => {
+      if (message.payload.text !== "large") return take(message, lane, datagram);
+      const left = { dropped: 1, reason: "message_too_large", epoch, offset: message.payload.offset };
+      const notice = { kind: "discontinuity", channel: "chat:x", ...left };
+      take({ type: "server_notice", id: "n1", timestamp: 0, payload: notice }, lane, false);
+    };
+    for (const text of ["small", "large", "last"]) {
+      const receipt = bob.client.channel("chat:x").publish(text);
+      await world.clock.advance(200);
+      epoch = (await receipt).epoch;
+    }
+    await world.clock.advance(60_000);
+    assert.deepEqual(ann.got, ["small", "last"]);
+    assert.deepEqual(gaps, [[1, 2]]);
+    assert.equal(link!.sentOn.filter(({ type }) => type === "subscribe").length, 1);
+  }));
+
 Deno.test("subscribe: a refusal rejects and says `left`, and the channel can be tried again", () =>
   inWorld(async (world, make) => {
     const ann = make("ann");

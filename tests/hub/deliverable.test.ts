@@ -81,3 +81,27 @@ Deno.test("deliverable: what no reader could be sent is refused", () => {
     );
   }
 });
+
+Deno.test("deliverable: what is larger than a lowered limit is left out of a replay, which says so and goes on", async () => {
+  let maxMessage = 200_000;
+  const { hub } = makeHub({ maxMessage: () => maxMessage });
+  const texts = ["a", "x".repeat(100_000), "y".repeat(100_000), "b", "z".repeat(100_000)];
+  for (const text of texts) say(hub, { text });
+  maxMessage = LIMITS.maxMessage;
+  const { client, messages, ask } = await reader(hub, "json");
+  await ask("subscribe", { channel: CHANNEL, since: { epoch: await epochOf(hub), offset: 0 } });
+  await settle();
+  const got = messages.flatMap(({ type, payload }) => {
+    if (type === "chat_message") return [payload.text];
+    return payload.kind === "discontinuity" ? [[payload.reason, payload.dropped, payload.offset]] : [];
+  });
+  assert.deepEqual(got, ["a", ["message_too_large", 2, 3], "b", ["message_too_large", 1, 5]]);
+  say(hub, { text: "live" });
+  await settle();
+  assert.equal(messages.at(-1)!.payload.text, "live");
+  client.close();
+});
+
+async function epochOf(hub: Hub): Promise<string> {
+  return (await hub.position(CHANNEL)).epoch;
+}

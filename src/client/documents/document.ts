@@ -204,9 +204,11 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
         return this.#operation(message);
       case "doc_awareness":
         return this.#aware(payload);
-      case "server_notice":
-        // Deliveries have stopped: we were too slow.
-        return this.#open();
+      case "server_notice": // Deliveries have stopped: we were too slow.
+        if (payload.reason !== "message_too_large") return this.#open();
+        return this.#end(
+          new SkeinError("message_too_large", `${this.name} has an operation that is too large`),
+        );
       case "unsubscribed":
         if (payload.reason === "not_available" || payload.reason === "unrecoverable_position") {
           return this.#open();

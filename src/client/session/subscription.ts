@@ -153,6 +153,15 @@ export class Subscription {
     if (this.#inbox.waiting && !wasWaiting && this.position !== undefined) this.#awaitGap();
   }
 
+  /** The server left out what it cannot deliver, up to `at`, and goes on after it. */
+  skipped(at: Position): void {
+    const { position } = this;
+    if (!this.#wanted || position?.epoch !== at.epoch || position.offset >= at.offset) return;
+    const { ready, gap } = this.#inbox.place(at, false);
+    if (gap !== undefined) this.#host.events.discontinuity({ channel: this.channel, ...gap });
+    for (const message of ready) this.#host.events.delivered(message);
+  }
+
   /** Messages may be missing: what follows the position is asked for, after the answer that is still to come. */
   catchUp(): void {
     if (!this.#host.connected) return;

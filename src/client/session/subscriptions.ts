@@ -131,7 +131,13 @@ export class Subscriptions implements SessionPart, SubscriptionHost {
       const notice = readPayload(type, payload);
       // The server has stopped a channel that we did not read fast enough.
       if (notice.kind !== "discontinuity") return false;
-      this.#subscriptions.get(notice.channel)?.catchUp();
+      const { epoch, offset } = notice;
+      const subscription = this.#subscriptions.get(notice.channel);
+      if (notice.reason === "message_too_large" && epoch !== undefined && offset !== undefined) {
+        subscription?.skipped({ epoch, offset });
+        return subscription !== undefined;
+      }
+      subscription?.catchUp();
       return this.#subscriptions.has(notice.channel);
     }
     if (type !== "unsubscribed" || re !== undefined) return false;

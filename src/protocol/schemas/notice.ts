@@ -15,14 +15,23 @@ export interface DrainingNotice {
   deadline: number;
 }
 
-/** Deliveries of a channel stopped: subscribe again with the last offset, or read its history. */
+/**
+ * Messages of a channel were not delivered. `slow_consumer` and `lane_lost`: deliveries have stopped; subscribe again with the last
+ * offset, or read its history. `message_too_large`: deliveries go on after `offset`.
+ */
 export interface DiscontinuityNotice {
   kind: "discontinuity";
   channel: string;
   /** How many deliveries were dropped. */
   dropped: number;
-  /** The client is slow, or it stopped reading the lane on which deliveries were under way. */
-  reason: "slow_consumer" | "lane_lost";
+  /**
+   * The client is slow, or it stopped reading the lane on which deliveries were under way, or the messages are too large
+   * for it.
+   */
+  reason: "slow_consumer" | "lane_lost" | "message_too_large";
+  /** With `message_too_large`: of the last message that was left out. */
+  epoch?: string;
+  offset?: number;
 }
 
 /** The token is about to expire: send `auth_refresh`. */
@@ -71,7 +80,9 @@ const serverNotice: Schema<ServerNotice> = v.variant("kind", [
     kind: v.literal("discontinuity"),
     channel: channelField(),
     dropped: integer(0),
-    reason: v.picklist(["slow_consumer", "lane_lost"]),
+    reason: v.picklist(["slow_consumer", "lane_lost", "message_too_large"]),
+    epoch: v.exactOptional(token(64)),
+    offset: v.exactOptional(integer(0)),
   }),
   shape({ kind: v.literal("token_expiring"), expiresIn: integer(0) }),
   shape({
