@@ -195,7 +195,7 @@ Deno.test("Feature: quic-transport, Property 26: probes come ever more seldom, n
   );
 });
 
-Deno.test("Feature: quic-transport, Property 7: a dead path is noticed within 10 s, a living one is never given up", () => {
+Deno.test("health: a dead path is noticed within 10 s, a living one is never given up", () => {
   fc.assert(
     fc.property(
       fc.record({

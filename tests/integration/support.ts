@@ -8,6 +8,7 @@
 import { type ClientOptions, QuicTransport, SkeinClient, WebSocketTransport } from "../../src/client/mod.ts";
 import { NativeQuicTransport } from "../../src/client/native.ts";
 import type { Path } from "../../src/client/policy/paths.ts";
+import type { ClientTransport } from "../../src/client/transport/contract.ts";
 import { FakeEnvironment } from "../client/support.ts";
 import { FakeClock } from "../support/clock.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -71,6 +72,7 @@ export class Network implements AsyncDisposable {
   readonly #service: TestService;
   readonly #kind: QuicKind;
   readonly #clients: SkeinClient[] = [];
+  readonly #unanswered = new Set<string>();
 
   constructor(service: TestService, kind: QuicKind) {
     this.#service = service;
@@ -92,7 +94,7 @@ export class Network implements AsyncDisposable {
         transports: {
           quic: () => {
             this.dials.push({ path: "quic", at: this.clock.now() });
-            return this.#quic();
+            return this.#watched(this.#quic());
           },
           websocket: () => {
             this.dials.push({ path: "websocket", at: this.clock.now() });
@@ -105,6 +107,11 @@ export class Network implements AsyncDisposable {
     });
     this.#clients.push(client);
     return client;
+  }
+
+  /** Pings on streams of QUIC that have no pong yet. */
+  get unanswered(): number {
+    return this.#unanswered.size;
   }
 
   /** Cuts WebSockets, and swallows every packet of QUIC from now on. */
@@ -132,6 +139,23 @@ export class Network implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await Promise.all([this.udp.close(), this.tcp.close()]);
+  }
+
+  #watched(transport: QuicTransport | NativeQuicTransport): ClientTransport {
+    const send = transport.send.bind(transport);
+    transport.send = (message, lane) => {
+      if (message.message.type === "ping") this.#unanswered.add(message.message.id);
+      send(message, lane);
+    };
+    let listener = transport.onMessage;
+    Object.defineProperty(transport, "onMessage", {
+      set: (wanted) => listener = wanted,
+      get: () => (...args: Parameters<typeof listener>) => {
+        listener(...args);
+        this.#unanswered.delete(args[0].re ?? "");
+      },
+    });
+    return transport;
   }
 
   #quic(): QuicTransport | NativeQuicTransport {

@@ -82,7 +82,7 @@ Deno.test("Feature: quic-transport, Property 5: clean-up on error", async () => 
   );
 });
 
-Deno.test("Feature: quic-transport, Property 13: migration failure is reported", async () => {
+Deno.test("migration: a failure is reported", async () => {
   // A connection that moves and then falls silent is reported as a failed migration; one that moves and lives, or
   // falls silent without having moved, is not.
   await fc.assert(
