@@ -108,3 +108,30 @@ Deno.test("rates: datagrams before authentication are read no faster than the ra
   peer.peer.close();
   await third;
 });
+
+Deno.test("rates: what a transport could not hold back is refused, and a client that goes on is closed with 3013", async () => {
+  const node = memoryNode({ handlers });
+  const peer = await authenticated(node);
+  const [connection] = node.sessions.connections;
+  const send = () => {
+    const message = { type: "ping", id: crypto.randomUUID(), timestamp: 0, payload: {} };
+    void connection!.frame(JSON.stringify(message), {
+      lane: 0,
+      datagram: false,
+      early: false,
+      overflow: true,
+    });
+  };
+  for (let i = 0; i < 100; i++) send();
+  await settle();
+  assert.equal(connection!.phase, "open");
+  const refusals = peer.of("error");
+  assert.equal(refusals.length, 100);
+  for (const { payload } of refusals) {
+    assert.deepEqual([payload.name, payload.temporary, payload.retryAfter], ["rate_limited", true, 2000]);
+  }
+  send();
+  assert.equal((await peer.peer.closed).code, 3013);
+  assert.equal(peer.of("close")[0]?.payload.reconnect, true);
+  assert.equal(peer.of("pong").length, 0, "nothing of it was handled");
+});

@@ -232,3 +232,20 @@ Deno.test("handshake: a token that is not valid yet is a temporary error that sa
     assert.equal(node.sessions.admitHandshake("192.0.2.1:2"), undefined, "it is no bad handshake");
   }
 });
+
+Deno.test("refresh: early data may not bring another token, whoever's it is", async () => {
+  const node = memoryNode({ handlers });
+  const peer = await authenticated(node);
+  const [connection] = node.sessions.connections;
+  const frame = (type: string, payload: object) =>
+    connection!.frame(JSON.stringify({ type, id: type, timestamp: 0, payload }), {
+      lane: 0,
+      datagram: false,
+      early: true,
+      overflow: false,
+    });
+  await frame("auth_refresh", { token: "ok:bob" });
+  await settle();
+  assert.equal(peer.of("error").at(-1)?.payload.name, "too_early");
+  assert.equal(node.sessions.connections.size, 1, "another user's token would have ended the connection");
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Encoded } from "../../src/protocol/mod.ts";
+import { Outbox } from "../../src/session/outbox.ts";
 import { startTestService } from "../support/service.ts";
 import {
   type ConnectionSink,
@@ -181,3 +182,60 @@ async function until(question: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+Deno.test("websocket: while the socket is full the outbox keeps the order of priority", async () => {
+  const out: string[] = [];
+  const socket = {
+    bufferedAmount: Number.MAX_SAFE_INTEGER,
+    readyState: 1,
+    send: (data: string) => void out.push(JSON.parse(data).type),
+    close() {},
+  } as unknown as WebSocket & { bufferedAmount: number };
+  const connection = new WebSocketMessageConnection(new DenoServerWebSocket(socket), "peer:1", {
+    maxFrame: 1000,
+  });
+  const outbox = new Outbox(1 << 20, () => "json", { stopped() {}, dropped() {}, overflow() {} });
+  connection.start({ frame() {}, ended() {}, failed() {}, streamLost() {}, migrated() {} }, outbox);
+  const push = (type: string, lane: number) => {
+    outbox.push(new Encoded({ type, id: type, timestamp: 0, payload: {} }), lane);
+    connection.wake();
+  };
+  push("file", 100);
+  push("bot", 200);
+  push("chat", 1);
+  await Promise.resolve();
+  push("document", 300);
+  push("control", 0);
+  assert.deepEqual(out, []);
+  socket.bufferedAmount = 0;
+  const deadline = performance.now() + 5000;
+  while (out.length < 5 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.deepEqual(out, ["control", "document", "chat", "bot", "file"]);
+});
+
+Deno.test("websocket: where reading cannot be paused, what comes above 256 KiB in a pause is marked for refusal", async () => {
+  const socket = { bufferedAmount: 0, readyState: 1, send() {}, close() {} } as unknown as WebSocket;
+  const connection = new WebSocketMessageConnection(new DenoServerWebSocket(socket), "peer:1", {
+    maxFrame: 65_536,
+  });
+  const pause = Promise.withResolvers<void>();
+  const seen: boolean[] = [];
+  connection.start({
+    frame: (_data, { overflow }) => {
+      seen.push(overflow);
+      return seen.length === 1 ? pause.promise : undefined;
+    },
+    ended() {},
+    failed() {},
+    streamLost() {},
+    migrated() {},
+  }, { take: () => undefined, reroute() {}, laneLost() {} });
+  const receive = () => socket.onmessage!({ data: "x".repeat(65_536) } as MessageEvent);
+  for (let i = 0; i < 7; i++) receive();
+  assert.deepEqual(seen, [false, true, true], "one is handled, four wait, two are too many");
+  pause.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(seen.slice(3), [false, false, false, false], "what waited is handled after the pause");
+});

@@ -1,0 +1,66 @@
+/** What a running service asks of connections, on real transports. */
+
+import assert from "node:assert/strict";
+import { connect, QuicError } from "../../src/quic/mod.ts";
+import { KINDS } from "../support/client.ts";
+import type { ConfigInput } from "../support/config.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+
+async function withService(
+  input: ConfigInput,
+  run: (service: TestService) => Promise<void>,
+): Promise<void> {
+  const service = await startTestService(input);
+  try {
+    await run(service);
+  } finally {
+    await service.stop();
+  }
+}
+
+Deno.test("origin: WebTransport of a page that is not allowed is refused, of one that is allowed it is taken", () =>
+  withService({ http: { allowedOrigins: ["https://named.example"] } }, async (service) => {
+    const dial = (origin: string) =>
+      connect(service.webtransportUrl, {
+        serverCertificateHashes: [service.certificateHash],
+        headers: { origin },
+      });
+    for (const origin of ["https://evil.example", "null"]) {
+      await assert.rejects(dial(origin), (error: QuicError) => error.code === "refused");
+    }
+    (await dial("https://named.example")).close(0, "");
+  }));
+
+for (const kind of KINDS) {
+  Deno.test(`admission: an address is asked for its rate of new connections on ${kind}`, () =>
+    withService({ session: { perIp: { rate: 1, burst: 2 } } }, async (service) => {
+      // A dial takes milliseconds, and the address gets one more a second: some of these come too soon.
+      const dials = await Promise.allSettled(
+        Array.from({ length: 12 }, () => service.dial(kind, { timeout: 3000 })),
+      );
+      const made = dials.flatMap((dial) => dial.status === "fulfilled" ? [dial.value] : []);
+      assert.ok(made.length >= 2 && made.length < 12, `${made.length} of 12`);
+      const refused = service.lines.filter(({ event }) => event === "connection refused");
+      assert.ok(refused.length > 0);
+      for (const { reason } of refused) assert.equal(reason, "rate limited");
+      for (const client of made) await client.close();
+    }));
+
+  Deno.test(`refresh: a channel that the new token forbids is left, and nothing of it comes any more on ${kind}`, () =>
+    withService({}, async (service) => {
+      const ann = await service.connect(kind, "ann");
+      const bob = await service.connect("websocket", "bob");
+      for (const channel of ["chat:kept", "chat:lost"]) await ann.ask("subscribe", { channel });
+      const token = await service.token("ann", { channels: ["chat:kept"] });
+      const answer = await ann.ask("auth_refresh", { token });
+      assert.deepEqual(answer.payload.refused, { "chat:lost": "permission_denied" });
+      for (const channel of ["chat:lost", "chat:kept"]) {
+        await bob.ask("chat_message", { channel, text: channel });
+      }
+      const message = await ann.next("chat_message");
+      assert.equal(message.payload.channel, "chat:kept");
+      assert.equal(ann.messages.filter(({ type }) => type === "chat_message").length, 1);
+      await ann.close();
+      await bob.close();
+    }));
+}
