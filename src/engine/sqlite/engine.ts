@@ -40,6 +40,8 @@ export interface SqliteEngineOptions {
   readonly clock?: Clock;
   /** Told when a follower or listener throws, and when the database fails after it worked. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
+  /** Told of each commit: how many messages and values it held, and the milliseconds it took. @default not measured */
+  readonly measured?: (count: number, ms: number) => void;
 }
 
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
@@ -70,6 +72,7 @@ export class SqliteEngine implements Engine {
       cache,
       now: () => clock.wall(),
       failed: (error) => failed(error, "database"),
+      measured: options.measured,
     });
     this.#expiry = new Expiry(storage, idle);
     const listeners = this.#listeners = new Listeners(failed);

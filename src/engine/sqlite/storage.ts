@@ -39,6 +39,8 @@ export interface StorageOptions {
   readonly now: () => number;
   /** Told once when the database fails after it worked. */
   readonly failed: (error: unknown) => void;
+  /** Told of each commit: how many messages and values it held, and the milliseconds it took. @default not measured */
+  readonly measured?: ((count: number, ms: number) => void) | undefined;
 }
 
 /**
@@ -59,9 +61,11 @@ export class Storage {
   readonly now: () => number;
   readonly #opened: Opened;
   readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commit(group));
+  readonly #measured: StorageOptions["measured"];
   #open = true;
 
-  constructor(opened: Opened, { dedupeWindow, cache, now, failed }: StorageOptions) {
+  constructor(opened: Opened, { dedupeWindow, cache, now, failed, measured }: StorageOptions) {
+    this.#measured = measured;
     this.#opened = opened;
     this.now = now;
     const { db } = opened;
@@ -138,6 +142,7 @@ export class Storage {
 
   #commit(group: readonly Pending[]): void {
     const touched: Touched = new Map();
+    const began = performance.now();
     try {
       this.transactions.run(() => {
         for (const one of group) one.write(touched);
@@ -153,6 +158,7 @@ export class Storage {
       return;
     }
     this.transactions.works = true;
+    this.#measured?.(group.length, performance.now() - began);
     for (const one of group) one.committed();
   }
 

@@ -16,8 +16,8 @@ export interface DrainingNotice {
 }
 
 /**
- * Messages of a channel were not delivered. `slow_consumer` and `lane_lost`: deliveries have stopped; subscribe again with the last
- * offset, or read its history. `message_too_large`: deliveries go on after `offset`.
+ * Messages of a channel were not delivered. `slow_consumer` and `lane_lost`: deliveries have stopped; subscribe again
+ * with the last offset, or read its history. `message_too_large`: deliveries go on after `offset`.
  */
 export interface DiscontinuityNotice {
   kind: "discontinuity";

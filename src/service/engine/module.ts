@@ -6,13 +6,38 @@
 
 import type { Engine } from "../../engine/contract.ts";
 import type { Config } from "../config/mod.ts";
+import { Histogram } from "../metrics/histogram.ts";
+import { histograms, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import { openEngine } from "./open.ts";
+
+/** Upper bounds, in seconds, of the time of a transaction. */
+const TIME_BOUNDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
+/** Upper bounds of how much is committed together. */
+const SIZE_BOUNDS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200];
 
 /** Opens the engine that `engine` asks for; a change of `engine` needs a restart. */
 export class EngineModule implements Module {
   readonly name = "engine";
   readonly #failed: (error: unknown, stage: string) => void;
+  readonly #commitTime = new Histogram(TIME_BOUNDS);
+  readonly #commitSize = new Histogram(SIZE_BOUNDS);
+  readonly series: readonly Series[] = [
+    histograms(
+      "skein_engine_commit_seconds",
+      "Time of a transaction of the engine, in which the event loop waits.",
+      [],
+      TIME_BOUNDS,
+      () => [[[], this.#commitTime]],
+    ),
+    histograms(
+      "skein_engine_commit_records",
+      "Messages and values that a transaction of the engine held.",
+      [],
+      SIZE_BOUNDS,
+      () => [[[], this.#commitSize]],
+    ),
+  ];
   #engine: Engine | undefined;
 
   /** `failed` is told of failures that nobody waits for. */
@@ -26,7 +51,10 @@ export class EngineModule implements Module {
   }
 
   async start(config: Config): Promise<void> {
-    this.#engine = await openEngine(config, this.#failed);
+    this.#engine = await openEngine(config, this.#failed, (count, ms) => {
+      this.#commitTime.observe(ms / 1000);
+      this.#commitSize.observe(count);
+    });
   }
 
   sweep(): void {

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { EngineModule } from "../../src/service/engine/module.ts";
+import { Exposition } from "../../src/service/metrics/exposition.ts";
+import { defaultConfig } from "../support/config.ts";
+import { parseExposition } from "./metrics_support.ts";
+
+Deno.test("engine: what is committed together, and how long that takes, are metrics", async () => {
+  const directory = await Deno.makeTempDir();
+  const engine = new EngineModule((error) => assert.fail(String(error)));
+  const config = defaultConfig();
+  const { sqlite } = config.engine;
+  await engine.start({
+    ...config,
+    engine: { ...config.engine, kind: "sqlite", sqlite: { ...sqlite, path: `${directory}/skein.db` } },
+  });
+  try {
+    const options = { retention: { size: 10, age: 60_000 } };
+    const publish = (id: string) =>
+      engine.engine.log.publish("chat:a", {
+        type: "chat_message",
+        id,
+        from: "ann",
+        timestamp: 0,
+        payload: { text: id },
+      }, options);
+    await Promise.all(["1", "2", "3"].map(publish));
+    const text = parseExposition(await new Exposition(engine.series).render());
+    assert.equal(text.value("skein_engine_commit_records_sum", {}), 3);
+    const commits = text.value("skein_engine_commit_records_count", {})!;
+    assert.ok(commits >= 1 && commits <= 3);
+    assert.equal(text.value("skein_engine_commit_seconds_count", {}), commits);
+    assert.ok(text.value("skein_engine_commit_seconds_sum", {})! > 0);
+  } finally {
+    await engine.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
