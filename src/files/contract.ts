@@ -84,3 +84,20 @@ export interface FileStatus {
   readonly uploads: number;
   readonly readers: number;
 }
+
+/** What a store is made of. */
+export interface FileStoreOptions {
+  /** Made when the first file comes. One process at a time has it. */
+  readonly directory: string;
+  readonly limits: () => FileLimits;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Told of failures that nobody waits for, and of what is behind a `not_available`. @default ignored */
+  readonly failed?: (error: unknown, stage: string) => void;
+  /** Whether there is now something that uploads are to give way to. @default never */
+  readonly busy?: () => boolean;
+  /** Files of this size on are written by a thread of their own. @default 1048576 */
+  readonly threadFrom?: number;
+  /** Starts that thread. @default `worker.ts` */
+  readonly worker?: () => Worker;
+}

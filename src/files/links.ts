@@ -10,7 +10,12 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { ProtocolError } from "../protocol/mod.ts";
 
 /** Bytes of the signing key. */
-export const LINK_KEY_BYTES = 32;
+const KEY_BYTES = 32;
+
+/** The signing key that `secrets` keep; made the first time. */
+export function linkKey(secrets: { secret(name: string, make: () => Uint8Array): Uint8Array }): Uint8Array {
+  return secrets.secret("links", () => crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
+}
 
 /** The token of a link to `fileId` that holds until `expiresAt`, in whole seconds since the epoch. */
 export function signLink(key: Uint8Array, fileId: string, expiresAt: number): string {

@@ -6,34 +6,26 @@
 
 import { ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { BlockPool } from "./blocks.ts";
-import { Catalog, type KeptFile } from "./catalog.ts";
-import type { FileLimits, FileReader, FileRecord, FileStatus, UploadRequest } from "./contract.ts";
+import type { Catalog, KeptFile } from "./catalog.ts";
+import type {
+  FileLimits,
+  FileReader,
+  FileRecord,
+  FileStatus,
+  FileStoreOptions,
+  UploadRequest,
+} from "./contract.ts";
+import { commitFile } from "./commit.ts";
 import { Disk, keyOf } from "./disk.ts";
 import { KeyedLock } from "./keyed_lock.ts";
-import { checkLink, LINK_KEY_BYTES, signLink } from "./links.ts";
+import { LazyCatalog } from "./lazy_catalog.ts";
+import { checkLink, linkKey, signLink } from "./links.ts";
 import { Meters } from "./meter.ts";
 import { PartialFile, type PartialWriter } from "./partial_file.ts";
 import { Readers } from "./readers.ts";
 import { refuseUpload, windowOf } from "./rules.ts";
 import { Upload } from "./upload.ts";
 import { WriterThread } from "./writer_thread.ts";
-
-/** What a store is made of. */
-export interface FileStoreOptions {
-  /** Made when the first file comes. One process at a time has it. */
-  readonly directory: string;
-  readonly limits: () => FileLimits;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
-  /** Told of failures that nobody waits for, and of what is behind a `not_available`. @default ignored */
-  readonly failed?: (error: unknown, stage: string) => void;
-  /** Whether there is now something that uploads are to give way to. @default never */
-  readonly busy?: () => boolean;
-  /** Files of this size on are written by a thread of their own. @default 1048576 */
-  readonly threadFrom?: number;
-  /** Starts that thread. @default `worker.ts` */
-  readonly worker?: () => Worker;
-}
 
 /** Milliseconds without a chunk after which an upload is put aside; begun anew it goes on. */
 const IDLE = 60_000;
@@ -60,10 +52,7 @@ export class FileStore {
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
   readonly #meters = new Meters();
   readonly #readers: Readers;
-  #opening: Promise<Catalog> | undefined;
-  #catalog: Catalog | undefined;
-  #tidying: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #catalog: LazyCatalog;
 
   constructor(options: FileStoreOptions) {
     const { directory, limits, now = Date.now, failed = () => {}, busy = () => false } = options;
@@ -75,11 +64,16 @@ export class FileStore {
     this.#now = now;
     this.#readers = new Readers(now);
     this.#failed = failed;
+    this.#catalog = new LazyCatalog({
+      disk: this.#disk,
+      failed,
+      unavailable: (cause, stage) => this.#unavailable(cause, stage),
+    });
   }
 
   /** Opens a store that is there already, so that what has expired goes. Never rejects. */
   async resume(): Promise<void> {
-    if (await this.#disk.exists()) await this.#ready().catch(() => {});
+    if (await this.#disk.exists()) await this.#catalog.ready().catch(() => {});
   }
 
   /**
@@ -89,7 +83,7 @@ export class FileStore {
    * `quota_exceeded`, `too_many_transfers`, `not_available`.
    */
   async start(request: UploadRequest, mayRead: (file: FileRecord) => boolean): Promise<Upload> {
-    const catalog = await this.#ready();
+    const catalog = await this.#catalog.ready();
     const known = this.#known(catalog, request, mayRead) &&
       await this.#disk.holds(request.sha256, request.size);
     const key = keyOf(request);
@@ -137,13 +131,13 @@ export class FileStore {
 
   /** The file that this message of the user made: a message that is sent again has no second effect. */
   async completed(userId: string, message: string): Promise<FileRecord | undefined> {
-    const file = (await this.#ready()).fileOfRequest(userId, message);
+    const file = (await this.#catalog.ready()).fileOfRequest(userId, message);
     return file && this.#record(file);
   }
 
   /** Calls `publish` once for a file: not again when it has resolved before, also in an earlier process. */
   async announce({ fileId }: FileRecord, publish: () => Promise<unknown>): Promise<void> {
-    const catalog = await this.#ready();
+    const catalog = await this.#catalog.ready();
     if (catalog.isAnnounced(fileId)) return;
     await publish();
     this.#note("announce file", () => catalog.announced(fileId));
@@ -175,7 +169,7 @@ export class FileStore {
 
   /** A file. Rejects with ProtocolError `unknown_file`, also when it has expired. */
   async get(fileId: string): Promise<FileRecord> {
-    const file = (await this.#ready()).file(fileId);
+    const file = (await this.#catalog.ready()).file(fileId);
     const record = file && this.#record(file);
     if (record === undefined || record.expiresAt <= this.#now()) throw new ProtocolError("unknown_file");
     return record;
@@ -192,17 +186,17 @@ export class FileStore {
   /** The token of a link to a file, which holds for `lifetime` ms, rounded up to seconds. */
   async link(fileId: string, lifetime: number): Promise<string> {
     const expiresAt = Math.ceil((this.#now() + lifetime) / 1000);
-    return signLink(this.#linkKey(await this.#ready()), fileId, expiresAt);
+    return signLink(linkKey(await this.#catalog.ready()), fileId, expiresAt);
   }
 
   /** Checks a link's token. Rejects with ProtocolError `invalid_token`, `token_expired`. */
   async checkLink(fileId: string, token: string): Promise<void> {
-    checkLink(this.#linkKey(await this.#ready()), fileId, token, this.#now());
+    checkLink(linkKey(await this.#catalog.ready()), fileId, token, this.#now());
   }
 
   /** Puts idle uploads aside and removes some of what has expired. To be called once a second. */
   sweep(now: number): void {
-    const catalog = this.#catalog;
+    const catalog = this.#catalog.current;
     if (catalog === undefined) return;
     for (const upload of this.#uploads.values()) {
       if (now - upload.activeAt < IDLE || upload.busy || this.#completing.has(upload)) continue;
@@ -217,27 +211,27 @@ export class FileStore {
     for (const file of catalog.filesBefore(now - maxAge, SOME)) {
       let last = false;
       catalog.transaction(() => last = catalog.removeFile(file));
-      if (last) this.#later(this.#disk.removeBlob(file.sha256));
+      if (last) this.#catalog.remove(this.#disk.removeBlob(file.sha256));
     }
     for (const partial of catalog.partialsBefore(now - partialAge, SOME)) {
       const active = this.#byKey.get(partial.key);
-      if (active === undefined) this.#later(this.#discard(partial.key));
+      if (active === undefined) this.#catalog.remove(this.#discard(partial.key));
       else this.#touch(catalog, active);
     }
   }
 
   /** Counts; undefined while there is no store. */
   status(): FileStatus | undefined {
-    return this.#catalog &&
-      { ...this.#catalog.counts(), uploads: this.#uploads.size, readers: this.#readers.size };
+    const catalog = this.#catalog.current;
+    return catalog &&
+      { ...catalog.counts(), uploads: this.#uploads.size, readers: this.#readers.size };
   }
 
   /** Ends uploads, which may be gone on with later, closes what is open, and resolves when nothing of it runs. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#opening?.catch(() => {});
+    await this.#catalog.end();
     const uploads = [...this.#uploads.values()];
-    const catalog = this.#catalog;
+    const catalog = this.#catalog.current;
     if (catalog !== undefined) { for (const upload of uploads) this.#touch(catalog, upload); }
     this.#uploads.clear();
     this.#byKey.clear();
@@ -246,14 +240,13 @@ export class FileStore {
     );
     await Promise.allSettled(this.#completing.values());
     this.#readers.close();
-    await this.#tidying;
+    await this.#catalog.removed();
     this.#thread.close();
-    this.#catalog?.close();
-    this.#catalog = undefined;
+    this.#catalog.close();
   }
 
   async #complete(upload: Upload, message: string): Promise<FileRecord> {
-    const catalog = await this.#ready();
+    const catalog = await this.#catalog.ready();
     const { request, key } = upload;
     const hash = upload.known ? request.sha256 : await upload.finish().catch((error) => {
       throw error instanceof ProtocolError ? error : this.#unavailable(error, "sync upload");
@@ -274,29 +267,17 @@ export class FileStore {
     }
     const { owner: _, ...said } = request;
     const file: KeptFile = { ...said, fileId: uuidv7(), createdAt: this.#now() };
-    this.#commit(catalog, upload, file, message);
+    try {
+      commitFile(catalog, this.#disk, upload, file, message);
+    } catch (error) {
+      throw this.#unavailable(error, "commit file");
+    }
     this.#forget(upload);
     await upload.stop(new ProtocolError("unknown_upload"));
     if (!upload.known) {
       await this.#disk.settle(hash).catch((error) => this.#failed(error, "settle file"));
     }
     return this.#record(file);
-  }
-
-  #commit(catalog: Catalog, upload: Upload, file: KeptFile, message: string): void {
-    let placed = false;
-    try {
-      catalog.transaction(() => {
-        catalog.addFile(file, message);
-        if (upload.known) return;
-        catalog.removePartial(upload.key);
-        this.#disk.place(upload.key, file.sha256);
-        placed = true;
-      });
-    } catch (error) {
-      if (placed && !catalog.has(file.sha256)) this.#disk.displace(upload.key, file.sha256);
-      throw this.#unavailable(error, "commit file");
-    }
   }
 
   #known(catalog: Catalog, request: UploadRequest, mayRead: (file: FileRecord) => boolean): boolean {
@@ -315,7 +296,7 @@ export class FileStore {
     const refused = refuseUpload(request, this.#limits(), usage);
     if (refused === "not_available") throw new ProtocolError(refused, "no room for more files");
     if (refused !== undefined) throw new ProtocolError(refused);
-    if (this.#closed || this.#uploads.size >= MAX_OPEN) {
+    if (this.#catalog.ended || this.#uploads.size >= MAX_OPEN) {
       throw new ProtocolError("not_available", "too many uploads");
     }
   }
@@ -343,16 +324,12 @@ export class FileStore {
   }
 
   async #discard(key: string): Promise<void> {
-    this.#catalog?.removePartial(key);
+    this.#catalog.current?.removePartial(key);
     await this.#disk.removePartial(key);
   }
 
   #record(file: KeptFile): FileRecord {
     return { ...file, expiresAt: file.createdAt + this.#limits().maxAge };
-  }
-
-  #linkKey(catalog: Catalog): Uint8Array {
-    return catalog.secret("links", () => crypto.getRandomValues(new Uint8Array(LINK_KEY_BYTES)));
   }
 
   /** What may as well not be written down: nobody is told but the operator. */
@@ -367,32 +344,5 @@ export class FileStore {
   #unavailable(cause: unknown, stage: string): ProtocolError {
     this.#failed(cause, stage);
     return new ProtocolError("not_available", "files cannot be kept now", { cause });
-  }
-
-  #later(work: Promise<void>): void {
-    this.#tidying = Promise.allSettled([
-      this.#tidying,
-      work.catch((error) => this.#failed(error, "remove file")),
-    ])
-      .then(() => {});
-  }
-
-  #ready(): Promise<Catalog> {
-    if (this.#closed) return Promise.reject(new ProtocolError("not_available", "shutting down"));
-    return this.#opening ??= this.#openCatalog().catch((error) => {
-      // The next one tries again.
-      this.#opening = undefined;
-      throw this.#unavailable(error, "open store");
-    });
-  }
-
-  async #openCatalog(): Promise<Catalog> {
-    await this.#disk.prepare();
-    const catalog = this.#catalog = new Catalog(this.#disk.catalog);
-    this.#later(this.#disk.tidy({
-      partial: (key) => this.#closed || catalog.partial(key) !== undefined,
-      blob: (sha256) => this.#closed || catalog.has(sha256),
-    }));
-    return catalog;
   }
 }
