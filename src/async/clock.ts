@@ -26,3 +26,24 @@ export const systemClock: Clock = {
   wall: () => Date.now(),
   ...systemTimers,
 };
+
+/**
+ * Makes a clock whose `now` is exact to about a millisecond, for what asks at each message: `performance.now()` takes
+ * three times as long as `Date.now()`. The forward clock is read anew whenever the wall clock has moved, so a step of the
+ * wall clock changes nothing.
+ */
+export function coarseClock(clock: Clock = systemClock): Clock {
+  let wall = NaN, now = 0;
+  return {
+    now() {
+      const at = clock.wall();
+      if (at !== wall) {
+        wall = at;
+        now = clock.now();
+      }
+      return now;
+    },
+    wall: () => clock.wall(),
+    after: (ms, fn) => clock.after(ms, fn),
+  };
+}

@@ -6,21 +6,20 @@
  */
 
 import { ProtocolError } from "../protocol/mod.ts";
-import type { Client } from "../router/types.ts";
+import type { Client, StateKey } from "../router/types.ts";
 
 /** Channels remembered for a connection; with more the memory begins anew, and a client has to send a message again. */
 const MOST = 1024;
 
-/** The last message taken of each connection and channel; only of clients that say what they sent before (`after`). */
-const taken = new WeakMap<Client, Map<string, string>>();
+/** The last message taken of each channel of a connection; only of clients that say what they sent before (`after`). */
+const TAKEN: StateKey<Map<string, string>> = { create: () => new Map() };
 
 /**
  * Takes a message in: `after` is the id of the one that the client sent before it to the channel, empty for the first.
  * Throws ProtocolError `out_of_order` when that one was not taken.
  */
 export function enterOrder(client: Client, channel: string, id: string, after: string): void {
-  let last = taken.get(client);
-  if (last === undefined) taken.set(client, last = new Map());
+  const last = client.state(TAKEN);
   if (after !== "" && last.get(channel) !== after) throw new ProtocolError("out_of_order");
   if (last.size >= MOST) last.clear();
   last.set(channel, id);
@@ -28,5 +27,5 @@ export function enterOrder(client: Client, channel: string, id: string, after: s
 
 /** A message that was taken in is refused after all: so is what was sent behind it. */
 export function leaveOrder(client: Client, channel: string): void {
-  taken.get(client)?.delete(channel);
+  client.state(TAKEN).delete(channel);
 }

@@ -44,7 +44,7 @@ export interface Attached {
   start(): void;
 }
 
-/** The session's seat in the hub. A session has one seat, whichever connection it is on. */
+/** The sessions of the hub: a session is there once, whichever connection it is on. */
 export interface Membership {
   /**
    * The session begins, or another connection takes it over: whatever went to an earlier connection of the

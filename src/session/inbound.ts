@@ -82,7 +82,7 @@ export class Inbound {
     const { phase, host } = this.#connection;
     if (phase === "closing" || phase === "closed") return;
     const now = this.#lastReceivedAt = host.clock.now();
-    const started = ++this.#counter % SAMPLE === 0 ? now : 0;
+    const started = ++this.#counter % SAMPLE === 0 ? performance.now() : 0;
     if (phase !== "open") {
       if (arrival.datagram) return this.#charge(size, now);
       this.#preAuthBytes += size;
@@ -194,7 +194,7 @@ export class Inbound {
       const context = new MessageContext(this.#connection, message, lane, this.#form, arrival, outbound);
       const done = type === "auth_refresh" ? this.#refresh(context) : host.dispatch(context);
       if (done === undefined) {
-        if (started > 0) host.observer.handled(transport, host.clock.now() - started);
+        if (started > 0) host.observer.handled(transport, performance.now() - started);
       } else {
         this.#pending++;
         void this.#finish(done, message, lane, context.paced ? 0 : started);
@@ -217,7 +217,7 @@ export class Inbound {
     const { host, transport } = this.#connection;
     try {
       await done;
-      if (started > 0) host.observer.handled(transport, host.clock.now() - started);
+      if (started > 0) host.observer.handled(transport, performance.now() - started);
     } catch (error) {
       this.answer(error, message, lane);
     } finally {

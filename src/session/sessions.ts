@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, systemClock } from "../async/clock.ts";
+import { type Clock, coarseClock } from "../async/clock.ts";
 import { settles } from "../async/deadline.ts";
 import { type CloseName, CLOSES } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
@@ -62,7 +62,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     const { membership } = options;
     this.#options = options;
-    const clock = this.#clock = options.clock ?? systemClock;
+    const clock = this.#clock = options.clock ?? coarseClock();
     this.#admission = new Admission(options.settings);
     this.#sessions = new SessionTable(() => clock.now(), {
       replaced: (earlier) => earlier.end("replaced"),
