@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { createConnection, type Socket } from "node:net";
 import { AcceptWatch } from "../../src/service/http/accept_watch.ts";
 import { ConnectionPool, type Pooled, type Stage } from "../../src/service/http/connection_pool.ts";
-import { DescriptorReserve } from "../../src/service/http/descriptor_reserve.ts";
+import { countFree, DescriptorReserve, planDescriptors } from "../../src/service/http/descriptors.ts";
 import { startHttp } from "../../src/service/http/serve.ts";
 import { startTestService } from "../support/service.ts";
 
@@ -133,6 +133,30 @@ Deno.test("descriptors: the reserve is given up one by one, and filled again", (
   assert.equal(reserve.hasRoom(), true);
   reserve.close();
   assert.deepEqual([reserve.held, free], [0, 8]);
+});
+
+Deno.test("descriptors: what is free is counted, and given back", () => {
+  let free = 5;
+  const ops = {
+    open() {
+      if (free === 0) throw new Error("EMFILE");
+      return free--;
+    },
+    close: () => void free++,
+  };
+  assert.deepEqual([countFree(3, ops), countFree(9, ops), free], [3, 5, 5]);
+});
+
+Deno.test("descriptors: connections leave room for the backlog and for what else is opened", () => {
+  assert.deepEqual(planDescriptors(100_000, 12_000), { connections: 12_000, backlog: 511 });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 10, max: 20_000 }), (free, wanted) => {
+      const { connections, backlog } = planDescriptors(free, wanted);
+      assert.ok(connections >= 1 && connections <= wanted);
+      if (free > 64) assert.ok(connections + backlog + 24 <= free);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 Deno.test("accepting: a listener that accepts is left alone, one that does not is started again", async () => {

@@ -21,7 +21,7 @@ export const UNIT_LIMIT = 90_000;
 /** Time for a file that runs alone, in milliseconds. */
 export const ALONE_LIMIT = 240_000;
 
-const ALONE = /^tests\/(integration|browsers?|crash|e2e)\//;
+const ALONE = /^tests\/(attack|integration|browsers?|crash|e2e)\//;
 
 /** Plans one file by its path from the root and its source. */
 export function plan(path: string, source: string): TestFile {

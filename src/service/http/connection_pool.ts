@@ -20,6 +20,8 @@ export interface PoolLimits {
   readonly total: number;
   /** Connections of one address that are not WebSockets. */
   readonly perAddress: number;
+  /** Why there may not be more than `total`. @default "connections" */
+  readonly bound?: "connections" | "descriptors";
 }
 
 /** What a pool needs. */
@@ -109,13 +111,13 @@ export class ConnectionPool {
    */
   enter(address: string | undefined, shown: string, close: () => void): Pooled | undefined {
     const { limits, hasDescriptor, refused } = this.#options;
-    const { total, perAddress } = limits();
+    const { total, perAddress, bound = "connections" } = limits();
     const of = address === undefined ? undefined : this.#addresses.get(address);
     if (of !== undefined && of.size >= perAddress) {
       refused("address", shown);
       if (!this.#giveWay(oldestWaiting(of))) return undefined;
     }
-    const reason = this.size >= total ? "connections" : hasDescriptor() ? undefined : "descriptors";
+    const reason = this.size >= total ? bound : hasDescriptor() ? undefined : "descriptors";
     if (reason !== undefined) {
       refused(reason, shown);
       if (!this.#giveWay(this.#oldest())) return undefined;

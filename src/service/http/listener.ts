@@ -19,6 +19,8 @@ export interface HttpAddress {
   readonly websocket?: "skein" | "deno";
   /** Milliseconds. @default 10000 */
   readonly headTimeout?: number;
+  /** Connections that the system keeps until they are accepted; a change holds from the next listener on. @default 511 */
+  readonly backlog?: number;
 }
 
 /** What a listener is made with. */

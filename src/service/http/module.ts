@@ -13,8 +13,14 @@ import { hostOf } from "../../session/mod.ts";
 import { RepeatedLines } from "../log/repeated.ts";
 import { LabelledCounter } from "../metrics/labelled_counter.ts";
 import type { HttpAppModule } from "./app_module.ts";
-import { ConnectionPool, type Pooled, type PoolRefusal } from "./connection_pool.ts";
-import { DescriptorReserve } from "./descriptor_reserve.ts";
+import { ConnectionPool, type Pooled, type PoolLimits, type PoolRefusal } from "./connection_pool.ts";
+import {
+  countFree,
+  type DescriptorPlan,
+  DescriptorReserve,
+  MOST_RESERVED,
+  planDescriptors,
+} from "./descriptors.ts";
 import { type HttpAddress, HttpListener } from "./listener.ts";
 
 /** Milliseconds that requests in progress have when the service ends. */
@@ -43,7 +49,9 @@ export class HttpModule implements Module {
     hasDescriptor: () => this.#reserve.hasRoom(),
     refused: (reason, address) => this.#refused(reason, address),
   });
-  #limits = { total: Infinity, perAddress: Infinity };
+  #limits: PoolLimits = { total: Infinity, perAddress: Infinity, bound: "connections" };
+  #wanted = 0;
+  #plan: DescriptorPlan = { connections: Infinity, backlog: 511 };
   #sweeps = 0;
   #listener: HttpListener | undefined;
 
@@ -103,9 +111,12 @@ export class HttpModule implements Module {
   }
 
   async apply({ http, session }: Config): Promise<void> {
+    this.#shareOut(http.maxConnections ?? session.maxConnections + BESIDE_SESSIONS);
+    const { connections } = this.#plan;
     this.#limits = {
-      total: http.maxConnections ?? session.maxConnections + BESIDE_SESSIONS,
+      total: connections,
       perAddress: http.perIp.connections,
+      bound: connections < this.#wanted ? "descriptors" : "connections",
     };
     const { hostname, port, websocket, headTimeout } = http;
     const tls = http.tls === null ? undefined : this.certificate.current;
@@ -114,6 +125,7 @@ export class HttpModule implements Module {
       port,
       websocket,
       headTimeout,
+      backlog: this.#plan.backlog,
       tls: tls && { cert: tls.cert, key: tls.key },
     };
     await this.#listener!.apply(address);
@@ -138,6 +150,25 @@ export class HttpModule implements Module {
         restarts: this.#listener?.restarts ?? 0,
       },
     };
+  }
+
+  /** Finds out how many of the connections wanted there are descriptors for. */
+  #shareOut(wanted: number): void {
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    const { size } = this.#pool;
+    const free = countFree(Math.max(0, wanted + MOST_RESERVED - size)) + size;
+    this.#plan = planDescriptors(free, wanted);
+    const { connections } = this.#plan;
+    if (connections < wanted) {
+      this.#log.warn(
+        "file descriptors for fewer connections than are allowed: raise the limit of the process",
+        {
+          connections,
+          allowed: wanted,
+        },
+      );
+    }
   }
 
   #admit(address: string, close: () => void): Pooled | undefined {

@@ -125,7 +125,7 @@ class NodeHttpServer implements HttpServer {
   }
 
   async #bind(): Promise<void> {
-    const { hostname } = this.#options;
+    const { hostname, backlog = 511 } = this.#options;
     const port = this.#address?.port ?? this.#options.port;
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
@@ -134,7 +134,7 @@ class NodeHttpServer implements HttpServer {
           error.code === "EADDRINUSE" ? new Deno.errors.AddrInUse(error.message, { cause: error }) : error,
         );
       server.once("error", refused);
-      server.listen({ host: hostname, port }, () => {
+      server.listen({ host: hostname, port, backlog }, () => {
         server.off("error", refused);
         resolve();
       });

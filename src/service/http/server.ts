@@ -30,6 +30,8 @@ export interface HttpOptions {
   readonly websocket?: "skein" | "deno";
   /** Milliseconds a peer has for a request's head, and for its first byte; `skein` only. @default 10000 */
   readonly headTimeout?: number;
+  /** Connections that the system keeps until they are accepted; `skein` only. @default 511 */
+  readonly backlog?: number;
   /**
    * Takes a new TCP connection from `address` into account, or refuses it: then it is closed. `close` ends it when it has
    * to give way to another; `skein` only. @default all are taken
