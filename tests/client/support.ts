@@ -100,6 +100,8 @@ export class World {
   /** So many milliseconds the engine is ahead of everybody else: what it remembers for a while is forgotten. */
   ahead = 0;
   readonly engine = new MemoryEngine({
+    // Offsets have gaps: nothing may calculate with them.
+    offsets: "store",
     clock: {
       now: () => this.clock.now() + this.ahead,
       wall: () => this.clock.wall() + this.ahead,
