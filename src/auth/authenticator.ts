@@ -40,7 +40,7 @@ export interface TokenAuthenticator {
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
-  /** Gives up what is under way; the object is of no use afterwards. */
+  /** Cancels fetches of keys. The object cannot be used afterwards. */
   close(): void;
 }
 
@@ -137,7 +137,7 @@ class Tokens implements TokenAuthenticator {
     };
   }
 
-  /** What is known of the token, unless the remote keys have changed since it was checked. */
+  /** The remembered result for a token. Undefined when there is none, or the remote keys have changed since. */
   async #recall(state: State, digest: string): Promise<CacheEntry | undefined> {
     const entry = state.cache.get(digest);
     if (entry?.generation !== undefined) {

@@ -129,7 +129,7 @@ export function resolveAuth(settings: AuthSettings): ResolvedAuth {
   };
 }
 
-/** What is wrong with `settings`, one readable line each and no secret in any; empty when they can be used. */
+/** The problems of `settings`, one line each, without secrets. Empty when they can be used. */
 export function authProblems(settings: AuthSettings): string[] {
   const problems: string[] = [];
   const { keys, jwks } = settings;

@@ -91,7 +91,7 @@ export function createTokenSigner(settings: SignerSettings): TokenSigner {
   };
 }
 
-/** Imports the key; what is wrong with it is thrown at once, not as a rejection. */
+/** Imports the key. Throws at once when it is bad, instead of rejecting later. */
 function importSigningKey(key: SigningKey): Promise<CryptoKey | Uint8Array> {
   if (key.alg === "HS256") {
     const problem = keyProblem(key);

@@ -45,7 +45,7 @@ export function readHeader(token: string): TokenHeader {
   if (kid !== undefined && (typeof kid !== "string" || kid.length > 256)) {
     throw new ProtocolError("invalid_token", "the token's key id cannot be read");
   }
-  // RFC 7515 §4.1.11: what is marked critical and not understood refuses the token. We understand none.
+  // RFC 7515 §4.1.11: a token with a critical header that is not understood is refused. None are understood here.
   if (header.crit !== undefined || header.b64 !== undefined) {
     throw new ProtocolError("invalid_token", "the token uses extensions that are not supported");
   }

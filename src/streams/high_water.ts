@@ -1,20 +1,20 @@
 /**
- * How much is left to a runtime that does not say when it has room again: a WebSocket, which has to be looked at. What is
- * left to it can not be overtaken any more, and when it is less than what leaves between two looks, the path stands idle.
+ * How many bytes to hand to a WebSocket that does not tell when it has room again, so that `bufferedAmount` is read at
+ * intervals. Too many: messages of a higher priority cannot overtake them. Too few: the path idles between two readings.
  *
  * @module
  */
 
-/** Bytes that may always be left to the runtime. */
+/** Bytes that may always be handed over. */
 export const LOW_MARK = 131_072;
-/** Most bytes that ever are. Exported for tests. */
+/** Most bytes that are handed over at once. Exported for tests. */
 export const TOP_MARK = 4_194_304;
-/** Milliseconds between two looks. */
+/** Milliseconds between two readings. */
 export const LOOK = 5;
 
 /**
- * The mark after a look: twice `mark` when all of it has left meanwhile, half of it when most of it has not. So it is
- * about what leaves within one or two looks, on a slow path as on a fast one.
+ * The bound after a reading: twice `mark` when everything has left, half of it when more than half still waits. It
+ * settles at what leaves within one or two readings, on slow paths and on fast ones.
  */
 export function nextMark(mark: number, buffered: number): number {
   if (buffered === 0) return Math.min(TOP_MARK, mark * 2);

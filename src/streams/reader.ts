@@ -16,11 +16,10 @@ export interface ByteSource {
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
-/** What a FrameReader tells. */
+/** Called with what is read. */
 export interface FrameHandler {
   /**
-   * The stream's first varint. Throw to refuse the stream. Not called when the reader was made with
-   * `header: false`.
+   * The stream's first varint. Throw to refuse the stream. Not called with the option `header: false`.
    */
   header?(lane: number): void;
   /** One frame, valid only during the call. A promise pauses the stream until it resolves. */

@@ -205,7 +205,7 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
           this.#pausedBytes -= size;
           const next = this.#sink!.frame(data, ARRIVAL, size);
           if (next !== undefined) await next;
-          // A sender that is always a little ahead never lets it run empty: what is done with has to go.
+          // A sender just above its rate never lets the queue run empty, so handled messages are removed here.
           if (at >= 63 && at * 2 >= waiting.length) {
             waiting.splice(0, at + 1);
             at = -1;
