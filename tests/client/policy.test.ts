@@ -256,7 +256,7 @@ Deno.test("after a sleep the path gets a moment to answer before it is given up"
   assert.equal(health.check(deadline), "none");
 });
 
-Deno.test("Feature: quic-transport, Property 16: round trips, losses, throughput and reconnects are what was measured", () => {
+Deno.test("meter: round trips, losses, throughput and reconnects are what was measured", () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ min: 0, max: 10_000, noNaN: true }), { minLength: 1, maxLength: 128 }),

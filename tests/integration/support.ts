@@ -69,6 +69,14 @@ export class Network implements AsyncDisposable {
   certificate: "right" | "wrong" = "right";
   /** What WebSocket dials from now on meet: the service, or a port where nobody listens. */
   websocket: "open" | "refused" = "open";
+  /** Milliseconds of the client's clock that pings on streams of QUIC are held back. */
+  latency = 0;
+  /** Datagrams of QUIC leave and never arrive. */
+  dropDatagrams = false;
+  /** Pings so far on streams of QUIC, and by datagram: how many of those left, were dropped, and were answered. */
+  readonly pings = { sent: 0, datagrams: 0, dropped: 0, answered: 0 };
+  /** The round trip that the server was told of last, over QUIC. */
+  toldRtt: number | undefined;
   readonly #service: TestService;
   readonly #kind: QuicKind;
   readonly #clients: SkeinClient[] = [];
@@ -142,17 +150,30 @@ export class Network implements AsyncDisposable {
   }
 
   #watched(transport: QuicTransport | NativeQuicTransport): ClientTransport {
-    const send = transport.send.bind(transport);
+    const send = transport.send.bind(transport), sendDatagram = transport.sendDatagram.bind(transport);
     transport.send = (message, lane) => {
-      if (message.message.type === "ping") this.#unanswered.add(message.message.id);
-      send(message, lane);
+      const { rtt } = message.message.payload;
+      if (typeof rtt === "number") this.toldRtt = rtt;
+      if (message.message.type !== "ping") return send(message, lane);
+      this.pings.sent++;
+      this.#unanswered.add(message.message.id);
+      if (this.latency === 0) send(message, lane);
+      else this.clock.after(this.latency, () => send(message, lane));
+    };
+    transport.sendDatagram = (message) => {
+      if (!this.dropDatagrams && !sendDatagram(message)) return false;
+      this.pings.datagrams++;
+      if (this.dropDatagrams) this.pings.dropped++;
+      return true;
     };
     let listener = transport.onMessage;
     Object.defineProperty(transport, "onMessage", {
       set: (wanted) => listener = wanted,
       get: () => (...args: Parameters<typeof listener>) => {
         listener(...args);
-        this.#unanswered.delete(args[0].re ?? "");
+        const [{ re }, , datagram] = args;
+        if (datagram) this.pings.answered++;
+        this.#unanswered.delete(re ?? "");
       },
     });
     return transport;
