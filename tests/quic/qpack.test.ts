@@ -53,7 +53,10 @@ Deno.test("qpack: integers end at 2^30, however many bytes they have", () => {
       new Array<number>(40).fill(0x80),
     ]
   ) {
-    assert.throws(() => decodeSection(withLength(...bytes)), failsWith(H3.QPACK_DECOMPRESSION_FAILED));
+    assert.throws(() => decodeSection(withLength(...bytes)), {
+      h3Code: H3.QPACK_DECOMPRESSION_FAILED,
+      message: "integer too large",
+    });
   }
   // Zeros in front of the end are legal: the name has 7 bytes.
   const padded = Uint8Array.of(0, 0, 0x27, 0x80, 0x00, ...new TextEncoder().encode("a-name-"), 0x01, 0x78);

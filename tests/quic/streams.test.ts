@@ -189,3 +189,64 @@ Deno.test("streams: a second write while one is pending is refused", async () =>
   await assert.rejects(stream.write(bytes("c")), { code: "stream_ended" });
   assert.equal(text(await within(readAll(await first(pair.server.incomingBidirectionalStreams)))), "a");
 });
+
+for (const adapter of [ADAPTERS[0]!, ADAPTERS[1]!]) {
+  Deno.test(`streams: ${adapter.name}: readExact gathers what comes in pieces`, async () => {
+    await using pair = await connectedPair(adapter);
+    const stream = await pair.client.openBidirectionalStream();
+    const sent = new Uint8Array(100_000).map((_, i) => (i * 13) & 0xff);
+    await stream.write(sent.subarray(0, 10));
+    const accepted = await first(pair.server.incomingBidirectionalStreams);
+    const reading = accepted.readExact(sent.length);
+    for (let at = 10; at < sent.length; at += 7_001) await stream.write(sent.subarray(at, at + 7_001));
+    assert.deepEqual(await within(reading), sent);
+    assert.deepEqual(await accepted.readExact(0), new Uint8Array(0));
+    assert.equal(accepted.stats().bytesReceived, sent.length);
+  });
+
+  Deno.test(`streams: ${adapter.name}: readExact rejects when the stream ends before`, async () => {
+    await using pair = await connectedPair(adapter);
+    const stream = await pair.client.openBidirectionalStream();
+    await stream.write(bytes("four"));
+    await stream.end();
+    const accepted = await first(pair.server.incomingBidirectionalStreams);
+    await assert.rejects(within(accepted.readExact(5)), {
+      code: "unexpected_end",
+      message: "the stream ended after 4 of 5 bytes",
+    });
+  });
+}
+
+Deno.test("streams: the halves of a split stream are the stream", async () => {
+  await using pair = await connectedPair(RAW);
+  const stream = await pair.client.openBidirectionalStream({ priority: PRIORITY.LOW });
+  const { send, receive } = stream.split();
+  await send.write(bytes("through a half"));
+  await send.end();
+  const accepted = await first(pair.server.incomingBidirectionalStreams);
+  assert.equal(text(await within(readAll(accepted))), "through a half");
+  await accepted.write(bytes("back"));
+  assert.equal(text(await within(receive.readExact(4))), "back");
+  assert.deepEqual([send.id, receive.id, send.priority], [stream.id, stream.id, PRIORITY.LOW]);
+  assert.deepEqual([stream.stats().bytesSent, stream.stats().bytesReceived], [14, 4]);
+  await assert.rejects(stream.write(bytes("x")), { code: "stream_ended" });
+});
+
+Deno.test("streams: statistics show what is buffered on both sides", async () => {
+  await using pair = await connectedPair(ADAPTERS[1]!);
+  const stream = await pair.client.openBidirectionalStream();
+  await stream.write(bytes("0123456789"));
+  const accepted = await first(pair.server.incomingBidirectionalStreams);
+  await within(accepted.readExact(4));
+  // What came with the stream's header waits here.
+  assert.equal(accepted.stats().receiveBuffered, 6);
+  await within(accepted.readExact(6));
+  assert.equal(accepted.stats().receiveBuffered, 0);
+
+  const size = 4_000_000; // More than the window of a stream that nobody reads.
+  const blocked = stream.write(new Uint8Array(size));
+  assert.equal(stream.stats().sendBuffered, size);
+  stream.abort();
+  await assert.rejects(blocked, { code: "stream_aborted" });
+  assert.equal(stream.stats().sendBuffered, 0);
+});

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { UdpProxy } from "../support/udp_proxy.ts";
-import { bytes, first, readAll, readExactly, testCertificate, text, until, within } from "./adapters.ts";
+import { bytes, first, readAll, readExactly, testCertificate, text, within } from "./adapters.ts";
 import { connect, type Connection, createEndpoint, listen, type Listener } from "../../src/quic/mod.ts";
 
-async function server(zeroRtt = true): Promise<Listener> {
+async function server(): Promise<Listener> {
   const { cert, key } = await testCertificate();
-  return listen({ hostname: "127.0.0.1", cert, key, zeroRtt });
+  return listen({ hostname: "127.0.0.1", cert, key, zeroRtt: true });
 }
 
 Deno.test("0-rtt: with a ticket a client sends before the handshake and the server can tell", async () => {
@@ -93,19 +93,40 @@ Deno.test("0-rtt: rejected early data fails its streams and leaves the connectio
   }
 });
 
-Deno.test("0-rtt: a server without it hands a connection out after the handshake", async () => {
-  const { hash } = await testCertificate();
-  const listener = await server(false);
+Deno.test("0-rtt: a listener takes none unless it is asked to", async () => {
+  const { cert, key, hash } = await testCertificate();
+  const listener = listen({ hostname: "127.0.0.1", cert, key });
+  const proxy = new UdpProxy({ target: listener.address });
+  const endpoint = createEndpoint({ hostname: "127.0.0.1" });
+  const options = { endpoint, zeroRtt: true, serverCertificateHashes: [hash] };
   try {
     const connections = listener.connections[Symbol.asyncIterator]();
-    const connection = await connect({ hostname: "127.0.0.1", port: listener.address.port }, {
-      serverCertificateHashes: [hash],
-    });
+    const earlier = await connect(`quic://127.0.0.1:${proxy.port}`, options);
     const taken: Connection = (await within(connections.next())).value!;
-    await until(() => taken.handshakeComplete, "the handshake");
-    connection.close();
+    const stream = await earlier.openBidirectionalStream();
+    await stream.write(bytes("x"));
+    const accepted = await first(taken.incomingBidirectionalStreams);
+    await accepted.write(bytes("y"));
+    await readExactly(stream, 1);
+    void earlier.close();
     await within(taken.closed);
+
+    // The handshake takes a while, and early data waits for its end.
+    proxy.delayToClient = 300;
+    const connection = await connect(`quic://127.0.0.1:${proxy.port}`, options);
+    assert.equal(connection.handshakeComplete, false, "the client has a ticket");
+    const early = await connection.openBidirectionalStream();
+    await early.write(bytes("early"));
+    const resumed: Connection = (await within(connections.next())).value!;
+    assert.equal(resumed.handshakeComplete, true, "it is handed out after the handshake");
+    assert.equal(
+      text(await within(readExactly(await first(resumed.incomingBidirectionalStreams), 5))),
+      "early",
+    );
+    void connection.close();
   } finally {
     await listener.close();
+    await proxy.close();
+    endpoint.close();
   }
 });
