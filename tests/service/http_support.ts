@@ -45,6 +45,7 @@ export function makeDeps(
       heartbeat: { interval: 7000, timeout: 10000 },
     }),
     upgradeWebSocket: () => new Response("upgraded", { status: 200 }),
+    pace: () => 0,
     notReady: () => undefined,
     metrics: {
       expose: () => Promise.resolve({ contentType: "text/plain; version=0.0.4", body: "skein_users 1\n" }),

@@ -35,7 +35,7 @@ export interface TestService {
 }
 
 const LOCAL: ConfigInput = {
-  http: { hostname: "127.0.0.1", port: 0 },
+  http: { hostname: "127.0.0.1", port: 0, perIp: { rate: 100_000, burst: 100_000, connections: 10_000 } },
   quic: { hostname: "127.0.0.1", port: 0 },
   drain: { deadline: 0 },
   engine: { kind: "memory" },

@@ -6,19 +6,31 @@
  */
 
 import { Hono } from "@hono/hono";
+import { delay } from "../../async/deadline.ts";
 import { isUserId, ProtocolError } from "../../protocol/mod.ts";
 import { isLoopback } from "./addresses.ts";
 import { assetResponse, PAGE_ASSETS } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { clientDocument, WEBSOCKET_PATH } from "./client_info.ts";
-import { type Ctx, type Env, get, type Guard, notAllowed, notFound, plain, refused } from "./context.ts";
-import type { FetchHandler, HttpDeps } from "./deps.ts";
+import {
+  type Ctx,
+  type Env,
+  get,
+  type Guard,
+  notAllowed,
+  notFound,
+  plain,
+  refused,
+  tooMany,
+} from "./context.ts";
+import type { FetchHandler, HttpDeps, RequestInfo, RequestSource } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
 import { sourceOf } from "./forwarded.ts";
 import { setSecurityHeaders } from "./headers.ts";
 import { KeyRing } from "./keys.ts";
 import { addOperators, guardOperator } from "./operators.ts";
+import { isExempt } from "./request_rates.ts";
 import { isCrossSite, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
 
 /** The app of the public listener, and of HTTP/3. */
@@ -34,7 +46,7 @@ export function createApp(deps: HttpDeps): FetchHandler {
     // The files of the dashboard hold no secrets: its figures come from /stats, which needs a key.
     admin: () => deps.settings().internal ? notFound() : undefined,
   });
-  return serve(app, deps);
+  return paced(serve(app, deps), deps);
 }
 
 /**
@@ -70,9 +82,28 @@ function base(deps: HttpDeps): Hono<Env> {
   return app;
 }
 
-function serve(app: Hono<Env>, deps: HttpDeps): FetchHandler {
-  return (request, info) =>
-    app.fetch(request, { info, source: sourceOf(request, info, deps.settings().trustedProxies) });
+function serve(app: Hono<Env>, deps: HttpDeps): Serve {
+  return (request, info, source = sourceOf(request, info, deps.settings().trustedProxies)) =>
+    app.fetch(request, { info, source });
+}
+
+type Serve = (request: Request, info: RequestInfo, source?: RequestSource) => Response | Promise<Response>;
+
+/** Lets each address ask at its rate. Requests of HTTP/3 have waited for their turn on their connection. */
+function paced(serve: Serve, deps: HttpDeps): FetchHandler {
+  return (request, info) => {
+    const source = sourceOf(request, info, deps.settings().trustedProxies);
+    const isCounted = info.remoteAddr.transport !== "udp" && !isExempt(pathOf(request.url));
+    const wait = isCounted ? deps.pace(source.address) : 0;
+    if (wait === 0) return serve(request, info, source);
+    if (wait === Infinity) return tooMany(info);
+    return delay(wait).then(() => serve(request, info, source));
+  };
+}
+
+/** The path of a URL, whose host may be malformed. */
+function pathOf(url: string): string {
+  return /^[a-z]+:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? "";
 }
 
 function addPage(app: Hono<Env>, deps: HttpDeps): void {

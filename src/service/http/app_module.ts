@@ -8,8 +8,8 @@ import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
-import type { Series } from "../metrics/series.ts";
 import type { MetricsModule } from "../metrics/module.ts";
+import { counter, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates } from "../sessions/connections.ts";
@@ -20,6 +20,7 @@ import { toHttpSettings } from "./app_settings.ts";
 import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
 import { clientInfo, type Reachable } from "./client_info.ts";
 import { createServerApi } from "./methods.ts";
+import { RequestRates } from "./request_rates.ts";
 import { upgradeWebSocket } from "./websocket.ts";
 
 /** What the app needs of other parts. */
@@ -44,7 +45,16 @@ export class HttpAppModule implements Module {
   readonly name = "http app";
   readonly keys = ["http", "quic", "api", "metrics", "admin"] as const;
   readonly #apiCalls = new ApiCounters();
-  readonly series: readonly Series[] = this.#apiCalls.series;
+  /** How often addresses ask, on every version of HTTP. */
+  readonly rates: RequestRates = new RequestRates();
+  readonly series: readonly Series[] = [
+    ...this.#apiCalls.series,
+    counter(
+      "skein_http_requests_refused_total",
+      "Ordinary requests that were refused because their address asks too often.",
+      () => this.rates.refused,
+    ),
+  ];
   readonly #options: HttpAppOptions;
   #config: Config | undefined;
   #settings: HttpSettings | undefined;
@@ -80,6 +90,7 @@ export class HttpAppModule implements Module {
   apply(config: Config): void {
     this.#config = config;
     this.#settings = toHttpSettings(config);
+    this.rates.set(config.http.perIp);
   }
 
   #deps(): HttpDeps {
@@ -101,6 +112,7 @@ export class HttpAppModule implements Module {
           this.#config!.http.deflateFrom ?? undefined,
           authenticated,
         ),
+      pace: (address) => this.rates.take(address),
       notReady: () => modules.notReady(),
       metrics,
       connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),

@@ -28,6 +28,12 @@ export function plain(text: string, status: number, headers: Record<string, stri
   });
 }
 
+/** 429 for an address that asks too often. On HTTP/1 it ends the connection. */
+export function tooMany({ httpVersion }: RequestInfo): Response {
+  const end: Record<string, string> = httpVersion?.startsWith("1") ? { connection: "close" } : {};
+  return plain("too many requests\n", 429, { "retry-after": "1", ...end });
+}
+
 /** 404. */
 export function notFound(): Response {
   return plain("not found\n", 404);

@@ -140,6 +140,8 @@ export interface HttpDeps {
    * with a refusal such as 503. `source` is where the client is.
    */
   upgradeWebSocket(info: RequestInfo, source: RequestSource): Response | Promise<Response>;
+  /** Counts a request of `address`: the milliseconds it has to wait for its turn; `Infinity` refuses it. */
+  pace(address: string): number;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */
   notReady(): string | undefined;
   /** The Prometheus text of `/metrics`. */

@@ -5,11 +5,12 @@
  */
 
 import type { Hono } from "@hono/hono";
+import { delay } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 import { ApiRunner, listConnections, parseLimit } from "./api.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
-import { type Ctx, type Env, get, type Guard, notAllowed, notFound } from "./context.ts";
+import { type Ctx, type Env, get, type Guard, notAllowed, notFound, tooMany } from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { keyOf, type KeyRing } from "./keys.ts";
@@ -60,8 +61,20 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
   }
 }
 
-/** Lets a request with a key pass; without any keys, in development, one of this machine. */
+/**
+ * Lets a request with a key pass; without any keys, in development, one of this machine. Refusals count against the rate
+ * of their address, so that keys cannot be tried out quickly.
+ */
 export async function guardOperator(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
+  const refusal = await refusalOf(c, deps, ring);
+  if (refusal === undefined) return undefined;
+  const wait = deps.pace(c.env.source.address);
+  if (wait === Infinity) return tooMany(c.env.info);
+  if (wait > 0) await delay(wait);
+  return refusal;
+}
+
+async function refusalOf(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
   const settings = deps.settings();
   if (settings.internal) return notFound();
   if (settings.apiKeys.length > 0) {

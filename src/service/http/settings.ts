@@ -88,6 +88,15 @@ const http = v.strictObject({
         ),
         256,
       ),
+      rate: v.optional(
+        integer(
+          1,
+          1_000_000,
+          "Ordinary requests a second of one address, over all versions of HTTP. Above it requests wait for their turn, five seconds at most, then they are refused with 429. Health checks and requests with a key are not counted.",
+        ),
+        100,
+      ),
+      burst: v.optional(integer(1, 1_000_000, "Ordinary requests of one address at once after a rest."), 300),
     }),
     {},
   ),

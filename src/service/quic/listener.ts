@@ -10,11 +10,9 @@ import {
   type Connection,
   type ConnectionAdmission,
   type ConnectionKind,
-  createRateLimiter,
   listen,
   type Listener,
   type ListenOptions,
-  type RateLimiterOptions,
 } from "../../quic/mod.ts";
 import type { Observer, Sessions } from "../../session/mod.ts";
 import { QuicMessageConnection } from "../../transport/mod.ts";
@@ -48,6 +46,8 @@ export interface QuicListenerOptions {
   readonly observer: Observer;
   /** Answers ordinary HTTP/3 requests. */
   readonly fetch: FetchHandler;
+  /** Counts an ordinary request: the milliseconds it has to wait for its turn; `Infinity` refuses it. */
+  pace(address: string, pathname: string): number;
   /** Whether a page of `origin` may connect to `host`. */
   originAllowed(origin: string | undefined, host: string): boolean;
 }
@@ -61,14 +61,6 @@ interface Running {
   readonly loop: Promise<void>;
 }
 
-/**
- * Ordinary HTTP/3 requests: above this rate an address waits for its turn, so that one that floods does not take the
- * core. Health checks pass.
- */
-const REQUESTS: RateLimiterOptions = {
-  requests: { perAddress: { perSecond: 100, burst: 300 } },
-  isExempt: ({ pathname }) => pathname === "/healthz" || pathname === "/readyz",
-};
 /** Milliseconds for a handshake at most: anybody can begin one with a forged address. */
 const MAX_HANDSHAKE_TIMEOUT = 3_000;
 
@@ -146,7 +138,7 @@ export class QuicListener {
         }
         return { accept: true };
       },
-      rateLimiter: createRateLimiter(REQUESTS),
+      rateLimiter: { request: ({ hostname }, { pathname }) => this.#deps.pace(hostname, pathname) },
       onRequest: (request, remote) =>
         this.#deps.fetch(request, { remoteAddr: { ...remote, transport: "udp" } }),
       onError: (error, { remote, stage }) => {

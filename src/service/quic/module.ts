@@ -9,7 +9,9 @@ import { CertificateModule } from "../certificates/module.ts";
 import type { CertificateSettings } from "../certificates/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { originAllowed } from "../http/mod.ts";
+import { plainAddress } from "../http/addresses.ts";
 import type { HttpAppModule } from "../http/app_module.ts";
+import { isExempt } from "../http/request_rates.ts";
 import type { Logger } from "../log/mod.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
@@ -53,6 +55,7 @@ export class QuicModule implements Module {
       sessions: sessions.sessions,
       observer: sessions.observer,
       fetch: app.handler,
+      pace: (address, pathname) => isExempt(pathname) ? 0 : app.rates.take(plainAddress(address)),
       originAllowed: (origin, host) => originAllowed(origin, app.settings.allowedOrigins, host),
     });
     this.apply(config);

@@ -17,7 +17,11 @@ const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurs
 const certificate = await makeCertificate();
 const over: ConfigInput = JSON.parse(Deno.args[0] ?? "{}");
 const input: ConfigInput = {
-  http: { hostname: "127.0.0.1", port: 0 },
+  http: {
+    hostname: "127.0.0.1",
+    port: 0,
+    perIp: { connections: 20_000, rate: 100_000, burst: 100_000 },
+  },
   quic: {
     hostname: "127.0.0.1",
     port: 0,
