@@ -101,7 +101,7 @@ Deno.test("breaker: five failures in a row close a path for five minutes, unless
   );
 });
 
-Deno.test("Feature: quic-transport, Property 25: a preference is believed for its server and network until it is too old", () => {
+Deno.test("preference: a path is believed for its server and network until it is too old", () => {
   const where = fc.tuple(
     fc.constantFrom("a.example", "b.example:8080"),
     fc.constantFrom("wifi", "cellular", ""),
@@ -166,7 +166,7 @@ Deno.test("a preference that cannot be read is none", () => {
   assert.equal(cache.get("a", "b", 1), undefined);
 });
 
-Deno.test("Feature: quic-transport, Property 26: probes come ever more seldom, never before a breaker allows, and anew after a change", () => {
+Deno.test("probing: probes come ever more seldom, never before a breaker allows, and anew after a change", () => {
   fc.assert(
     fc.property(
       fc.integer(),

@@ -69,14 +69,16 @@ export class Network implements AsyncDisposable {
   certificate: "right" | "wrong" = "right";
   /** What WebSocket dials from now on meet: the service, or a port where nobody listens. */
   websocket: "open" | "refused" = "open";
-  /** Milliseconds of the client's clock that pings on streams of QUIC are held back. */
+  /** Milliseconds of the client's clock that pings on streams and WebSockets are held back. */
   latency = 0;
   /** Datagrams of QUIC leave and never arrive. */
   dropDatagrams = false;
-  /** Pings so far on streams of QUIC, and by datagram: how many of those left, were dropped, and were answered. */
+  /** Pings so far on streams and WebSockets, and by datagram: how many of those left, were dropped, were answered. */
   readonly pings = { sent: 0, datagrams: 0, dropped: 0, answered: 0 };
-  /** The round trip that the server was told of last, over QUIC. */
+  /** The round trip that the server was told of last. */
   toldRtt: number | undefined;
+  /** Dials that have neither succeeded nor failed yet. */
+  dialling = 0;
   readonly #service: TestService;
   readonly #kind: QuicKind;
   readonly #clients: SkeinClient[] = [];
@@ -107,7 +109,7 @@ export class Network implements AsyncDisposable {
           websocket: () => {
             this.dials.push({ path: "websocket", at: this.clock.now() });
             const port = this.websocket === "open" ? this.tcp.port : deafPort();
-            return new WebSocketTransport(`ws://127.0.0.1:${port}/connection/websocket`);
+            return this.#watched(new WebSocketTransport(`ws://127.0.0.1:${port}/connection/websocket`));
           },
         },
         ...over.parts,
@@ -117,7 +119,7 @@ export class Network implements AsyncDisposable {
     return client;
   }
 
-  /** Pings on streams of QUIC that have no pong yet. */
+  /** Pings on streams and WebSockets that have no pong yet. */
   get unanswered(): number {
     return this.#unanswered.size;
   }
@@ -137,6 +139,14 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  /** Lets so much of the client's time pass; its pings are answered meanwhile. `step` is below its patience. */
+  async live(ms: number, step = 1000): Promise<void> {
+    for (let left = ms; left > 0; left -= step) {
+      await this.clock.advance(Math.min(step, left));
+      if (this.unanswered > 0) await until("the pings are answered", () => this.unanswered === 0);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closing = Promise.all(this.#clients.map((client) => client.close()));
     let isClosed = false;
@@ -149,13 +159,30 @@ export class Network implements AsyncDisposable {
     await Promise.all([this.udp.close(), this.tcp.close()]);
   }
 
-  #watched(transport: QuicTransport | NativeQuicTransport): ClientTransport {
+  #watched(transport: ClientTransport): ClientTransport {
+    const connect = transport.connect.bind(transport);
+    transport.connect = async (signal) => {
+      this.dialling++;
+      try {
+        await connect(signal);
+      } finally {
+        this.dialling--;
+      }
+    };
+    const own = new Set<string>();
+    const close = transport.close.bind(transport);
+    transport.close = (...args) => {
+      // Nobody waits any more for what this one has not answered.
+      for (const id of own) this.#unanswered.delete(id);
+      return close(...args);
+    };
     const send = transport.send.bind(transport), sendDatagram = transport.sendDatagram.bind(transport);
     transport.send = (message, lane) => {
       const { rtt } = message.message.payload;
       if (typeof rtt === "number") this.toldRtt = rtt;
       if (message.message.type !== "ping") return send(message, lane);
       this.pings.sent++;
+      own.add(message.message.id);
       this.#unanswered.add(message.message.id);
       if (this.latency === 0) send(message, lane);
       else this.clock.after(this.latency, () => send(message, lane));
