@@ -1,7 +1,7 @@
 /**
  * All fast checks in one command, `deno task ok`: format, lint with the table of rooms, types, documentation of the
  * public modules, and the rules for files. Prints one line for each check and the output of those that fail; the exit
- * code is 1 when one fails. `--fix` first corrects the format and the README's table of settings.
+ * code is 1 when one fails. `--fix` first corrects the format, the README's table of settings and the lock files.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { CLIENT_TYPES, CLOSES, ERRORS, SERVER_TYPES } from "../../src/protocol/m
 import { EXCEPTIONS, withoutExceptions } from "./exceptions.ts";
 import { importCircles, readModules, roomCircles, unusedExports } from "./modules.ts";
 import { isPortable } from "./rooms.ts";
+import { packagesOf, reduceLock } from "./lock.ts";
 import * as repository from "./repository.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -64,6 +65,21 @@ async function generatedReadme(readme: string): Promise<string> {
   const { ok, stdout, output } = await deno(...command);
   if (!ok) throw new Error(output);
   return repository.withConfiguration(readme, stdout);
+}
+
+/** Where the module graphs begin that a server and the pages it serves are made of. */
+const PRODUCT = ["main.ts", "src/client/mod.ts", "src/client/build/yjs.ts"];
+const LOCK = "deno.lock", TEST_LOCK = "tests/deno.lock";
+
+/** `deno.lock` as it should be: the part of the tests' lock file that the product needs. */
+async function generatedLock(): Promise<string> {
+  const graphs = await Promise.all(PRODUCT.map(async (entry) => {
+    const { ok, stdout, output } = await deno("info", "--json", `--lock=${TEST_LOCK}`, entry);
+    if (!ok) throw new Error(output);
+    return packagesOf(stdout);
+  }));
+  const lock = reduceLock(JSON.parse(await Deno.readTextFile(ROOT + TEST_LOCK)), graphs.flat());
+  return JSON.stringify(lock, null, 2) + "\n";
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -158,7 +174,7 @@ async function checks(): Promise<Check[]> {
   const { stdout } = await deno("--version");
   const all: Check[] = [
     tool("format", "fmt", "--check"),
-    tool("types", "check", "--quiet", "--frozen", ...code),
+    tool("types", "check", "--quiet", `--lock=${TEST_LOCK}`, "--frozen", ...code),
     tool("lint", "lint", "--quiet"),
     rule("documentation", async () => {
       const { ok, output } = await deno("doc", "--lint", ...exported);
@@ -181,6 +197,13 @@ async function checks(): Promise<Check[]> {
         ? []
         : ["README.md is not what `deno task ok --fix` makes it"];
     }),
+    rule(
+      "packages of the product",
+      async () =>
+        await generatedLock() === await Deno.readTextFile(ROOT + LOCK)
+          ? []
+          : [`${LOCK} is not what \`deno task ok --fix\` makes it; run tests by \`deno task test\``],
+    ),
     rule("links", async () => {
       // Two rounds, because `exists` is asynchronous: the first one collects the paths to look up.
       repository.brokenLinks(files, (path) => !!there.set(path, false));
@@ -201,10 +224,10 @@ async function checks(): Promise<Check[]> {
   if (Deno.env.get("CI") === "true") {
     // The other checks have updated the lock file by now: it differs when that was not committed.
     all.push(rule("lock file", async () => {
-      const options: Deno.CommandOptions = { args: ["diff", "--quiet", "--", "deno.lock"], cwd: ROOT };
+      const options: Deno.CommandOptions = { args: ["diff", "--quiet", "--", LOCK, TEST_LOCK], cwd: ROOT };
       // Without git there is nothing to compare with.
       const code = await new Deno.Command("git", options).output().then((result) => result.code, () => 0);
-      return code === 1 ? ["deno.lock as committed does not hold what deno.json asks for"] : [];
+      return code === 1 ? [`${LOCK} or ${TEST_LOCK} as committed does not hold what is imported`] : [];
     }));
   }
   const protocol = files.get("src/protocol/PROTOCOL.md");
@@ -215,11 +238,15 @@ async function checks(): Promise<Check[]> {
   return all;
 }
 
-/** Corrects what a program can correct: the format and the README's table of settings. */
+/** Corrects what a program can correct: the format, the README's table of settings, the lock files. */
 async function fix(): Promise<void> {
   const readme = await Deno.readTextFile(ROOT + "README.md");
   const made = await generatedReadme(readme);
   if (made !== readme) await Deno.writeTextFile(ROOT + "README.md", made);
+  const code = [...(await readFiles()).keys()].filter((path) => /\.tsx?$/.test(path));
+  const cached = await deno("cache", "--quiet", `--lock=${TEST_LOCK}`, ...code);
+  if (!cached.ok) throw new Error(cached.output);
+  await Deno.writeTextFile(ROOT + LOCK, await generatedLock());
   await deno("fmt", "--quiet");
 }
 

@@ -103,7 +103,7 @@ async function run(command: string, args: readonly string[], limit: number, env 
 async function runFile(file: TestFile, options: Options): Promise<Outcome> {
   const start = performance.now();
   // All permissions: a browser's driver reads below /proc, and tests start servers and browsers.
-  const args = ["test", "--no-check", "--frozen", "-A"];
+  const args = ["test", "--no-check", "--lock=tests/deno.lock", "--frozen", "-A"];
   if (options.filter !== undefined) args.push(`--filter=${options.filter}`);
   const { code, output, timedOut } = await run(Deno.execPath(), [...args, file.path], file.limit);
   const ms = performance.now() - start;
@@ -155,7 +155,7 @@ async function main(): Promise<number> {
   // Downloads what the tests import, so that it does not count against their time limits.
   const cache = await run(
     Deno.execPath(),
-    ["cache", "--frozen", ...files.map(({ path }) => path)],
+    ["cache", "--lock=tests/deno.lock", "--frozen", ...files.map(({ path }) => path)],
     INSTALL_LIMIT,
   );
   if (cache.code !== 0) console.log(cache.output.trim());
