@@ -6,7 +6,7 @@ import { UdpProxy } from "../support/udp_proxy.ts";
 import { converse, crowd, pause } from "./crowd.ts";
 
 Deno.test(
-  "with UDP dropped the session is on WebSocket, and on QUIC soon after UDP passes again, without a gap",
+  "black hole: with UDP dropped the session is on WebSocket, and on QUIC soon after UDP passes again, without a gap",
   async () => {
     await using people = await crowd();
     const { service } = people;
@@ -39,7 +39,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a path that dies under traffic is left for WebSocket, with all that was on its way",
+  "black hole: a path that dies under traffic is left for WebSocket, with all that was on its way",
   async () => {
     await using people = await crowd({ session: {} });
     const { service } = people;
@@ -65,7 +65,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WebTransport to where nobody answers is given up in time, and at once when it is aborted",
+  "black hole: WebTransport to where nobody answers is given up in time, and at once when it is aborted",
   async () => {
     const nobody = () =>
       new QuicTransport("https://127.0.0.1:9/", { timeout: 200, certificateHashes: [new Uint8Array(32)] });

@@ -161,19 +161,19 @@ async function mainFlows(browser: BrowserPage, service: TestService, origin: str
 
 testWith(
   ["chromium"],
-  "Chromium: QUIC, fallback, and back to QUIC in the middle of a conversation",
+  "browser: Chromium: QUIC, fallback, and back to QUIC in the middle of a conversation",
   () => inPage(({ service, origin }) => withChromium((browser) => mainFlows(browser, service, origin))),
 );
 
 testWith(
   ["firefox"],
-  "Firefox: QUIC, fallback, and back to QUIC in the middle of a conversation",
+  "browser: Firefox: QUIC, fallback, and back to QUIC in the middle of a conversation",
   () => inPage(({ service, origin }) => withFirefox((browser) => mainFlows(browser, service, origin))),
 );
 
 testWith(
   ["chromium"],
-  "Chromium: a page that is reloaded with unsent messages sends them, once and in order",
+  "browser: Chromium: a page that is reloaded with unsent messages sends them, once and in order",
   () =>
     inPage(({ service, origin }) =>
       withChromium(async (browser) => {
@@ -205,7 +205,7 @@ testWith(
 
 testWith(
   ["chromium"],
-  "Chromium: without WebTransport the session is on WebSocket at once, in silence",
+  "browser: Chromium: without WebTransport the session is on WebSocket at once, in silence",
   () =>
     inPage(({ service, origin }) =>
       withChromium(async (browser) => {

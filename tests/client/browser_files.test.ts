@@ -83,19 +83,19 @@ async function exchange(browser: BrowserPage, service: TestService, origin: stri
 
 testWith(
   ["chromium"],
-  "Chromium: a file goes up and comes down, whole, in parts and piped, on both transports",
+  "browser files: Chromium: a file goes up and comes down, whole, in parts and piped, on both transports",
   () => withPage(withChromium, exchange),
 );
 
 testWith(
   ["firefox"],
-  "Firefox: a file goes up and comes down, whole, in parts and piped, on both transports",
+  "browser files: Firefox: a file goes up and comes down, whole, in parts and piped, on both transports",
   () => withPage(withFirefox, exchange),
 );
 
 testWith(
   ["chromium"],
-  "Chromium: a document's stream is given back when it idles, and another is opened by the next operation",
+  "browser files: Chromium: a document's stream is given back when it idles, and another is opened by the next operation",
   () =>
     withPage(withChromium, async (browser, service, origin) => {
       await browser.goto(origin);

@@ -11,7 +11,7 @@ async function gzipped(text: string): Promise<number> {
   return (await new Response(stream).arrayBuffer()).byteLength;
 }
 
-Deno.test("the SDK is one module of at most 40 KB gzipped, with a source map and nothing to load besides", async () => {
+Deno.test("bundle: the SDK is one module of at most 40 KB gzipped, with a source map and nothing to load besides", async () => {
   const { code, map } = await buildSdk();
   const size = await gzipped(code);
   assert.ok(size <= MOST, `${size} bytes`);
@@ -31,7 +31,7 @@ Deno.test("the SDK is one module of at most 40 KB gzipped, with a source map and
   }
 });
 
-Deno.test("the built SDK gives what its door says", async () => {
+Deno.test("bundle: the built SDK gives what its door says", async () => {
   const { code } = await buildSdk();
   const file = await Deno.makeTempFile({ suffix: ".js" });
   try {

@@ -6,7 +6,7 @@ import { inboxOf } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "./in_world.ts";
 import { KeptOutbox } from "./support.ts";
 
-Deno.test("a device that slept a minute comes back without losing or repeating a message", () =>
+Deno.test("delivery: a device that slept a minute comes back without losing or repeating a message", () =>
   inWorld(async (world, make) => {
     const ann = make("ann"), bob = make("bob");
     await connected(world, ann.client);
@@ -24,7 +24,7 @@ Deno.test("a device that slept a minute comes back without losing or repeating a
     assert.deepEqual(ann.got, ["before", "after"]);
   }));
 
-Deno.test("messages published without a connection are sent in order once there is one", () =>
+Deno.test("delivery: messages published without a connection are sent in order once there is one", () =>
   inWorld(async (world, make) => {
     Object.assign(world.paths.quic, { dial: "refused" });
     Object.assign(world.paths.websocket, { dial: "refused" });
@@ -41,7 +41,7 @@ Deno.test("messages published without a connection are sent in order once there 
     assert.equal(client.store.getState().pending, 0);
   }));
 
-Deno.test("a reload loses nothing of a kept outbox, and nothing has two effects", () =>
+Deno.test("delivery: a reload loses nothing of a kept outbox, and nothing has two effects", () =>
   inWorld(async (world, make) => {
     const storage = new KeptOutbox();
     const first = make("ann", { outbox: { storage } });
@@ -63,7 +63,7 @@ Deno.test("a reload loses nothing of a kept outbox, and nothing has two effects"
     assert.deepEqual(records.map(({ payload }) => payload.text), ["acknowledged late", "not sent"]);
   }));
 
-Deno.test("a full outbox refuses the publish, or drops the oldest when asked to", () =>
+Deno.test("delivery: a full outbox refuses the publish, or drops the oldest when asked to", () =>
   inWorld(async (_world, make) => {
     const refusing = make("ann", { outbox: { maxMessages: 2 } }).client.channel("chat:x");
     const first = refusing.publish("1"), second = refusing.publish("2");
@@ -80,7 +80,7 @@ Deno.test("a full outbox refuses the publish, or drops the oldest when asked to"
     assert.equal(dropping.client.manager.pending, 2);
   }));
 
-Deno.test("a message above the server's limit is refused here, and the connection lives", () =>
+Deno.test("delivery: a message above the server's limit is refused here, and the connection lives", () =>
   inWorld(async (world, make) => {
     world.settings = { ...world.settings, maxMessage: 2000 };
     const { client, events } = make();
@@ -93,7 +93,7 @@ Deno.test("a message above the server's limit is refused here, and the connectio
     assert.deepEqual(events, []);
   }));
 
-Deno.test("a refused message is rejected with the server's error and does not hold up the next", () =>
+Deno.test("delivery: a refused message is rejected with the server's error and does not hold up the next", () =>
   inWorld(async (world, make) => {
     const { client } = make();
     await connected(world, client);
@@ -105,7 +105,7 @@ Deno.test("a refused message is rejected with the server's error and does not ho
     assert.equal((await fine).offset, 1);
   }));
 
-Deno.test("a message that is missing in the middle is asked for, and everything comes once and in order", () =>
+Deno.test("delivery: a message that is missing in the middle is asked for, and everything comes once and in order", () =>
   inWorld(async (world, make) => {
     const { client, got, events } = make();
     await connected(world, client);
@@ -124,7 +124,7 @@ Deno.test("a message that is missing in the middle is asked for, and everything 
     assert.deepEqual(events, []);
   }));
 
-Deno.test("a history that does not reach back is told as a discontinuity, and the channel goes on", () =>
+Deno.test("delivery: a history that does not reach back is told as a discontinuity, and the channel goes on", () =>
   inWorld(async (world, make) => {
     const ann = make("ann"), bob = make("bob");
     await connected(world, ann.client);
@@ -147,7 +147,7 @@ Deno.test("a history that does not reach back is told as a discontinuity, and th
     assert.deepEqual(ann.got, ["first", "last"]);
   }));
 
-Deno.test("a session with more channels than fit before authentication is on all of them after a reconnect", () =>
+Deno.test("delivery: a session with more channels than fit before authentication is on all of them after a reconnect", () =>
   inWorld(async (world, make) => {
     const { client, got } = make();
     await connected(world, client);
@@ -163,7 +163,7 @@ Deno.test("a session with more channels than fit before authentication is on all
     assert.deepEqual([...got].sort(), [...names].sort());
   }));
 
-Deno.test("typing is told to others, forgotten when nothing more is heard, and ended by a message", () =>
+Deno.test("delivery: typing is told to others, forgotten when nothing more is heard, and ended by a message", () =>
   inWorld(async (world, make) => {
     const ann = make("ann"), bob = make("bob");
     await connected(world, ann.client);
@@ -192,7 +192,7 @@ Deno.test("typing is told to others, forgotten when nothing more is heard, and e
     assert.equal(typed.length, 0);
   }));
 
-Deno.test("edits and deletions come in their place among the messages, and leave no gap", () =>
+Deno.test("delivery: edits and deletions come in their place among the messages, and leave no gap", () =>
   inWorld(async (world, make) => {
     const { client, got, events } = make();
     await connected(world, client);
@@ -221,7 +221,7 @@ Deno.test("edits and deletions come in their place among the messages, and leave
     assert.deepEqual(events, ["disconnected 0"]);
   }));
 
-Deno.test("an async iterable joins the channel, gives its messages in order and ends with the client", () =>
+Deno.test("delivery: an async iterable joins the channel, gives its messages in order and ends with the client", () =>
   inWorld(async (world, make) => {
     const { client } = make();
     await connected(world, client);
@@ -237,7 +237,7 @@ Deno.test("an async iterable joins the channel, gives its messages in order and 
     assert.deepEqual(read, ["a", "b"]);
   }));
 
-Deno.test("the store shows what a user interface wants to know", () =>
+Deno.test("delivery: the store shows what a user interface wants to know", () =>
   inWorld(async (world, make) => {
     const { client } = make();
     const seen: [ClientEvents["status"], string | null][] = [];

@@ -28,7 +28,7 @@ async function read(download: Download, between: (got: number) => Promise<void> 
 }
 
 for (const kind of KINDS) {
-  Deno.test(`a file comes down as it went up, whole and in parts, on ${kind}`, async () => {
+  Deno.test(`download: a file comes down as it went up, whole and in parts, on ${kind}`, async () => {
     await using people = await crowd();
     const ann = people.join("ann", ALONE[kind]);
     const bytes = sampleBytes(3_000_001);
@@ -64,7 +64,7 @@ for (const kind of KINDS) {
     assert.deepEqual(await ann.download(empty.fileId).bytes(), new Uint8Array());
   });
 
-  Deno.test(`a download goes on where it was after the service was restarted, on ${kind}`, async () => {
+  Deno.test(`download: a download goes on where it was after the service was restarted, on ${kind}`, async () => {
     await using place = await Restartable.open();
     const ann = place.join("ann", ALONE[kind]);
     const bytes = sampleBytes(5_000_000, 2);
@@ -83,7 +83,7 @@ for (const kind of KINDS) {
     assert.ok(received.every((at, i) => i === 0 || at >= received[i - 1]!));
   });
 
-  Deno.test(`chat goes on beside a reader that has stopped, and no more is asked for than it takes, on ${kind}`, async () => {
+  Deno.test(`download: chat goes on beside a reader that has stopped, and no more is asked for than it takes, on ${kind}`, async () => {
     await using people = await crowd();
     const ann = people.join("ann", ALONE[kind]);
     const bob = people.join("bob", ALONE[kind]);
@@ -108,7 +108,7 @@ for (const kind of KINDS) {
   });
 }
 
-Deno.test("a download goes on where it was after its connection was cut", async () => {
+Deno.test("download: a download goes on where it was after its connection was cut", async () => {
   await using people = await crowd();
   const { port } = people.service.service.addresses.http;
   const proxy = new TcpProxy({ target: { hostname: "127.0.0.1", port } });
@@ -134,7 +134,7 @@ Deno.test("a download goes on where it was after its connection was cut", async 
   }
 });
 
-Deno.test("a download goes on where it was when the session moves from QUIC to WebSocket and back", async () => {
+Deno.test("download: a download goes on where it was when the session moves from QUIC to WebSocket and back", async () => {
   await using people = await crowd();
   const ann = people.join("ann", { probing: { first: 100, max: 200 } });
   const bytes = sampleBytes(8_000_000, 5);
@@ -160,7 +160,7 @@ Deno.test("a download goes on where it was when the session moves from QUIC to W
   assert.deepEqual([...kinds].filter((kind) => kind !== null).sort(), ["websocket", "webtransport"]);
 });
 
-Deno.test("a download that is cancelled ends for its reader and at the server", async () => {
+Deno.test("download: a download that is cancelled ends for its reader and at the server", async () => {
   await using people = await crowd();
   const ann = people.join("ann", ALONE.webtransport);
   const { fileId } = await upload(ann, sampleBytes(4_000_000, 6));
@@ -191,7 +191,7 @@ Deno.test("a download that is cancelled ends for its reader and at the server", 
   for (const bytes of await Promise.all(others)) assert.equal(bytes.length, 1_000_000);
 });
 
-Deno.test("a download that is refused says why, in its stream and in what is known of it", async () => {
+Deno.test("download: a download that is refused says why, in its stream and in what is known of it", async () => {
   await using people = await crowd();
   const ann = people.join("ann");
   const { fileId } = await upload(ann, sampleBytes(1000), "chat:a");
@@ -213,7 +213,7 @@ Deno.test("a download that is refused says why, in its stream and in what is kno
   await refused(ann.download(fileId), "closed");
 });
 
-Deno.test("a client that is closed in the middle ends its downloads and uploads with `closed`", async () => {
+Deno.test("download: a client that is closed in the middle ends its downloads and uploads with `closed`", async () => {
   await using people = await crowd();
   for (const end of ["close", "disconnect"] as const) {
     const ann = people.join("ann");
@@ -227,7 +227,7 @@ Deno.test("a client that is closed in the middle ends its downloads and uploads 
   }
 });
 
-Deno.test("a link is an address that needs no token", async () => {
+Deno.test("download: a link is an address that needs no token", async () => {
   await using people = await crowd();
   const { url, websocketUrl, webtransportUrl } = people.service;
   const bytes = sampleBytes(5000, 7);
@@ -245,7 +245,7 @@ Deno.test("a link is an address that needs no token", async () => {
   await assert.rejects(nowhere.fileLink(fileId), { error: "bad_argument" });
 });
 
-Deno.test("a whole file with other bytes than were said is refused at its end, a part of it has no hash", async () => {
+Deno.test("download: a whole file with other bytes than were said is refused at its end, a part of it has no hash", async () => {
   await using people = await crowd();
   const ann = people.join("ann");
   const bytes = sampleBytes(2_000_000, 10);
@@ -267,7 +267,7 @@ Deno.test("a whole file with other bytes than were said is refused at its end, a
   assert.deepEqual([...part], [bytes[1_234_567]! ^ 1]);
 });
 
-Deno.test("many downloads at once take their turns, also at a service that allows one", async () => {
+Deno.test("download: many downloads at once take their turns, also at a service that allows one", async () => {
   await using people = await crowd({ files: { maxDownloads: 1 } });
   const ann = people.join("ann", ALONE.websocket);
   const bytes = sampleBytes(1_200_000, 11);
@@ -288,7 +288,7 @@ Deno.test("many downloads at once take their turns, also at a service that allow
   assert.deepEqual(refusals, []);
 });
 
-Deno.test("a service that will not give the file any more says so in the middle", async () => {
+Deno.test("download: a service that will not give the file any more says so in the middle", async () => {
   await using people = await crowd();
   const ann = people.join("ann");
   const { fileId } = await upload(ann, sampleBytes(12_000_000, 12));

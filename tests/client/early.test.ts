@@ -8,7 +8,7 @@ import type { Encoded } from "../../src/protocol/mod.ts";
 import { connected, inWorld } from "./in_world.ts";
 import { FakeClock } from "./support.ts";
 
-Deno.test("what waits is acknowledged a round trip after the connection stands, not two", () =>
+Deno.test("early: what waits is acknowledged a round trip after the connection stands, not two", () =>
   inWorld(async (world, make) => {
     world.paths.quic.latency = 50;
     const { client } = make();
@@ -21,7 +21,7 @@ Deno.test("what waits is acknowledged a round trip after the connection stands, 
     assert.equal(client.manager.pending, 0);
   }));
 
-Deno.test("a message to a channel that is joined at the same time waits until it can be heard", () =>
+Deno.test("early: a message to a channel that is joined at the same time waits until it can be heard", () =>
   inWorld(async (world, make) => {
     const { client, got } = make();
     void client.channel("chat:x").subscribe();
@@ -30,7 +30,7 @@ Deno.test("a message to a channel that is joined at the same time waits until it
     await world.until(() => got.length === 1);
   }));
 
-Deno.test("a session that comes back resumes its channels and speaks in the same breath, in order", () =>
+Deno.test("early: a session that comes back resumes its channels and speaks in the same breath, in order", () =>
   inWorld(async (world, make) => {
     const { client, got } = make();
     await connected(world, client);
@@ -79,7 +79,7 @@ function publishing() {
   return { publisher, link, publish, answer, acknowledge, rejected };
 }
 
-Deno.test("what follows waits for what is on its way on the control lane", () => {
+Deno.test("early: what follows waits for what is on its way on the control lane", () => {
   const { publisher, link, publish, acknowledge } = publishing();
   publish("a");
   publish("b");
@@ -94,7 +94,7 @@ Deno.test("what follows waits for what is on its way on the control lane", () =>
   assert.deepEqual(first.sent, ["a/0", "b/0", "c/1"]);
 });
 
-Deno.test("a server that refuses what comes before its answer gets it again, in order, once", () => {
+Deno.test("early: a server that refuses what comes before its answer gets it again, in order, once", () => {
   const { publisher, link, publish, answer, acknowledge, rejected } = publishing();
   for (const text of ["a", "b", "c"]) publish(text);
   const first = link();
@@ -108,7 +108,7 @@ Deno.test("a server that refuses what comes before its answer gets it again, in 
   assert.equal(publisher.pending, 0);
 });
 
-Deno.test("when another link wins, everything is said on it from the beginning", () => {
+Deno.test("early: when another link wins, everything is said on it from the beginning", () => {
   const { publisher, link, publish } = publishing();
   publish("a");
   publish("long ".repeat(200), "b");

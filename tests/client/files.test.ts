@@ -18,7 +18,7 @@ Deno.test("Feature: quic-transport, Property 45: a hash is the same however the 
   }));
 });
 
-Deno.test("a blob is hashed slice by slice, never more than one in memory, and told of as it goes", async () => {
+Deno.test("files: a blob is hashed slice by slice, never more than one in memory, and told of as it goes", async () => {
   for (const size of [0, 1, 1_048_575, 1_048_576, 1_048_577, 5_000_000]) {
     const bytes = sampleBytes(size);
     const blob = new Blob([bytes]);
@@ -41,7 +41,7 @@ Deno.test("a blob is hashed slice by slice, never more than one in memory, and t
   }
 });
 
-Deno.test("while a large file is hashed timers have their turn, and it can be given up in the middle", async () => {
+Deno.test("files: while a large file is hashed timers have their turn, and it can be given up in the middle", async () => {
   await using people = await crowd();
   const ann = people.join("ann");
   const channel = ann.channel("chat:files");
@@ -89,7 +89,7 @@ Deno.test("while a large file is hashed timers have their turn, and it can be gi
   }
 });
 
-Deno.test("a file that cannot be read is refused with a SkeinError", async () => {
+Deno.test("files: a file that cannot be read is refused with a SkeinError", async () => {
   await using people = await crowd();
   const unreadable = {
     size: 10,
@@ -100,7 +100,7 @@ Deno.test("a file that cannot be read is refused with a SkeinError", async () =>
   await assert.rejects(done, (error) => error instanceof SkeinError && error.error === "bad_argument");
 });
 
-Deno.test("an upload that is cancelled without a connection ends at once", async () => {
+Deno.test("files: an upload that is cancelled without a connection ends at once", async () => {
   await using people = await crowd();
   const ann = people.join("ann", { token: "none", url: "http://127.0.0.1:1" });
   const upload = ann.channel("chat:files").upload(new Blob(["abc"]));
@@ -109,7 +109,7 @@ Deno.test("an upload that is cancelled without a connection ends at once", async
   await assert.rejects(upload.done, { error: "closed" });
 });
 
-Deno.test("ranges grow while they come quickly, shrink while they do not, and stay within bounds", () => {
+Deno.test("files: ranges grow while they come quickly, shrink while they do not, and stay within bounds", () => {
   let bytes = FIRST_RANGE;
   for (let i = 0; i < 20; i++) {
     const next = nextRange(bytes, 10);

@@ -18,7 +18,7 @@ function impatient(): Promise<Crowd> {
 }
 
 for (const kind of ["webtransport", "quic", "websocket"] as const) {
-  Deno.test(`a process that is stopped for longer than its server waits comes back with its session, on ${kind}`, async () => {
+  Deno.test(`flows: a process that is stopped for longer than its server waits comes back with its session, on ${kind}`, async () => {
     await using people = await impatient();
     const { service } = people;
     const bob = people.join("bob", { enableQuic: false });
@@ -96,7 +96,7 @@ for (const kind of ["webtransport", "quic", "websocket"] as const) {
   });
 }
 
-Deno.test("a path that gets slow is left for WebSocket, and taken again when it has healed", async () => {
+Deno.test("flows: a path that gets slow is left for WebSocket, and taken again when it has healed", async () => {
   await using people = await impatient();
   const { service } = people;
   const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
@@ -155,7 +155,7 @@ function isEarly(datagram: Uint8Array): boolean {
   return false;
 }
 
-Deno.test("early data that a server started anew refuses is said again, and has one effect", async () => {
+Deno.test("flows: early data that a server started anew refuses is said again, and has one effect", async () => {
   const directory = await Deno.makeTempDir();
   const start = () => startTestService({ certificates: { directory } });
   let service = await start();

@@ -6,7 +6,7 @@ import { fileOutbox, lineFile } from "../../src/client/native.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
 import { converse, crowd, pause, until } from "./crowd.ts";
 
-Deno.test("three lines connect, listen and publish, over QUIC", async () => {
+Deno.test("client: three lines connect, listen and publish, over QUIC", async () => {
   await using people = await crowd();
   const client = people.join("ann");
   const heard = Promise.withResolvers<string>();
@@ -16,7 +16,7 @@ Deno.test("three lines connect, listen and publish, over QUIC", async () => {
   assert.equal(client.manager.getTransportType(), "webtransport");
 });
 
-Deno.test("presence, history, direct messages, broadcast and the client list answer on every transport", async () => {
+Deno.test("client: presence, history, direct messages, broadcast and the client list answer on every transport", async () => {
   await using people = await crowd();
   const rights = { rights: ["broadcast", "client_list", "direct_message"] };
   const kinds: Partial<ClientOptions>[] = [{ enableWebSocket: false }, { rawQuic: true }, {
@@ -55,7 +55,7 @@ Deno.test("presence, history, direct messages, broadcast and the client list ans
   assert.deepEqual(messages.map(({ data }) => data), [{ i: 2 }, { i: 1 }]);
 });
 
-Deno.test("a certificate that is not the server's leads to WebSocket", async () => {
+Deno.test("client: a certificate that is not the server's leads to WebSocket", async () => {
   await using people = await crowd();
   const client = people.join("ann", { certificateHashes: [new Uint8Array(32).toBase64()], probing: false });
   await client.connect();
@@ -63,7 +63,7 @@ Deno.test("a certificate that is not the server's leads to WebSocket", async () 
   assert.equal(client.manager.measure().fallbacks, 1);
 });
 
-Deno.test("QUIC switched off and on in the middle of 1,000 messages both ways loses and repeats none", async () => {
+Deno.test("client: QUIC switched off and on in the middle of 1,000 messages both ways loses and repeats none", async () => {
   await using people = await crowd();
   const { service } = people;
   const ann = people.join("ann"), bob = people.join("bob");
@@ -82,7 +82,7 @@ Deno.test("QUIC switched off and on in the middle of 1,000 messages both ways lo
   });
 });
 
-Deno.test("an address that changes under traffic keeps the connection, on WebTransport and on raw QUIC", async () => {
+Deno.test("client: an address that changes under traffic keeps the connection, on WebTransport and on raw QUIC", async () => {
   await using people = await crowd();
   const { service } = people;
   const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
@@ -103,7 +103,7 @@ Deno.test("an address that changes under traffic keeps the connection, on WebTra
   }
 });
 
-Deno.test("raw QUIC comes back with early data and the same session", async () => {
+Deno.test("client: raw QUIC comes back with early data and the same session", async () => {
   await using people = await crowd();
   const client = people.join("ann", { rawQuic: true, enableWebSocket: false });
   const got: string[] = [];
@@ -119,7 +119,7 @@ Deno.test("raw QUIC comes back with early data and the same session", async () =
   assert.deepEqual(got, [0, 1, 2].flatMap((i) => [`before ${i}`, `while away ${i}`]));
 });
 
-Deno.test("a program that ends with unsent messages in a file sends them when it runs again", async () => {
+Deno.test("client: a program that ends with unsent messages in a file sends them when it runs again", async () => {
   const directory = await Deno.makeTempDir();
   try {
     await using people = await crowd();
@@ -151,7 +151,7 @@ Deno.test("a program that ends with unsent messages in a file sends them when it
   }
 });
 
-Deno.test("a service that is killed and started again finds its clients back, with what they wanted to say", async () => {
+Deno.test("client: a service that is killed and started again finds its clients back, with what they wanted to say", async () => {
   const directory = await Deno.makeTempDir();
   const free = (): number => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

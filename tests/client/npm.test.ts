@@ -47,7 +47,7 @@ async function run(cwd: string, program: string, ...args: string[]): Promise<str
   return text;
 }
 
-Deno.test("the npm package type-checks, builds with Vite and runs in Node, in a project of its own", async (t) => {
+Deno.test("npm: the npm package type-checks, builds with Vite and runs in Node, in a project of its own", async (t) => {
   const directory = await Deno.makeTempDir();
   try {
     const tarball = await packForNpm(directory);

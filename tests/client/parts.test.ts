@@ -25,7 +25,7 @@ function take(outbox: Outbox): string | undefined {
   return entry?.id;
 }
 
-Deno.test("an inbox gives each message out once and in order, whatever order and number they come in", () => {
+Deno.test("parts: an inbox gives each message out once and in order, whatever order and number they come in", () => {
   const deliveries = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 60 }).chain(
     (gaps) => {
       let offset = 10;
@@ -58,7 +58,7 @@ Deno.test("an inbox gives each message out once and in order, whatever order and
   );
 });
 
-Deno.test("an inbox says what is lost when the history does not reach back, and goes on behind it", () => {
+Deno.test("parts: an inbox says what is lost when the history does not reach back, and goes on behind it", () => {
   const inbox = new ChannelInbox<{ prev: number; offset: number }>();
   inbox.place({ epoch: "e", offset: 5 }, false);
   assert.deepEqual(inbox.accept({ prev: 7, offset: 8 }), []);
@@ -71,7 +71,7 @@ Deno.test("an inbox says what is lost when the history does not reach back, and 
   assert.deepEqual(inbox.accept({ prev: 2, offset: 3 }), [{ prev: 2, offset: 3 }]);
 });
 
-Deno.test("an outbox hands out in order, within its window, and all again after a rewind", () => {
+Deno.test("parts: an outbox hands out in order, within its window, and all again after a rewind", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.constantFrom("add", "take", "acknowledge", "rewind", "reject"), fc.nat(50)), {
@@ -108,7 +108,7 @@ Deno.test("an outbox hands out in order, within its window, and all again after 
   );
 });
 
-Deno.test("no more than the server holds back for a paused connection is on its way at once", () => {
+Deno.test("parts: no more than the server holds back for a paused connection is on its way at once", () => {
   const outbox = new Outbox();
   for (let i = 0; i < 100; i++) outbox.add([stored(`m${i}`, "x".repeat(10_000))]);
   let sent = 0;
@@ -142,7 +142,7 @@ function memoryFile(text = ""): LineFile & { text: string; failures: number } {
   return file;
 }
 
-Deno.test("a file outbox gives back what was added and not removed, however often it is read and compacted", async () => {
+Deno.test("parts: a file outbox gives back what was added and not removed, however often it is read and compacted", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.constantFrom("add", "remove", "reopen"), fc.nat(30)), { maxLength: 60 }),
@@ -171,7 +171,7 @@ Deno.test("a file outbox gives back what was added and not removed, however ofte
   );
 });
 
-Deno.test("a file outbox ignores a line cut off by a crash, and what is no message", async () => {
+Deno.test("parts: a file outbox ignores a line cut off by a crash, and what is no message", async () => {
   const whole = JSON.stringify({ add: stored("a") });
   for (
     const junk of [
@@ -191,7 +191,7 @@ Deno.test("a file outbox ignores a line cut off by a crash, and what is no messa
   }
 });
 
-Deno.test("a storage that fails is asked again, then given up and told of; what is acknowledged before it is written costs no write", async () => {
+Deno.test("parts: a storage that fails is asked again, then given up and told of, and what is acknowledged before it is written costs no write", async () => {
   const clock = new FakeClock();
   const file = memoryFile();
   const failures: unknown[] = [];
@@ -212,7 +212,7 @@ Deno.test("a storage that fails is asked again, then given up and told of; what 
   await writer.idle();
 });
 
-Deno.test("aborting a race closes what is connected and rejects with the reason", async () => {
+Deno.test("parts: aborting a race closes what is connected and rejects with the reason", async () => {
   const clock = new FakeClock();
   const discarded: string[] = [];
   const abort = new AbortController();
@@ -234,7 +234,7 @@ Deno.test("aborting a race closes what is connected and rejects with the reason"
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a race has one winner, authenticates one at a time and leaves nothing open, whatever dials and answers do", async () => {
+Deno.test("parts: a race has one winner, authenticates one at a time and leaves nothing open, whatever dials and answers do", async () => {
   const leg = fc.record({
     connects: fc.boolean(),
     after: fc.nat(100),
@@ -297,7 +297,7 @@ Deno.test("a race has one winner, authenticates one at a time and leaves nothing
   );
 });
 
-Deno.test("options that make no sense are refused by name, with what is allowed", () => {
+Deno.test("parts: options that make no sense are refused by name, with what is allowed", () => {
   const refused: [object, RegExp][] = [
     [{ token: "t" }, /url, quicUrl, websocketUrl: one of them is needed/],
     [{ url: "http://a" }, /getToken: /],
@@ -322,7 +322,7 @@ Deno.test("options that make no sense are refused by name, with what is allowed"
   }
 });
 
-Deno.test("the outbox of an earlier run comes before what is new", async () => {
+Deno.test("parts: the outbox of an earlier run comes before what is new", async () => {
   const storage = new KeptOutbox();
   await storage.add([stored("old1"), stored("old2")]);
   const outbox = new Outbox();

@@ -87,7 +87,7 @@ const other = fc.oneof(
 );
 const path = fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 3 });
 
-Deno.test("there is an example of everything that the SDK reads, and it is taken", () => {
+Deno.test("payloads: there is an example of everything that the SDK reads, and it is taken", () => {
   assert.deepEqual(new Set(samples.map(([type]) => type)), new Set(Object.keys(TYPES)));
   for (const [type, payload] of samples) assert.ok(byHand(type, payload), type);
 });
@@ -115,7 +115,7 @@ Deno.test("Feature: quic-transport, Property 48: a field of another kind than th
   );
 });
 
-Deno.test("notices of kinds that are not known are nobody's business", () => {
+Deno.test("payloads: notices of kinds that are not known are nobody's business", () => {
   for (const kind of ["tomorrow", "constructor", "__proto__"]) assert.ok(byHand("server_notice", { kind }));
   for (const kind of [undefined, 1, null]) assert.ok(!byHand("server_notice", { kind }));
   assert.ok(!byHand("server_notice", { kind: "draining" }));

@@ -81,7 +81,7 @@ Deno.test("dialling: without anything to dial with connect() rejects and says wh
   await client.close();
 });
 
-Deno.test("a close that says do not come back is obeyed", () =>
+Deno.test("reconnecting: a close that says do not come back is obeyed", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
     await connected(world, client);
@@ -92,7 +92,7 @@ Deno.test("a close that says do not come back is obeyed", () =>
     assert.equal(world.dials.length, 1);
   }));
 
-Deno.test("a token is renewed in band before it ends, once, however often the connection changes", () =>
+Deno.test("reconnecting: a token is renewed in band before it ends, once, however often the connection changes", () =>
   inWorld(async (world, make) => {
     const { client } = make("ann", {
       getToken: () => {
@@ -111,7 +111,7 @@ Deno.test("a token is renewed in band before it ends, once, however often the co
     assert.equal(world.observer.of("authenticated").filter((result) => result === "refreshed").length, 1);
   }));
 
-Deno.test("getToken is not called twice at once, and its failure is tried again", () =>
+Deno.test("reconnecting: getToken is not called twice at once, and its failure is tried again", () =>
   inWorld(async (world, make) => {
     let calls = 0, running = 0, most = 0;
     const { client, errors } = make("ann", {

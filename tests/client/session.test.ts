@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { connected, inWorld } from "./in_world.ts";
 
-Deno.test("QUIC that answers within its head start is taken, and WebSocket is never dialled", () =>
+Deno.test("dialling: QUIC that answers within its head start is taken, and WebSocket is never dialled", () =>
   inWorld(async (world, make) => {
     world.paths.quic.latency = 100;
     const { client } = make();
@@ -12,7 +12,7 @@ Deno.test("QUIC that answers within its head start is taken, and WebSocket is ne
     assert.deepEqual(world.dials.map(({ path }) => path), ["quic"]);
   }));
 
-Deno.test("with UDP dropped WebSocket is dialled after the head start, and the service hears of the fallback", () =>
+Deno.test("dialling: with UDP dropped WebSocket is dialled after the head start, and the service hears of the fallback", () =>
   inWorld(async (world, make) => {
     world.paths.quic.dial = "dropped";
     const { client } = make();
@@ -27,7 +27,7 @@ Deno.test("with UDP dropped WebSocket is dialled after the head start, and the s
     assert.equal(client.manager.measure().fallbacks, 1);
   }));
 
-Deno.test("QUIC that is refused lets WebSocket begin at once", () =>
+Deno.test("dialling: QUIC that is refused lets WebSocket begin at once", () =>
   inWorld(async (world, make) => {
     world.paths.quic.dial = "refused";
     const { client } = make();
@@ -120,7 +120,7 @@ Deno.test("moving: a path that is poor again and again is returned to ever more 
     assert.ok(down >= 2 && down <= 6, `${down} times down in ten minutes`);
   }));
 
-Deno.test("with QUIC alone an attempt never takes longer than quicTimeout", () =>
+Deno.test("dialling: with QUIC alone an attempt never takes longer than quicTimeout", () =>
   inWorld(async (world, make) => {
     world.paths.quic.dial = "dropped";
     const { client, errors } = make("ann", { enableWebSocket: false, maxReconnectAttempts: 0 });
@@ -132,7 +132,7 @@ Deno.test("with QUIC alone an attempt never takes longer than quicTimeout", () =
     assert.equal(errors.length, 1);
   }));
 
-Deno.test("only one transport authenticates; the loser is closed and the service holds one connection", () =>
+Deno.test("dialling: only one transport authenticates, and the loser is closed and the service holds one connection", () =>
   inWorld(async (world, make) => {
     world.paths.quic.latency = world.paths.websocket.latency = 250;
     const { client } = make("ann", { headStart: 0 });
@@ -143,7 +143,7 @@ Deno.test("only one transport authenticates; the loser is closed and the service
     assert.equal(world.observer.of("authenticated").length, 1);
   }));
 
-Deno.test("a transport that connects and never answers gives way to the next", () =>
+Deno.test("dialling: a transport that connects and never answers gives way to the next", () =>
   inWorld(async (world, make) => {
     const { client } = make("ann", { authTimeout: 2000 });
     const connecting = client.connect();
@@ -155,7 +155,7 @@ Deno.test("a transport that connects and never answers gives way to the next", (
     world.paths.quic.silent = false;
   }));
 
-Deno.test("QUIC that works again takes the session up without a gap, and presence does not flicker", () =>
+Deno.test("dialling: QUIC that works again takes the session up without a gap, and presence does not flicker", () =>
   inWorld(async (world, make) => {
     const bob = make("bob");
     await connected(world, bob.client);
@@ -188,7 +188,7 @@ Deno.test("QUIC that works again takes the session up without a gap, and presenc
     assert.equal(world.sessions.connections.size, 2);
   }));
 
-Deno.test("QUIC that loses too much leads down to WebSocket, and up again when it heals", () =>
+Deno.test("dialling: QUIC that loses too much leads down to WebSocket, and up again when it heals", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
     await connected(world, client);
@@ -210,7 +210,7 @@ Deno.test("QUIC that loses too much leads down to WebSocket, and up again when i
     assert.deepEqual(events, ["webtransport>websocket", "websocket>webtransport"]);
   }));
 
-Deno.test("QUIC that comes through too slowly is not moved up to", () =>
+Deno.test("dialling: QUIC that comes through too slowly is not moved up to", () =>
   inWorld(async (world, make) => {
     world.paths.quic.dial = "refused";
     const { client, events } = make();
@@ -222,7 +222,7 @@ Deno.test("QUIC that comes through too slowly is not moved up to", () =>
     assert.deepEqual(events, []);
   }));
 
-Deno.test("a path that goes silent is noticed within 10 s and the session goes on, on another one", () =>
+Deno.test("dialling: a path that goes silent is noticed within 10 s and the session goes on, on another one", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
     await connected(world, client);
@@ -238,7 +238,7 @@ Deno.test("a path that goes silent is noticed within 10 s and the session goes o
     Object.assign(world.paths.quic, { silent: false });
   }));
 
-Deno.test("coming back to the page, or another network, makes a dead path noticed in less than 3 s", () =>
+Deno.test("dialling: coming back to the page, or another network, makes a dead path noticed in less than 3 s", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
     await connected(world, client);
@@ -253,7 +253,7 @@ Deno.test("coming back to the page, or another network, makes a dead path notice
     Object.assign(world.paths.quic, { silent: false });
   }));
 
-Deno.test("a connection that survives a change of network is told of", () =>
+Deno.test("dialling: a connection that survives a change of network is told of", () =>
   inWorld(async (world, make) => {
     const { client, events } = make();
     await connected(world, client);

@@ -34,7 +34,7 @@ async function download(service: TestService, path: string): Promise<Uint8Array>
 }
 
 for (const enableQuic of [true, false]) {
-  Deno.test(`a file goes up over ${enableQuic ? "WebTransport" : "WebSocket"}, is announced and comes down as it was`, () =>
+  Deno.test(`upload: a file goes up over ${enableQuic ? "WebTransport" : "WebSocket"}, is announced and comes down as it was`, () =>
     withClient(async (sender, service) => {
       const channel = sender.channel("chat:files");
       const announced = Promise.withResolvers<unknown>();
@@ -65,7 +65,7 @@ for (const enableQuic of [true, false]) {
     }, { enableQuic }));
 }
 
-Deno.test("an upload goes on where it was when the session moves from QUIC to WebSocket and back", () =>
+Deno.test("upload: an upload goes on where it was when the session moves from QUIC to WebSocket and back", () =>
   withClient(async (sender, service) => {
     const channel = sender.channel("chat:files");
     await channel.subscribe();
@@ -84,7 +84,7 @@ Deno.test("an upload goes on where it was when the session moves from QUIC to We
     assert.ok(moved > 12);
   }, { probing: { first: 100, max: 200 } }));
 
-Deno.test("a paused upload waits and goes on, a cancelled one leaves nothing", () =>
+Deno.test("upload: a paused upload waits and goes on, a cancelled one leaves nothing", () =>
   withClient(async (sender, service) => {
     const channel = sender.channel("chat:files");
     await channel.subscribe();
@@ -115,7 +115,7 @@ Deno.test("a paused upload waits and goes on, a cancelled one leaves nothing", (
     assert.deepEqual(await download(service, file.url), bytes);
   }));
 
-Deno.test("a file that is refused says why", () =>
+Deno.test("upload: a file that is refused says why", () =>
   withClient(
     async (sender) => {
       const upload = sender.channel("chat:files").upload(new Blob([sampleBytes(2000)]));
@@ -144,7 +144,7 @@ async function underWay(upload: { readonly progress: UploadProgress }): Promise<
 
 for (const enableQuic of [true, false]) {
   const name = enableQuic ? "WebTransport" : "WebSocket";
-  Deno.test(`an upload waits until a full disk has room again, over ${name}`, () =>
+  Deno.test(`upload: an upload waits until a full disk has room again, over ${name}`, () =>
     withClient(async (sender, service) => {
       const channel = sender.channel("chat:files");
       const bytes = sampleBytes(9_000_000, 5);
@@ -164,7 +164,7 @@ for (const enableQuic of [true, false]) {
       assert.deepEqual(await download(service, (await upload.done).url), bytes);
     }, { enableQuic }));
 
-  Deno.test(`an upload whose answers are slow is one file, announced once, over ${name}`, () =>
+  Deno.test(`upload: an upload whose answers are slow is one file, announced once, over ${name}`, () =>
     withClient(
       async (sender) => {
         const channel = sender.channel("chat:files");
@@ -180,7 +180,7 @@ for (const enableQuic of [true, false]) {
     ));
 }
 
-Deno.test("a chunk that is refused is no concern of the other uploads", () =>
+Deno.test("upload: a chunk that is refused is no concern of the other uploads", () =>
   withClient(
     async (sender, service) => {
       const channel = sender.channel("chat:files");
@@ -203,7 +203,7 @@ Deno.test("a chunk that is refused is no concern of the other uploads", () =>
   ));
 
 for (const enableQuic of [true, false]) {
-  Deno.test(`an upload begun after the limits were raised keeps to those of its connection, over ${enableQuic ? "WebTransport" : "WebSocket"}`, () =>
+  Deno.test(`upload: an upload begun after the limits were raised keeps to those of its connection, over ${enableQuic ? "WebTransport" : "WebSocket"}`, () =>
     withClient(async (sender, service) => {
       await sender.connect();
       await service.reconfigure({

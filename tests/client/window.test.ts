@@ -28,7 +28,7 @@ function send(rate: number, rtt: number, seconds: number): { window: number; car
   return { window: window.size, carried: acked };
 }
 
-Deno.test("a fast path is used whole, and on a slow one little waits", () => {
+Deno.test("window: a fast path is used whole, and on a slow one little waits", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 30_000, max: 50_000_000 }),
@@ -46,7 +46,7 @@ Deno.test("a fast path is used whole, and on a slow one little waits", () => {
   );
 });
 
-Deno.test("a window begins small, follows only what it watched, and keeps to its bounds", () => {
+Deno.test("window: a window begins small, follows only what it watched, and keeps to its bounds", () => {
   const window = new UploadWindow(1000, LARGEST);
   assert.equal(window.size, FIRST_WINDOW);
   window.acknowledged(5000, 10);

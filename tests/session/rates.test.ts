@@ -47,9 +47,16 @@ Deno.test("rates: above its rate a connection is paused, not refused", async () 
   const rate = { ...OFF, messagesPerSecond: 100, messageBurst: 5 };
   const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: OFF } } });
   const peer = await authenticated(node);
-  const all = Promise.all(Array.from({ length: 10 }, () => peer.send("ping")));
+  // One after the other, as on a stream: each one waits until the server reads on.
+  const all = (async () => {
+    for (let i = 0; i < 10; i++) assert.equal((await peer.send("ping"))?.type, "pong");
+  })();
+  for (let turn = 0; turn < 50; turn++) await settle();
+  const atOnce = peer.of("pong").length;
   await node.advance(1000);
-  for (const answer of await all) assert.equal(answer?.type, "pong");
+  await all;
+  assert.ok(atOnce < 10, `${atOnce} of 10 were read at once`);
+  assert.equal(peer.of("pong").length, 10);
 });
 
 Deno.test("rates: the connections of a user share the user's rate, those of another have their own", async () => {

@@ -172,6 +172,7 @@ function runTest(copy: string, path: string, limit: number): Promise<"ok" | "fai
   const args = [
     "test",
     "--no-check",
+    "--lock=tests/deno.lock",
     "--frozen",
     "--fail-fast",
     "-A",
