@@ -1,6 +1,7 @@
 /** The app with parts of its own, for the HTTP tests. */
 
 import { AddressList } from "../../src/service/http/addresses.ts";
+import { AnswerBudget } from "../../src/service/http/answers.ts";
 import type { ConnectionState } from "../../src/service/http/mod.ts";
 import type { HttpDeps, HttpSettings, RequestInfo } from "../../src/service/http/deps.ts";
 
@@ -19,6 +20,7 @@ export const SETTINGS: HttpSettings = {
   apiKeys: [],
   internal: false,
   metricsPublic: false,
+  sourceMaps: true,
   adminEnabled: true,
 };
 
@@ -45,6 +47,10 @@ export function makeDeps(
       heartbeat: { interval: 7000, timeout: 10000 },
     }),
     upgradeWebSocket: () => new Response("upgraded", { status: 200 }),
+    answers: new AnswerBudget({
+      limits: () => ({ perConnection: Infinity, perAddress: Infinity, total: Infinity }),
+      refused: () => {},
+    }),
     pace: () => 0,
     notReady: () => undefined,
     metrics: {

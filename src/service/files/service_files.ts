@@ -10,7 +10,7 @@ import type { NamespaceLookup } from "../../hub/mod.ts";
 import { clientRow, type Principal, ProtocolError } from "../../protocol/mod.ts";
 import type { Middleware } from "../../router/types.ts";
 import type { Config } from "../config/mod.ts";
-import type { FileAccess } from "../http/files.ts";
+import type { FileAccess } from "../http/deps.ts";
 import { toFileLimits } from "./settings.ts";
 
 /** Milliseconds after a message during which uploads are slowed down, so that the next message is not delayed. */

@@ -108,7 +108,7 @@ function pathOf(url: string): string {
 
 function addPage(app: Hono<Env>, deps: HttpDeps): void {
   for (const [path, asset] of Object.entries(PAGE_ASSETS)) {
-    get(app, path, (c) => assetResponse(asset, c.req.raw));
+    get(app, path, (c) => assetResponse(asset, c, deps));
   }
 
   get(app, "/client.json", (c) => {
@@ -150,7 +150,7 @@ function addFiles(app: Hono<Env>, deps: HttpDeps): void {
   const shared = (c: Ctx) => ({ ...cors(c, deps.settings().allowedOrigins), ...FILE_CORS });
   app.on("OPTIONS", "/files/:id", (c) => new Response(null, { status: 204, headers: shared(c) }));
   get(app, "/files/:id", async (c) => {
-    const answer = await fileResponse(files, c.req.raw, c.req.param("id") ?? "");
+    const answer = await fileResponse(files, c, deps, c.req.param("id") ?? "");
     for (const [name, value] of Object.entries(shared(c))) answer.headers.append(name, value);
     return answer;
   });

@@ -9,11 +9,13 @@ import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
 import type { MetricsModule } from "../metrics/module.ts";
-import { counter, type Series } from "../metrics/series.ts";
+import { LabelledCounter } from "../metrics/labelled_counter.ts";
+import { counter, counters, gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates } from "../sessions/connections.ts";
 import type { TokensModule } from "../tokens/module.ts";
+import { AnswerBudget } from "./answers.ts";
 import { ApiCounters } from "./api_counters.ts";
 import { createApp, createInternalApp } from "./app.ts";
 import { toHttpSettings } from "./app_settings.ts";
@@ -47,7 +49,23 @@ export class HttpAppModule implements Module {
   readonly #apiCalls = new ApiCounters();
   /** How often addresses ask, on every version of HTTP. */
   readonly rates: RequestRates = new RequestRates();
+  readonly #answersRefused = new LabelledCounter();
+  readonly #answers = new AnswerBudget({
+    limits: () => started(this.#config, this.name).http.answers,
+    refused: (reason) => this.#answersRefused.add(reason),
+  });
   readonly series: readonly Series[] = [
+    gauge(
+      "skein_http_answers_bytes",
+      "Bytes that answers hold until they are read.",
+      () => this.#answers.total,
+    ),
+    counters(
+      "skein_http_answers_refused_total",
+      "Answers that were refused because others hold too much, or ended because they were not read.",
+      ["reason"],
+      () => this.#answersRefused.samples(),
+    ),
     ...this.#apiCalls.series,
     counter(
       "skein_http_requests_refused_total",
@@ -93,6 +111,10 @@ export class HttpAppModule implements Module {
     this.rates.set(config.http.perIp);
   }
 
+  sweep(): void {
+    this.#answers.sweep();
+  }
+
   #deps(): HttpDeps {
     const { tokens, metrics, modules, reachable, log } = this.#options;
     const { hub } = this.#options.hub, { sessions, observer } = this.#options.sessions;
@@ -112,6 +134,7 @@ export class HttpAppModule implements Module {
           this.#config!.http.deflateFrom ?? undefined,
           authenticated,
         ),
+      answers: this.#answers,
       pace: (address) => this.rates.take(address),
       notReady: () => modules.notReady(),
       metrics,

@@ -58,6 +58,7 @@ export function toHttpSettings(config: AppConfig & HttpConfig & NodeConfig): Htt
     apiKeys: config.api.keys,
     internal: config.http.internal !== null,
     metricsPublic: config.metrics.public,
+    sourceMaps: config.http.sourceMaps ?? config.env === "development",
     adminEnabled: config.admin.enabled,
   };
 }

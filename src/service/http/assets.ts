@@ -33,6 +33,10 @@ import styleCss from "../../web/style.css" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import textJs from "../../web/text.js" with { type: "text" };
 
+import { type AnswerSource, sharedBytes } from "./answers.ts";
+import { answerWith, type Ctx } from "./context.ts";
+import type { HttpDeps } from "./deps.ts";
+
 const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
@@ -44,6 +48,8 @@ interface Asset {
   readonly type: string;
   /** Pages of any origin may load it. @default false */
   readonly everywhere?: boolean;
+  /** For those who look for faults in the SDK: served only where that is wanted. @default false */
+  readonly sourceMap?: boolean;
 }
 
 /** What `deno task build:client` made, which `start` and `compile` run first. */
@@ -65,7 +71,12 @@ function bundle(name: string): Record<string, Asset> {
   const map = `${name}.map`;
   return {
     [`/${name}`]: { body: () => built(name), type: SCRIPT, everywhere: true },
-    [`/${map}`]: { body: () => built(map), type: "application/json", everywhere: true },
+    [`/${map}`]: {
+      body: () => built(map),
+      type: "application/json",
+      everywhere: true,
+      sourceMap: true,
+    },
   };
 }
 
@@ -100,7 +111,8 @@ export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
 };
 
 interface Loaded {
-  readonly body: string;
+  /** The one copy that all answers share. */
+  readonly source: AnswerSource;
   /** A strong entity tag (RFC 9110 §8.8.3): the SHA-256 of the body. */
   readonly etag: string;
 }
@@ -121,25 +133,26 @@ function load(asset: Asset): Promise<Loaded | undefined> {
 async function read({ body }: Asset): Promise<Loaded | undefined> {
   const text = typeof body === "string" ? body : await body();
   if (text === undefined) return undefined;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  const bytes = new TextEncoder().encode(text);
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
   return {
-    body: text,
+    source: sharedBytes(bytes),
     etag: `"${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}"`,
   };
 }
 
-/** Answers a GET or HEAD for `asset`; 304 when the client has it, 404 when it was not built. */
-export async function assetResponse(asset: Asset, request: Request): Promise<Response> {
-  const entry = await load(asset);
+/** Answers a GET or HEAD for `asset`; 304 when the client has it, 404 when it was not built, 503 when there is no room. */
+export async function assetResponse(asset: Asset, c: Ctx, deps: HttpDeps): Promise<Response> {
+  const entry = asset.sourceMap === true && !deps.settings().sourceMaps ? undefined : await load(asset);
   if (entry === undefined) return new Response("not built: run `deno task build:client`\n", { status: 404 });
-  const { body, etag } = entry;
+  const { source, etag } = entry;
   const headers: Record<string, string> = { etag, "cache-control": "no-cache" };
   if (asset.everywhere === true) headers["access-control-allow-origin"] = "*";
-  const known = request.headers.get("if-none-match");
+  const known = c.req.raw.headers.get("if-none-match");
   if (
     known !== null && known.split(",").some((t) => t.trim().replace(/^W\//, "") === etag || t.trim() === "*")
   ) {
     return new Response(null, { status: 304, headers });
   }
-  return new Response(body, { headers: { ...headers, "content-type": asset.type } });
+  return answerWith(source, c, deps, { ...headers, "content-type": asset.type });
 }

@@ -5,7 +5,9 @@
  */
 
 import type { Context, Hono } from "@hono/hono";
-import type { RequestInfo, RequestSource } from "./deps.ts";
+import { hostOf } from "../../session/mod.ts";
+import type { AnswerSource } from "./answers.ts";
+import type { HttpDeps, RequestInfo, RequestSource } from "./deps.ts";
 
 /** What a request brings beside itself. */
 export type Env = { Bindings: { readonly info: RequestInfo; readonly source: RequestSource } };
@@ -26,6 +28,38 @@ export function plain(text: string, status: number, headers: Record<string, stri
     status,
     headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...headers },
   });
+}
+
+/** Bytes of an answer that is sent as a whole. */
+const SMALL = 16_384;
+
+/**
+ * An answer of bytes, in pieces, within the bounds of what answers may hold: 503 when there is no room. The length is told,
+ * and the answer to HEAD has no body.
+ */
+export function answerWith(
+  source: AnswerSource,
+  c: Ctx,
+  deps: Pick<HttpDeps, "answers">,
+  headers: Record<string, string>,
+  status = 200,
+): Response {
+  const described = { ...headers, "content-length": `${source.length}` };
+  if (c.req.method === "HEAD") {
+    source.close?.();
+    return new Response(null, { status, headers: described });
+  }
+  // What fits into the buffers of the network is not worth to be watched.
+  if (source.length <= SMALL && source.bytes !== undefined) {
+    return new Response(source.bytes as BodyInit, { status, headers: described });
+  }
+  const { hostname, port, transport } = c.env.info.remoteAddr;
+  const body = deps.answers.body(source, {
+    connection: `${transport} ${hostname} ${port}`,
+    address: hostOf(`${c.env.source.address}:0`),
+  });
+  if (body !== undefined) return new Response(body as BodyInit, { status, headers: described });
+  return plain("too many answers are under way\n", 503, { "retry-after": "1" });
 }
 
 /** 429 for an address that asks too often. On HTTP/1 it ends the connection. */

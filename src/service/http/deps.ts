@@ -4,11 +4,12 @@
  * @module
  */
 
+import type { FileReader, FileRecord } from "../../files/mod.ts";
 import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { Level } from "../../session/contract.ts";
 import type { AddressList } from "./addresses.ts";
+import type { AnswerBudget } from "./answers.ts";
 import type { ApiResult } from "./api_counters.ts";
-import type { FileAccess } from "./files.ts";
 import type { ServerApi } from "./server_api.ts";
 
 /** Who sent a request. `transport` is `udp` for HTTP/3. */
@@ -74,6 +75,8 @@ export interface HttpSettings {
   readonly internal: boolean;
   /** `/metrics` and `/stats` need no key, on the public listener too. */
   readonly metricsPublic: boolean;
+  /** Whether the source maps of the SDK are served. */
+  readonly sourceMaps: boolean;
   /** Whether there is a dashboard. */
   readonly adminEnabled: boolean;
 }
@@ -131,6 +134,25 @@ export interface DevTokenRequest {
   readonly [claim: string]: unknown;
 }
 
+/** The credentials of a request; the bearer token counts when both are given. */
+export interface FileCredentials {
+  /** `Authorization: Bearer`. */
+  readonly bearer: string | undefined;
+  /** The query's `token`, as `file_link` made it. */
+  readonly link: string | undefined;
+}
+
+/** Where files are read from. */
+export interface FileAccess {
+  /**
+   * The file, when the credentials may read it. Rejects with ProtocolError: `unauthorized`, `invalid_token`,
+   * `token_expired`, `permission_denied`, `unknown_file`, `not_available`.
+   */
+  admit(fileId: string, credentials: FileCredentials): Promise<FileRecord>;
+  /** Opens it. */
+  open(file: FileRecord): Promise<FileReader>;
+}
+
 /** The parts the app is made of. */
 export interface HttpDeps {
   settings(): HttpSettings;
@@ -140,6 +162,8 @@ export interface HttpDeps {
    * with a refusal such as 503. `source` is where the client is.
    */
   upgradeWebSocket(info: RequestInfo, source: RequestSource): Response | Promise<Response>;
+  /** What answers hold in memory. */
+  readonly answers: AnswerBudget;
   /** Counts a request of `address`: the milliseconds it has to wait for its turn; `Infinity` refuses it. */
   pace(address: string): number;
   /** Why no new client should be sent here (draining, the engine cannot commit), or undefined. */

@@ -15,29 +15,10 @@ import {
   servedType,
 } from "../../files/mod.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
+import { type AnswerSource, PIECE } from "./answers.ts";
+import { answerWith, type Ctx } from "./context.ts";
+import type { FileAccess, FileCredentials, HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
-
-/** The credentials of a request; the bearer token counts when both are given. */
-export interface FileCredentials {
-  /** `Authorization: Bearer`. */
-  readonly bearer: string | undefined;
-  /** The query's `token`, as `file_link` made it. */
-  readonly link: string | undefined;
-}
-
-/** Where files are read from. */
-export interface FileAccess {
-  /**
-   * The file, when the credentials may read it. Rejects with ProtocolError: `unauthorized`, `invalid_token`,
-   * `token_expired`, `permission_denied`, `unknown_file`, `not_available`.
-   */
-  admit(fileId: string, credentials: FileCredentials): Promise<FileRecord>;
-  /** Opens it. */
-  open(file: FileRecord): Promise<FileReader>;
-}
-
-/** Bytes read at once. */
-const PIECE = 65_536;
 
 /** Fields of every answer. Caches must revalidate, because rights may be withdrawn, and must not change the bytes. */
 const ALWAYS = {
@@ -55,7 +36,13 @@ export const FILE_CORS: Readonly<Record<string, string>> = {
 };
 
 /** Answers GET and HEAD for a file. */
-export async function fileResponse(door: FileAccess, request: Request, fileId: string): Promise<Response> {
+export async function fileResponse(
+  door: FileAccess,
+  c: Ctx,
+  deps: Pick<HttpDeps, "answers">,
+  fileId: string,
+): Promise<Response> {
+  const request = c.req.raw;
   let file: FileRecord;
   try {
     file = await door.admit(fileId, credentialsOf(request));
@@ -87,18 +74,19 @@ export async function fileResponse(door: FileAccess, request: Request, fileId: s
     ...own,
     "content-type": servedType(type),
     "content-disposition": disposition(name, type),
-    "content-length": `${length}`,
     ...(range === undefined ? {} : { "content-range": `bytes ${start}-${start + length - 1}/${size}` }),
   };
   const status = range === undefined ? 200 : 206;
-  if (isHead) return new Response(null, { status, headers: described });
+  if (isHead) {
+    return new Response(null, { status, headers: { ...described, "content-length": `${length}` } });
+  }
   let reader: FileReader;
   try {
     reader = await door.open(file);
   } catch (error) {
     return refusal(error);
   }
-  return new Response(bodyOf(reader, start, length), { status, headers: described });
+  return answerWith(sourceOf(reader, start, length), c, deps, described, status);
 }
 
 function credentialsOf(request: Request): FileCredentials {
@@ -115,26 +103,14 @@ function refusal(error: unknown): Response {
   return answer;
 }
 
-/** A stream that reads as fast as the peer takes it, and closes the reader in every case. */
-function bodyOf(reader: FileReader, start: number, length: number): ReadableStream<Uint8Array> {
-  let at = start;
-  const end = start + length;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const buffer = new Uint8Array(Math.min(PIECE, end - at));
-        const got = buffer.length === 0 ? 0 : await reader.read(buffer, at);
-        if (got === 0 && at < end) throw new Error("a kept file became shorter");
-        at += got;
-        if (got > 0) controller.enqueue(buffer.subarray(0, got));
-        if (at < end) return;
-        reader.close();
-        controller.close();
-      } catch (error) {
-        reader.close();
-        throw error;
-      }
+function sourceOf(reader: FileReader, start: number, length: number): AnswerSource {
+  return {
+    length,
+    held: Math.min(length, PIECE),
+    async read(at, size) {
+      const buffer = new Uint8Array(size);
+      return buffer.subarray(0, await reader.read(buffer, start + at));
     },
-    cancel: () => reader.close(),
-  }, { highWaterMark: 0 });
+    close: () => reader.close(),
+  };
 }

@@ -7,10 +7,11 @@
 import type { Hono } from "@hono/hono";
 import { delay } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
+import { ownBytes } from "./answers.ts";
 import { ApiRunner, listConnections, parseLimit } from "./api.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
-import { type Ctx, type Env, get, type Guard, notAllowed, notFound, tooMany } from "./context.ts";
+import { answerWith, type Ctx, type Env, get, type Guard, notAllowed, notFound, tooMany } from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { keyOf, type KeyRing } from "./keys.ts";
@@ -30,7 +31,7 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
     const answer = await guards.figures(c);
     if (answer !== undefined) return answer;
     const { contentType, body } = await deps.metrics.expose();
-    return new Response(body, { headers: { "content-type": contentType, "cache-control": "no-store" } });
+    return figures(body, contentType, c, deps);
   });
   get(app, "/stats", async (c) => {
     const answer = await guards.figures(c);
@@ -40,7 +41,7 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
       ...deps.status(),
       connectionList: listConnections(deps.connections(), limit),
     };
-    return Response.json(stats, { headers: { "cache-control": "no-store" } });
+    return figures(JSON.stringify(stats), "application/json", c, deps);
   });
   app.post("/api/:method", async (c) => {
     const answer = await guards.api(c);
@@ -51,14 +52,19 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
   app.all("/api/:method", () => notAllowed("POST"));
   for (const [path, asset] of Object.entries(ADMIN_ASSETS)) {
     // The page on the public listener uses this style too.
-    if (path === "/style.css") get(app, path, (c) => assetResponse(asset, c.req.raw));
+    if (path === "/style.css") get(app, path, (c) => assetResponse(asset, c, deps));
     else {
       get(app, path, async (c) => {
         if (!deps.settings().adminEnabled) return notFound();
-        return await guards.admin(c) ?? await assetResponse(asset, c.req.raw);
+        return await guards.admin(c) ?? await assetResponse(asset, c, deps);
       });
     }
   }
+}
+
+function figures(text: string, type: string, c: Ctx, deps: HttpDeps): Response {
+  const source = ownBytes(new TextEncoder().encode(text));
+  return answerWith(source, c, deps, { "content-type": type, "cache-control": "no-store" });
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   about,
   choice,
   duration,
+  flag,
   integer,
   material as pem,
   port,
@@ -99,6 +100,28 @@ const http = v.strictObject({
       burst: v.optional(integer(1, 1_000_000, "Ordinary requests of one address at once after a rest."), 300),
     }),
     {},
+  ),
+  answers: v.optional(
+    v.strictObject({
+      perConnection: v.optional(
+        size(
+          64 * 1024,
+          1024 ** 3,
+          "Bytes that pages and files may hold in memory for one connection until they are read, beside its first answer. Who does not read for 20 s is ended.",
+        ),
+        "1MiB",
+      ),
+      perAddress: v.optional(
+        size(64 * 1024, 1024 ** 3, "The same for all connections of one address."),
+        "16MiB",
+      ),
+      total: v.optional(size(64 * 1024, 1024 ** 4, "The same for all connections."), "128MiB"),
+    }),
+    {},
+  ),
+  sourceMaps: v.optional(
+    v.nullable(flag("Serve the source maps of the SDK; `null` in development only.")),
+    null,
   ),
   headTimeout: v.optional(
     duration(
