@@ -9,6 +9,9 @@ import type { SendRates } from "../../protocol/mod.ts";
 /** Share of the server's rates that is used: pings, questions and the like count there too. */
 const SHARE = 0.9;
 
+/** Tokens that count as none. */
+const ROUNDING = 1e-6;
+
 interface Bucket {
   perMs: number;
   burst: number;
@@ -55,5 +58,7 @@ function bucket(before: Bucket | undefined, perSecond = 0, burst = 0): Bucket | 
 /** What is larger than a whole burst goes when the bucket is full. */
 function waitFor(from: Bucket | undefined, amount: number): number {
   if (from === undefined) return 0;
-  return Math.ceil((Math.min(amount, from.burst) - from.level) / from.perMs);
+  const missing = Math.min(amount, from.burst) - from.level;
+  // Sums of fractions are off by a little: who has waited as told is not sent away again for that.
+  return missing <= ROUNDING ? 0 : Math.ceil(missing / from.perMs);
 }
