@@ -179,12 +179,13 @@ export class Upload {
     this.#trouble = undefined;
     this.#acked = ready.offset;
     this.#tell();
-    for (let sent = ready.offset; sent < this.#blob.size;) {
+    for (let sent = ready.offset;;) {
       if (this.#paused !== undefined) {
         await this.#paused.promise;
         // It begins anew: an upload that was silent for long has no id any more.
         return "paused";
       }
+      if (sent >= this.#blob.size) break;
       while (sent - this.#acked + chunkSize > (window?.size ?? ready.window)) await this.#wait();
       if (this.#trouble !== undefined) throw this.#trouble;
       const data = new Uint8Array(await this.#blob.slice(sent, sent + chunkSize).arrayBuffer());
