@@ -302,7 +302,7 @@ testWith(["caddy"], "proxy: the sample for Caddy serves pages, the SDK and forei
   const sample = await Deno.readTextFile(new URL("Caddyfile", DEPLOY));
   const start = (upstream: number) =>
     startCaddy((port) =>
-      "{\n admin off\n auto_https disable_redirects\n}\n" + adapt(sample, {
+      "{\n admin off\n auto_https disable_redirects\n servers {\n  protocols h1 h2\n }\n}\n" + adapt(sample, {
         "\nrt.example.com {":
           `\nlocalhost:${port} {\n bind 127.0.0.1\n tls ${directory}/cert ${directory}/key`,
         "reverse_proxy 127.0.0.1:8080 {": `reverse_proxy 127.0.0.1:${upstream} {`,
