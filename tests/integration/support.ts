@@ -170,20 +170,35 @@ export class Network implements AsyncDisposable {
       }
     };
     const own = new Set<string>();
+    let ended = false;
+    // Nobody waits any more for what this one has not answered, whichever side ended it.
+    const forget = (): void => {
+      ended = true;
+      for (const id of own) this.#unanswered.delete(id);
+    };
     const close = transport.close.bind(transport);
     transport.close = (...args) => {
-      // Nobody waits any more for what this one has not answered.
-      for (const id of own) this.#unanswered.delete(id);
+      forget();
       return close(...args);
     };
+    let onClose = transport.onClose;
+    Object.defineProperty(transport, "onClose", {
+      set: (wanted) => onClose = wanted,
+      get: () => (...args: Parameters<typeof onClose>) => {
+        forget();
+        onClose(...args);
+      },
+    });
     const send = transport.send.bind(transport), sendDatagram = transport.sendDatagram.bind(transport);
     transport.send = (message, lane) => {
       const { rtt } = message.message.payload;
       if (typeof rtt === "number") this.toldRtt = rtt;
       if (message.message.type !== "ping") return send(message, lane);
       this.pings.sent++;
-      own.add(message.message.id);
-      this.#unanswered.add(message.message.id);
+      if (!ended) {
+        own.add(message.message.id);
+        this.#unanswered.add(message.message.id);
+      }
       if (this.latency === 0) send(message, lane);
       else this.clock.after(this.latency, () => send(message, lane));
     };
