@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { settle } from "../client/support.ts";
 import { Semaphore } from "../../src/async/semaphore.ts";
 
+/** Validates: holders never exceed the number, and who waits is served in order unless it gives up. */
 Deno.test("Feature: quic-transport, Property 46: a semaphore admits its number of holders, in the order in which they came", () =>
   fc.assert(fc.asyncProperty(
     fc.integer({ min: 1, max: 4 }),

@@ -94,7 +94,11 @@ function tamper(token: string, how: { segment: number; at: number; bit: number }
   return parts.join(".");
 }
 
-Deno.test("Feature: quic-transport, Property 2: a token is accepted exactly when its key, times and claims are right, and again when asked again", async () => {
+/**
+ * Validates: what becomes of a token is decided by its key, its times and its claims, whatever is damaged, and the same
+ * each time.
+ */
+Deno.test("Feature: quic-transport, Property 49: a token is accepted exactly when its key, times and claims are right, and again when asked again", async () => {
   const seen = { accepted: 0, refused: 0, expired: 0, early: 0 };
   await fc.assert(
     fc.asyncProperty(claims, times, signing, damage, async (claims, times, signing, damage) => {
@@ -141,7 +145,8 @@ Deno.test("Feature: quic-transport, Property 2: a token is accepted exactly when
   }
 });
 
-Deno.test("Feature: quic-transport, Property 5: any text as a token is refused with a code of the table", async () => {
+/** Validates: no text makes the check of tokens fail in another way than by a refusal. */
+Deno.test("Feature: quic-transport, Property 50: any text as a token is refused with a code of the table", async () => {
   const authenticator = createAuthenticator({ keys: Object.values(settingsOf) }, { now: () => NOW });
   const segment = fc.oneof(
     fc.string({ maxLength: 40 }),

@@ -220,6 +220,7 @@ function ping(): Encoded {
   return new Encoded({ type: "ping", id: uuidv7(), timestamp: Date.now(), payload: {} });
 }
 
+/** Validates: random calls have one outcome over WebTransport, QUIC and WebSocket. */
 Deno.test("Feature: quic-transport, Property 15: the same calls have the same outcome on every transport", async () => {
   const service = await startTestService({
     session: { perIp: { connections: 10_000, rate: 100_000, burst: 100_000 } },

@@ -9,6 +9,7 @@ import { FIRST_RANGE, nextRange } from "../../src/client/policy/ranges.ts";
 import { sampleBytes, sha256 } from "../files/support.ts";
 import { crowd } from "./crowd.ts";
 
+/** Validates: the SDK's SHA-256 of parts is that of the whole. */
 Deno.test("Feature: quic-transport, Property 45: a hash is the same however the bytes are cut", () => {
   fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (parts) => {
     const hash = new Sha256();

@@ -158,7 +158,11 @@ async function live(world: World, devices: Device[], steps: readonly Step[]): Pr
   }
 }
 
-Deno.test("Feature: quic-transport, Property 18: no message is lost, doubled or out of order over random switches of transport", async () => {
+/**
+ * Validates: random lives of several clients are compared with a reference list, over networks that are made to fail at
+ * will.
+ */
+Deno.test("Feature: quic-transport, Property 18: no message is lost, doubled or out of order over random switches of transport (a model of the network)", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.integer(), async (steps, seed) => {
       const world = new World(seed);
@@ -205,7 +209,8 @@ Deno.test("Feature: quic-transport, Property 18: no message is lost, doubled or 
   );
 });
 
-Deno.test("Feature: quic-transport, Property 9: what a client sends of a channel stays on one lane of its class, on QUIC and on WebSocket", async () => {
+/** Validates: the SDK puts everything of a channel on one lane of the channel's class, on QUIC and on WebSocket. */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (what a client sends of a channel stays on one lane of its class)", async () => {
   const name = fc.tuple(fc.constantFrom("chat", "doc", "bot", "room"), fc.integer({ min: 0, max: 40 }))
     .map(([namespace, number]) => `${namespace}:${number}`);
   await fc.assert(

@@ -92,6 +92,7 @@ Deno.test("payloads: there is an example of everything that the SDK reads, and i
   for (const [type, payload] of samples) assert.ok(byHand(type, payload), type);
 });
 
+/** Validates: what the schemas of the protocol take, the SDK's checks by hand take too. */
 Deno.test("Feature: quic-transport, Property 47: what the protocol allows a server, the SDK takes", () => {
   fc.assert(
     fc.property(fc.constantFrom(...samples), path, other, ([type, payload], path, value) => {
@@ -102,6 +103,7 @@ Deno.test("Feature: quic-transport, Property 47: what the protocol allows a serv
   );
 });
 
+/** Validates: a known field of another kind is refused by the checks by hand. */
 Deno.test("Feature: quic-transport, Property 48: a field of another kind than the protocol says, the SDK refuses", () => {
   // Lists and objects are one kind, as the schemas have it.
   const kindOf = (value: unknown) => value === null ? "null" : typeof value;

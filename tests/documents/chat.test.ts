@@ -276,6 +276,7 @@ Deno.test("replay: a replay sends the messages between two offsets again, marked
   assert.equal(ann.sent[0]!.lane, 3);
 });
 
+/** Validates: the times of a replay are those of the messages, divided by its speed and bounded. */
 Deno.test("Feature: quic-transport, Property 41: a replay is as fast as its speed says, and no pause is longer than allowed", async () => {
   await fc.assert(
     fc.asyncProperty(

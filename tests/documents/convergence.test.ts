@@ -133,6 +133,9 @@ async function live(
   }
 }
 
+/**
+ * Validates: after cuts, kills, moves and reloads every device has the same text, with nothing of anybody's missing.
+ */
 Deno.test("Feature: quic-transport, Property 42: Yjs clients converge whatever happens to network and service", async () => {
   let compactions = 0;
   await fc.assert(
@@ -152,6 +155,7 @@ Deno.test("Feature: quic-transport, Property 42: Yjs clients converge whatever h
   assert.ok(compactions > 20, "snapshots were made meanwhile");
 });
 
+/** Validates: the same with encryption, and no text is in what the engine keeps. */
 Deno.test("Feature: quic-transport, Property 43: encrypted documents converge, and the server cannot read them", async () => {
   const key = await DocumentKey.generate();
   await fc.assert(

@@ -324,8 +324,8 @@ Deno.test("documents: history shows operations as base64 in both forms", async (
   assert.deepEqual([record!.type, record!.data], ["doc_op", bytes("a").toBase64()]);
 });
 
+/** Validates: whatever is written, compacted, closed and opened, an opener gets every operation once and in order. */
 Deno.test("Feature: quic-transport, Property 40: a document is its newest snapshot and the operations after it", async () => {
-  // Whatever is written, compacted, closed and opened: what an opener puts together is every operation once, in order.
   const step = fc.oneof(
     {
       weight: 5,

@@ -56,6 +56,7 @@ function connectBySkein(doc: TestDoc, { onlineConns }: Connector, client: SkeinC
   };
 }
 
+/** Validates: Yjs's own random edits and its comparison of documents, over real connections that come and go. */
 Deno.test("Feature: quic-transport, Property 44: Yjs's own test documents are equal, struct by struct, connected by Skein on all transports", () =>
   withService(async (place) => {
     const { service } = place;

@@ -90,6 +90,7 @@ Deno.test("memory engine: the dedupe window stays below its cap and knows at lea
   assert.equal(window.get("k1"), undefined);
 });
 
+/** Validates: a channel's ring is compared with a plain list: same records, same offsets, same end of the history. */
 Deno.test("Feature: quic-transport, Property 30: a channel's ring keeps what a plain list would", () => {
   const step = fc.oneof(
     { weight: 8, arbitrary: fc.record({ kind: fc.constant("append" as const), size: fc.nat(40) }) },
@@ -143,6 +144,7 @@ Deno.test("Feature: quic-transport, Property 30: a channel's ring keeps what a p
   );
 });
 
+/** Validates: every lease that is not renewed ends, within one sweep of its time. */
 Deno.test("Feature: quic-transport, Property 31: a lease ends within a second of its time and never before it", () => {
   const step = fc.oneof(
     fc.record({

@@ -28,6 +28,10 @@ const step = fc.oneof(
   { weight: 1, arbitrary: other },
 );
 
+/**
+ * Validates: the SQLite engine is compared with the memory engine over random lives, kills in the middle of writing
+ * among them.
+ */
 Deno.test("Feature: durable-channels, Property 1: whatever is published, read, closed and killed, a database answers as memory does", async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -288,14 +288,20 @@ const steps = fc.array(step, { maxLength: 120, size: "max" }).map((steps): Step[
   ...steps,
 ]);
 
+/**
+ * Validates: subscribers that come, go and resume while others publish get every message once and in order, however
+ * late the engine is.
+ */
 Deno.test("Feature: quic-transport, Property 32: an engine that answers in any order leaves no subscriber a gap or a repetition", async () => {
   await fc.assert(fc.asyncProperty(steps, (steps) => run(steps, new DelayedEngine())), { numRuns: 1000 });
 });
 
+/** Validates: the same with an engine that answers before its caller goes on. */
 Deno.test("Feature: quic-transport, Property 33: an engine that answers at once leaves no subscriber a gap or a repetition", async () => {
   await fc.assert(fc.asyncProperty(steps, (steps) => run(steps, new MemoryEngine())), { numRuns: 300 });
 });
 
+/** Validates: the same for a channel without a history, from the answer to subscribe on. */
 Deno.test("Feature: quic-transport, Property 34: a channel that keeps nothing leaves no gap after the answer to subscribe", async () => {
   await fc.assert(
     fc.asyncProperty(steps, (steps) => run(steps, new DelayedEngine(), { size: 0, tail: 1000 })),

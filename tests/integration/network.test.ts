@@ -26,10 +26,12 @@ async function until(what: string, test: () => boolean | Promise<boolean>, ms = 
   }
 }
 
-Deno.test("Feature: quic-transport, Property 12: migration keeps state, order and data", () =>
+/**
+ * Validates: the client's address changes at random moments in traffic; the session goes on, and each message is
+ * acknowledged once and delivered once, in order.
+ */
+Deno.test("Feature: quic-transport, Property 12: migration keeps state, order and data (of a session on the service)", () =>
   withService(async (service) => {
-    // The client's address changes at random moments in the middle of traffic: the session goes on, every message is
-    // acknowledged once and delivered once, in order.
     const token = await service.token("ann");
     await fc.assert(
       fc.asyncProperty(
@@ -84,10 +86,12 @@ Deno.test("network: a migration is seen, counted and logged", () =>
     }
   }));
 
+/**
+ * Validates: whatever is said, no run of its bytes, nor the token's, is on the wire; the protocol negotiated is QUIC
+ * version 1, which has no TLS below 1.3 (RFC 9001 §4.2).
+ */
 Deno.test("Feature: quic-transport, Property 19: nothing below TLS 1.3 and nothing in clear on QUIC", () =>
   withService(async (service) => {
-    // Whatever is said, no run of its bytes, nor the token's, is on the wire; the protocol negotiated is QUIC version 1,
-    // which has no TLS below 1.3 (RFC 9001 §4.2).
     const token = await service.token("ann");
     const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort }, capture: 2048 });
     try {
@@ -119,9 +123,12 @@ Deno.test("Feature: quic-transport, Property 19: nothing below TLS 1.3 and nothi
     }
   }));
 
+/**
+ * Validates: switched off, every QUIC client is told 3006 and none comes in, while WebSocket goes on; switched on, they
+ * come in again.
+ */
 Deno.test("Feature: quic-transport, Property 22: QUIC off", () =>
   withService(async (service) => {
-    // Switched off and on at random: off, every QUIC client is told 3006 and none comes in, while WebSocket goes on; on, they come in again.
     const web = await service.connect("websocket", "web");
     let on = true;
     await fc.assert(
@@ -153,9 +160,9 @@ Deno.test("Feature: quic-transport, Property 22: QUIC off", () =>
     await web.close();
   }));
 
-Deno.test("Feature: quic-transport, Property 23: live configuration", () =>
+/** Validates: any good configuration holds for the next connection, on every transport; a bad one changes nothing. */
+Deno.test("Feature: quic-transport, Property 23: live configuration (a good one counts at once, a bad one changes nothing)", () =>
   withService(async (service) => {
-    // Any good configuration holds for the next connection, whatever transport it is on; a bad one changes nothing.
     const change = fc.oneof(
       fc.record({
         good: fc.constant(true),

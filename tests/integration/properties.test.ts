@@ -33,9 +33,9 @@ function sign(claims: Record<string, unknown>, secret = SECRET): Promise<string>
 
 const kind = fc.constantFrom(...KINDS);
 
-Deno.test("Feature: quic-transport, Property 1: handshake", () =>
+/** Validates: any user on any transport in either form is told once who and where it is. */
+Deno.test("Feature: quic-transport, Property 1: handshake (ends with who and where the client is)", () =>
   withService(async (service) => {
-    // Any user, on any transport, in either form: the handshake ends with who and where the client is, once.
     await fc.assert(
       fc.asyncProperty(
         kind,
@@ -57,6 +57,10 @@ Deno.test("Feature: quic-transport, Property 1: handshake", () =>
     );
   }));
 
+/**
+ * Validates: whatever a token holds, it is accepted on all transports with the same rights, or refused on all with the
+ * same code.
+ */
 Deno.test("Feature: quic-transport, Property 2: same token, same result on both transports", () =>
   withService(async (service) => {
     const token = fc.record({
@@ -101,9 +105,12 @@ Deno.test("Feature: quic-transport, Property 2: same token, same result on both 
     );
   }, { auth: { keys: [{ alg: "HS256", secret: SECRET }], audience: "skein" } }));
 
-Deno.test("Feature: quic-transport, Property 9: lanes by type", () =>
+/**
+ * Validates: a message on a lane of its class is taken and answered on that lane; on a lane of another class it is
+ * refused.
+ */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (the service refuses a message on a lane of another class)", () =>
   withService(async (service) => {
-    // A message on a lane of its class is taken and answered on that lane; on a lane of another class it is refused.
     await using client = await service.connect("quic", "ann");
     const lanes = { control: 0, conversation: 7, file: 100, bot: 200, document: 300 };
     for (const lane of Object.values(lanes)) if (lane !== 0) await client.openLane(lane);
@@ -246,9 +253,12 @@ async function files(
   );
 }
 
+/**
+ * Validates: one conversation with every message type has the same answers and deliveries on every transport and in
+ * both forms.
+ */
 Deno.test("Feature: quic-transport, Property 17: every message type on every transport", () =>
   withService(async (service) => {
-    // The same conversation has the same answers and deliveries on every transport and in both forms.
     const script = async (
       kind: (typeof KINDS)[number],
       form: "json" | "msgpack",

@@ -24,14 +24,16 @@ const channel = fc.tuple(
   fc.constantFrom("general", "a:b", "x"),
 ).map((parts) => parts.join(":"));
 
-Deno.test("Feature: quic-transport, Property 9: lanes by type, each lane is of one class by its range", () => {
+/** Validates: every number of a lane has one class. */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (each lane is of one class by its range)", () => {
   fc.assert(fc.property(lane, (lane) => {
     const holding = CLASSES.filter((cls) => lane >= LANES[cls][0] && lane <= LANES[cls][1]);
     assert.deepEqual(holding, [laneClass(lane)]);
   }));
 });
 
-Deno.test("Feature: quic-transport, Property 9: lanes by type, a message goes on lane 0 and on lanes of its class only", () => {
+/** Validates: the lanes of a message are decided by its type and its channel, as PROTOCOL.md §4 says. */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (a message goes on lane 0 and on lanes of its class only)", () => {
   fc.assert(
     fc.property(lane, type, fc.option(channel, { nil: undefined }), (lane, type, channel) => {
       // PROTOCOL.md §4, said once more in another way: families go by the first word of a type, others by the channel,
@@ -64,7 +66,8 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type, a message goes on
   );
 });
 
-Deno.test("Feature: quic-transport, Property 9: lanes by type, control before documents before conversations before bots before files", () => {
+/** Validates: the priorities of any two lanes are in the order of their classes. */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (control before documents before conversations before bots before files)", () => {
   const order: LaneClass[] = ["control", "document", "conversation", "bot", "file"];
   fc.assert(fc.property(lane, lane, (a, b) => {
     const [x, y] = [order.indexOf(laneClass(a)), order.indexOf(laneClass(b))];
@@ -73,7 +76,8 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type, control before do
   }));
 });
 
-Deno.test("Feature: quic-transport, Property 9: lanes by type, an active channel stays on a lane of its class", () => {
+/** Validates: a channel gets a lane of its class and keeps it until it is released. */
+Deno.test("Feature: quic-transport, Property 9: lanes by type (an active channel stays on a lane of its class)", () => {
   const step = fc.record({ channel, release: fc.boolean() });
   fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
     const allocator = new LaneAllocator({ conversation: 3 });

@@ -13,7 +13,8 @@ import { scanFrames } from "./frames.ts";
 
 const form = fc.constantFrom<Form>("json", "msgpack");
 
-Deno.test("Feature: quic-transport, Property 6: serialisation round trip, both forms, in every way of writing", () => {
+/** Validates: what was written is read back, whether it is encoded alone, shared or framed. */
+Deno.test("Feature: quic-transport, Property 6: serialisation round trip (both forms, in every way of writing)", () => {
   fc.assert(
     fc.property(message, form, fc.boolean(), (message, form, shared) => {
       const bare = decodeFrame(encodeBare(message, form));
@@ -27,7 +28,8 @@ Deno.test("Feature: quic-transport, Property 6: serialisation round trip, both f
   );
 });
 
-Deno.test("Feature: quic-transport, Property 6: serialisation round trip, both forms say the same", () => {
+/** Validates: a message read from JSON and from MessagePack is one message. */
+Deno.test("Feature: quic-transport, Property 6: serialisation round trip (both forms say the same)", () => {
   fc.assert(
     fc.property(message, (message) => {
       const [json, msgpack] = (["json", "msgpack"] as const)
@@ -38,7 +40,8 @@ Deno.test("Feature: quic-transport, Property 6: serialisation round trip, both f
   );
 });
 
-Deno.test("Feature: quic-transport, Property 6: serialisation round trip, bytes at the top of a payload", () => {
+/** Validates: bytes come back as bytes in MessagePack and as base64 in JSON. */
+Deno.test("Feature: quic-transport, Property 6: serialisation round trip (bytes at the top of a payload)", () => {
   fc.assert(fc.property(message, bytes, (message, bytes) => {
     const sent: Message = { ...message, payload: { ...message.payload, bytes } };
     const { payload } = decodeFrame(encodeBare(sent, "msgpack")).message;
@@ -48,7 +51,8 @@ Deno.test("Feature: quic-transport, Property 6: serialisation round trip, bytes 
   }));
 });
 
-Deno.test("Feature: quic-transport, Property 6: serialisation round trip, frames cut at any boundary", () => {
+/** Validates: frames are found whole wherever a stream was cut. */
+Deno.test("Feature: quic-transport, Property 6: serialisation round trip (frames cut at any boundary)", () => {
   const sent = fc.array(fc.tuple(message, form, fc.boolean()), { minLength: 1, maxLength: 8 });
   const cuts = fc.infiniteStream(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 2000 })));
   fc.assert(

@@ -5,7 +5,8 @@ import { ADAPTERS, connectedPair, first, readExactly, within } from "./adapters.
 import type { MigrationEvent } from "../../src/quic/mod.ts";
 
 for (const adapter of ADAPTERS.slice(0, 2)) {
-  Deno.test(`Feature: quic-transport, Property 12: migration keeps state, order and data (${adapter.name})`, async () => {
+  /** Validates: a stream goes on over any changes of address, and each change is counted and told once. */
+  Deno.test(`Feature: quic-transport, Property 12: migration keeps state, order and data (of a stream on ${adapter.name})`, async () => {
     let proxy: UdpProxy | undefined;
     try {
       await using pair = await connectedPair(adapter, {}, {

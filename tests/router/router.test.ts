@@ -16,7 +16,8 @@ function refusal(error: string) {
   return (thrown: unknown) => thrown instanceof ProtocolError && thrown.error === error;
 }
 
-Deno.test("Feature: quic-transport, Property 4: routing", async () => {
+/** Validates: a message passes each layer once on its way in and out, and reaches the handler of its type alone. */
+Deno.test("Feature: quic-transport, Property 4: routing (middleware in order, then the handler of the type)", async () => {
   const layer = fc.constantFrom<"sync" | "async">("sync", "async");
   await fc.assert(
     fc.asyncProperty(

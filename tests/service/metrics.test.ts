@@ -53,7 +53,11 @@ async function scrape(series: readonly Series[]) {
   return parseExposition(await new Exposition(series).render());
 }
 
-Deno.test("Feature: quic-transport, Property 20: diagnostic log", () => {
+/**
+ * Validates: a line is written when a figure is above its threshold, at most once in a period, with those left out
+ * counted.
+ */
+Deno.test("Feature: quic-transport, Property 20: diagnostic log (when a line is due)", () => {
   const QUIET = 10_000;
   const sample = fc.record({
     kind: fc.constantFrom(...KINDS),
@@ -122,7 +126,10 @@ Deno.test("diagnostics: a line holds nothing of a report but what it is about", 
   assert.doesNotMatch(JSON.stringify(lines), /secret|payload/);
 });
 
-Deno.test("Feature: quic-transport, Property 21: transport ratio", async () => {
+/**
+ * Validates: after any openings and closings the gauges are the connections that are left, and the ratios their shares.
+ */
+Deno.test("Feature: quic-transport, Property 21: transport ratio (as counted)", async () => {
   // Each step opens a connection of a transport, or closes one that is open.
   const steps = fc.array(fc.record({ kind: fc.constantFrom(...KINDS), open: fc.boolean() }), {
     maxLength: 80,

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { authenticated, handlers, memoryNode, settle } from "./support.ts";
 
-Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive", async () => {
-  // Any order of authenticating, speaking, being silent and time passing leaves a connection in the state a model says.
+/**
+ * Validates: in any order of authenticating, speaking, silence and time, a connection is in the state that a model
+ * says.
+ */
+Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive (over random silence)", async () => {
   const step = fc.oneof(
     fc.record({ op: fc.constant("auth" as const), ms: fc.constant(0) }),
     fc.record({ op: fc.constant("speak" as const), ms: fc.constant(0) }),
@@ -48,8 +51,11 @@ Deno.test("Feature: quic-transport, Property 3: connection state and keep-alive"
   );
 });
 
-Deno.test("Feature: quic-transport, Property 5: clean-up on error", async () => {
-  // Whatever bytes a client sends, when its connection has ended nothing of it is left, and another one is untouched.
+/**
+ * Validates: whatever bytes a client sends, nothing of it is left after its end and its window, and another one is
+ * untouched.
+ */
+Deno.test("Feature: quic-transport, Property 5: clean-up on error (in memory, with time to come back)", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.boolean(),

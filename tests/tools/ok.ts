@@ -186,7 +186,10 @@ async function checks(): Promise<Check[]> {
     rule("unused exports", () => withoutExceptions(unusedExports(modules, doors), EXCEPTIONS.unused)),
     rule("size of files", () => withoutExceptions(repository.tooLong(files), EXCEPTIONS.length)),
     rule("unfinished work", () => repository.unfinished(files)),
-    rule("property tests", () => repository.badProperties(files)),
+    rule("property tests", () => [
+      ...repository.badProperties(files),
+      ...repository.untestedProperties(files),
+    ]),
     rule("test names", () => withoutExceptions(repository.badTestNames(files), EXCEPTIONS.testNames)),
     rule("foreign hosts", () => repository.foreignHosts(files)),
     rule("top level", async () => repository.strayTopLevel(await topLevel())),

@@ -11,6 +11,7 @@ import {
   tooLong,
   undocumented,
   unfinished,
+  untestedProperties,
   withConfiguration,
 } from "./repository.ts";
 
@@ -61,17 +62,53 @@ Deno.test("repository: a stranger at the top of the repository is found once", (
   assert.deepEqual(strayTopLevel(["src/a.ts", "docs/a.md", "docs/b.md", "main.ts"]), ["docs at the top"]);
 });
 
-Deno.test("repository: property tests keep their form, their number of runs, and stand once", () => {
-  const good =
-    `Deno.test("Feature: quic-transport, Property 6: round trip", () => fc.assert(p, { numRuns: 1_000 }));`;
-  assert.deepEqual(badProperties(file("a.test.ts", good)), []);
-  assert.equal(badProperties(file("a.test.ts", good + good)).length, 1);
-  assert.deepEqual(
-    badProperties(new Map([["tests/quic/a.test.ts", good], ["tests/all/a.test.ts", good]])),
-    [],
+/** A file with property tests of these tags; each says what it validates. */
+const tagged = (...tags: string[]) =>
+  tags.map((tag) => `/** Validates: it. */\nDeno.test("Feature: quic-transport, ${tag}", () => {});\n`).join(
+    "",
   );
+
+Deno.test("repository: property tests keep their form and their number of runs", () => {
+  const good = tagged("Property 6: round trip") + "fc.assert(p, { numRuns: 1_000 });";
+  assert.deepEqual(badProperties(file("a.test.ts", good)), []);
   assert.equal(badProperties(file("a.test.ts", good.replace("1_000", "99"))).length, 1);
   assert.equal(badProperties(file("a.test.ts", good.replace("Property 6", "Property six"))).length, 1);
+  assert.equal(badProperties(file("a.test.ts", good.replace("Property 6", "property 6"))).length, 1);
+});
+
+Deno.test("repository: property tests say what they validate", () => {
+  const missing = [`a.test.ts: no comment "/** Validates: ... */" above Property 6: round trip`];
+  const good = tagged("Property 6: round trip");
+  assert.deepEqual(badProperties(file("a.test.ts", good.replace("Validates: it", "It"))), missing);
+  // The comment of another test does not count.
+  const between = good.replace("\nDeno", "\nconst a = 1;\nDeno");
+  assert.deepEqual(badProperties(file("a.test.ts", between)), missing);
+});
+
+Deno.test("repository: a number and a title name one property, and each of its tests another part", () => {
+  const lanes = ["Property 9: lanes by type (one)", "Property 9: lanes by type (two)"];
+  assert.deepEqual(badProperties(file("a.test.ts", tagged("Property 9: lanes by type", ...lanes))), []);
+  assert.deepEqual(
+    badProperties(new Map([["tests/a.test.ts", tagged(lanes[0]!)], ["tests/b.test.ts", tagged(lanes[0]!)]])),
+    [`tests/b.test.ts: the same tag stands in tests/a.test.ts: Feature: quic-transport, ${lanes[0]}`],
+  );
+  assert.deepEqual(
+    badProperties(file("a.test.ts", tagged(lanes[0]!, "Property 9: other", "Property 12: more"))),
+    [
+      'a.test.ts: Property 9 of quic-transport is "lanes by type" in a.test.ts; "other" may have number 13',
+    ],
+  );
+  assert.deepEqual(badProperties(file("a.test.ts", tagged(lanes[0]!, "Property 3: lanes by type"))), [
+    'a.test.ts: "lanes by type" is Property 9 in a.test.ts, not 3',
+  ]);
+});
+
+Deno.test("repository: each property of the design has a test", () => {
+  const tags = Array.from({ length: 26 }, (_, at) => `Property ${at + 1}: title ${at + 1}`);
+  assert.deepEqual(untestedProperties(file("a.test.ts", tagged(...tags))), []);
+  assert.deepEqual(untestedProperties(file("a.test.ts", tagged(...tags.slice(1)))), [
+    'no test is tagged "Feature: quic-transport, Property 1: ..."',
+  ]);
 });
 
 Deno.test("repository: a test name begins with its area and claims one thing", () => {

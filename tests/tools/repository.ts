@@ -115,26 +115,88 @@ export function strayTopLevel(paths: Iterable<string>): string[] {
   return [...names].filter((name) => !TOP_LEVEL.includes(name)).map((name) => `${name} at the top`);
 }
 
-/** Property tests whose tag has another form, that run fewer than 100 times, or that stand twice in one room. */
-export function badProperties(files: Files): string[] {
-  const found: string[] = [];
-  const owners = new Map<string, string>();
+/** The properties that the design of the service numbers: each has a test. */
+const DESIGNED = { feature: "quic-transport", properties: 26 } as const;
+const TAG = /^Feature: ([a-z][a-z-]*), Property ([1-9]\d*): (\S.*?)(?: \((.+)\))?$/s;
+
+/** One tagged test: `Feature: feature, Property number: title`, with a part in brackets when the property has several. */
+interface PropertyTest {
+  readonly path: string;
+  readonly tag: string;
+  readonly feature: string;
+  readonly number: number;
+  readonly title: string;
+  /** Whether the comment above says what the test validates. */
+  readonly isExplained: boolean;
+}
+
+function* propertyTests(files: Files, wrong: (finding: string) => void): Iterable<PropertyTest> {
   for (const [path, text] of files) {
     if (!TEST.test(path)) continue;
-    for (const [, tag] of text.matchAll(/"(Feature:[^"]*)"/g)) {
-      const match = /^Feature: [a-z][a-z-]*, Property (\d+): \S/.exec(tag!);
-      if (!match) found.push(`${path}: not of the form "Feature: name, Property N: title": ${tag}`);
-      // A room's own test of a property, and one over the whole, are two tests.
-      const place = `${path.split("/")[1]} ${tag}`;
-      const owner = owners.get(place);
-      if (owner !== undefined) found.push(`${path}: the same property stands in ${owner}: ${tag}`);
-      owners.set(place, path);
+    for (const { index, 2: tag } of text.matchAll(TEST_NAME)) {
+      if (!tag!.startsWith("Feature:")) continue;
+      const match = TAG.exec(tag!);
+      if (match === null) {
+        wrong(`${path}: not of the form "Feature: name, Property N: title (part)": ${tag}`);
+        continue;
+      }
+      const above = /\/\*\*(?:(?!\*\/)[^])*\*\/\s*$/.exec(text.slice(0, index))?.[0] ?? "";
+      const isExplained = above.includes("Validates:");
+      yield { path, tag: tag!, feature: match[1]!, number: Number(match[2]), title: match[3]!, isExplained };
     }
+  }
+}
+
+/**
+ * Property tests whose tag has another form, names a property that is another's, or stands twice; that do not say what
+ * they validate; or that run fewer than 100 times. Several tests of one property share its number and title, and say in
+ * brackets at the end which part of it is theirs.
+ */
+export function badProperties(files: Files): string[] {
+  const found: string[] = [];
+  const tests = [...propertyTests(files, (finding) => found.push(finding))];
+  const owners = new Map<string, PropertyTest>();
+  const free = (feature: string) =>
+    1 + Math.max(...tests.filter((test) => test.feature === feature).map(({ number }) => number));
+  for (const test of tests) {
+    const { path, tag, feature, number, title } = test;
+    const twice = owners.get(tag);
+    if (twice !== undefined) found.push(`${path}: the same tag stands in ${twice.path}: ${tag}`);
+    owners.set(tag, test);
+    const numbered = owners.get(`${feature} ${number}`), titled = owners.get(`${feature} ${title}`);
+    if (numbered !== undefined && numbered.title !== title) {
+      found.push(
+        `${path}: Property ${number} of ${feature} is "${numbered.title}" in ${numbered.path}; ` +
+          `"${title}" may have number ${free(feature)}`,
+      );
+    } else if (titled !== undefined && titled.number !== number) {
+      found.push(`${path}: "${title}" is Property ${titled.number} in ${titled.path}, not ${number}`);
+    }
+    if (numbered === undefined) owners.set(`${feature} ${number}`, test);
+    if (titled === undefined) owners.set(`${feature} ${title}`, test);
+    if (!test.isExplained) {
+      found.push(`${path}: no comment "/** Validates: ... */" above Property ${number}: ${title}`);
+    }
+  }
+  for (const [path, text] of files) {
+    if (!TEST.test(path)) continue;
     for (const [all, runs] of text.matchAll(/\bnumRuns:\s*([\d_]+)/g)) {
       if (Number(runs!.replaceAll("_", "")) < 100) found.push(`${path}: ${all}, at least 100`);
     }
   }
   return found;
+}
+
+/** Properties of the design that no test is tagged with. */
+export function untestedProperties(files: Files): string[] {
+  const there = new Set(
+    [...propertyTests(files, () => {})].map(({ feature, number }) => `${feature} ${number}`),
+  );
+  const { feature, properties } = DESIGNED;
+  return Array.from({ length: properties }, (_, at) => at + 1).filter((number) =>
+    !there.has(`${feature} ${number}`)
+  )
+    .map((number) => `no test is tagged "Feature: ${feature}, Property ${number}: ..."`);
 }
 
 /**

@@ -20,7 +20,11 @@ const texts = fc.array(fc.constantFrom("a", "b", "\n", "😀", "😁", "🌀"), 
   parts.join("")
 );
 
-Deno.test("Feature: quic-transport, Property 1: a difference makes one text of the other and cuts no surrogate pair", () => {
+/**
+ * Validates: the change that the page makes of two texts leads from one to the other, and never through half a
+ * character.
+ */
+Deno.test("Feature: quic-transport, Property 51: a difference makes one text of the other and cuts no surrogate pair", () => {
   fc.assert(
     fc.property(texts, texts, fc.nat(30), (before, after, caret) => {
       const change = difference(before, after, Math.min(caret, after.length));
@@ -36,7 +40,8 @@ Deno.test("Feature: quic-transport, Property 1: a difference makes one text of t
   );
 });
 
-Deno.test("Feature: quic-transport, Property 2: what is typed or deleted at the caret is found there, and nothing more", () => {
+/** Validates: the change is where the caret was, although other places in equal characters would do as well. */
+Deno.test("Feature: quic-transport, Property 52: what is typed or deleted at the caret is found there, and nothing more", () => {
   fc.assert(
     fc.property(texts, texts, fc.nat(20), fc.nat(20), (before, inserted, at, length) => {
       const points = [...before];
@@ -56,7 +61,8 @@ Deno.test("Feature: quic-transport, Property 2: what is typed or deleted at the 
   );
 });
 
-Deno.test("Feature: quic-transport, Property 3: a place stays beside the same characters, whatever others do", () => {
+/** Validates: a caret stays where it was in the text when others change the text around it. */
+Deno.test("Feature: quic-transport, Property 53: a place stays beside the same characters, whatever others do", () => {
   fc.assert(
     fc.property(texts, texts, fc.nat(20), fc.nat(20), fc.nat(40), (text, inserted, at, length, wanted) => {
       const start = Math.min(at, text.length), removed = Math.min(length, text.length - start);
@@ -72,7 +78,8 @@ Deno.test("Feature: quic-transport, Property 3: a place stays beside the same ch
   );
 });
 
-Deno.test("Feature: quic-transport, Property 4: a delta of Yjs as changes makes of the text before it the text after it", () => {
+/** Validates: the changes that the page reads from Yjs's events are those that Yjs has made. */
+Deno.test("Feature: quic-transport, Property 54: a delta of Yjs as changes makes of the text before it the text after it", () => {
   const edits = fc.array(fc.tuple(fc.nat(20), fc.nat(4), texts), { minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(texts, edits, (initial, edits) => {
