@@ -26,7 +26,7 @@ import type {
   TransportClose,
   TransportKind,
 } from "../transport/contract.ts";
-import type { SessionSettings } from "./contract.ts";
+import type { ConnectionSnapshot, Described, SessionSettings } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { ConnectionPhase, Host } from "./host.ts";
 import { Inbound } from "./inbound.ts";
@@ -47,7 +47,7 @@ const STOPS: Readonly<Record<StopReason, string>> = {
 };
 
 /** One client connection. */
-export class ClientConnection implements ConnectionSink, Client, Deadlines {
+export class ClientConnection implements ConnectionSink, Client, Deadlines, Described {
   readonly connectionId: string = uuidv7();
   readonly connectedAt: number;
   readonly openedAt: number;
@@ -143,21 +143,21 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
     const { observer } = this.host;
     if (report.rtt !== undefined) {
       this.rtt = report.rtt;
-      observer.rtt(this.transport, report.rtt, this.connectionId);
+      observer.rtt(this.transport, report.rtt, this);
     }
     // Every report repeats the number, so it cannot be added up.
     if (report.reconnects !== undefined && report.reconnects > 0 && !this.#reconnectCounted) {
       this.#reconnectCounted = true;
       observer.reconnected(this.transport);
     }
-    if (report.migrationFailed !== true) return observer.report(this.transport, report, this.connectionId);
+    if (report.migrationFailed !== true) return observer.report(this.transport, report, this);
     if (this.earlierMigrationFailed) {
       this.earlierMigrationFailed = false;
       const { migrationFailed: _, ...rest } = report;
-      return observer.report(this.transport, rest, this.connectionId);
+      return observer.report(this.transport, rest, this);
     }
     observer.log("warn", "migration failed", this.logFields());
-    observer.report(this.transport, report, this.connectionId);
+    observer.report(this.transport, report, this);
   }
 
   send(message: Encoded, lane: number): void {
@@ -229,6 +229,26 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines {
       transport: this.transport,
       remote: this.connection.remoteAddress,
     };
+  }
+
+  /** Its state in figures, as `/stats` and diagnostic lines show it. */
+  snapshot(): ConnectionSnapshot {
+    const { bytesIn, bytesOut, messagesIn, messagesOut } = this.connection.traffic;
+    return {
+      connectedAt: this.connectedAt,
+      lastActivity: this.lastActivity,
+      bytesIn,
+      bytesOut,
+      messagesIn,
+      messagesOut,
+      rtt: this.rtt < 0 ? null : this.rtt,
+      outboxBytes: this.outbox.bytes,
+      outboxMessages: this.outbox.length,
+    };
+  }
+
+  describe(): Record<string, unknown> {
+    return { ...this.logFields(), ...this.snapshot() };
   }
 
   // --- told by the transport ---

@@ -143,6 +143,27 @@ export interface ClientReport {
 /** Log levels. */
 export type Level = "debug" | "info" | "warn" | "error";
 
+/** What is counted of one connection. */
+export interface ConnectionSnapshot {
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number;
+  readonly lastActivity: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  /** Milliseconds as the client measured it; null before its first report. */
+  readonly rtt: number | null;
+  readonly outboxBytes: number;
+  readonly outboxMessages: number;
+}
+
+/** A connection that a diagnostic line is about. */
+export interface Described {
+  /** What identifies it, and its state now: for a log line. */
+  describe(): Record<string, unknown>;
+}
+
 /**
  * What happens, for logs and metrics. Traffic is not here: it is counted by the connections and read when asked
  * for, so that a message costs no call.
@@ -163,9 +184,9 @@ export interface Observer {
   resumed(kind: TransportKind, outcome: "resumed" | "expired" | "replaced"): void;
   /** Milliseconds from a frame's arrival to its answer being queued; sampled. */
   handled(kind: TransportKind, ms: number): void;
-  /** Milliseconds of round trip, as the client measured it. `connectionId` is for diagnostic lines. */
-  rtt(kind: TransportKind, ms: number, connectionId?: string): void;
-  report(kind: TransportKind, report: ClientReport, connectionId?: string): void;
+  /** Milliseconds of round trip, as the client measured it. `of` is for diagnostic lines. */
+  rtt(kind: TransportKind, ms: number, of?: Described): void;
+  report(kind: TransportKind, report: ClientReport, of?: Described): void;
   /** A client says for the first time on a connection that it had others before. */
   reconnected(kind: TransportKind): void;
 }

@@ -65,7 +65,7 @@ Deno.test("Feature: quic-transport, Property 20: diagnostic log (when a line is 
     // In steps of a quarter of the threshold: below, at, and above it.
     quarters: fc.integer({ min: 0, max: 12 }),
     after: fc.constantFrom(0, 1, 4_000, QUIET - 1, QUIET, 30_000),
-    connectionId: fc.option(fc.uuid(), { nil: undefined }),
+    connection: fc.option(fc.uuid(), { nil: undefined }),
   });
   const thresholds = fc.record({
     rtt: fc.integer({ min: 4, max: 4000 }),
@@ -80,13 +80,16 @@ Deno.test("Feature: quic-transport, Property 20: diagnostic log (when a line is 
       const { observer, lines } = make({ thresholds: limits, now: () => now });
       const last = new Map<string, { at: number; suppressed: number }>();
       const expected: Line[] = [];
-      for (const { kind, what, quarters, after, connectionId } of samples) {
+      for (const { kind, what, quarters, after, connection } of samples) {
+        const of = connection === undefined
+          ? undefined
+          : { describe: () => ({ transport: kind, connection, outboxBytes: 7 }) };
         now += after;
         const limit = what === "outbox" ? limits.outbox * limits.maxOutbox : limits[what as "rtt" | "loss"];
         const value = limit * quarters / 4;
-        if (what === "rtt") observer.rtt(kind, value, connectionId);
-        else if (what === "loss") observer.report(kind, { loss: value }, connectionId);
-        else observer.outbox(kind, value, connectionId);
+        if (what === "rtt") observer.rtt(kind, value, of);
+        else if (what === "loss") observer.report(kind, { loss: value }, of);
+        else observer.outbox(kind, value, of);
         if (!(value > limit)) continue;
         if (what === "loss" && value > 1) continue;
         const key = `${kind} ${what}`;
@@ -100,8 +103,7 @@ Deno.test("Feature: quic-transport, Property 20: diagnostic log (when a line is 
           level: "warn",
           event: events[what as keyof typeof events],
           fields: {
-            transport: kind,
-            ...(connectionId === undefined ? {} : { connectionId }),
+            ...(of?.describe() ?? { transport: kind }),
             ...(what === "rtt"
               ? { rttMs: value, thresholdMs: limit }
               : what === "loss"
@@ -120,9 +122,9 @@ Deno.test("Feature: quic-transport, Property 20: diagnostic log (when a line is 
 Deno.test("diagnostics: a line holds nothing of a report but what it is about", () => {
   const { observer, lines } = make();
   const report = { loss: 0.9, fallbackFrom: "secret-token", text: "payload", token: "secret-token" };
-  observer.report("quic", report, "c1");
+  observer.report("quic", report, { describe: () => ({ transport: "quic", connection: "c1" }) });
   assert.equal(lines.length, 1);
-  assert.deepEqual(Object.keys(lines[0]!.fields).sort(), ["connectionId", "loss", "threshold", "transport"]);
+  assert.deepEqual(Object.keys(lines[0]!.fields).sort(), ["connection", "loss", "threshold", "transport"]);
   assert.doesNotMatch(JSON.stringify(lines), /secret|payload/);
 });
 

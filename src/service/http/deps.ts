@@ -6,7 +6,7 @@
 
 import type { FileReader, FileRecord } from "../../files/mod.ts";
 import type { ServerWebSocket } from "../../transport/mod.ts";
-import type { Level } from "../../session/contract.ts";
+import type { ConnectionSnapshot, Level } from "../../session/contract.ts";
 import type { AddressList } from "./addresses.ts";
 import type { AnswerBudget } from "./answers.ts";
 import type { ApiResult } from "./api_counters.ts";
@@ -107,24 +107,13 @@ export interface ClientInfo {
 }
 
 /** One connection as `/stats` shows it. */
-export interface ConnectionState {
+export interface ConnectionState extends ConnectionSnapshot {
   readonly connectionId: string;
   /** Null before authentication, like `userId`. */
   readonly sessionId: string | null;
   readonly userId: string | null;
   readonly transport: string;
   readonly remoteAddress: string;
-  /** Milliseconds since the epoch. */
-  readonly connectedAt: number;
-  readonly lastActivity: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly messagesIn: number;
-  readonly messagesOut: number;
-  /** Milliseconds as the client measured it; null before its first report. */
-  readonly rtt: number | null;
-  readonly outboxBytes: number;
-  readonly outboxMessages: number;
   readonly channels: number | readonly string[];
 }
 

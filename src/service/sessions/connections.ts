@@ -24,43 +24,37 @@ export function* connectionStates(
   channels: (client: ClientConnection) => number,
 ): Iterable<ConnectionState> {
   for (const client of sessions.connections) {
-    const { traffic, remoteAddress } = client.connection;
     yield {
       connectionId: client.connectionId,
       sessionId: client.sessionId || null,
       userId: client.userId ?? null,
       transport: client.transport,
-      remoteAddress,
-      connectedAt: client.connectedAt,
-      lastActivity: client.lastActivity,
-      bytesIn: traffic.bytesIn,
-      bytesOut: traffic.bytesOut,
-      messagesIn: traffic.messagesIn,
-      messagesOut: traffic.messagesOut,
-      rtt: client.rtt < 0 ? null : client.rtt,
-      outboxBytes: client.outbox.bytes,
-      outboxMessages: client.outbox.length,
+      remoteAddress: client.connection.remoteAddress,
+      ...client.snapshot(),
       channels: client.userId === undefined ? 0 : channels(client),
     };
   }
 }
 
-/** What waits for all connections, and for the one with most. */
-export function outboxDepth(sessions: Sessions): OutboxDepth {
-  let bytes = 0, messages = 0, maxBytes = 0, maxMessages = 0;
+/** The connection for which most bytes wait, when anything waits. */
+export function deepestOutbox(sessions: Sessions): ClientConnection | undefined {
   let deepest: ClientConnection | undefined;
   for (const client of sessions.connections) {
-    const { outbox } = client;
+    if (client.outbox.bytes > (deepest?.outbox.bytes ?? 0)) deepest = client;
+  }
+  return deepest;
+}
+
+/** What waits for all connections, and for the one with most. */
+export function outboxDepth(sessions: Sessions): OutboxDepth {
+  let bytes = 0, messages = 0, maxMessages = 0;
+  for (const { outbox } of sessions.connections) {
     bytes += outbox.bytes;
     messages += outbox.length;
     maxMessages = Math.max(maxMessages, outbox.length);
-    if (outbox.bytes > maxBytes) {
-      maxBytes = outbox.bytes;
-      deepest = client;
-    }
   }
-  const depth = { bytes, messages, maxBytes, maxMessages };
-  return deepest === undefined
-    ? depth
-    : { ...depth, deepest: { transport: deepest.transport, connectionId: deepest.connectionId } };
+  const deepest = deepestOutbox(sessions);
+  if (deepest === undefined) return { bytes, messages, maxBytes: 0, maxMessages };
+  const { transport, connectionId, outbox } = deepest;
+  return { bytes, messages, maxBytes: outbox.bytes, maxMessages, deepest: { transport, connectionId } };
 }

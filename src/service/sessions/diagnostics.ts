@@ -1,11 +1,11 @@
 /**
- * Log lines for a round trip, a loss or a queue above its threshold. A line of each kind is written at most once in a
- * quiet period, with the number of those left out, so that a bad network cannot fill a disk.
+ * Log lines for a round trip, a loss or a queue above its threshold, with the state of the connection. A line of each kind
+ * is written at most once in a quiet period, with the number of those left out, so that a bad network cannot fill a disk.
  *
  * @module
  */
 
-import type { Level } from "../../session/contract.ts";
+import type { Described, Level } from "../../session/contract.ts";
 import { RepeatedLines } from "../log/repeated.ts";
 
 /** Writes one log line. `fields` never hold a token or a payload. */
@@ -41,26 +41,26 @@ export class Diagnostics {
   }
 
   /** A measured round trip in milliseconds. */
-  rtt(transport: string, ms: number, connectionId?: string): void {
+  rtt(transport: string, ms: number, of?: Described): void {
     const threshold = this.#thresholds().rtt;
     if (ms > threshold) {
-      this.#write("latency_high", transport, connectionId, { rttMs: ms, thresholdMs: threshold });
+      this.#write("latency_high", transport, of, { rttMs: ms, thresholdMs: threshold });
     }
   }
 
   /** A reported share of lost datagrams, 0 to 1. */
-  loss(transport: string, share: number, connectionId?: string): void {
+  loss(transport: string, share: number, of?: Described): void {
     const threshold = this.#thresholds().loss;
     if (share > threshold) {
-      this.#write("loss_high", transport, connectionId, { loss: share, threshold });
+      this.#write("loss_high", transport, of, { loss: share, threshold });
     }
   }
 
   /** The bytes waiting in one connection's outbox. */
-  outbox(transport: string, bytes: number, connectionId?: string): void {
+  outbox(transport: string, bytes: number, of?: Described): void {
     const { outbox, maxOutbox } = this.#thresholds();
     if (bytes > outbox * maxOutbox) {
-      this.#write("queue_high", transport, connectionId, {
+      this.#write("queue_high", transport, of, {
         bytes,
         limitBytes: maxOutbox,
         threshold: outbox,
@@ -71,12 +71,11 @@ export class Diagnostics {
   #write(
     event: string,
     transport: string,
-    connectionId: string | undefined,
+    of: Described | undefined,
     fields: Record<string, unknown>,
   ) {
     this.#lines.write("warn", event, transport, {
-      transport,
-      ...(connectionId === undefined ? {} : { connectionId }),
+      ...(of?.describe() ?? { transport }),
       ...fields,
     });
   }

@@ -16,7 +16,7 @@ import { connectionFigures } from "./figures.ts";
 import { ConnectionObserver } from "./observer.ts";
 import { connectionSeries } from "./series.ts";
 import { toSessionSettings } from "./settings.ts";
-import { outboxDepth } from "./connections.ts";
+import { deepestOutbox } from "./connections.ts";
 
 /** Sweeps between two looks at the depth of the outboxes. */
 const OUTBOX_SWEEPS = 5;
@@ -83,8 +83,8 @@ export class SessionsModule implements Module {
     this.sessions.sweep();
     this.observer.sweep();
     if (++this.#sweeps % OUTBOX_SWEEPS !== 0) return;
-    const { deepest, maxBytes } = outboxDepth(this.sessions);
-    if (deepest !== undefined) this.observer.outbox(deepest.transport, maxBytes, deepest.connectionId);
+    const deepest = deepestOutbox(this.sessions);
+    if (deepest !== undefined) this.observer.outbox(deepest.transport, deepest.outbox.bytes, deepest);
   }
 
   async drain(deadline: number): Promise<void> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ClientReport, Level, Observer } from "../../session/contract.ts";
+import type { ClientReport, Described, Level, Observer } from "../../session/contract.ts";
 import type { TransportKind } from "../../transport/contract.ts";
 import { RepeatedLines } from "../log/repeated.ts";
 import { closeLabel, ConnectionCounters, fallbackLabel } from "./counters.ts";
@@ -92,13 +92,13 @@ export class ConnectionObserver implements Observer {
     this.counters.transports[kind].handled.observe(ms / 1000);
   }
 
-  rtt(kind: TransportKind, ms: number, connectionId?: string): void {
+  rtt(kind: TransportKind, ms: number, of?: Described): void {
     if (!(ms >= 0 && ms <= MAX_RTT)) return;
     this.counters.transports[kind].rtt.observe(ms / 1000);
-    this.#diagnostics.rtt(kind, ms, connectionId);
+    this.#diagnostics.rtt(kind, ms, of);
   }
 
-  report(kind: TransportKind, report: ClientReport, connectionId?: string): void {
+  report(kind: TransportKind, report: ClientReport, of?: Described): void {
     const { counters } = this;
     // `rtt` and `reconnects` are not read here: sessions call `rtt()`, for pings too, and `reconnected()`.
     const { fallbackFrom, connectTime, loss, migrationFailed } = report;
@@ -108,7 +108,7 @@ export class ConnectionObserver implements Observer {
     }
     if (loss !== undefined && loss >= 0 && loss <= 1) {
       counters.transports[kind].loss.observe(loss);
-      this.#diagnostics.loss(kind, loss, connectionId);
+      this.#diagnostics.loss(kind, loss, of);
     }
     if (migrationFailed === true) counters.transports[kind].migrationFailures++;
   }
@@ -118,7 +118,7 @@ export class ConnectionObserver implements Observer {
   }
 
   /** The bytes waiting in the deepest outbox: a diagnostic line when they are too many. */
-  outbox(transport: string, bytes: number, connectionId?: string): void {
-    this.#diagnostics.outbox(transport, bytes, connectionId);
+  outbox(transport: string, bytes: number, of?: Described): void {
+    this.#diagnostics.outbox(transport, bytes, of);
   }
 }
