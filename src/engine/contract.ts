@@ -8,10 +8,12 @@
  * @module
  */
 
+import type { Commands } from "./contract/commands.ts";
 import type { Log, MaybePromise } from "./contract/log.ts";
 import type { Presence } from "./contract/presence.ts";
 import type { Values } from "./contract/values.ts";
 
+export type * from "./contract/commands.ts";
 export type * from "./contract/log.ts";
 export type * from "./contract/presence.ts";
 export type * from "./contract/values.ts";
@@ -23,6 +25,7 @@ export interface Engine {
   readonly log: Log;
   readonly presence: Presence;
   readonly values: Values;
+  readonly commands: Commands;
   /** Drops what is past its age or lease. Called about once a second. */
   sweep(): void;
   /** Whether it can commit now: what `/readyz` asks. */

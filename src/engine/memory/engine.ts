@@ -7,6 +7,7 @@
 
 import type { Engine } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
+import { LocalCommands } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
 import { MemoryLog } from "./log.ts";
 import { MemoryStore, type MemoryStoreOptions } from "./store.ts";
@@ -20,23 +21,26 @@ export interface MemoryEngineOptions extends MemoryStoreOptions {
   readonly failed?: (error: unknown, stage: string) => void;
 }
 
-/** Keeps messages, presence, values and dedupe keys in memory. */
+/** Keeps messages, presence, values, dedupe keys and nodes in memory. */
 export class MemoryEngine implements Engine {
   readonly name = "memory";
   readonly log: MemoryLog;
   readonly presence: LocalPresence;
   readonly values: MemoryValues;
+  readonly commands: LocalCommands;
   readonly #store: MemoryStore;
   readonly #listeners: Listeners;
   #open = true;
 
   constructor(options: MemoryEngineOptions = {}) {
     const store = this.#store = options.store ?? new MemoryStore(options);
-    const listeners = this.#listeners = new Listeners(options.failed ?? (() => {}));
+    const { failed = () => {} } = options;
+    const listeners = this.#listeners = new Listeners(failed);
     store.bus.join(listeners);
     this.log = new MemoryLog(store, listeners);
     this.presence = new LocalPresence(store.presence, listeners, store.clock);
     this.values = store.values;
+    this.commands = new LocalCommands(store.nodes, failed);
   }
 
   sweep(): void {
@@ -51,5 +55,6 @@ export class MemoryEngine implements Engine {
     this.#open = false;
     this.#store.bus.leave(this.#listeners);
     this.#listeners.clear();
+    this.commands.close();
   }
 }

@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from "../../async/clock.ts";
 import { uuidv7 } from "../../protocol/mod.ts";
 import { Bus } from "../local/bus.ts";
+import { NodeTable } from "../local/commands.ts";
 import { PresenceTable } from "../local/presence_table.ts";
 import { ChannelLog } from "./channel.ts";
 import { DedupeWindow } from "./dedupe.ts";
@@ -32,12 +33,13 @@ export interface MemoryStoreOptions {
   readonly offsets?: "channel" | "store";
 }
 
-/** Channels, dedupe keys, presence and values. */
+/** Channels, dedupe keys, presence, values and nodes. */
 export class MemoryStore {
   readonly bus = new Bus();
   readonly clock: Clock;
   readonly presence: PresenceTable;
   readonly values: MemoryValues;
+  readonly nodes: NodeTable;
   readonly dedupe: DedupeWindow;
   readonly #logs = new Map<string, ChannelLog>();
   readonly #idle: number;
@@ -61,6 +63,7 @@ export class MemoryStore {
       this.tick,
       (channel, event, entry) => this.bus.changed(channel, event, entry),
     );
+    this.nodes = new NodeTable(clock);
     // A channel that only has values is forgotten like any other.
     this.values = new MemoryValues(clock, (channel) => void this.begin(channel));
   }
@@ -101,6 +104,7 @@ export class MemoryStore {
     this.dedupe.sweep(clock);
     this.presence.sweep(clock);
     this.values.sweep();
+    this.nodes.sweep();
     let forgotten = false;
     for (const [channel, log] of this.#logs) {
       if (log.size > 0) log.expire(wall);

@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from "../../async/clock.ts";
 import type { Engine } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
+import { LocalCommands, NodeTable } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
 import { PresenceTable } from "../local/presence_table.ts";
 import { Storage } from "./storage.ts";
@@ -47,16 +48,18 @@ export interface SqliteEngineOptions {
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
 const ROOM = 1024 * 1024;
 
-/** Keeps messages, values and dedupe keys in a database, presence in memory. */
+/** Keeps messages, values and dedupe keys in a database, presence and claims of sessions in memory. */
 export class SqliteEngine implements Engine {
   readonly name = "sqlite";
   readonly log: SqliteLog;
   readonly presence: LocalPresence;
   readonly values: SqliteValues;
+  readonly commands: LocalCommands;
   readonly #storage: Storage;
   readonly #expiry: Expiry;
   readonly #listeners: Listeners;
   readonly #table: PresenceTable;
+  readonly #nodes: NodeTable;
   readonly #clock: Clock;
   readonly #room: number;
 
@@ -83,6 +86,8 @@ export class SqliteEngine implements Engine {
     this.log = new SqliteLog(storage, listeners);
     this.presence = new LocalPresence(table, listeners, clock);
     this.values = new SqliteValues(storage, idle);
+    // One process has the database, so this is the only node.
+    this.commands = new LocalCommands(this.#nodes = new NodeTable(clock), failed);
   }
 
   /** Opens a database. Rejects with an Error that names the path and what is wrong with it. */
@@ -94,6 +99,7 @@ export class SqliteEngine implements Engine {
 
   sweep(): void {
     this.#table.sweep(this.#clock.now());
+    this.#nodes.sweep();
     if (!this.#storage.open) return;
     // What is dropped may be the room that is missing.
     this.#expiry.sweep(this.#clock.wall());
@@ -110,5 +116,6 @@ export class SqliteEngine implements Engine {
     this.#expiry.stop();
     this.#storage.close();
     this.#listeners.clear();
+    this.commands.close();
   }
 }
