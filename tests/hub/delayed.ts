@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine, Log, Presence, Values } from "../../src/engine/contract.ts";
+import type { Commands, Engine, Log, Presence, Values } from "../../src/engine/contract.ts";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 
 /**
@@ -76,6 +76,23 @@ export class DelayedEngine implements Engine {
     get: (key) => this.#later(() => this.inner.values.get(key)),
     put: (...args) => this.#later(() => this.inner.values.put(...args)),
     delete: (...args) => this.#later(() => this.inner.values.delete(...args)),
+  };
+
+  readonly commands: Commands = {
+    node: this.inner.commands.node,
+    announce: (...args) => this.#later(() => this.inner.commands.announce(...args)),
+    retire: () => this.#later(() => this.inner.commands.retire()),
+    nodes: () => this.#later(() => this.inner.commands.nodes()),
+    claim: (...args) => this.#later(() => this.inner.commands.claim(...args)),
+    release: (...args) => this.#later(() => this.inner.commands.release(...args)),
+    locate: (session) => this.#later(() => this.inner.commands.locate(session)),
+    find: (of) => this.#later(() => this.inner.commands.find(of)),
+    onLost: (listener) =>
+      this.inner.commands.onLost((...loss) => void this.#tasks.push(() => listener(...loss))),
+    send: (...args) => this.#later(() => this.inner.commands.send(...args)).then((answer) => answer),
+    broadcast: (...args) =>
+      this.#later(() => this.inner.commands.broadcast(...args)).then((answers) => answers),
+    onCommand: (handler) => this.inner.commands.onCommand(handler),
   };
 
   sweep(): void {

@@ -181,7 +181,9 @@ export class LocalCommands implements Commands {
 
   broadcast(command: NodeCommand, ms: number): Promise<readonly NodeAnswer[]> {
     const others = this.#table.alive().filter(({ node }) => node !== this.node);
-    return Promise.all(others.map(async ({ node }) => ({ node, result: await this.send(node, command, ms) })));
+    return Promise.all(
+      others.map(async ({ node }) => ({ node, result: await this.send(node, command, ms) })),
+    );
   }
 
   /** A session of this node is another's now. It is told later, as by a store elsewhere. */

@@ -1,6 +1,7 @@
 /** What every engine must do. The test of an engine calls `conformance` with a way to open it. */
 
 import assert from "node:assert/strict";
+import { commandConformance } from "./commands.ts";
 import { editConformance } from "./edits.ts";
 import { historyConformance } from "./history.ts";
 import { logConformance } from "./log.ts";
@@ -15,6 +16,7 @@ export function conformance(engine: Capabilities): void {
   editConformance(engine);
   presenceConformance(engine);
   valueConformance(engine);
+  commandConformance(engine);
 
   const test = registerFor(engine, "engine");
 

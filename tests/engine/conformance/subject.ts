@@ -38,6 +38,8 @@ export interface Subject {
 export interface Bench extends Subject {
   /** Moves the clocks and sweeps. */
   pass(ms: number): void;
+  /** Lets time pass, timer by timer; really, for an engine with a clock of its own. */
+  elapse(ms: number): Promise<void>;
   time(): number;
 }
 
@@ -45,7 +47,7 @@ export interface Bench extends Subject {
 export type Register = (says: string, body: (bench: Bench) => Promise<void>) => void;
 
 /** How tests of `area` are registered. */
-export function registerFor({ name, open }: Capabilities, area: string): Register {
+export function registerFor({ name, open, clock: hasClock }: Capabilities, area: string): Register {
   return (says, body) =>
     Deno.test(`${name} ${area}: ${says}`, async () => {
       const clock = new FakeClock();
@@ -57,6 +59,7 @@ export function registerFor({ name, open }: Capabilities, area: string): Registe
           clock.sleep(ms);
           subject.engine.sweep();
         },
+        elapse: (ms) => hasClock ? clock.advance(ms) : new Promise((resolve) => setTimeout(resolve, ms)),
       };
       try {
         await body(bench);
