@@ -14,7 +14,7 @@ const KINDS = ["webtransport", "quic"] as const;
 const DOC = "doc:plan";
 
 for (const kind of KINDS) {
-  Deno.test(`a file travels on streams of the least priority, both ways, on ${kind}`, async () => {
+  Deno.test(`lanes: a file travels on streams of the least priority, both ways, on ${kind}`, async () => {
     await using people = await crowd();
     const [transport, seen] = watched(kind, people.service);
     const ann = people.join("ann", {
@@ -46,7 +46,7 @@ for (const kind of KINDS) {
   });
 }
 
-Deno.test("a document's stream is given back when it idles and opened again by what comes next, and nothing is lost", async () => {
+Deno.test("lanes: a document's stream is given back when it idles and opened again by what comes next, and nothing is lost", async () => {
   await using people = await crowd();
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
   const random = seeded(seed);

@@ -143,7 +143,7 @@ Deno.test("preference: a path is believed for its server and network until it is
   );
 });
 
-Deno.test("a preference that cannot be read is none", () => {
+Deno.test("preference: one that cannot be read is none", () => {
   for (
     const text of [
       "",
@@ -243,7 +243,7 @@ Deno.test("health: a dead path is noticed within 10 s, a living one is never giv
   );
 });
 
-Deno.test("after a sleep the path gets a moment to answer before it is given up", () => {
+Deno.test("health: after a sleep the path gets a moment to answer before it is given up", () => {
   const health = new Health({ interval: 7000, timeout: 10_000 }, 0);
   const due = health.next(0);
   assert.equal(health.check(due), "ping");
@@ -293,7 +293,7 @@ Deno.test("meter: round trips, losses, throughput and reconnects are what was me
   assert.equal(percentile([], 0.5), undefined);
 });
 
-Deno.test("a path is poor only when it was bad for long enough, or changes again and again", () => {
+Deno.test("quality: a path is poor only when it was bad for long enough, or changes again and again", () => {
   const judge = new PathJudge({ sustained: 5000 });
   for (let now = 0; now < 4000; now += 500) judge.roundTrip(3000, now);
   assert.equal(judge.isPoor(4000), false);

@@ -5,21 +5,19 @@
  * @module
  */
 
-import { crc32, type Message, type Payload } from "../../protocol/core.ts";
+import type { Message, Payload } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
 import { attempt, handled, quietDeferred } from "../../async/deferred.ts";
 import { call, Emitter, Feed, type Listener } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
-import { ChannelInbox, type Position } from "../session/inbox.ts";
+import type { Position } from "../session/inbox.ts";
 import type { ChannelHandler, ChannelHandlerPort } from "../session/channel_handlers.ts";
-import { bytesOf } from "./bytes.ts";
 import type { DocumentEvents, DocumentOptions, Operation } from "./events.ts";
-import { Groups, joined } from "./groups.ts";
 import { Idle } from "./idle.ts";
-import { isPlace, type Opened, openedOf, placedOf, type PlacedOp } from "./messages.ts";
+import { isPlace, openedOf, type PlacedOp } from "./messages.ts";
+import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
-import { DecryptionQueue } from "./decryption_queue.ts";
 
 /** Milliseconds without progress, while something is missing, until the document is opened again. */
 const PATIENCE = 2000;
@@ -27,13 +25,6 @@ const PATIENCE = 2000;
 const MAX_WAIT = 30_000;
 /** Operations an async iterable keeps for its reader. */
 const MAX_UNREAD = 10_000;
-
-/** The snapshot the document begins with, while it comes. */
-interface Incoming {
-  readonly at: Opened;
-  readonly parts: (Uint8Array | undefined)[];
-  missing: number;
-}
 
 /** A document. Made by `SkeinClient.document`. */
 export class Document implements AsyncIterable<Operation>, ChannelHandler {
@@ -45,21 +36,14 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   readonly #closing: () => void;
   readonly #events = new Emitter<DocumentEvents>();
   readonly #feeds = new Set<Feed<Operation>>();
-  readonly #groups = new Groups();
   readonly #sender: Sender;
-  readonly #telling: DecryptionQueue;
+  readonly #receiver: Receiver;
   readonly #first = quietDeferred<void>();
-  #inbox = new ChannelInbox<PlacedOp>();
-  #incoming: Incoming | undefined;
   /** The id of the `doc_open` that is not answered. */
   #opening: string | undefined;
   #isOpen = false;
-  /** Where the document stood when it was opened; until that is reached it is not synced. */
-  #target: number | undefined;
-  /** The last message that was told to the application. */
-  #applied: Position | undefined;
+  #hasEnded = false;
   #cancelWatch: (() => void) | undefined;
-  #progress = 0;
   #failures = 0;
 
   /** `port` is made with the document as its keeper; `closing` is called once when it closes. */
@@ -76,11 +60,20 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     this.#closing = closing;
     // Opened again, the server takes the operations after it.
     this.#sender = new Sender(name, () => this.#port, clock, key, () => this.#isOpen && this.#open());
-    this.#telling = new DecryptionQueue(name, key, (error) => this.#failed(error));
-    if (since !== undefined) {
-      this.#inbox.place(since, false);
-      this.#applied = since;
-    }
+    this.#receiver = new Receiver(name, key, since, {
+      reset: (data) => this.#events.emit("reset", { data }),
+      operation: (data, op) => this.#tell(data, op),
+      awareness: (event) => this.#events.emit("awareness", event),
+      synced: (at) => {
+        this.#events.emit("synced", at);
+        this.#first.resolve();
+      },
+      corrupted: (at) => {
+        this.#port.send("doc_nack", { channel: name, ...at });
+        this.#watch(PATIENCE);
+      },
+      failed: (error) => this.#failed(error),
+    });
     this.#port = port(this);
     // Listeners come first.
     queueMicrotask(() => this.#open());
@@ -93,13 +86,12 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /** The last operation that was told, as far as a snapshot may reach; undefined before the first `synced`. */
   get position(): Position | undefined {
-    const at = this.#applied;
-    return at === undefined ? undefined : { epoch: at.epoch, offset: this.#groups.reach(at.offset) };
+    return this.#receiver.position;
   }
 
   /** Whether the application knows all that the server has said. */
   get synced(): boolean {
-    return this.#isOpen && this.#target === undefined;
+    return this.#isOpen && this.#receiver.isComplete;
   }
 
   /** Calls `listener` at each `event`; returns what takes it off again. */
@@ -113,7 +105,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
    */
   send(data: Uint8Array): Promise<Receipt> {
     return attempt(() => {
-      if (this.#telling.ended) throw SkeinError.closed();
+      if (this.#hasEnded) throw SkeinError.closed();
       this.#idle.active();
       return this.#sender.send(data);
     });
@@ -127,7 +119,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   snapshot(data: Uint8Array): Promise<boolean> {
     const at = this.position;
     // What could not be read would be missing in it for everybody.
-    if (at === undefined || at.offset === 0 || this.#telling.unreadable || this.#telling.ended) {
+    if (at === undefined || at.offset === 0 || this.#receiver.isUnreadable || this.#hasEnded) {
       return Promise.resolve(false);
     }
     this.#idle.active();
@@ -139,13 +131,13 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
    * connection nobody is told. `last`: the document is closed next.
    */
   awareness(data: Uint8Array, last = false): Promise<void> {
-    return this.#telling.ended ? Promise.resolve() : this.#sender.awareness(data, last);
+    return this.#hasEnded ? Promise.resolve() : this.#sender.awareness(data, last);
   }
 
   /** Its operations from now on, once and in order. */
   operations(): AsyncIterableIterator<Operation> {
     const feed = new Feed<Operation>(MAX_UNREAD, () => this.#feeds.delete(feed));
-    if (this.#telling.ended) feed.end();
+    if (this.#hasEnded) feed.end();
     else this.#feeds.add(feed);
     return feed;
   }
@@ -156,7 +148,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /** Leaves the document. What was sent and is not acknowledged is still sent. */
   close(): void {
-    if (this.#telling.ended) return;
+    if (this.#hasEnded) return;
     this.#port.send("doc_close", { channel: this.name });
     this.#end(undefined);
   }
@@ -172,7 +164,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   detached(): void {
     this.#sender.abort(lost());
     this.#opening = undefined;
-    this.#incoming = undefined;
+    this.#receiver.dropPartial();
     this.#isOpen = false;
     this.#stopWatch();
     this.#events.emit("offline", undefined);
@@ -199,11 +191,12 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
       case "doc_opened":
         return this.#opened(payload);
       case "doc_snapshot":
-        return this.#part(payload);
+        this.#receiver.part(payload);
+        return this.#received();
       case "doc_op":
         return this.#operation(message);
       case "doc_awareness":
-        return this.#aware(payload);
+        return this.#receiver.awareness(payload);
       case "server_notice": // Deliveries have stopped: we were too slow.
         if (payload.reason !== "message_too_large") return this.#open();
         return this.#end(
@@ -223,9 +216,9 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   // --- opening ---
 
   #open(): void {
-    if (this.#telling.ended || !this.#port.connected) return;
-    const since = this.#inbox.position;
-    this.#incoming = undefined;
+    if (this.#hasEnded || !this.#port.connected) return;
+    const { since } = this.#receiver;
+    this.#receiver.dropPartial();
     this.#isOpen = false;
     this.#opening = this.#port.send(
       "doc_open",
@@ -236,89 +229,27 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   #opened(payload: Payload): void {
     const opened = openedOf(payload);
-    if (opened === undefined) return this.#unreadable("doc_opened");
+    if (opened === undefined) {
+      return this.#failed(new SkeinError("bad_payload", "a doc_opened that cannot be read"));
+    }
     // Asking has opened the lane.
     this.#idle.active();
     this.#opening = undefined;
     this.#isOpen = true;
     this.#failures = 0;
-    this.#progress++;
-    this.#target = opened.offset;
-    if (opened.recovered) return this.#checkSynced();
-    this.#inbox = new ChannelInbox();
-    const { parts } = opened;
-    if (parts === 0) this.#begin(opened, undefined);
-    else this.#incoming = { at: opened, parts: Array(parts).fill(undefined), missing: parts };
+    this.#receiver.opened(opened);
+    this.#received();
   }
-
-  #part({ part, data, checksum }: Payload): void {
-    const incoming = this.#incoming;
-    const bytes = bytesOf(data);
-    if (incoming === undefined || bytes === undefined || crc32(bytes) !== checksum) return;
-    if (!isPlace(part) || part >= incoming.parts.length || incoming.parts[part] !== undefined) return;
-    incoming.parts[part] = bytes;
-    this.#progress++;
-    if (--incoming.missing > 0) return;
-    this.#incoming = undefined;
-    this.#begin(incoming.at, joined(incoming.parts as Uint8Array[]));
-  }
-
-  /** From here on operations are told. */
-  #begin({ epoch, start }: Opened, sealed: Uint8Array | undefined): void {
-    this.#telling.unreadable = false;
-    this.#telling.tell(sealed === undefined ? undefined : ["snapshot", sealed], (data) => {
-      this.#groups.clear();
-      this.#events.emit("reset", { data });
-      this.#applied = { epoch, offset: start };
-    });
-    const { ready } = this.#inbox.place({ epoch, offset: start }, false);
-    for (const op of ready) this.#apply(op, epoch);
-    this.#checkSynced();
-  }
-
-  // --- what comes ---
 
   #operation(message: Message): void {
-    const op = placedOf(message);
-    if (op === undefined) return this.#unreadable("doc_op");
-    const { position } = this.#inbox;
-    if (op.isOperation && crc32(op.data) !== op.checksum) {
-      // It is sent again, and the next ones wait for it.
-      if (position === undefined || op.offset <= position.offset) return;
-      this.#port.send("doc_nack", { channel: this.name, epoch: position.epoch, offset: op.offset });
-      return this.#watch(PATIENCE);
-    }
-    this.#progress++;
-    for (const ready of this.#inbox.accept(op)) this.#apply(ready, position!.epoch);
-    if (this.#inbox.waiting && this.#cancelWatch === undefined) this.#watch(PATIENCE);
-    this.#checkSynced();
-  }
-
-  #apply(op: PlacedOp, epoch: string): void {
+    const { progress } = this.#receiver;
+    this.#receiver.operation(message);
+    if (this.#receiver.progress === progress) return;
     this.#idle.active();
-    const { offset, prev, from, part, givenUp } = op;
-    if (!op.isOperation) {
-      return this.#telling.tell(undefined, () => {
-        if (givenUp !== undefined) this.#groups.giveUp(from, givenUp);
-        this.#applied = { epoch, offset };
-      });
-    }
-    if (part === undefined) {
-      return this.#telling.tell(["operation", op.data], (data) => {
-        this.#applied = { epoch, offset };
-        this.#give(data, op);
-      });
-    }
-    // Parts are pieces of what is sealed.
-    this.#telling.tell(undefined, () => {
-      const whole = this.#groups.take(from, part, op.data, prev);
-      this.#applied = { epoch, offset };
-      if (whole === undefined) return undefined;
-      return this.#telling.now(["operation", whole], (data) => this.#give(data, op));
-    });
+    this.#received();
   }
 
-  #give(data: Uint8Array | undefined, { id, from, offset, prev, timestamp }: PlacedOp): void {
+  #tell(data: Uint8Array | undefined, { id, from, offset, prev, timestamp }: PlacedOp): void {
     const own = this.#sender.isOwn(id);
     if (data === undefined) return;
     const operation = { data, from, own, offset, prev, timestamp };
@@ -326,36 +257,24 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     for (const feed of this.#feeds) call((item) => feed.push(item), operation);
   }
 
-  #aware({ data, from, session }: Payload): void {
-    const bytes = bytesOf(data);
-    if (bytes === undefined || typeof from !== "string" || typeof session !== "string") return;
-    this.#telling.tell(["awareness", bytes], (opened) => {
-      if (opened !== undefined) this.#events.emit("awareness", { data: opened, from, session });
-    });
-  }
-
-  #checkSynced(): void {
-    const target = this.#target;
-    if (target === undefined || (this.#inbox.position?.offset ?? -1) < target) return;
-    this.#target = undefined;
-    this.#stopWatch();
-    this.#telling.tell(undefined, () => {
-      this.#events.emit("synced", { ...this.#applied! });
-      this.#first.resolve();
-    });
-  }
-
   // --- time ---
+
+  /** Something came: whatever is missing now is given time to come. */
+  #received(): void {
+    if (this.#receiver.hasGap) {
+      if (this.#cancelWatch === undefined) this.#watch(PATIENCE);
+    } else if (this.synced) this.#stopWatch();
+  }
 
   /** Opens the document again when nothing has come for `ms`, as long as something is missing. */
   #watch(ms: number): void {
     this.#stopWatch();
-    const before = this.#progress;
+    const { progress } = this.#receiver;
     this.#cancelWatch = this.clock.after(ms, () => {
       this.#cancelWatch = undefined;
-      const isWhole = this.synced && !this.#inbox.waiting;
-      if (this.#telling.ended || !this.#port.connected || isWhole) return;
-      if (this.#progress > before) this.#watch(PATIENCE);
+      const isWhole = this.synced && !this.#receiver.hasGap;
+      if (this.#hasEnded || !this.#port.connected || isWhole) return;
+      if (this.#receiver.progress > progress) this.#watch(PATIENCE);
       else this.#open();
     });
   }
@@ -367,10 +286,6 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   // --- the end ---
 
-  #unreadable(type: string): void {
-    this.#failed(new SkeinError("bad_payload", `a ${type} that cannot be read`));
-  }
-
   #failed(error: unknown): void {
     const cause = { cause: error };
     this.#events.emit(
@@ -380,8 +295,9 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   }
 
   #end(error: SkeinError | undefined): void {
-    if (this.#telling.ended) return;
-    this.#telling.ended = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#receiver.end();
     const reason = error ?? SkeinError.closed();
     this.#stopWatch();
     this.#idle.stop();
