@@ -8,7 +8,6 @@
 import { DuplexStream } from "./bidirectional_stream.ts";
 import { Datagrams, type DatagramTransport } from "./datagrams.ts";
 import { ConnectionEnded, QuicError, StreamError, streamError } from "./errors.ts";
-import { checked, prepended } from "./incoming_streams.ts";
 import { type Halves, OpenStreams } from "./open_streams.ts";
 import { TrafficCounters } from "./traffic_counters.ts";
 import type { ReceiveHalf } from "./receive_stream.ts";
@@ -34,16 +33,6 @@ export interface ConnectionOptions {
   readonly ready?: Promise<unknown>;
   /** Milliseconds the handshake took, where it is known. */
   readonly handshakeTime?: number | undefined;
-}
-
-/** What stands between the peer and the application; see `Validator` and `RateLimiter`. */
-export interface Guards {
-  /** Streams that may wait to be taken. */
-  readonly maxStreams: number;
-  /** Whether a stream is handed out. */
-  readonly stream?: ((stream: ReceiveStream) => Promise<boolean>) | undefined;
-  /** Whether a datagram is handed out. */
-  readonly datagram?: ((bytes: Uint8Array) => boolean) | undefined;
 }
 
 /** Milliseconds that `measureRtt` waits for an answer. */
@@ -212,19 +201,6 @@ export abstract class BaseConnection implements Connection, DatagramTransport {
 
   #assertOpen(): void {
     if (this.#info !== undefined) throw new ConnectionEnded(this.#info);
-  }
-
-  /** Puts checks between the peer and the application. To be called before the connection is handed out. */
-  guard({ maxStreams, stream, datagram }: Guards): void {
-    this.datagrams.accepts = datagram;
-    if (stream === undefined) return;
-    this.incomingBidirectionalStreams = checked(this.incomingBidirectionalStreams, maxStreams, stream);
-    this.incomingUnidirectionalStreams = checked(this.incomingUnidirectionalStreams, maxStreams, stream);
-  }
-
-  /** Gives back a bidirectional stream of the peer that was taken: it comes first again. */
-  putBack(stream: BidirectionalStream): void {
-    this.incomingBidirectionalStreams = prepended(stream, this.incomingBidirectionalStreams);
   }
 
   async sendDatagram(bytes: Uint8Array): Promise<void> {

@@ -4,20 +4,6 @@
  * @module
  */
 
-import { AsyncQueue } from "./queue.ts";
-
-/** A stream that can be given up. */
-interface Refusable {
-  cancel(reason?: unknown): void;
-  abort?(reason?: unknown): void;
-}
-
-/** Gives up a stream of the peer in both directions. */
-export function refuseStream(stream: Refusable): void {
-  stream.cancel();
-  stream.abort?.();
-}
-
 /** Counts the peer's open streams, so that the application gets no more of them at once than it allows. */
 export class StreamSlots {
   #free: number;
@@ -103,46 +89,4 @@ export class IncomingStreams<T, U> implements AsyncIterable<U> {
   [Symbol.asyncIterator](): AsyncIterator<U, undefined> {
     return { next: () => this.#next() };
   }
-}
-
-/** `first` before the rest of `streams`. */
-export function prepended<S>(first: S, streams: AsyncIterable<S>): AsyncIterable<S> {
-  let taken = false;
-  return {
-    [Symbol.asyncIterator]() {
-      const rest = streams[Symbol.asyncIterator]();
-      return {
-        next() {
-          if (taken) return rest.next();
-          taken = true;
-          return Promise.resolve({ done: false, value: first });
-        },
-      };
-    },
-  };
-}
-
-/**
- * Streams that pass a check first. Each is checked on its own: one that has to wait holds up no other. Refused ones are
- * given up.
- *
- * @param limit Streams that may wait to be taken; the peer's stream limit is below it.
- * @param check Whether a stream is handed out; a rejection refuses it.
- */
-export function checked<S extends Refusable>(
-  streams: AsyncIterable<S>,
-  limit: number,
-  check: (stream: S) => Promise<boolean>,
-): AsyncIterable<S> {
-  const queue = new AsyncQueue<S>(limit, refuseStream);
-  const pass = async (stream: S): Promise<void> => {
-    if (await check(stream).catch(() => false)) queue.push(stream);
-    else refuseStream(stream);
-  };
-  const pump = async (): Promise<void> => {
-    for await (const stream of streams) void pass(stream);
-    queue.end();
-  };
-  void pump();
-  return queue;
 }

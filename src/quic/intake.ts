@@ -6,6 +6,7 @@
 
 import { plainAddress } from "./address.ts";
 import type { BaseConnection } from "./connection.ts";
+import { guard } from "./guards.ts";
 import { takeNativeSession } from "./deno_webtransport.ts";
 import { H3 } from "./h3/errors.ts";
 import { Http3Server } from "./h3/server.ts";
@@ -230,11 +231,14 @@ class Arrival implements LiveConnection {
       },
     });
     if (!accepted) return;
-    connection.guard(guardsOf(connection, this.#settings, {
-      maxStreams: this.#maxStreams,
-      signal: over.signal,
-      onRefused: () => counters.streamsRefused++,
-    }));
+    guard(
+      connection,
+      guardsOf(connection, this.#settings, {
+        maxStreams: this.#maxStreams,
+        signal: over.signal,
+        onRefused: () => counters.streamsRefused++,
+      }),
+    );
     this.#intake.handOut(connection);
   }
 

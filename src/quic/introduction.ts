@@ -5,7 +5,8 @@
  */
 
 import { deadline, delay } from "../async/deadline.ts";
-import type { BaseConnection, Guards } from "./connection.ts";
+import type { BaseConnection } from "./connection.ts";
+import { type Guards, putBack } from "./guards.ts";
 import { QuicError } from "./errors.ts";
 import type { Settings } from "./listen_options.ts";
 import type { AuthenticationResult } from "./server_types.ts";
@@ -67,7 +68,7 @@ async function askFirstBytes(
     if (result === "more") continue;
     if (result.accept) {
       (stream as BidirectionalStream & Unreadable).unread(kept.subarray(result.consumed ?? 0, length));
-      connection.putBack(stream);
+      putBack(connection, stream);
     }
     return result;
   }

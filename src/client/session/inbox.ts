@@ -78,17 +78,6 @@ export class ChannelInbox<T extends Placed> {
     return { ready, gap: { from, to: at } };
   }
 
-  /** Forgets what is held: it will be sent again. */
-  dropHeld(): void {
-    this.#held.clear();
-  }
-
-  /** Nothing is known any more. */
-  reset(): void {
-    this.#position = undefined;
-    this.#held.clear();
-  }
-
   #hold(message: T): void {
     if (this.#held.size < MAX_HELD) this.#held.set(message.offset, message);
   }

@@ -6,7 +6,7 @@
 
 import { boundAddress, plainAddress } from "../address.ts";
 import { BaseConnection } from "../connection.ts";
-import { refuseStream } from "../incoming_streams.ts";
+import { refuseStream } from "../guards.ts";
 import { AsyncQueue } from "../queue.ts";
 import { ReceiveHalf } from "../receive_stream.ts";
 import type { ByteSink } from "../send_stream.ts";
