@@ -64,7 +64,10 @@ export class SkeinClient {
     this.#base = httpOf(options.url ?? options.websocketUrl);
     const { store, update } = clientStore();
     this.store = store;
-    manager.on("status", (status) => update({ status, transport: manager.getTransportType() }));
+    manager.on("status", (status) => {
+      const transport = manager.getTransportType();
+      update({ status, transport, userId: manager.userId ?? null });
+    });
     manager.on(
       "connected",
       ({ transport, userId, sessionId, connectionId }) =>

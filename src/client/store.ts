@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createStore } from "zustand/vanilla";
+import { call } from "./emitter.ts";
 import type { ClientStatus } from "./events.ts";
 import type { SkeinError } from "./errors.ts";
 import type { ClientMetrics } from "./policy/meter.ts";
@@ -43,21 +43,37 @@ export interface ClientStore {
   subscribe(listener: (state: ClientState, before: ClientState) => void): () => void;
 }
 
+const INITIAL: ClientState = {
+  status: "idle",
+  transport: null,
+  userId: null,
+  sessionId: null,
+  connectionId: null,
+  connectedAt: null,
+  lastActivity: null,
+  pending: 0,
+  rtt: null,
+  channels: [],
+  lastError: null,
+  metrics: null,
+};
+
 /** Makes the store of a client, and what changes it. */
 export function clientStore(): { store: ClientStore; update: (change: Partial<ClientState>) => void } {
-  const store = createStore<ClientState>(() => ({
-    status: "idle",
-    transport: null,
-    userId: null,
-    sessionId: null,
-    connectionId: null,
-    connectedAt: null,
-    lastActivity: null,
-    pending: 0,
-    rtt: null,
-    channels: [],
-    lastError: null,
-    metrics: null,
-  }));
-  return { store, update: (change) => store.setState(change) };
+  let state = INITIAL;
+  const listeners = new Set<(now: ClientState, before: ClientState) => void>();
+  const update = (change: Partial<ClientState>): void => {
+    const before = state;
+    const now = state = { ...state, ...change };
+    for (const listener of listeners) call(() => listener(now, before), undefined);
+  };
+  const store: ClientStore = {
+    getState: () => state,
+    getInitialState: () => INITIAL,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+  return { store, update };
 }

@@ -15,7 +15,7 @@ const DOORS = {
   "./encryption": "./src/client/documents/encryption.ts",
   "./quic/browser": "./src/quic/browser.ts",
 };
-const DEPENDENCIES = ["valibot", "zustand", "yjs", "y-protocols/awareness"];
+const DEPENDENCIES = ["valibot", "yjs", "y-protocols/awareness"];
 
 interface Project {
   readonly version: string;

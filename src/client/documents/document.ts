@@ -91,7 +91,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /** Whether the application knows all that the server has said. */
   get synced(): boolean {
-    return this.#isOpen && this.#receiver.isComplete;
+    return this.#isOpen && this.#receiver.complete;
   }
 
   /** Calls `listener` at each `event`; returns what takes it off again. */
@@ -119,7 +119,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   snapshot(data: Uint8Array): Promise<boolean> {
     const at = this.position;
     // What could not be read would be missing in it for everybody.
-    if (at === undefined || at.offset === 0 || this.#receiver.isUnreadable || this.#hasEnded) {
+    if (at === undefined || at.offset === 0 || this.#receiver.unreadable || this.#hasEnded) {
       return Promise.resolve(false);
     }
     this.#idle.active();
@@ -164,7 +164,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   detached(): void {
     this.#sender.abort(lost());
     this.#opening = undefined;
-    this.#receiver.dropPartial();
+    this.#receiver.detach();
     this.#isOpen = false;
     this.#stopWatch();
     this.#events.emit("offline", undefined);
@@ -218,7 +218,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   #open(): void {
     if (this.#hasEnded || !this.#port.connected) return;
     const { since } = this.#receiver;
-    this.#receiver.dropPartial();
+    this.#receiver.detach();
     this.#isOpen = false;
     this.#opening = this.#port.send(
       "doc_open",
@@ -261,7 +261,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /** Something came: whatever is missing now is given time to come. */
   #received(): void {
-    if (this.#receiver.hasGap) {
+    if (this.#receiver.waiting) {
       if (this.#cancelWatch === undefined) this.#watch(PATIENCE);
     } else if (this.synced) this.#stopWatch();
   }
@@ -272,7 +272,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     const { progress } = this.#receiver;
     this.#cancelWatch = this.clock.after(ms, () => {
       this.#cancelWatch = undefined;
-      const isWhole = this.synced && !this.#receiver.hasGap;
+      const isWhole = this.synced && !this.#receiver.waiting;
       if (this.#hasEnded || !this.#port.connected || isWhole) return;
       if (this.#receiver.progress > progress) this.#watch(PATIENCE);
       else this.#open();

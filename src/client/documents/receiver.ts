@@ -73,22 +73,22 @@ export class Receiver {
   }
 
   /** All that the server had when the document was opened has been received. */
-  get isComplete(): boolean {
+  get complete(): boolean {
     return this.#target === undefined;
   }
 
   /** Messages wait for one before them. */
-  get hasGap(): boolean {
+  get waiting(): boolean {
     return this.#inbox.waiting;
   }
 
   /** Something could not be opened since the document began: it would be missing in a snapshot for everybody. */
-  get isUnreadable(): boolean {
+  get unreadable(): boolean {
     return this.#queue.unreadable;
   }
 
   /** The document is being opened, or the connection is gone: a snapshot that has come in part is of no use. */
-  dropPartial(): void {
+  detach(): void {
     this.#incoming = undefined;
   }
 
