@@ -7,27 +7,31 @@
 import type { Payload } from "../protocol/mod.ts";
 import type { Edit } from "./contract.ts";
 
-/** What an edit changes. */
-export interface Edited {
-  /** What the target is from now on. */
+/** A kept message that has another payload. */
+export interface Change {
+  readonly offset: number;
   readonly payload: Payload;
-  /** The offset of the message of the edit before, whose payload becomes `emptied`. */
-  readonly previous: number | undefined;
 }
 
 /**
- * Applies an edit to `kept`, the payload of its target. `by` is the offset of the message that makes the edit. Undefined:
- * the target was erased before, and nothing changes.
+ * What `edit`, brought by the message at `by`, changes: its target, whose payload is `kept`, the message of the edit
+ * before, and perhaps its own message.
  */
-export function applyEdit(kept: Payload, edit: Edit, by: number): Edited | undefined {
-  if (kept.deleted !== undefined) return undefined;
+export function changesOf(kept: Payload, edit: Edit, by: number): readonly Change[] {
+  const { target } = edit;
+  if (kept.deleted !== undefined) {
+    // An edit and a deletion were under way at once and the deletion came first: the text must not stay in the history.
+    return edit.kind === "erase" ? [] : [{ offset: by, payload: emptied(target, kept.deleted) }];
+  }
   const payload: Payload = edit.kind === "replace"
     ? { ...edit.content, edited: by }
     : { data: null, deleted: by };
-  return { payload, previous: typeof kept.edited === "number" ? kept.edited : undefined };
+  const changes: Change[] = [{ offset: target, payload }];
+  if (typeof kept.edited === "number") changes.push({ offset: kept.edited, payload: emptied(target, by) });
+  return changes;
 }
 
-/** The payload of a message of an edit that a later one, at `by`, has replaced: it still names its target. */
-export function emptied(target: number, by: number): Payload {
+/** The payload of a message of an edit that no longer counts because of the one at `by`: it still names its target. */
+function emptied(target: number, by: unknown): Payload {
   return { target, data: null, deleted: by };
 }

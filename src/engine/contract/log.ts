@@ -46,8 +46,9 @@ export interface Retention {
 }
 
 /**
- * A change of an earlier message, made by the message it is published with. A message that was erased stays erased. The
- * message of the edit before this one is emptied: its content no longer counts. `edits.ts` says what payloads become.
+ * A change of an earlier message, made by the message it is published with. A message that was erased stays erased, and a
+ * later edit of it is kept and delivered without its content. The message of the edit before this one is emptied: its
+ * content no longer counts. `edits.ts` says what payloads become.
  */
 export type Edit =
   /** The message at `target` has `content` from now on. */

@@ -5,7 +5,7 @@
  */
 
 import type { Edit, NewRecord, Page, ReadOptions, Retention, StoredRecord } from "../contract.ts";
-import { applyEdit, emptied } from "../edits.ts";
+import { changesOf } from "../edits.ts";
 
 const SMALLEST_RING = 16;
 
@@ -90,14 +90,14 @@ export class ChannelLog {
     if (stale > 0) this.#drop(stale);
   }
 
-  /** Makes an edit that the record at `by` has brought. */
+  /** Makes an edit that the record at `by` has brought; that record may be another one then. */
   edit(edit: Edit, by: number): void {
     const kept = this.get(edit.target);
-    const edited = kept && applyEdit(kept.payload, edit, by);
-    if (edited === undefined) return;
-    this.#replace({ ...kept!, payload: edited.payload });
-    const before = edited.previous === undefined ? undefined : this.get(edited.previous);
-    if (before !== undefined) this.#replace({ ...before, payload: emptied(edit.target, by) });
+    if (kept === undefined) return;
+    for (const { offset, payload } of changesOf(kept.payload, edit, by)) {
+      const record = this.get(offset);
+      if (record !== undefined) this.#replace({ ...record, payload });
+    }
   }
 
   /** Drops the records that are older than their age; `now` in milliseconds since the epoch. */

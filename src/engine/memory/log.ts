@@ -40,8 +40,11 @@ export class MemoryLog implements Log {
     if (known !== undefined) return { offset: known, epoch: log.epoch, duplicate: true };
     const offset = store.next(log);
     if (key !== undefined) store.dedupe.set(key, offset);
-    const stored = log.append(record, offset, retention);
-    if (edit !== undefined) log.edit(edit, offset);
+    let stored = log.append(record, offset, retention);
+    if (edit !== undefined) {
+      log.edit(edit, offset);
+      stored = log.get(offset) ?? stored;
+    }
     store.bus.committed(channel, stored, log.epoch);
     return { offset, epoch: log.epoch, duplicate: false };
   }

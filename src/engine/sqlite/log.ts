@@ -17,11 +17,11 @@ import type {
   PublishOptions,
   ReadOptions,
 } from "../contract.ts";
+import type { Change } from "../edits.ts";
 import type { Listeners } from "../local/bus.ts";
 import { bodyOf } from "./body.ts";
 import type { Channel } from "./channel.ts";
 import type { Pending, Storage } from "./storage.ts";
-import type { Changed } from "./store.ts";
 import type { Touched } from "./transactions.ts";
 
 /** Channels in the database. */
@@ -111,7 +111,7 @@ class PendingPublish implements Pending {
   #channel: Channel | undefined;
   #offset = 0;
   #duplicate = false;
-  #changed: Changed[] | undefined;
+  #changed: Change[] | undefined;
 
   constructor(
     readonly storage: Storage,
@@ -148,7 +148,9 @@ class PendingPublish implements Pending {
     const offset = this.#offset;
     if (!this.#duplicate) {
       this.#changed?.forEach((one) => channel.replace(one.offset, one.payload));
-      const { type, id, from, timestamp, payload } = this.record;
+      const { type, id, from, timestamp } = this.record;
+      // An edit may have changed its own message as well.
+      const payload = this.#changed?.find((one) => one.offset === offset)?.payload ?? this.record.payload;
       const stored = { type, id, from, timestamp, payload, offset, prev: offset - 1 };
       this.storage.channels.grew(channel.append(stored, this.body.length));
       this.listeners.committed(channel.name, stored, epoch);

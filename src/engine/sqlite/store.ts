@@ -5,9 +5,9 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type Payload, uuidv7 } from "../../protocol/mod.ts";
+import { uuidv7 } from "../../protocol/mod.ts";
 import type { Edit, ReadOptions, StoredRecord } from "../contract.ts";
-import { applyEdit, emptied } from "../edits.ts";
+import { type Change, changesOf } from "../edits.ts";
 import { type Body, bodyOf, parseBody } from "./body.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { MAX_CHANNEL, OFFSET_BITS } from "./schema.ts";
@@ -22,12 +22,6 @@ const CHUNK = 16;
 const TRIES = 64;
 /** How exactly ages are kept: a message may stay that share of its age longer, within these bounds in milliseconds. */
 const LATE = { share: 0.05, least: 1000, most: 60_000 };
-
-/** A message that has another payload. */
-export interface Changed {
-  readonly offset: number;
-  readonly payload: Payload;
-}
 
 /** Channels and messages. Writing happens within transactions of the caller. */
 export class Store {
@@ -152,27 +146,23 @@ export class Store {
    * Makes an edit that the message at `by` brings. What has another payload from then on is added to `changed`: it stays
    * as it is in memory until the commit.
    */
-  edit(channel: Channel, by: number, edit: Edit, changed: Changed[]): void {
-    const body = this.#bodyAt(channel, edit.target, by);
-    const edited = body && applyEdit(body[3], edit, by);
-    if (edited === undefined) return;
-    this.#change(channel, edit.target, body!, edited.payload, changed);
-    if (edited.previous === undefined) return;
-    const previous = this.#bodyAt(channel, edited.previous, by);
-    if (previous === undefined) return;
-    this.#change(channel, edited.previous, previous, emptied(edit.target, by), changed);
+  edit(channel: Channel, by: number, edit: Edit, changed: Change[]): void {
+    const target = edit.target < by ? this.#bodyAt(channel, edit.target) : undefined;
+    if (target === undefined) return;
+    for (const change of changesOf(target[3], edit, by)) {
+      const body = this.#bodyAt(channel, change.offset);
+      if (body === undefined) continue;
+      const [type, id, from] = body;
+      const row = bodyOf({ type, id, from, payload: change.payload });
+      this.#replace.run(row, channel.id, change.offset);
+      changed.push(change);
+    }
   }
 
-  #bodyAt(channel: Channel, offset: number, before: number): Body | undefined {
-    if (channel.id === 0 || offset < channel.first || offset >= before) return undefined;
+  #bodyAt(channel: Channel, offset: number): Body | undefined {
+    if (channel.id === 0 || offset < channel.first) return undefined;
     const row = this.#body.get(channel.id, offset);
     return row && parseBody(row.body as string);
-  }
-
-  #change(channel: Channel, offset: number, body: Body, payload: Payload, changed: Changed[]): void {
-    const [type, id, from] = body;
-    this.#replace.run(bodyOf({ type, id, from, payload }), channel.id, offset);
-    changed.push({ offset, payload });
   }
 
   /** Names of channels that something may be due of, the longest due first. */

@@ -1,7 +1,7 @@
 /** Edits and deletions of kept messages: a part of the conformance suite. */
 
 import assert from "node:assert/strict";
-import type { Edit } from "../../../src/engine/contract.ts";
+import type { Edit, StoredRecord } from "../../../src/engine/contract.ts";
 import type { Payload } from "../../../src/protocol/mod.ts";
 import { type Bench, type Capabilities, fill, KEEP, record, registerFor } from "./subject.ts";
 
@@ -63,6 +63,21 @@ export function editConformance(capabilities: Capabilities): void {
     await publish(b, "late", { kind: "replace", target, content: { text: "back" } });
     await publish(b, "again", { kind: "erase", target });
     for (const now of await payloads(b)) assert.deepEqual(now.m0, { data: null, deleted: by });
+  });
+
+  test("an edit that is committed after the deletion of its target leaves no text", async (b) => {
+    const followed: StoredRecord[] = [];
+    await b.engine.log.follow("chat:a", (_channel, record) => void followed.push(record));
+    const [target = 0] = await fill(b, "chat:a", 1);
+    // Sent at once, so that an engine that commits in groups has both in one.
+    const [by] = await Promise.all([
+      publish(b, "gone", { kind: "erase", target }),
+      publish(b, "late", { kind: "replace", target, content: { text: "late" } }),
+    ]);
+    await publish(b, "later", { kind: "replace", target, content: { text: "later" } });
+    const emptied = { target, data: null, deleted: by };
+    for (const now of await payloads(b)) assert.deepEqual([now.late, now.later], [emptied, emptied]);
+    assert.deepEqual(followed.map(({ payload }) => payload).slice(-2), [emptied, emptied]);
   });
 
   test("a duplicate edits nothing", async (b) => {
