@@ -6,7 +6,7 @@
  */
 
 import type { Position } from "../engine/contract.ts";
-import { deliveryOf, refusePublish, refuseSubscribe } from "../hub/mod.ts";
+import { deliveryOf, isDeliverable, refusePublish, refuseSubscribe } from "../hub/mod.ts";
 import { crc32, Encoded, failureOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { needDocument, refuse } from "./checks.ts";
@@ -85,6 +85,7 @@ export function documentRoutes(parts: HandlerParts): Route[] {
           throw new ProtocolError("unknown_offset", "the document does not reach that far");
         }
         if (record === undefined) throw new ProtocolError("unrecoverable_position");
+        if (!isDeliverable(record.payload, client.limits)) throw new ProtocolError("message_too_large");
         client.send(new Encoded(deliveryOf(channel, record)), lane);
       },
     },

@@ -5,9 +5,9 @@
  */
 
 import type { Page, StoredRecord } from "../engine/contract.ts";
-import { refuseSubscribe } from "../hub/mod.ts";
+import { refuseSubscribe, shownPayload } from "../hub/mod.ts";
 import { type History, parsePayload, type Payload } from "../protocol/mod.ts";
-import type { Route } from "../router/types.ts";
+import type { ClientLimits, Route } from "../router/types.ts";
 import { refuse, when } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
@@ -20,25 +20,26 @@ export function historyRoutes({ hub }: HandlerParts): Route[] {
       const asked = parsePayload("history", context.message.payload);
       refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
       const { since, limit, reverse } = asked;
-      const room = context.client.limits.maxMessage;
+      const { limits } = context.client;
       // One more than asked for tells whether there are more. No more bytes are read than the answer can hold.
-      const options = { limit: limit + 1, reverse, bytes: room };
+      const options = { limit: limit + 1, reverse, bytes: limits.maxMessage };
       const page = hub.history(asked.channel, since === undefined ? options : { ...options, since });
-      return when(page, (page) => context.reply("history_response", answer(asked, page, room)));
+      return when(page, (page) => context.reply("history_response", answer(asked, page, limits)));
     },
   }];
 }
 
-function answer({ channel, limit }: History, page: Page, room: number): Payload {
+function answer({ channel, limit }: History, page: Page, limits: ClientLimits): Payload {
   const { epoch, offset, complete } = page;
-  const all = page.records.slice(0, limit).map(entryOf);
-  const messages = fitting(all, room);
+  const all = page.records.slice(0, limit).map((record) => entryOf(record, limits));
+  const messages = fitting(all, limits.maxMessage);
   const more = page.more === true || messages.length < page.records.length;
   return { channel, epoch, offset, complete, more, messages };
 }
 
-function entryOf({ type, id, timestamp, from, offset, prev, payload }: StoredRecord): Payload {
-  const entry: Payload = { type, id, timestamp, from, ...payload, offset, prev };
+function entryOf(record: StoredRecord, limits: ClientLimits): Payload {
+  const { type, id, timestamp, from, offset, prev } = record;
+  const entry: Payload = { type, id, timestamp, from, ...shownPayload(record.payload, limits), offset, prev };
   // MessagePack has bytes only directly in a payload, and entries are in a list.
   if (entry.data instanceof Uint8Array) entry.data = entry.data.toBase64();
   return entry;

@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from "../async/clock.ts";
 import type { StoredRecord } from "../engine/contract.ts";
-import { type Hub, isDeliverable, refuseSubscribe } from "../hub/mod.ts";
+import { type Hub, refuseSubscribe, shownPayload } from "../hub/mod.ts";
 import {
   Encoded,
   MAX_REPLAY_WAIT,
@@ -157,15 +157,11 @@ async function run(hub: Hub, replay: Replay, epoch: string, clock: Clock): Promi
     if (page.epoch !== epoch || !page.complete) return "unrecoverable_position";
     for (const record of page.records) {
       if (record.offset > to) return "done";
-      if (!isDeliverable(record.payload, replay.request.client.limits)) {
-        replay.at = record.offset;
-        continue;
-      }
       due = Math.max(due + waitFor(last, record.timestamp, speed), clock.now() - MAX_REPLAY_WAIT);
       last = record.timestamp;
       await until(replay, due, clock);
       if (replay.ended !== undefined) return replay.ended;
-      replay.say("replay_message", messageOf(record), record);
+      replay.say("replay_message", messageOf(record, replay.request.client), record);
       replay.at = record.offset;
       if (record.offset === to) return "done";
     }
@@ -188,6 +184,6 @@ async function until(replay: Replay, due: number, clock: Clock): Promise<void> {
   }
 }
 
-function messageOf({ type, from, payload, offset, prev }: StoredRecord): Payload {
-  return { kind: type, from, ...payload, offset, prev };
+function messageOf({ type, from, payload, offset, prev }: StoredRecord, { limits }: Client): Payload {
+  return { kind: type, from, ...shownPayload(payload, limits), offset, prev };
 }

@@ -1,5 +1,5 @@
 /**
- * Whether a kept message can still be delivered.
+ * Whether a kept message can still be delivered, and what an answer shows of one that cannot.
  *
  * @module
  */
@@ -16,4 +16,15 @@ const GROWTH = 1024;
  */
 export function isDeliverable(payload: Payload, { maxMessage }: ClientLimits): boolean {
   return fitsEveryForm(payload, maxMessage + GROWTH);
+}
+
+/**
+ * The payload that an answer shows of a kept message. One that the client does not take has its place and no content:
+ * left out, a client that reads page by page would never get past it.
+ */
+export function shownPayload(payload: Payload, limits: ClientLimits): Payload {
+  if (isDeliverable(payload, limits)) return payload;
+  const { target } = payload;
+  const shown: Payload = { data: null, omitted: "message_too_large" };
+  return typeof target === "number" ? { target, ...shown } : shown;
 }

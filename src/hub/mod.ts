@@ -4,7 +4,7 @@
  * @module
  */
 
-export { isDeliverable } from "./deliverable.ts";
+export { isDeliverable, shownPayload } from "./deliverable.ts";
 export { deliveryOf } from "./channel.ts";
 export type { Checkpoint } from "./checkpoints.ts";
 export * from "./contract.ts";

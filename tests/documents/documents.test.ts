@@ -138,6 +138,21 @@ Deno.test("documents: a delivery that came corrupted is sent again when it is as
   await assert.rejects(ask({ epoch, offset: 1 }), refusal("not_subscribed"));
 });
 
+Deno.test("documents: an operation that is larger than a lowered limit is not sent again", async () => {
+  const engine = new MemoryEngine();
+  const before = make(1000, undefined, 65_536, engine);
+  const ann = await join(before.hub, "s1", "ann");
+  const { epoch } = await open(before, ann);
+  await write(before, ann, "x".repeat(10_000));
+  const after = make(1000, undefined, 2048, engine);
+  const bob = await join(after.hub, "s2", "bob");
+  await open(after, bob);
+  bob.clear();
+  const asked = after.say(bob, "doc_nack", { channel: DOC, epoch, offset: 1 });
+  await assert.rejects(asked, refusal("message_too_large"));
+  assert.deepEqual(texts(bob), []);
+});
+
 Deno.test("documents: an operation sent again with its id has one effect", async () => {
   const service = make();
   const ann = await join(service.hub, "s1", "ann");

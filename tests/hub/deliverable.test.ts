@@ -102,6 +102,31 @@ Deno.test("deliverable: what is larger than a lowered limit is left out of a rep
   client.close();
 });
 
+Deno.test("deliverable: answers show what is larger than a lowered limit without its content, and get past it", async () => {
+  let maxMessage = 200_000;
+  const { hub } = makeHub({ maxMessage: () => maxMessage });
+  for (const text of ["a", "x".repeat(100_000), "b"]) say(hub, { text });
+  maxMessage = LIMITS.maxMessage;
+  const { client, messages, ask } = await reader(hub, "json");
+  const content = ({ text, data, omitted }: Payload) => text ?? [data, omitted];
+  const read: unknown[] = [];
+  for (let since = 0, more = true; more;) {
+    await ask("history", { channel: CHANNEL, since, limit: 1 });
+    const { payload } = messages.at(-1)!;
+    const [message] = payload.messages as { offset: number }[];
+    read.push(content(message as Payload));
+    since = message!.offset;
+    more = payload.more as boolean;
+  }
+  assert.deepEqual(read, ["a", [null, "message_too_large"], "b"]);
+  await ask("subscribe", { channel: CHANNEL });
+  await ask("replay", { channel: CHANNEL, epoch: await epochOf(hub), from: 0, to: 3, speed: 100 });
+  await settle();
+  const replayed = messages.filter(({ type }) => type === "replay_message");
+  assert.deepEqual(replayed.map(({ payload }) => content(payload)), read);
+  client.close();
+});
+
 async function epochOf(hub: Hub): Promise<string> {
   return (await hub.position(CHANNEL)).epoch;
 }

@@ -33,6 +33,8 @@ export interface Delivered extends Placed {
   readonly target?: number;
   /** Of a message whose content was taken away: the offset of what did it. */
   readonly deleted?: number;
+  /** Why a message of an answer has no content: it was kept when the limit for messages was higher. */
+  readonly omitted?: "message_too_large";
 }
 
 /** Messages of a channel between these places cannot be had any more: its history does not reach back that far. */
