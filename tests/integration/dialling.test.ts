@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Network, QUIC_KINDS, type QuicKind, until, withService } from "./support.ts";
+import { Network, OPEN, QUIC_KINDS, type QuicKind, until, withService } from "./support.ts";
 
 /** Milliseconds a client gives QUIC when no option says otherwise. */
 const QUIC_TIMEOUT = 5000;
@@ -121,3 +121,22 @@ Deno.test("Feature: quic-transport, Property 24: a failure is noticed at once, a
       { numRuns: 100 },
     );
   }));
+
+for (const kind of QUIC_KINDS) {
+  Deno.test(`dialling: a client of a node that is full comes back when there is room (${kind})`, () =>
+    withService(async (service) => {
+      const bob = await service.connect("websocket", "bob");
+      await using network = new Network(service, kind);
+      const ann = network.client(await service.token("ann"), { probing: false });
+      let isConnected = false;
+      const connecting = ann.connect().then(() => isConnected = true);
+      await network.pass("it is refused again and again", () => network.dials.length >= 6, 300_000);
+      assert.equal(isConnected, false);
+      const refused = service.lines.find((line) => line.event === "connection refused");
+      assert.equal(refused?.reason, "too many connections");
+      await bob.close();
+      await until("its place is free", async () => (await service.stats()).connections === 0);
+      await network.pass("it is connected", () => isConnected, 300_000);
+      await connecting;
+    }, { session: { ...OPEN.session, maxConnections: 1 } }));
+}

@@ -47,7 +47,7 @@ for (const alpn of ["h3", "skein/1"]) {
       const silent = [await idle(service, alpn), await idle(service, alpn), await idle(service, alpn)];
       await until(async () => await upgrade(service) === 503, "no room for a WebSocket");
       const refused = await idle(service, "skein/1");
-      assert.equal((await refused.closed).closeCode, 3504);
+      assert.equal((await refused.closed).closeCode, 3014);
       silent[0]!.close({ closeCode: 0, reason: "" });
       await until(async () => await upgrade(service) === 101, "room again");
       for (const conn of silent) conn.close({ closeCode: 0, reason: "" });
