@@ -156,7 +156,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
       const { migrationFailed: _, ...rest } = report;
       return observer.report(this.transport, rest, this);
     }
-    observer.log("warn", "migration failed", this.logFields());
+    observer.logLimited("warn", "migration failed", this.logFields());
     observer.report(this.transport, report, this);
   }
 
@@ -199,7 +199,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
     const { code, reason } = CLOSES[close];
     const { observer } = this.host;
     if (close !== "normal" && close !== "shutdown") observer.error(this.transport, close);
-    observer.log(close === "normal" ? "debug" : "info", "connection ending", {
+    observer.logLimited(close === "normal" ? "debug" : "info", "connection ending", {
       ...this.logFields(),
       code,
       reason,
@@ -210,7 +210,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
     this.#release();
     this.outbound.push("close", { code, reason: detail ?? reason, reconnect: shouldReconnect(code) });
     this.#end = this.connection.close(code, reason).catch((error) => {
-      observer.log("warn", "connection did not end cleanly", { ...this.logFields(), error });
+      observer.logLimited("warn", "connection did not end cleanly", { ...this.logFields(), error });
       this.connection.abort();
     });
   }
@@ -262,7 +262,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
     if (error instanceof CloseError || error instanceof ProtocolError) {
       return this.inbound.answer(error, undefined, 0);
     }
-    this.host.observer.log("warn", "connection failure", { ...this.logFields(), stage, error });
+    this.host.observer.logLimited("warn", "connection failure", { ...this.logFields(), stage, error });
   }
 
   streamLost(lane: number | undefined, how: StreamLoss): void {
@@ -273,7 +273,7 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
   migrated(from: string, to: string): void {
     this.migratedAt = this.host.clock.now();
     this.host.observer.migrated(this.transport);
-    this.host.observer.log("info", "connection migrated", { ...this.logFields(), from, to });
+    this.host.observer.logLimited("info", "connection migrated", { ...this.logFields(), from, to });
   }
 
   ended(info: TransportClose): void {
@@ -291,14 +291,14 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
   #release(): void {
     this.#closed?.abort();
     this.#states.end((error) => {
-      this.host.observer.log("error", "release of a state failed", { ...this.logFields(), error });
+      this.host.observer.logLimited("error", "release of a state failed", { ...this.logFields(), error });
     });
   }
 
   #channelStopped(channel: string, dropped: number, reason: StopReason): void {
     this.host.membership.stopChannel(this, channel);
     this.host.observer.dropped(this.transport, "channel", dropped);
-    this.host.observer.log("warn", STOPS[reason], { ...this.logFields(), channel, dropped });
+    this.host.observer.logLimited("warn", STOPS[reason], { ...this.logFields(), channel, dropped });
     const notice = { kind: "discontinuity", channel, dropped, reason };
     this.outbound.push("server_notice", notice);
   }

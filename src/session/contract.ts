@@ -171,7 +171,7 @@ export interface Described {
 export interface Observer {
   /** `fields` never hold a token or a payload. */
   log(level: Level, event: string, fields: Record<string, unknown>): void;
-  /** As `log`, for what strangers can bring about at will: of many lines some are written, and the others are counted. */
+  /** As `log`, for what clients can bring about at will: of many lines some are written, and the others are counted. */
   logLimited(level: Level, event: string, fields: Record<string, unknown>): void;
   opened(kind: TransportKind): void;
   closed(kind: TransportKind, code: number, by: string, aliveMs: number): void;

@@ -61,7 +61,7 @@ export async function authenticate(client: HandshakeConnection, message: Message
     attached.start();
     observer.authenticated(client.transport, "ok");
     if (claim.outcome !== "new") observer.resumed(client.transport, claim.outcome);
-    observer.log("info", "session open", { ...client.logFields(), outcome: claim.outcome });
+    observer.logLimited("info", "session open", { ...client.logFields(), outcome: claim.outcome });
   } catch (error) {
     if (client.phase === "authenticating") client.phase = "new";
     throw error;
@@ -81,7 +81,7 @@ export async function refresh(client: HandshakeConnection, message: Message, lan
   client.accept(principal);
   const left = host.membership.refresh(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
-  host.observer.log("info", "token refreshed", { ...client.logFields(), left: left.length });
+  host.observer.logLimited("info", "token refreshed", { ...client.logFields(), left: left.length });
   const refused = Object.fromEntries(left.map((channel) => [channel, "permission_denied" as const]));
   const payload = response(client, true, { channels: {}, refused });
   client.outbound.push("auth_response", payload, lane, message.id);

@@ -112,7 +112,7 @@ export class Inbound {
     if (error instanceof CloseError) return this.#connection.end(error.close, error.message);
     let failure = error;
     if (!(failure instanceof ProtocolError)) {
-      host.observer.log("error", "handler failed", {
+      host.observer.logLimited("error", "handler failed", {
         ...this.#connection.logFields(),
         type: re?.type,
         error,

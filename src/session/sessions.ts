@@ -285,7 +285,7 @@ export class Sessions {
     const ms = Math.round(now - client.openedAt);
     observer.closed(transport, info.code, info.by, ms);
     const { code, reason, by } = info;
-    observer.log("info", "connection closed", { ...client.logFields(), code, reason, by, ms });
+    observer.logLimited("info", "connection closed", { ...client.logFields(), code, reason, by, ms });
     const silent = by === "timeout" || (by === "local" && code === CLOSES.no_pong.code);
     if (silent && migratedAt !== undefined && now - migratedAt <= 3 * settings.heartbeat.timeout) {
       // It moved and was not heard of again: the new path does not carry it.

@@ -16,17 +16,17 @@ function recorded() {
 
 Deno.test("repeated lines: the first of a period are written, the next period's first says how many were left out", () => {
   const { repeated, lines, pass } = recorded();
-  for (let i = 0; i < 1000; i++) repeated.write("info", "refused", "", { i });
+  for (let i = 0; i < 1000; i++) repeated.write("info", "refused", {}, { i });
   assert.deepEqual(lines.splice(0), [0, 1, 2].map((i) => ["refused", { i }]));
   pass(10_000);
-  repeated.write("info", "refused", "", { i: 1000 });
-  repeated.write("info", "refused", "", { i: 1001 });
+  repeated.write("info", "refused", {}, { i: 1000 });
+  repeated.write("info", "refused", {}, { i: 1001 });
   assert.deepEqual(lines, [["refused", { i: 1000, suppressed: 997 }], ["refused", { i: 1001 }]]);
 });
 
 Deno.test("repeated lines: what was left out is told by the sweep when nothing follows, once", () => {
   const { repeated, lines, pass } = recorded();
-  for (let i = 0; i < 5; i++) repeated.write("info", "refused", "", { i });
+  for (let i = 0; i < 5; i++) repeated.write("info", "refused", {}, { i });
   lines.length = 0;
   pass(9_999);
   repeated.sweep();
@@ -40,9 +40,34 @@ Deno.test("repeated lines: what was left out is told by the sweep when nothing f
 Deno.test("repeated lines: each event and each kind of it is counted by itself", () => {
   const { repeated, lines } = recorded();
   for (const [event, kind] of [["a", "x"], ["a", "y"], ["b", "x"]] as const) {
-    for (let i = 0; i < 5; i++) repeated.write("info", event, kind, {});
+    for (let i = 0; i < 5; i++) repeated.write("info", event, { kind }, {});
   }
   assert.equal(lines.length, 9);
+});
+
+Deno.test("repeated lines: what says how many were left out also says of which kind", () => {
+  const { repeated, lines, pass } = recorded();
+  for (let i = 0; i < 5; i++) repeated.write("info", "closed", { transport: "quic", code: "3506" }, { i });
+  lines.length = 0;
+  pass(10_000);
+  repeated.sweep();
+  assert.deepEqual(lines, [["closed", { transport: "quic", code: "3506", suppressed: 2 }]]);
+});
+
+Deno.test("repeated lines: a flood of strangers hides no line of a user, nor a flood of one close code those of another", () => {
+  const lines: Record<string, unknown>[] = [];
+  const observer = new ConnectionObserver({
+    log: (_level, _event, fields) => void lines.push(fields),
+    thresholds: () => ({ rtt: 1, loss: 1, outbox: 1, maxOutbox: 1 }),
+    now: () => 0,
+  });
+  const closed = (fields: Record<string, unknown>) =>
+    observer.logLimited("info", "connection closed", { transport: "quic", ...fields });
+  for (let i = 0; i < 1000; i++) closed({ user: undefined, code: 3506 });
+  assert.equal(lines.splice(0).length, 20);
+  closed({ user: undefined, code: 3501 });
+  for (let i = 0; i < 100; i++) closed({ user: `u${i}`, code: 1000 });
+  assert.equal(lines.length, 101);
 });
 
 Deno.test("repeated lines: a storm of refused connections writes a bounded number of lines, and loses none in the count", () => {

@@ -171,6 +171,19 @@ Deno.test("Feature: quic-transport, Property 21: transport ratio (as counted)", 
   );
 });
 
+Deno.test("metrics: /stats tells loss, reconnects and lifetimes as the metrics do", () => {
+  const { observer, figures } = make();
+  for (const loss of [0.03, 0.05, 0.01]) observer.report("quic", { loss });
+  observer.reconnected("quic");
+  observer.opened("quic");
+  observer.closed("quic", 1000, "remote", 30_000);
+  const { loss, lifetime, reconnects } = figures().transports.quic!;
+  assert.deepEqual([loss.count, loss.mean.toFixed(3)], [3, "0.030"]);
+  assert.ok(loss.p50 > 0.01 && loss.p50 <= 0.05 && loss.p99 <= 0.05, JSON.stringify(loss));
+  assert.deepEqual([lifetime.count, lifetime.meanMs, reconnects], [1, 30_000, 1]);
+  assert.deepEqual(figures().transports.websocket!.loss, { count: 0, mean: 0, p50: 0, p90: 0, p99: 0 });
+});
+
 Deno.test("metrics: every observation of a connection shows under its labels", async () => {
   const { observer, series } = make();
   observer.authenticated("quic", "ok");

@@ -179,7 +179,7 @@ export class HttpModule implements Module {
 
   #refused(reason: PoolRefusal, address: string): void {
     this.#refusals.add(reason);
-    this.#lines.write("warn", "http connection limit", reason, { reason, remote: address });
+    this.#lines.write("warn", "http connection limit", { reason }, { reason, remote: address });
   }
 }
 

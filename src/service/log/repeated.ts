@@ -20,9 +20,13 @@ export interface RepeatedLinesOptions {
   readonly period: number;
 }
 
+/** What tells lines of one event apart that are counted by themselves: fields with a small set of values. */
+export type LineKind = Readonly<Record<string, string | number | boolean>>;
+
 interface Kind {
   readonly level: Level;
   readonly event: string;
+  readonly kind: LineKind;
   /** When the period began. */
   since: number;
   written: number;
@@ -38,13 +42,13 @@ export class RepeatedLines {
     this.#options = options;
   }
 
-  /** Writes or counts a line. `kind` tells lines of one event apart that are counted by themselves; a small set. */
-  write(level: Level, event: string, kind: string, fields: Record<string, unknown>): void {
+  /** Writes or counts a line. The line that says how many of a `kind` were left out has its fields. */
+  write(level: Level, event: string, kind: LineKind, fields: Record<string, unknown>): void {
     const { log, now, lines, period } = this.#options;
-    const key = `${event} ${kind}`;
+    const key = `${event} ${Object.values(kind).join(" ")}`;
     let known = this.#kinds.get(key);
     if (known === undefined) {
-      this.#kinds.set(key, known = { level, event, since: now(), written: 0, suppressed: 0 });
+      this.#kinds.set(key, known = { level, event, kind, since: now(), written: 0, suppressed: 0 });
     } else if (now() - known.since >= period) {
       known.since = now();
       known.written = 0;
@@ -62,10 +66,10 @@ export class RepeatedLines {
   /** Writes what was counted in periods that are over, and forgets kinds that have not come since. */
   sweep(): void {
     const { log, now, period } = this.#options;
-    for (const [key, { level, event, since, suppressed }] of this.#kinds) {
+    for (const [key, { level, event, kind, since, suppressed }] of this.#kinds) {
       if (now() - since < period) continue;
       this.#kinds.delete(key);
-      if (suppressed > 0) log(level, event, { suppressed });
+      if (suppressed > 0) log(level, event, { ...kind, suppressed });
     }
   }
 }

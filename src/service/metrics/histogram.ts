@@ -14,6 +14,15 @@ export interface HistogramSummary {
   readonly p99Ms: number;
 }
 
+/** What a histogram of shares, 0 to 1, says in `/stats`; estimated in the same way. */
+export interface ShareSummary {
+  readonly count: number;
+  readonly mean: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
 /** Counts observations in buckets. */
 export class Histogram {
   /** Upper bounds, ascending; one more bucket counts what is above the last. */
@@ -27,7 +36,7 @@ export class Histogram {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
-  /** Counts `value`, in seconds. Negative and non-finite values are ignored. */
+  /** Counts `value`, in seconds or a share. Negative and non-finite values are ignored. */
   observe(value: number): void {
     if (!(value >= 0 && value < Infinity)) return;
     let i = 0;
@@ -70,7 +79,18 @@ export class Histogram {
     return this.bounds.at(-1)!;
   }
 
-  /** The figures for `/stats`. */
+  /** The figures of shares, 0 to 1, for `/stats`. */
+  shares(): ShareSummary {
+    return {
+      count: this.#count,
+      mean: this.#count === 0 ? 0 : this.#sum / this.#count,
+      p50: this.quantile(0.5),
+      p90: this.quantile(0.9),
+      p99: this.quantile(0.99),
+    };
+  }
+
+  /** The figures of times for `/stats`. */
   summary(): HistogramSummary {
     const ms = (seconds: number) => Math.round(seconds * 1e6) / 1e3;
     return {

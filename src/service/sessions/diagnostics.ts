@@ -74,7 +74,7 @@ export class Diagnostics {
     of: Described | undefined,
     fields: Record<string, unknown>,
   ) {
-    this.#lines.write("warn", event, transport, {
+    this.#lines.write("warn", event, { transport }, {
       ...(of?.describe() ?? { transport }),
       ...fields,
     });

@@ -6,7 +6,7 @@
 
 import type { Sessions } from "../../session/mod.ts";
 import type { Traffic, TransportKind } from "../../transport/contract.ts";
-import type { HistogramSummary } from "../metrics/histogram.ts";
+import type { HistogramSummary, ShareSummary } from "../metrics/histogram.ts";
 import type { ConnectionCounters } from "./counters.ts";
 import { type OutboxDepth, outboxDepth } from "./connections.ts";
 
@@ -22,6 +22,12 @@ export interface TransportFigures {
   readonly traffic: Readonly<Traffic>;
   readonly handle: HistogramSummary;
   readonly rtt: HistogramSummary;
+  /** Shares of datagrams lost, 0 to 1, as clients reported them. */
+  readonly loss: ShareSummary;
+  /** Time from the opening of a connection to its end, of those that have ended. */
+  readonly lifetime: HistogramSummary;
+  /** Connections of clients that had another one before. */
+  readonly reconnects: number;
   readonly migrations: number;
   readonly migrationFailures: number;
   readonly errors: Readonly<Record<string, number>>;
@@ -57,6 +63,9 @@ export function connectionFigures(counters: ConnectionCounters, sessions: Sessio
       traffic: traffic[kind],
       handle: t.handled.summary(),
       rtt: t.rtt.summary(),
+      loss: t.loss.shares(),
+      lifetime: t.lifetime.summary(),
+      reconnects: t.reconnects,
       migrations: t.migrations,
       migrationFailures: t.migrationFailures,
       errors: t.errors.toJSON(),

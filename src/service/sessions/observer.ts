@@ -13,8 +13,8 @@ import { Diagnostics, type Log, type Thresholds } from "./diagnostics.ts";
 /** Above these a client's figures are not believed: a minute of round trip, ten to be connected. In milliseconds. */
 const MAX_RTT = 60_000;
 const MAX_CONNECT = 600_000;
-/** Lines of one event and transport that strangers may cause in a period, and its milliseconds. */
-const LIMITED_LINES = 20, LIMITED_PERIOD = 10_000;
+/** Lines of one event, transport and code that strangers may cause in a period, and that users may; its milliseconds. */
+const STRANGER_LINES = 20, USER_LINES = 200, LIMITED_PERIOD = 10_000;
 
 /** Options of `ConnectionObserver`. */
 export interface ObserverOptions {
@@ -33,12 +33,15 @@ export class ConnectionObserver implements Observer {
   readonly counters = new ConnectionCounters();
   readonly #log: Log;
   readonly #diagnostics: Diagnostics;
-  readonly #limited: RepeatedLines;
+  readonly #ofStrangers: RepeatedLines;
+  readonly #ofUsers: RepeatedLines;
 
   constructor(options: ObserverOptions) {
     const { log, thresholds, now = () => performance.now(), quietPeriod } = options;
     this.#log = log;
-    this.#limited = new RepeatedLines({ log, now, lines: LIMITED_LINES, period: LIMITED_PERIOD });
+    const limited = (lines: number) => new RepeatedLines({ log, now, lines, period: LIMITED_PERIOD });
+    this.#ofStrangers = limited(STRANGER_LINES);
+    this.#ofUsers = limited(USER_LINES);
     this.#diagnostics = new Diagnostics(log, thresholds, now, quietPeriod);
   }
 
@@ -47,12 +50,18 @@ export class ConnectionObserver implements Observer {
   }
 
   logLimited(level: Level, event: string, fields: Record<string, unknown>): void {
-    this.#limited.write(level, event, `${fields.transport}`, fields);
+    const { transport, code, user } = fields;
+    const kind = {
+      transport: `${transport}`,
+      ...(typeof code === "number" ? { code: closeLabel(code) } : {}),
+    };
+    (user === undefined ? this.#ofStrangers : this.#ofUsers).write(level, event, kind, fields);
   }
 
   /** Writes how many lines were left out. To be called once a second. */
   sweep(): void {
-    this.#limited.sweep();
+    this.#ofStrangers.sweep();
+    this.#ofUsers.sweep();
   }
 
   opened(kind: TransportKind): void {
