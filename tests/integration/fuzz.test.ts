@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { KINDS, type TestClient } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";
 import { CLOSES, ERRORS } from "../../src/protocol/mod.ts";
+import { until } from "./support.ts";
 
 const CODES = new Set<number>([
   ...Object.values(ERRORS).map(({ code }) => code),
@@ -61,34 +62,59 @@ async function abuse(client: TestClient, where: string, bytes: Uint8Array): Prom
 }
 
 for (const kind of KINDS) {
-  Deno.test(`fuzz: any bytes over ${kind} get a code of the tables, and others go on`, async () => {
+  /**
+   * Validates: whatever bytes a client sends over real sockets, the answers are codes of the tables, the end of its
+   * connection is one log line that names it, nothing of it is left, and others go on.
+   */
+  Deno.test(`Feature: quic-transport, Property 5: clean-up on error (any bytes over ${kind})`, async () => {
     const service = await startTestService({
       session: { perIp: { connections: 10_000, rate: 100_000, burst: 100_000 } },
     });
+    const closedLines = () => service.lines.filter(({ event }) => event === "connection closed");
     try {
       const bystanders = await Promise.all(KINDS.map((kind) => service.connect(kind, "bystander")));
       const token = await service.token("mallory");
+      let runs = 0;
       await fc.assert(
         fc.asyncProperty(
           fc.boolean(),
           fc.array(step, { minLength: 1, maxLength: 6 }),
           async (authenticate, steps) => {
-            await using client = await service.dial(kind);
-            if (authenticate) await client.authenticate(token);
-            for (const { where, bytes } of steps) {
-              // The server may have ended it by now.
-              await abuse(client, where, bytes).catch(() => {});
-            }
-            // Answered, or ended by the server, or stuck in a frame that was never finished: all three are right.
-            await client.request("ping", {}, { timeout: 20 }).catch(() => {});
-            for (const { type, payload } of client.messages) {
-              if (type === "error" || type === "close") {
-                assert.ok(CODES.has(payload.code), JSON.stringify(payload));
+            let accepted: Record<string, unknown> | undefined;
+            {
+              await using client = await service.dial(kind);
+              if (authenticate) accepted = (await client.authenticate(token)).payload;
+              for (const { where, bytes } of steps) {
+                // The server may have ended it by now.
+                await abuse(client, where, bytes).catch(() => {});
+              }
+              // Answered, or ended by the server, or stuck in a frame that was never finished: all three are right.
+              await client.request("ping", {}, { timeout: 20 }).catch(() => {});
+              for (const { type, payload } of client.messages) {
+                if (type === "error" || type === "close") {
+                  assert.ok(CODES.has(payload.code), JSON.stringify(payload));
+                }
               }
             }
+            runs++;
+            await until("the end is logged", () => closedLines().length >= runs);
+            const lines = closedLines();
+            assert.equal(lines.length, runs);
+            const { connection, session, user, transport, remote, code, by } = lines.at(-1)!;
+            assert.equal(transport, kind);
+            assert.equal(user, accepted?.userId);
+            assert.equal(session, accepted?.sessionId);
+            if (accepted !== undefined) assert.equal(connection, accepted.connectionId);
+            assert.match(String(remote), /^127\.0\.0\.1:\d+$/);
+            assert.ok(typeof code === "number" && typeof by === "string");
+            const { connections, connectionList } = await service.stats();
+            assert.equal(connections, bystanders.length);
+            assert.ok(
+              connectionList.items.every(({ userId }: { userId: string }) => userId === "bystander"),
+            );
           },
         ),
-        { numRuns: 150 },
+        { numRuns: 150, endOnFailure: true },
       );
       for (const client of bystanders) {
         assert.equal((await client.ask("ping", {})).type, "pong");

@@ -20,6 +20,8 @@ export class TcpProxy {
   delayToClient: number;
   /** Connections so far. */
   connections = 0;
+  /** Bytes that clients have sent so far. */
+  bytesToServer = 0;
   readonly #target: { hostname: string; port: number };
   readonly #listener: Deno.TcpListener;
   readonly #open = new Set<Deno.TcpConn>();
@@ -80,13 +82,21 @@ export class TcpProxy {
     server.setNoDelay(true);
     // The local kernel answers the handshake at once. Over a network it takes a round trip, so the first bytes wait.
     const from = performance.now() + this.delayToServer + this.delayToClient;
-    const toServer = this.#pump(client, server, () => this.delayToServer, from);
+    const toServer = this.#pump(client, server, () => this.delayToServer, from, (count) => {
+      this.bytesToServer += count;
+    });
     const toClient = this.#pump(server, client, () => this.delayToClient, 0);
     await Promise.all([toServer, toClient]);
   }
 
   /** Carries bytes one way, in order; ends both connections when one ends. `from`: nothing leaves before it. */
-  async #pump(source: Deno.TcpConn, sink: Deno.TcpConn, delay: () => number, from: number): Promise<void> {
+  async #pump(
+    source: Deno.TcpConn,
+    sink: Deno.TcpConn,
+    delay: () => number,
+    from: number,
+    passed: (count: number) => void = () => {},
+  ): Promise<void> {
     const writer = sink.writable.getWriter();
     writer.closed.catch(() => {});
     let last = 0;
@@ -102,7 +112,10 @@ export class TcpProxy {
       this.#timers.add(timer);
     };
     try {
-      for await (const bytes of source.readable) later(() => void writer.write(bytes).catch(() => {}));
+      for await (const bytes of source.readable) {
+        passed(bytes.length);
+        later(() => void writer.write(bytes).catch(() => {}));
+      }
     } catch {
       // When one side breaks, the other is closed too.
     }
