@@ -5,7 +5,8 @@
  */
 
 import type { StoredRecord } from "../engine/contract.ts";
-import { Encoded, type ErrorName, type Message } from "../protocol/mod.ts";
+import { Encoded, EncodedBatch, type ErrorName, type Message } from "../protocol/mod.ts";
+import type { Coalescer, Flushable } from "./coalescer.ts";
 import type { Delivery, HubSession, SubscribedChannel, Subscription } from "./session.ts";
 
 /** What a channel tells its hub. */
@@ -15,14 +16,17 @@ export interface ChannelEvents {
   failed(error: unknown, stage: string): void;
 }
 
+/** Bytes of JSON that wait at most before they are sent: a batch and one message more fit into one frame. */
+const MOST_HELD = 16_384;
+
 /** A channel that has subscribers on this node, or had some a moment ago. */
-export class Channel implements SubscribedChannel {
+export class Channel implements SubscribedChannel, Flushable {
   readonly name: string;
   /** Set while the engine begins to follow the channel; rejects when it cannot. */
   ready: Promise<void> | undefined;
   /** Empty until the engine has named it. */
   epoch = "";
-  /** Offset of the last message fanned out. */
+  /** Offset of the last message fanned out, or held back for a moment. */
   offset = 0;
   /** Those that are sent each message. */
   readonly live: Subscription[] = [];
@@ -33,14 +37,19 @@ export class Channel implements SubscribedChannel {
   /** All messages after this offset that were fanned out are in `tail`. */
   floor = 0;
   readonly #events: ChannelEvents;
+  readonly #coalescer: Coalescer;
   readonly #most: number;
   #past = "";
+  /** Held back, oldest first, and their bytes. */
+  #held: Delivery[] = [];
+  #heldBytes = 0;
 
   /** `tail`: how many messages are kept at hand while a subscription catches up. */
-  constructor(name: string, events: ChannelEvents, tail: number) {
+  constructor(name: string, events: ChannelEvents, coalescer: Coalescer, tail: number) {
     this.name = name;
     this.#most = tail;
     this.#events = events;
+    this.#coalescer = coalescer;
   }
 
   /** How many subscribers get messages, or will. */
@@ -76,7 +85,7 @@ export class Channel implements SubscribedChannel {
     subscription.index = -1;
   }
 
-  /** Sends a committed message to all subscribers, once each. */
+  /** Sends a committed message to all subscribers, once each; under load together with what follows within a moment. */
   deliver(record: StoredRecord, epoch: string): void {
     if (epoch !== this.epoch) {
       if (epoch === this.#past) return;
@@ -91,22 +100,26 @@ export class Channel implements SubscribedChannel {
     const message = new Encoded(deliveryOf(this.name, record), many > 1);
     // Into the tail first: a subscription that goes live during the loop below reads it there.
     if (this.waiting.size > 0) this.#keep({ offset, message });
-    // Backwards, because sending may remove subscriptions: the last one then takes the free index, and it was served
-    // already.
-    for (let i = live.length - 1; i >= 0; i--) {
-      const subscription = live[i];
-      if (subscription === undefined || subscription.cursor >= offset) continue;
-      subscription.cursor = offset;
-      try {
-        subscription.client.send(message, subscription.lane);
-      } catch (error) {
-        this.#events.failed(error, "send");
-      }
-    }
+    if (live.length === 0) return;
+    if (this.#coalescer.holds(live.length) || this.#held.length > 0) this.#hold({ offset, message });
+    else this.#send(offset, message);
+  }
+
+  /** Sends what is held back. To be called before anything that has to come after it. */
+  flush(): void {
+    const held = this.#held;
+    if (held.length === 0) return;
+    this.#held = [];
+    this.#heldBytes = 0;
+    const first = held[0]!, last = held.at(-1)!;
+    if (first === last) return this.#send(first.offset, first.message);
+    const batch = new EncodedBatch(held.map(({ message }) => message));
+    this.#send(last.offset, batch, held);
   }
 
   /** Sends something that is not kept, to all subscribers whose `subscribe` was answered. */
   push(message: Encoded, except: (session: HubSession) => boolean): void {
+    this.flush();
     for (let i = this.live.length - 1; i >= 0; i--) this.#pushTo(this.live[i], message, except);
     if (this.waiting.size === 0) return;
     for (const subscription of this.waiting) {
@@ -121,6 +134,7 @@ export class Channel implements SubscribedChannel {
   meet(epoch: string): void {
     if (epoch === this.epoch || epoch === this.#past) return;
     const before = this.epoch;
+    this.flush();
     this.epoch = epoch;
     if (before === "") return;
     this.#past = before;
@@ -131,6 +145,43 @@ export class Channel implements SubscribedChannel {
       if (subscription.epoch !== epoch && subscription.epoch !== "") {
         this.#events.end(subscription, "unrecoverable_position");
       }
+    }
+  }
+
+  #hold(delivery: Delivery): void {
+    const bytes = delivery.message.size("json");
+    if (this.#heldBytes + bytes > MOST_HELD) this.flush();
+    if (bytes > MOST_HELD) return this.#send(delivery.offset, delivery.message);
+    this.#heldBytes += bytes;
+    if (this.#held.push(delivery) === 1) this.#coalescer.wait(this);
+    else this.#coalescer.look();
+  }
+
+  /** Sends `message`, whose last offset is `offset`, to all subscribers. `parts`: it is several. */
+  #send(offset: number, message: Encoded, parts?: readonly Delivery[]): void {
+    const live = this.live;
+    const first = parts === undefined ? offset : parts[0]!.offset;
+    // Backwards, because sending may remove subscriptions: the last one then takes the free index, and it was served
+    // already.
+    for (let i = live.length - 1; i >= 0; i--) {
+      const subscription = live[i];
+      if (subscription === undefined || subscription.cursor >= offset) continue;
+      if (subscription.cursor < first) this.#sendTo(subscription, offset, message);
+      else {
+        // It has read the beginning in the history.
+        for (const part of parts!) {
+          if (part.offset > subscription.cursor) this.#sendTo(subscription, part.offset, part.message);
+        }
+      }
+    }
+  }
+
+  #sendTo(subscription: Subscription, offset: number, message: Encoded): void {
+    subscription.cursor = offset;
+    try {
+      subscription.client.send(message, subscription.lane);
+    } catch (error) {
+      this.#events.failed(error, "send");
     }
   }
 

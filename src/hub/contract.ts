@@ -7,6 +7,7 @@
 import type { Clock } from "../async/clock.ts";
 import type { Engine, Position } from "../engine/contract.ts";
 import type { ErrorName } from "../protocol/mod.ts";
+import type { Coalescer } from "./coalescer.ts";
 import type { NamespaceLookup } from "./settings.ts";
 
 /** What a hub is made of. */
@@ -30,6 +31,8 @@ export interface HubOptions {
   readonly replay?: ReplayOptions;
   /** @default the runtime's clock */
   readonly clock?: Clock;
+  /** Says when deliveries wait for others. @default one that holds them back under load */
+  readonly coalescer?: Coalescer;
   /** Told of failures that nobody waits for. @default ignored */
   readonly failed?: (error: unknown, stage: string) => void;
 }

@@ -19,6 +19,7 @@ import type {
 import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { Bots } from "./bots.ts";
+import { Coalescer } from "./coalescer.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
@@ -54,7 +55,8 @@ export class Hub {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
     const { maxChannels = () => 128, maxMessage = () => 65_536, clock = systemClock, failed = () => {} } =
       options;
-    const { replay = { page: 100, tail: 256 }, hookPatience = 5000 } = options;
+    const { replay = { page: 100, tail: 256 }, hookPatience = 5000, coalescer = new Coalescer({ clock }) } =
+      options;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#clock = clock;
@@ -66,16 +68,8 @@ export class Hub {
     const events = this.events = new SessionEvents(failed);
     events.listen("bots", this.#bots.listener);
     const { log } = engine;
-    this.#subscriptions = new Subscriptions({
-      log,
-      namespace,
-      maxChannels,
-      leases,
-      events,
-      replay,
-      now,
-      failed,
-    });
+    const parts = { log, namespace, maxChannels, leases, events, replay, coalescer, now, failed };
+    this.#subscriptions = new Subscriptions(parts);
     this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
     this.checkpoints = new Checkpoints(engine.values);
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
@@ -179,6 +173,8 @@ export class Hub {
     const refused = this.#subscriptions.refuse(session, name);
     if (refused !== undefined) throw new ProtocolError(refused);
     if (known !== undefined && since === undefined && known.state !== "stopped") {
+      // The answer says that everything up to the channel's offset was sent.
+      known.channel.flush();
       known.lane = lane;
       const offset = Math.max(known.cursor, known.channel.offset);
       return { state: { epoch: known.epoch, offset, recovered: false }, start() {} };

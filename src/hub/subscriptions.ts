@@ -7,6 +7,7 @@
 import type { Log, MaybePromise, Page, Position } from "../engine/contract.ts";
 import { BROADCAST_CHANNEL, Encoded, type ErrorName, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
+import type { Coalescer } from "./coalescer.ts";
 import { catchUp, type CatchUpParts, PAGE_BYTES } from "./catchup.ts";
 import { Channel, type ChannelEvents } from "./channel.ts";
 import type { ReplayOptions, Subscribed } from "./contract.ts";
@@ -23,6 +24,7 @@ export interface SubscriptionParts {
   readonly leases: Leases;
   readonly events: SessionEvents;
   readonly replay: ReplayOptions;
+  readonly coalescer: Coalescer;
   readonly now: () => number;
   readonly failed: (error: unknown, stage: string) => void;
 }
@@ -207,7 +209,7 @@ export class Subscriptions implements ChannelEvents {
   #open(name: string): Channel {
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
-    const channel = new Channel(name, this, this.#parts.replay.tail);
+    const channel = new Channel(name, this, this.#parts.coalescer, this.#parts.replay.tail);
     let following: MaybePromise<void>;
     try {
       following = this.#parts.log.follow(

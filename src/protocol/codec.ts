@@ -39,11 +39,19 @@ export function decodeFrame(frame: Uint8Array): Decoded {
 /** A message to be sent in either form; see `JsonEncoded`. */
 export class Encoded extends JsonEncoded {
   #msgpack: Uint8Array | undefined;
+  /** The messages of an `EncodedBatch`. */
+  readonly parts: readonly Encoded[] | undefined = undefined;
   #queueing: Queueing | undefined;
+  #binaryFrames: Partial<Record<Form, Uint8Array>> | undefined;
 
   /** How it waits for a slow client; asked of the table once, however many connections it goes to. */
   get queueing(): Queueing {
     return this.#queueing ??= queueingOf(this.message);
+  }
+
+  /** As binary frames of WebSocket, once a transport made them: they are the same for every connection. */
+  get binaryFrames(): Partial<Record<Form, Uint8Array>> {
+    return this.#binaryFrames ??= {};
   }
 
   override framed(form: Form): Uint8Array {
@@ -52,7 +60,49 @@ export class Encoded extends JsonEncoded {
   }
 }
 
+/**
+ * Several messages of one channel's deliveries that leave together. It waits, and is dropped, as one; encoded it is its
+ * messages one after the other, so whoever can read several in one frame needs no copy of its own.
+ */
+export class EncodedBatch extends Encoded {
+  override readonly parts: readonly Encoded[];
+  readonly #framed: Partial<Record<Form, Uint8Array>> = {};
+
+  /** `parts`: two or more, in order. */
+  constructor(parts: readonly Encoded[]) {
+    super(parts[0]!.message, true);
+    this.parts = parts;
+  }
+
+  override get count(): number {
+    return this.parts.length;
+  }
+
+  /** Each message's JSON on a line of its own. */
+  override text(): string {
+    return this.parts.map((part) => part.text()).join("\n");
+  }
+
+  override framed(form: Form): Uint8Array {
+    return this.#framed[form] ??= concatenated(this.parts.map((part) => part.framed(form)));
+  }
+
+  override size(form: Form): number {
+    return this.framed(form).length;
+  }
+}
+
 /** Encodes a message without a length prefix, as a datagram carries it. */
 export function encodeBare(message: Message, form: Form): Uint8Array {
   return form === "msgpack" ? pack(message) : utf8(stringify(message));
+}
+
+function concatenated(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

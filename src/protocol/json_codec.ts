@@ -115,8 +115,8 @@ export class JsonEncoded {
   #text: string | undefined;
   /** The frame, once it was made. */
   protected json: Uint8Array | undefined;
-  /** As a frame of WebSocket text, once a transport made that: it is the same for every connection. */
-  textFrame: Uint8Array | undefined;
+  /** As a text frame of WebSocket, once a transport made that: it is the same for every connection. */
+  textFrame?: Uint8Array;
 
   /** `shared`: it goes to several connections, so its frame is kept. */
   constructor(message: Message<Payload>, shared = false) {
@@ -127,6 +127,11 @@ export class JsonEncoded {
   /** True: it is always written as MessagePack, whatever form is asked for. */
   get binary(): boolean {
     return false;
+  }
+
+  /** How many messages it is: a subclass may hold several. */
+  get count(): number {
+    return 1;
   }
 
   /** The JSON text. */

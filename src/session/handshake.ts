@@ -46,7 +46,8 @@ export async function authenticate(client: HandshakeConnection, message: Message
     const principal = await verify(client, request.token);
     if (client.phase !== "authenticating") return;
     client.accept(principal);
-    if (request.batch === true) connection.wire.batch = true;
+    const { batch } = request;
+    if (batch !== undefined && batch !== false) connection.wire.batch = batch === true ? "frames" : batch;
     const claim = host.claim(principal, request.resume?.sessionId);
     client.sessionId = claim.sessionId;
     const attached = await host.membership.attach(client, request.resume?.channels).catch((error) => {

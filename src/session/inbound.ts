@@ -148,7 +148,7 @@ export class Inbound {
       this.#formKnown = true;
       const { wire } = this.#connection.connection;
       wire.form = form;
-      wire.batch = true;
+      wire.batch = "frames";
     }
     return message;
   }

@@ -76,12 +76,13 @@ export class LaneQueue {
   /** Drops the messages of a channel; returns how many, and their bytes. */
   drop(channel: string): { count: number; bytes: number } {
     const kept: QueuedItem[] = [];
-    let bytes = 0;
+    let bytes = 0, count = 0;
     for (const item of this.rest()) {
-      if (item.channel === channel) bytes += item.size;
-      else kept.push(item);
+      if (item.channel === channel) {
+        bytes += item.size;
+        count += item.message.count;
+      } else kept.push(item);
     }
-    const count = this.length - kept.length;
     this.#items = kept;
     this.#head = 0;
     this.#bytes -= bytes;

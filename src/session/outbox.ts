@@ -107,7 +107,7 @@ export class Outbox implements OutboxSource {
       : this.#takeFrom(this.#lanes.get(lane), true) ?? this.#takeDroppable(lane);
     if (item !== undefined) {
       this.#bytes -= item.size;
-      this.#count--;
+      this.#count -= item.message.count;
       if (this.#rooms.size > 0 && this.#bytes <= this.#max / 4) this.#roomAgain();
     }
     return item;
@@ -133,14 +133,14 @@ export class Outbox implements OutboxSource {
     const again: Encoded[] = [];
     for (const message of inFlight) {
       const { policy, key } = message.queueing;
-      if (policy === "channel") stopped.set(key, (stopped.get(key) ?? 0) + 1);
+      if (policy === "channel") stopped.set(key, (stopped.get(key) ?? 0) + message.count);
       else if (policy === "always") again.push(message);
     }
     for (const message of waiting) {
       const { policy, key } = message.queueing;
       const count = policy === "channel" ? stopped.get(key) : undefined;
       if (count === undefined) again.push(message);
-      else if (policy === "channel") stopped.set(key, count + 1);
+      else if (policy === "channel") stopped.set(key, count + message.count);
     }
     // What was taken comes before what waits: `reroute` puts that behind it.
     for (const message of again) this.#add(message, 0, channelOf(message));
@@ -194,7 +194,7 @@ export class Outbox implements OutboxSource {
     const size = message.size(this.#form());
     this.#queue(lane).push({ message, lane, size, channel });
     this.#bytes += size;
-    this.#count++;
+    this.#count += message.count;
   }
 
   #queue(lane: number): LaneQueue {

@@ -87,7 +87,7 @@ export class FrameWriter<M extends JsonEncoded = JsonEncoded> {
     let carried: M | undefined;
     try {
       for (;;) {
-        let at = 0;
+        let at = 0, count = 0;
         batch.length = 0;
         let direct: Uint8Array | undefined;
         if (this.#lane !== undefined) {
@@ -106,6 +106,7 @@ export class FrameWriter<M extends JsonEncoded = JsonEncoded> {
               carried = message;
             } else {
               batch.push(message);
+              count += message.count;
               direct = message.framed(wire);
             }
             break;
@@ -116,12 +117,13 @@ export class FrameWriter<M extends JsonEncoded = JsonEncoded> {
           }
           buffer ??= borrowBuffer();
           batch.push(message);
+          count += message.count;
           at = message.writeTo(buffer, at, wire);
         }
         const bytes = direct ?? buffer?.subarray(0, at);
         if (bytes === undefined || bytes.length === 0) break;
         await this.#sink.write(bytes);
-        written(batch.length, bytes.length);
+        written(count, bytes.length);
       }
       this.#state = "idle";
       if (buffer !== undefined) returnBuffer(buffer);

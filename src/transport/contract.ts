@@ -82,8 +82,11 @@ export interface OutboxSource {
 /** How frames are written on this connection; set by the session once the client's first frame is known. */
 export interface WireOptions {
   form: "json" | "msgpack";
-  /** WebSocket: several messages may share one binary frame. */
-  batch: boolean;
+  /**
+   * WebSocket: how several messages may share one frame. `frames`: each behind its length in a binary frame. `lines`:
+   * JSON texts in a text frame, a line break between them. `none`: they may not. MessagePack always comes in `frames`.
+   */
+  batch: "none" | "lines" | "frames";
 }
 
 /** One message connection. */

@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Encoded } from "../protocol/mod.ts";
+import type { Encoded, Form } from "../protocol/mod.ts";
 import type { ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
 
 /** Adapts a WebSocket of `Deno.upgradeWebSocket`. */
@@ -50,14 +50,20 @@ export class DenoServerWebSocket implements ServerWebSocket {
     };
   }
 
-  sendText(message: Encoded): number {
+  sendText(message: Pick<Encoded, "text">): number {
     const text = message.text();
     this.#socket.send(text);
     return Buffer.byteLength(text);
   }
 
-  sendBinary(bytes: Uint8Array): void {
+  sendFramed(message: Encoded, form: Form): number {
+    const bytes = message.framed(form);
     this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
+    return bytes.length;
+  }
+
+  sendBinary(bytes: Uint8Array): void {
+    this.#socket.send(bytes.slice());
   }
 
   cork(): void {}

@@ -27,7 +27,7 @@ const LINGER = 200;
 /** A message connection over `quic/`. */
 export class QuicMessageConnection implements MessageConnection {
   readonly kind: TransportKind;
-  readonly wire: WireOptions = { form: "json", batch: true };
+  readonly wire: WireOptions = { form: "json", batch: "frames" };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
   readonly #connection: Connection;
   #lanes: Lanes | undefined;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Encoded } from "../protocol/mod.ts";
+import type { Encoded, Form } from "../protocol/mod.ts";
 
 /** Who is told what comes over a server's WebSocket. */
 export interface ServerWebSocketHandler {
@@ -37,8 +37,10 @@ export interface ServerWebSocket {
   readonly reportsDrain: boolean;
   start(handler: ServerWebSocketHandler): void;
   /** Sends the JSON text of a message as one text message; returns its bytes. */
-  sendText(message: Encoded): number;
-  /** Sends a binary message. The bytes are the socket's own from now on. */
+  sendText(message: Pick<Encoded, "text" | "textFrame">): number;
+  /** Sends a message with its length as one binary message; returns its bytes. */
+  sendFramed(message: Encoded, form: Form): number;
+  /** Sends a binary message. The bytes are copied. */
   sendBinary(bytes: Uint8Array): void;
   /** What is sent between the two leaves in one write where that can be. */
   cork(): void;

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Encoded } from "../protocol/mod.ts";
-import { encodeText, type WebSocketConnection } from "../websocket/mod.ts";
+import type { Encoded, Form } from "../protocol/mod.ts";
+import { encodeBinary, encodeText, type WebSocketConnection } from "../websocket/mod.ts";
 import type { ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
 
 /** Adapts a connection of `websocket/`. */
@@ -38,10 +38,17 @@ export class StreamServerWebSocket implements ServerWebSocket {
     });
   }
 
-  sendText(message: Encoded): number {
-    // One frame for all connections that get the message: a server's frames are not masked.
+  // One frame for all connections that get the message: a server's frames are not masked.
+
+  sendText(message: Pick<Encoded, "text" | "textFrame">): number {
     const frame = message.textFrame ??= encodeText(message.text());
-    this.#connection.sendText(frame);
+    this.#connection.sendFrame(frame);
+    return frame.length;
+  }
+
+  sendFramed(message: Encoded, form: Form): number {
+    const frame = message.binaryFrames[form] ??= encodeBinary(message.framed(form));
+    this.#connection.sendFrame(frame);
     return frame.length;
   }
 

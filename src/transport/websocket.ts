@@ -9,7 +9,7 @@ import { settles } from "../async/deadline.ts";
 import { CloseError, scanFrame } from "../protocol/mod.ts";
 import type { Encoded } from "../protocol/mod.ts";
 import { WebSocketError } from "../websocket/mod.ts";
-import { borrowBuffer, LOOK, LOW_MARK, nextMark, returnBuffer } from "../streams/mod.ts";
+import { LOOK, LOW_MARK, nextMark } from "../streams/mod.ts";
 import type {
   Arrival,
   ConnectionSink,
@@ -20,11 +20,10 @@ import type {
   WireOptions,
 } from "./contract.ts";
 import type { ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
+import { WebSocketSender } from "./websocket_sender.ts";
 
 /** Bytes that may wait while the session asked for a pause; what comes above is refused. */
 const PAUSED_BYTES = 262144;
-/** Most bytes of a batched frame. */
-const BATCH = 65536;
 
 const ARRIVAL: Arrival = { lane: 0, datagram: false, early: false, overflow: false };
 const OVERFLOW: Arrival = { ...ARRIVAL, overflow: true };
@@ -34,10 +33,12 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
   readonly kind = "websocket";
   readonly remoteAddress: string;
   readonly maxDatagramSize = 0;
-  readonly wire: WireOptions = { form: "json", batch: false };
+  readonly wire: WireOptions = { form: "json", batch: "none" };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
   readonly released: Promise<void>;
   readonly #socket: ServerWebSocket;
+  readonly #sender: WebSocketSender;
+  readonly #take = (): Encoded | undefined => this.#outbox?.take()?.message;
   #maxFrame: number;
   #sink: ConnectionSink | undefined;
   #outbox: OutboxSource | undefined;
@@ -56,6 +57,7 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
   /** Takes over a socket that is open or about to be. `limits` hold until `setLimits`. */
   constructor(socket: ServerWebSocket, remoteAddress: string, limits: { maxFrame: number }) {
     this.#socket = socket;
+    this.#sender = new WebSocketSender(socket, this.wire, this.traffic);
     this.remoteAddress = remoteAddress;
     this.#maxFrame = limits.maxFrame;
     socket.limit(limits.maxFrame);
@@ -228,74 +230,24 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
       this.#mark = nextMark(this.#mark, socket.bufferedAmount);
     }
     if (this.#ended || this.#outbox === undefined || !socket.open) return;
-    const { form, batch } = this.wire;
-    socket.cork();
+    // Most clients take what waits in one frame. The others' frames leave in one write.
+    const corks = this.wire.batch === "none";
+    if (corks) socket.cork();
     try {
-      for (;;) {
+      do {
         // Above the mark messages stay in the outbox, where priority still counts.
         if (socket.bufferedAmount > this.#mark) return this.#awaitRoom();
-        const first = this.#outbox.take()?.message;
-        if (first === undefined) return;
-        if (form === "json" && !batch) this.#sendText(first);
-        else if (!this.#sendBatch(first)) return;
-      }
+      } while (this.#sender.send(this.#take));
     } catch (error) {
       // The socket went between the check and the call; its close event follows.
       this.#sink?.failed(error, "send");
     } finally {
-      socket.uncork();
+      if (corks) socket.uncork();
     }
   };
 
   #awaitRoom(): void {
     if (this.#socket.reportsDrain) this.#aboveMark = true;
     else this.#drainTimer = setTimeout(this.#flush, LOOK);
-  }
-
-  #sendText(message: Encoded): void {
-    this.traffic.bytesOut += this.#socket.sendText(message);
-    this.traffic.messagesOut++;
-  }
-
-  /** Sends `first` and what else waits in one frame; false when nothing is left. */
-  #sendBatch(first: Encoded): boolean {
-    const { form } = this.wire;
-    const second = this.#outbox!.take()?.message;
-    if (second === undefined && form === "json") {
-      this.#sendText(first);
-      return false;
-    }
-    const buffer = borrowBuffer();
-    let at = 0;
-    let next: Encoded | undefined = first;
-    let after: Encoded | undefined = second;
-    try {
-      while (next !== undefined) {
-        if (at + next.room(form) > BATCH) {
-          if (at > 0) this.#sendBytes(buffer.slice(0, at));
-          at = 0;
-          if (next.room(form) > BATCH) {
-            this.#sendBytes(next.framed(form));
-          } else {
-            at = next.writeTo(buffer, at, form);
-          }
-        } else {
-          at = next.writeTo(buffer, at, form);
-        }
-        this.traffic.messagesOut++;
-        next = after ?? (at < BATCH / 2 ? this.#outbox!.take()?.message : undefined);
-        after = undefined;
-      }
-      // The runtime keeps the bytes until they are sent: they must be its own.
-      if (at > 0) this.#sendBytes(buffer.slice(0, at));
-    } finally {
-      returnBuffer(buffer);
-    }
-    return true;
-  }
-
-  #sendBytes(bytes: Uint8Array): void {
-    this.#socket.sendBinary(bytes);
-    this.traffic.bytesOut += bytes.length;
   }
 }

@@ -8,7 +8,15 @@
 
 import { CLOSE, WebSocketError } from "./errors.ts";
 import { type FrameHandler, FrameReader } from "./frame_reader.ts";
-import { encodeClose, encodeFrame, encodeText, OPCODE, payloadOf } from "./frame_writer.ts";
+import {
+  encodeBinary,
+  encodeClose,
+  encodeFrame,
+  encodeText,
+  OPCODE,
+  opcodeOf,
+  payloadOf,
+} from "./frame_writer.ts";
 import { deflate, inflate } from "./deflate.ts";
 
 /** The byte stream below: what of node's `net.Socket` is used. */
@@ -148,23 +156,21 @@ export class WebSocketConnection implements FrameHandler {
     this.#socket.uncork();
   }
 
-  /** Sends a text message, or a frame of `encodeText`, whose bytes any number of connections may share. */
-  sendText(text: string | Uint8Array): void {
-    const frame = typeof text === "string" ? encodeText(text) : text;
-    if (frame.length < this.#deflateFrom) this.#write(frame);
-    else this.#sendCompressed(OPCODE.text, payloadOf(frame), frame);
+  /** Sends a text message. */
+  sendText(text: string): void {
+    this.sendFrame(encodeText(text));
   }
 
   /** Sends a binary message. The bytes are copied. */
   sendBinary(data: Uint8Array): void {
-    const frame = encodeFrame(OPCODE.binary, data);
-    if (frame.length < this.#deflateFrom) this.#write(frame);
-    else this.#sendCompressed(OPCODE.binary, data, frame);
+    this.sendFrame(encodeBinary(data));
   }
 
-  #sendCompressed(opcode: number, data: Uint8Array, plain: Uint8Array): void {
-    const packed = deflate(data);
-    this.#write(packed === undefined ? plain : encodeFrame(opcode, packed, true));
+  /** Sends a frame of `encodeText` or `encodeBinary`, whose bytes any number of connections may share. */
+  sendFrame(frame: Uint8Array): void {
+    if (frame.length < this.#deflateFrom) return this.#write(frame);
+    const packed = deflate(payloadOf(frame));
+    this.#write(packed === undefined ? frame : encodeFrame(opcodeOf(frame), packed, true));
   }
 
   #write(frame: Uint8Array): void {

@@ -59,6 +59,16 @@ export function encodeFrame(opcode: number, payload: Uint8Array, rsv1 = false): 
   return frame;
 }
 
+/** The opcode of a frame. */
+export function opcodeOf(frame: Uint8Array): number {
+  return frame[0]! & 0x0f;
+}
+
+/** A binary message as one frame. The bytes may be sent to any number of peers. */
+export function encodeBinary(payload: Uint8Array): Uint8Array {
+  return encodeFrame(OPCODE.binary, payload);
+}
+
 /** A text message as one frame. The bytes may be sent to any number of peers. */
 export function encodeText(text: string): Uint8Array {
   const length = Buffer.byteLength(text);

@@ -7,5 +7,5 @@
 
 export { WebSocketConnection } from "./connection.ts";
 export { WebSocketError } from "./errors.ts";
-export { encodeText } from "./frame_writer.ts";
+export { encodeBinary, encodeText } from "./frame_writer.ts";
 export { handshake } from "./handshake.ts";

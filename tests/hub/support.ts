@@ -40,9 +40,11 @@ export class FakeClient implements Client {
   }
 
   send(message: Encoded, lane: number): void {
-    this.onSend?.(message.message);
     this.encoded.push(message);
-    this.sent.push({ message: JSON.parse(message.text()), lane });
+    for (const part of message.parts ?? [message]) {
+      this.onSend?.(part.message);
+      this.sent.push({ message: JSON.parse(part.text()), lane });
+    }
   }
 
   get closed(): AbortSignal {

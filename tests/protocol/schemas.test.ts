@@ -98,7 +98,7 @@ Deno.test("schemas: a refusal names the field and what is allowed there", () => 
     ["auth_request", { token: "" }, /^token: /],
     ["auth_request", { token: "x".repeat(MAX_TOKEN_LENGTH + 1) }, /^token: /],
     ["auth_request", { token: "t", client: "a\n" }, /^client: /],
-    ["auth_request", { token: "t", batch: "yes" }, /^batch: true or false$/],
+    ["auth_request", { token: "t", batch: "yes" }, /^batch: true, false or "lines"$/],
     ["auth_request", { token: "t", resume: { channels: {} } }, /^resume\.sessionId: missing$/],
     ["bot_command", { bot: "b", command: "a b" }, /^command: /],
     ["bot_response", { to: "s" }, /exactly one of text and data/],

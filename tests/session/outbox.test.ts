@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Encoded, type Payload, type Queueing } from "../../src/protocol/mod.ts";
+import { Encoded, EncodedBatch, type Payload, type Queueing } from "../../src/protocol/mod.ts";
 import { Outbox, type OutboxEvents } from "../../src/session/outbox.ts";
 
 function encoded(type: string, payload: Payload = {}): Encoded {
@@ -228,4 +228,31 @@ Deno.test("outbox: a lane that ended in order stops no channel when another of i
   box.reroute(5);
   box.laneLost(5, { inFlight: [], waiting: [] });
   assert.deepEqual(log, []);
+});
+
+Deno.test("outbox: the messages of a batch count one by one, and are dropped together", () => {
+  const { box, log } = outbox(2000);
+  const batch = (channel: string, count: number) =>
+    new EncodedBatch(
+      Array.from({ length: count }, () => encoded("chat_message", { channel, text: "a".repeat(100) })),
+    );
+  box.add(batch("chat:a", 6), 1);
+  box.add(batch("chat:b", 2), 1);
+  assert.equal(box.length, 8);
+  box.add(batch("chat:a", 5), 1);
+  assert.deepEqual(log, ["stopped chat:a 11"]);
+  assert.equal(box.length, 2);
+  assert.equal(box.take()?.message.count, 2);
+  assert.equal(box.length, 0);
+  assert.equal(box.bytes, 0);
+});
+
+Deno.test("outbox: a batch under way on a lane that is lost counts with all its messages", () => {
+  const { box, log } = outbox(1 << 20);
+  const batch = new EncodedBatch([1, 2, 3].map(() => encoded("chat_message", { channel: "chat:a" })));
+  box.add(batch, 5);
+  const { message } = box.take(5)!;
+  box.add(encoded("chat_message", { channel: "chat:a" }), 5);
+  box.laneLost(5, { inFlight: [message], waiting: [batch] });
+  assert.deepEqual(log, ["stopped chat:a 7"]);
 });

@@ -47,7 +47,7 @@ export function memoryPair(address = "memory:0"): { server: MessageConnection; c
 class MemoryConnection implements MessageConnection {
   readonly kind = "memory";
   readonly maxDatagramSize = 1200;
-  readonly wire: WireOptions = { form: "json", batch: true };
+  readonly wire: WireOptions = { form: "json", batch: "frames" };
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
   readonly peer: MemoryPeer;
   readonly #lanes = new Set<number>([0]);

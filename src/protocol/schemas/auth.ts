@@ -39,8 +39,11 @@ export interface AuthRequest {
   token: string;
   /** The session to resume, and the last message processed of each of its channels. */
   resume?: { sessionId: string; channels: Record<string, ResumeChannel> };
-  /** On WebSocket with JSON: the server may put several messages with length prefixes into one binary frame. */
-  batch?: boolean;
+  /**
+   * On WebSocket with JSON: how the server may put several messages into one frame. `true`: into a binary frame, each
+   * behind its length. `"lines"`: into a text frame, with a line break between them. @default false
+   */
+  batch?: boolean | "lines";
   /** Name and version of the client software. */
   client?: string;
 }
@@ -128,7 +131,7 @@ const resumeChannels = v.pipe(
 const authRequest: Schema<AuthRequest> = shape({
   token: tokenField(),
   resume: v.exactOptional(shape({ sessionId: token(64), channels: resumeChannels })),
-  batch: v.exactOptional(flag()),
+  batch: v.exactOptional(v.union([v.boolean(), v.literal("lines")], `true, false or "lines"`)),
   client: v.exactOptional(
     v.pipe(text(128), v.regex(/^[\x20-\x7e]*$/, "printable ASCII characters")),
   ),

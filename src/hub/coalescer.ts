@@ -1,0 +1,114 @@
+/**
+ * When deliveries wait so that several leave together. A write to a subscriber costs some microseconds, whatever is in
+ * it; putting one more message into it costs a fraction of that. A node that has little to do holds nothing back.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { Clock } from "../async/clock.ts";
+
+/** Milliseconds that deliveries wait at most. */
+const HOLD = 1;
+/** Milliseconds over which deliveries are counted. */
+const WINDOW = 20;
+/** Deliveries in that time from which on the node is under load. One by one they would take a quarter of a core. */
+const BUSY = 1000;
+
+/** What has deliveries that wait. */
+export interface Flushable {
+  /** Sends what waits. */
+  flush(): void;
+}
+
+/** Counts deliveries, and says whether they are so many that it pays to put them together. Exported for tests. */
+export class DeliveryRate {
+  readonly #most: number;
+  #since = -Infinity;
+  #count = 0;
+  #busy = false;
+
+  /** `most`: deliveries in 20 ms from which on it is load. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Counts `deliveries` at `now` (milliseconds). True: the node is under load. */
+  add(deliveries: number, now: number): boolean {
+    const past = now - this.#since;
+    if (past >= WINDOW) {
+      // Load lasts for one window more, so that the change from one to the next does not end it.
+      this.#busy = past < 2 * WINDOW && this.#count >= this.#most;
+      this.#count = 0;
+      this.#since = now;
+    }
+    this.#count += deliveries;
+    return this.#busy || this.#count >= this.#most;
+  }
+}
+
+/** Options of a coalescer. */
+export interface CoalescerOptions {
+  readonly clock: Clock;
+  /** Deliveries in 20 ms from which on the node is under load. @default 1000 */
+  readonly busy?: number;
+  /** Calls a function once the event loop has handled what has come by now. @default setImmediate */
+  readonly turn?: ((fn: () => void) => void) | undefined;
+}
+
+/** One for all channels of a node: what waits leaves at the same time, so that a connection on many gets one write. */
+export class Coalescer {
+  readonly #clock: Clock;
+  readonly #turn: (fn: () => void) => void;
+  readonly #rate: DeliveryRate;
+  #waiting: Flushable[] = [];
+  /** When the last write of the last flush was done. */
+  #flushedAt = -Infinity;
+  #looks = false;
+  #timed = false;
+
+  constructor({ clock, busy = BUSY, turn = setImmediate }: CoalescerOptions) {
+    this.#clock = clock;
+    this.#rate = new DeliveryRate(busy);
+    this.#turn = turn;
+  }
+
+  /** Counts deliveries. True: hold them back, and call `wait`. */
+  holds(deliveries: number): boolean {
+    return this.#rate.add(deliveries, this.#clock.now());
+  }
+
+  /** Flushes `source` within a millisecond: at the end of this turn, if the last flush was longer ago than that. */
+  wait(source: Flushable): void {
+    this.#waiting.push(source);
+    this.look();
+  }
+
+  /** More has come: looks whether it is time to flush, at the end of this turn. A timer alone would be late by a millisecond. */
+  look(): void {
+    if (this.#looks) return;
+    this.#looks = true;
+    this.#turn(this.#look);
+  }
+
+  readonly #look = (): void => {
+    this.#looks = false;
+    if (this.#waiting.length === 0) return;
+    const left = this.#flushedAt + HOLD - this.#clock.now();
+    if (left <= 0) return this.#flush();
+    if (this.#timed) return;
+    this.#timed = true;
+    this.#clock.after(left, () => {
+      this.#timed = false;
+      this.#look();
+    });
+  };
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const source of waiting) source.flush();
+    // Connections write in microtasks of their own, which may take long: the time counts from their end.
+    queueMicrotask(() => this.#flushedAt = this.#clock.now());
+  }
+}
