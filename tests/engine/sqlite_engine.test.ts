@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { Group } from "../../src/engine/sqlite/group.ts";
@@ -190,6 +191,56 @@ Deno.test("sqlite engine: a sweep that has much to do gives others their turn an
     databases.pass(engine, 61_000);
     assert.ok(left() > 0);
     engine.close();
+  }));
+
+Deno.test("sqlite engine: values past their time leave the disk, however many, also where no message is due", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open();
+    const put = (name: string, ttl?: number) =>
+      engine.values.put({ name }, {}, ttl === undefined ? {} : { ttl });
+    await Promise.all(Array.from({ length: 1200 }, (_, i) => put(`short${i}`, 1_000)));
+    await Promise.all([put("long", 60_000), put("forever")]);
+    databases.pass(engine, 999);
+    assert.deepEqual(databases.ask("SELECT count(*) AS n FROM value"), [{ n: 1202 }]);
+    databases.now += 1;
+    // A sweep has a time limit.
+    for (let i = 0; i < 10; i++) engine.sweep();
+    assert.deepEqual(databases.ask("SELECT name FROM value ORDER BY name"), [{ name: "forever" }, {
+      name: "long",
+    }]);
+  }));
+
+Deno.test("sqlite engine: a sweep that finds nothing due does not write", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open();
+    await fill(engine, "chat:a", 3);
+    await engine.values.put({ name: "later" }, {}, { ttl: 60_000 });
+    const other = new DatabaseSync(databases.path());
+    try {
+      other.exec("BEGIN IMMEDIATE");
+      databases.pass(engine, 1_000);
+      assert.equal(engine.healthy(), true);
+      assert.deepEqual(databases.failures, []);
+    } finally {
+      other.close();
+    }
+  }));
+
+Deno.test("sqlite engine: a message of a channel that keeps nothing never reaches the disk", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open();
+    const publish = (text: string, size: number) =>
+      engine.log.publish("chat:a", { ...note("m", BEGIN), payload: { text } }, {
+        retention: { size, age: 60_000 },
+      });
+    await publish("kept in the file", 10);
+    await publish("gone with the wind", 0);
+    const onDisk = async (text: string): Promise<boolean> => {
+      const files = await Promise.all(["", "-wal"].map((end) => Deno.readFile(databases.path() + end)));
+      return files.some((bytes) => new TextDecoder("latin1").decode(bytes).includes(text));
+    };
+    assert.equal(await onDisk("kept in the file"), true);
+    assert.equal(await onDisk("gone with the wind"), false);
   }));
 
 Deno.test("sqlite engine: a shorter age holds for older messages too", () =>
