@@ -3,10 +3,10 @@
  * [--at FILE:LINE ...] [--directory PATH] [--list]`.
  *
  * It puts one small fault at a time into a copy of the repository, runs the tests that import the source, and tells
- * whether one of them failed: those of the room first, the fastest first, until one fails twice and passes without the
- * fault. A file that takes much longer than without it counts as failed. Which faults are tried is chosen by chance
- * from the seed, `--count` in each room; `--at` tries all faults of a line instead. The last lines are the survivors
- * and the share that was caught.
+ * whether one of them failed: first those of the room for all faults, then others for the faults that are left, each
+ * time the fastest first. Failed means twice with the fault and not without it, or much slower than without it. Which
+ * faults are tried is chosen by chance from the seed, `--count` in each room; `--at` tries all faults of a line
+ * instead. The last lines are the survivors and the share that was caught.
  *
  * With `--directory` the copy is kept there together with the results, and the same command goes on where it was
  * ended. Runs in different directories do not disturb one another, nor does what is edited meanwhile.
@@ -44,10 +44,10 @@ interface Candidate {
   readonly mutant: Mutant;
 }
 
-/** What became of a fault; without `by` it survived. */
+/** What a directory of tests said of a fault; without `by` none of them noticed it. */
 interface Tried {
-  readonly room: string;
   readonly name: string;
+  readonly tests: string;
   readonly by?: string;
 }
 
@@ -97,32 +97,54 @@ function nameOf({ path, mutant }: Candidate): string {
   return `${path}:${mutant.line}: ${mutant.kind}: ${mutant.change}`;
 }
 
-/** The test file that notices the fault; undefined when none does. */
-async function findTest(copy: Copy, { room, path, mutant }: Candidate): Promise<string | undefined> {
-  const tried = new Set<string>();
+/** The test file of a directory that notices the fault; undefined when none does. */
+async function findTest(
+  copy: Copy,
+  { path, mutant }: Candidate,
+  directory: string,
+): Promise<string | undefined> {
   return await copy.with(path, apply(await copy.read(path), mutant), async () => {
-    for (const tests of ROOMS[room]!.tests) {
-      for (const file of await copy.testsOf(`tests/${tests}`, path)) {
-        if (tried.has(file.path)) continue;
-        tried.add(file.path);
-        const result = await copy.try(file);
-        if (result !== "ok") return result === "late" ? `${file.path} (too slow)` : file.path;
-      }
+    for (const file of await copy.testsOf(directory, path)) {
+      const result = await copy.try(file);
+      if (result !== "ok") return result === "late" ? `${file.path} (too slow)` : file.path;
     }
     return undefined;
   });
 }
 
-function report(tried: readonly Tried[], rooms: readonly string[]): void {
-  const survivors = tried.filter(({ by }) => by === undefined);
+/** Tries faults on one directory of tests after the other, and only those that are left; returns the survivors. */
+async function tryAll(copy: Copy, chosen: readonly Candidate[], results: string): Promise<Candidate[]> {
+  const known = await readLines<Tried>(results);
+  let left = chosen;
+  const tiers = Math.max(...Object.values(ROOMS).map(({ tests }) => tests.length));
+  for (let tier = 0; tier < tiers; tier++) {
+    const survivors: Candidate[] = [];
+    for (const candidate of left) {
+      const name = nameOf(candidate), tests = ROOMS[candidate.room]!.tests[tier];
+      let tried = known.find((one) => one.name === name && (one.by !== undefined || one.tests === tests));
+      if (tests !== undefined && tried === undefined) {
+        const by = await findTest(copy, candidate, `tests/${tests}`);
+        tried = { name, tests, ...by === undefined ? {} : { by } };
+        await appendLine(results, tried);
+        console.log(by === undefined ? `not by tests/${tests}: ${name}` : `caught: ${name} (by ${by})`);
+      }
+      if (tried?.by === undefined) survivors.push(candidate);
+    }
+    left = survivors;
+  }
+  return [...left];
+}
+
+function report(chosen: readonly Candidate[], survivors: readonly Candidate[]): void {
   console.log("\nsurvivors:");
-  for (const { name } of survivors) console.log(`  ${name}`);
+  for (const survivor of survivors) console.log(`  ${nameOf(survivor)}`);
   const line = (title: string, all: number, alive: number): void =>
     console.log(`${title}: ${all - alive} of ${all} caught (${(100 * (all - alive) / all).toFixed(0)} %)`);
-  const of = (room: string, list: readonly Tried[]): number =>
-    list.filter((each) => each.room === room).length;
-  for (const room of rooms) if (of(room, tried) > 0) line(room, of(room, tried), of(room, survivors));
-  line("all", tried.length, survivors.length);
+  for (const room of new Set(chosen.map((candidate) => candidate.room))) {
+    const of = (list: readonly Candidate[]): number => list.filter((one) => one.room === room).length;
+    line(room, of(chosen), of(survivors));
+  }
+  line("all", chosen.length, survivors.length);
 }
 
 async function main(): Promise<void> {
@@ -142,20 +164,7 @@ async function main(): Promise<void> {
   try {
     const chosen = await choose(copy, options);
     if (options.list) return chosen.forEach((candidate) => console.log(nameOf(candidate)));
-    const known = await readLines<Tried>(`${directory}/results.jsonl`);
-    const tried: Tried[] = [];
-    for (const candidate of chosen) {
-      const { room } = candidate, name = nameOf(candidate);
-      let result = known.find((each) => each.name === name);
-      if (result === undefined) {
-        const by = await findTest(copy, candidate);
-        result = { room, name, ...by === undefined ? {} : { by } };
-        await appendLine(`${directory}/results.jsonl`, result);
-      }
-      tried.push(result);
-      console.log(result.by === undefined ? `SURVIVED ${name}` : `caught   ${name} (by ${result.by})`);
-    }
-    report(tried, options.rooms);
+    report(chosen, await tryAll(copy, chosen, `${directory}/results.jsonl`));
   } finally {
     clean();
   }
