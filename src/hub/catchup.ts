@@ -66,7 +66,7 @@ export function catchUp(
       return;
     }
     fruitless = subscription.cursor > before ? 0 : fruitless + 1;
-    if (fruitless > FRUITLESS) return events.end(subscription, "not_available");
+    if (fruitless >= FRUITLESS) return events.end(subscription, "not_available");
     page = undefined;
   }
 }

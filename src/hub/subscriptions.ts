@@ -232,8 +232,6 @@ export class Subscriptions implements ChannelEvents {
           throw error;
         },
       );
-      // Its subscriptions handle a failure; without any it has no one to be told.
-      channel.ready.catch(() => {});
     }
     return channel;
   }

@@ -134,6 +134,7 @@ Deno.test("rates: what a transport could not hold back is refused, and a client 
   assert.equal(connection!.phase, "open");
   const refusals = peer.of("error");
   assert.equal(refusals.length, 100);
+  assert.deepEqual(node.observer.of("dropped"), new Array(100).fill(["refused", 1]));
   for (const { payload } of refusals) {
     assert.deepEqual([payload.name, payload.temporary, payload.retryAfter], ["rate_limited", true, 2000]);
   }

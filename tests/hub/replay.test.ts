@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import type { Log, Page } from "../../src/engine/contract.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import type { Subscribed } from "../../src/hub/mod.ts";
+import { type FakeClient, join, makeHub, say } from "./support.ts";
+
+/** A subscription that was sent the first of ten messages and waits for room at its client. */
+async function paused() {
+  const engine = new MemoryEngine();
+  const { hub, failures } = makeHub({ engine, replay: { page: 2, tail: 2 } });
+  const ann = await join(hub, "s1", "ann");
+  for (let i = 1; i <= 10; i++) say(hub, "chat:a", `${i}`);
+  const { epoch } = engine.log.position("chat:a");
+  const free = Promise.withResolvers<void>();
+  let room = 1;
+  ann.ready = () => room-- > 0 ? undefined : free.promise;
+  (hub.subscribe(ann, "chat:a", 1, { epoch, offset: 0 }) as Subscribed).start();
+  assert.deepEqual(ann.offsets("chat:a"), [1]);
+  return {
+    engine,
+    hub,
+    failures,
+    ann,
+    go: async () => {
+      ann.ready = () => undefined;
+      free.resolve();
+      for (let i = 0; i < 30; i++) await Promise.resolve();
+    },
+  };
+}
+
+const ends = (client: FakeClient) => client.of("unsubscribed").map(({ payload }) => payload.reason);
+
+/** Replaces what the engine answers to reads. */
+function answer(engine: MemoryEngine, page: (since: number, real: Page) => Page): void {
+  const read = engine.log.read.bind(engine.log);
+  (engine.log as { read: Log["read"] }).read = (channel, options = {}) =>
+    page(options.since ?? 0, read(channel, options));
+}
+
+Deno.test("replay: history that goes away before it was sent ends the subscription, and no part of the rest is sent", async () => {
+  const { engine, hub, ann, go } = await paused();
+  engine.log.trim("chat:a", 8);
+  await go();
+  assert.deepEqual(ann.offsets("chat:a"), [1]);
+  assert.deepEqual(ends(ann), ["unrecoverable_position"]);
+  assert.equal(hub.isOn(ann, "chat:a"), false);
+});
+
+Deno.test("replay: history that is another one's than the answer said ends the subscription", async () => {
+  const { engine, hub, ann, go } = await paused();
+  answer(engine, (_since, page) => ({ ...page, epoch: "another" }));
+  await go();
+  assert.deepEqual(ann.offsets("chat:a"), [1]);
+  assert.deepEqual(ends(ann), ["unrecoverable_position"]);
+  assert.equal(hub.isOn(ann, "chat:a"), false);
+});
+
+Deno.test("replay: eight reads in a row that bring nothing end the subscription", async () => {
+  const { engine, hub, ann, go } = await paused();
+  let reads = 0;
+  answer(engine, (since, page) => {
+    reads++;
+    return { ...page, offset: since, records: [] };
+  });
+  // More than the tail holds, so that they have to be read.
+  for (const text of ["a", "b", "c"]) say(hub, "chat:a", text);
+  await go();
+  assert.equal(reads, 8);
+  assert.deepEqual(ends(ann), ["not_available"]);
+  assert.equal(hub.isOn(ann, "chat:a"), false);
+});
+
+Deno.test("replay: an engine that is behind for seven reads catches up, and so does the subscription, however often", async () => {
+  const { engine, hub, ann, go } = await paused();
+  let reads = 0;
+  answer(engine, (since, page) => ++reads % 8 === 0 ? page : { ...page, offset: since, records: [] });
+  for (const text of ["a", "b", "c"]) say(hub, "chat:a", text);
+  await go();
+  assert.deepEqual(ends(ann), []);
+  say(hub, "chat:a", "live");
+  assert.deepEqual(ann.offsets("chat:a"), Array.from({ length: 14 }, (_, i) => i + 1));
+});
