@@ -186,7 +186,10 @@ Deno.test("files: the quotas of users and of the store hold as a model says, ove
               [files.length, sum([...new Set(files.map((file) => file.content))].map(size)), partials.size],
             );
           }
-          for (const { id, content } of files) assert.deepEqual(await readAll(store, id), contents[content]);
+          for (const { id, content, at } of files) {
+            if (at + limits.maxAge > now) assert.deepEqual(await readAll(store, id), contents[content]);
+            else await assert.rejects(readAll(store, id), /unknown file/);
+          }
         } finally {
           await store.close();
         }

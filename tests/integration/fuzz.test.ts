@@ -97,16 +97,23 @@ for (const kind of KINDS) {
               }
             }
             runs++;
-            await until("the end is logged", () => closedLines().length >= runs);
-            const lines = closedLines();
-            assert.equal(lines.length, runs);
-            const { connection, session, user, transport, remote, code, by } = lines.at(-1)!;
-            assert.equal(transport, kind);
-            assert.equal(user, accepted?.userId);
-            assert.equal(session, accepted?.sessionId);
-            if (accepted !== undefined) assert.equal(connection, accepted.connectionId);
-            assert.match(String(remote), /^127\.0\.0\.1:\d+$/);
-            assert.ok(typeof code === "number" && typeof by === "string");
+            await until("it is gone", async () => (await service.stats()).connections <= bystanders.length);
+            // The ends of many strangers share a line.
+            if (accepted !== undefined) {
+              const { connectionId, sessionId, userId } = accepted;
+              const ends = () => closedLines().filter(({ connection }) => connection === connectionId);
+              await until("the end is logged", () => ends().length > 0);
+              assert.deepEqual(ends().map(({ session, user }) => [session, user]), [[sessionId, userId]]);
+            }
+            for (const { transport, connection, suppressed, remote, code, by } of closedLines()) {
+              assert.equal(transport, kind);
+              if (connection === undefined && suppressed !== undefined) continue;
+              assert.match(String(remote), /^127\.0\.0\.1:\d+$/);
+              assert.ok(typeof code === "number" && typeof by === "string");
+            }
+            assert.ok(closedLines().length <= runs);
+            // They go on, and are not silent for so long that they time out.
+            for (const client of bystanders) assert.equal((await client.ask("ping", {})).type, "pong");
             const { connections, connectionList } = await service.stats();
             assert.equal(connections, bystanders.length);
             assert.ok(
@@ -116,10 +123,7 @@ for (const kind of KINDS) {
         ),
         { numRuns: 150, endOnFailure: true },
       );
-      for (const client of bystanders) {
-        assert.equal((await client.ask("ping", {})).type, "pong");
-        await client.close();
-      }
+      for (const client of bystanders) await client.close();
       const stats = await service.stats();
       assert.equal(stats.unhandledRejections, 0);
       assert.ok(

@@ -38,7 +38,6 @@ export async function openSession(
   options: Http3ClientOptions,
 ): Promise<WebTransportSession> {
   const settings = Promise.withResolvers<ReadonlyMap<number, number>>();
-  settings.promise.catch(() => {});
   let failure: unknown;
   const http3 = new Http3Connection(conn, {
     side: "client",
