@@ -4,10 +4,10 @@
  * @module
  */
 
+import { when } from "../async/when.ts";
 import { isBuiltIn } from "../hub/mod.ts";
 import { parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { when } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 
 /** Routes of subscriptions. Deliveries of a channel go on the lane that `subscribe` came on. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { MaybePromise } from "../engine/contract.ts";
 import { isDocument } from "../hub/mod.ts";
 import { type ErrorName, ProtocolError, type Right } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
@@ -19,14 +18,6 @@ export function needRight(context: Context, right: Right): void {
 /** Throws ProtocolError `error` when there is one. */
 export function refuse(error: ErrorName | undefined): void {
   if (error !== undefined) throw new ProtocolError(error);
-}
-
-/** Calls `use` with the value: at once when it is there, so that a fast path costs no promise. */
-export function when<T>(
-  value: MaybePromise<T>,
-  use: (value: T) => void | Promise<void>,
-): void | Promise<void> {
-  return value instanceof Promise ? value.then(use) : use(value);
 }
 
 /** Throws ProtocolError `not_a_document` unless `channel` is a document. */

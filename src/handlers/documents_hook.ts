@@ -5,10 +5,10 @@
  * @module
  */
 
+import { when } from "../async/when.ts";
 import type { Position } from "../engine/contract.ts";
 import type { Hub, Publication, PublishHook } from "../hub/mod.ts";
 import { type DocOp, ProtocolError, uuidv7 } from "../protocol/mod.ts";
-import { when } from "./checks.ts";
 import type { DocumentLimits } from "./contract.ts";
 import { AROUND_OPERATION, type PendingOperations } from "./documents_pending.ts";
 import type { PartialOperations } from "./documents_parts.ts";

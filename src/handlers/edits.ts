@@ -5,11 +5,12 @@
  * @module
  */
 
+import { when } from "../async/when.ts";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refusePublish } from "../hub/mod.ts";
 import { contentOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
 import type { Context, Route } from "../router/types.ts";
-import { refuse, when } from "./checks.ts";
+import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 

@@ -4,11 +4,12 @@
  * @module
  */
 
+import { when } from "../async/when.ts";
 import type { Page, StoredRecord } from "../engine/contract.ts";
 import { refuseSubscribe, shownPayload } from "../hub/mod.ts";
 import { type History, parsePayload, type Payload } from "../protocol/mod.ts";
 import type { ClientLimits, Route } from "../router/types.ts";
-import { refuse, when } from "./checks.ts";
+import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 

@@ -4,11 +4,12 @@
  * @module
  */
 
+import { when } from "../async/when.ts";
 import type { PresenceEntry } from "../engine/contract.ts";
 import { isBuiltIn, refuseSubscribe } from "../hub/mod.ts";
 import { BROADCAST_CHANNEL, parsePayload, type PresentUser, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
-import { needRight, refuse, when } from "./checks.ts";
+import { needRight, refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
 import { fitting } from "./fit.ts";
 

@@ -16,22 +16,23 @@ import type {
   Published,
   ReadOptions,
 } from "../engine/contract.ts";
-import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
+import { type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
+import { Attachments } from "./attachments.ts";
 import { Bots } from "./bots.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
+import { Nodes } from "./nodes.ts";
 import type { PublishRequest } from "./publication.ts";
 import { pushToSubscribers } from "./pushes.ts";
 import { Publisher } from "./publisher.ts";
-import { resumeChannels } from "./resume.ts";
-import { HubSession } from "./session.ts";
+import type { HubSession } from "./session.ts";
 import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
-import { type NamespaceLookup, type NamespaceSettings, refuseSubscribe, settingsOf } from "./settings.ts";
+import { type NamespaceLookup, type NamespaceSettings, settingsOf } from "./settings.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** Sessions, their subscriptions, presence and fan-out of one node. What is kept is kept by the engine. */
@@ -39,17 +40,18 @@ export class Hub {
   readonly #engine: Engine;
   readonly #namespace: NamespaceLookup;
   readonly #clock: Clock;
-  readonly #maxChannels: () => number;
-  readonly #presenceGrace: number;
   readonly #sessions: SessionRegistry;
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
+  readonly #attachments: Attachments;
   readonly #publisher: Publisher;
   readonly #bots = new Bots();
   /** Read positions and snapshots. */
   readonly checkpoints: Checkpoints;
   /** What happens to the sessions of this node. */
   readonly events: SessionEvents;
+  /** Commands to other nodes, and of them. */
+  readonly nodes: Nodes;
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
@@ -61,15 +63,25 @@ export class Hub {
     this.#namespace = namespace;
     this.#clock = clock;
     const now = () => clock.wall();
-    this.#maxChannels = maxChannels;
-    this.#presenceGrace = presenceGrace;
     const leases = this.#leases = new Leases(engine.presence, presenceTtl, failed);
-    this.#sessions = new SessionRegistry(leases.slices);
+    const sessions = this.#sessions = new SessionRegistry(leases.slices);
     const events = this.events = new SessionEvents(failed);
     events.listen("bots", this.#bots.listener);
     const { log } = engine;
     const parts = { log, namespace, maxChannels, leases, events, replay, coalescer, now, failed };
-    this.#subscriptions = new Subscriptions(parts);
+    const subscriptions = this.#subscriptions = new Subscriptions(parts);
+    const nodes = this.nodes = new Nodes(engine.commands, failed);
+    this.#attachments = new Attachments({
+      sessions,
+      subscriptions,
+      leases,
+      events,
+      nodes,
+      namespace,
+      clock,
+      maxChannels,
+      presenceGrace,
+    });
     this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
     this.checkpoints = new Checkpoints(engine.values);
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
@@ -87,57 +99,27 @@ export class Hub {
 
   /**
    * Begins a session, or takes it over from an earlier connection, which is sent nothing more. Subscribes `client` to
-   * the user's inbox, the broadcast channel, and the channels in `resume`. Rejects with ProtocolError: `not_available`
-   * when the engine cannot say where the inbox stands, `permission_denied` when the session is another user's.
+   * the user's inbox, the broadcast channel, and the channels in `resume`. `moved`: the session was on another node.
+   * Rejects with ProtocolError: `not_available` when the engine cannot say where the inbox stands, `permission_denied`
+   * when the session is another user's.
    */
-  async attach(
-    client: Client,
-    resume: ResumePoints | undefined,
-  ): Promise<Attached> {
-    const { principal } = client;
-    if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
-    const known = this.#sessions.get(client.sessionId);
-    if (known !== undefined && known.userId !== principal.userId) {
-      throw new ProtocolError("permission_denied", "the session is another user's");
-    }
-    const session = known ?? new HubSession(client);
-    if (known !== undefined) this.#disconnect(known);
-    else if (this.#sessions.add(session) === 1) this.events.emit({ kind: "online", client, principal });
-    session.client = client;
-    session.attached = true;
-    const previous = session.principal;
-    session.principal = principal;
-    this.events.emit({ kind: "connect", client, principal, resumed: known !== undefined });
-    try {
-      const attached = await resumeChannels(this.#subscriptions, session, client, resume ?? {});
-      if (session.client === client) {
-        this.#leaveLost(session, attached.refused);
-        if (previous.info !== principal.info) this.#leases.renew(session);
-      }
-      return attached;
-    } catch (error) {
-      if (known === undefined) this.leave(client);
-      else this.detach(client);
-      throw error;
-    }
+  attach(client: Client, resume: ResumePoints | undefined, moved = false): Promise<Attached> {
+    return this.#attachments.attach(client, resume, moved);
   }
 
   /** The connection is gone and the session may come back: deliveries stop, others still see it as present. */
   detach(client: Client): void {
-    const session = this.#sessions.get(client.sessionId);
-    if (session?.client === client) this.#disconnect(session);
+    this.#attachments.detach(client);
   }
 
   /** The session is over, and its presence with it. */
   leave(client: Client): void {
-    const session = this.#sessions.get(client.sessionId);
-    if (session === undefined || session.client !== client) return;
-    this.#disconnect(session);
-    for (const channel of session.present) this.#leases.leave(session, channel);
-    const left = this.#sessions.remove(session);
-    const { principal } = session;
-    this.events.emit({ kind: "end", client, principal });
-    if (left === 0) this.events.emit({ kind: "offline", client, principal });
+    this.#attachments.leave(client);
+  }
+
+  /** The session goes on at another node: here it is over, but its presence goes on. */
+  handOver(client: Client, node: string): void {
+    this.#attachments.handOver(client, node);
   }
 
   /**
@@ -145,16 +127,7 @@ export class Hub {
    * names. Others on its channels are told of new `info` at once.
    */
   refresh(client: Client, principal: Principal): readonly string[] {
-    const session = this.#sessionOf(client);
-    const previous = session.principal;
-    session.principal = principal;
-    this.events.emit({ kind: "refresh", client, principal, previous });
-    const left: string[] = [];
-    for (const name of new Set([...session.subscriptions.keys(), ...session.present])) {
-      if (this.#isRefused(session, name) && this.#leave(session, name, "permission_denied")) left.push(name);
-    }
-    if (previous.info !== principal.info) this.#leases.renew(session);
-    return left;
+    return this.#attachments.refresh(this.#sessionOf(client), client, principal);
   }
 
   /**
@@ -184,7 +157,7 @@ export class Hub {
 
   /** Unsubscribes a client from a channel; false when it was not subscribed. */
   unsubscribe(client: Client, name: string): boolean {
-    return this.#leave(this.#sessionOf(client), name);
+    return this.#attachments.unsubscribe(this.#sessionOf(client), name);
   }
 
   /** Stops the deliveries of a channel that fills the client's outbox, until the client subscribes again. Presence stays. */
@@ -306,38 +279,11 @@ export class Hub {
     this.#subscriptions.sweep();
   }
 
-  #isRefused(session: HubSession, name: string): boolean {
-    return refuseSubscribe(session.principal, name, this.#namespace) !== undefined;
-  }
-
   #sessionOf(client: Client): HubSession {
     const session = this.#sessions.get(client.sessionId);
     if (session === undefined || session.client !== client || !session.attached) {
       throw new ProtocolError("unauthorized", "the session is on another connection");
     }
     return session;
-  }
-
-  #leave(session: HubSession, name: string, reason?: ErrorName): boolean {
-    const subscription = session.subscriptions.get(name);
-    if (subscription !== undefined) this.#subscriptions.drop(subscription, reason);
-    else if (session.present.has(name)) this.#leases.leave(session, name);
-    return subscription !== undefined;
-  }
-
-  /** Ends the presence of a session that came back on channels which it could not resume or may not read any more. */
-  #leaveLost(session: HubSession, refused: Attached["refused"]): void {
-    const lost = (name: string) =>
-      (refused[name] ?? "not_available") !== "not_available" || this.#isRefused(session, name);
-    this.#leases.cameBack(session, this.#clock.now() + this.#presenceGrace, this.#maxChannels(), lost);
-  }
-
-  /** The connection is gone: ends its subscriptions. */
-  #disconnect(session: HubSession): void {
-    if (!session.attached) return;
-    session.attached = false;
-    for (const subscription of [...session.subscriptions.values()]) this.#subscriptions.remove(subscription);
-    const { client, principal } = session;
-    this.events.emit({ kind: "disconnect", client, principal });
   }
 }

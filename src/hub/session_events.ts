@@ -9,7 +9,7 @@ import type { Client } from "../router/types.ts";
 
 interface Event<K extends string> {
   readonly kind: K;
-  /** The connection it is about; for `end` and `offline` the last one the session had. */
+  /** The connection it is about; for `end`, `moved` and `offline` the last one the session had. */
   readonly client: Client;
   /** Who its token says it is, as of this event. */
   readonly principal: Principal;
@@ -17,12 +17,12 @@ interface Event<K extends string> {
 
 /**
  * Something that happened to a session of this node, in this order: `online`, `connect`, any number of `subscribe`,
- * `unsubscribe` and `refresh`, `disconnect`, then `connect` again or `end`, and `offline`.
+ * `unsubscribe` and `refresh`, `disconnect`, then `connect` again, `end` or `moved`, and `offline`.
  */
 export type SessionEvent =
-  /** The first session of a user begins. */
+  /** The first session of a user on this node begins. */
   | Event<"online">
-  /** A session is on a connection: a new session, or one that was `resumed`. */
+  /** A session is on a connection: a new session, or one that was `resumed`, perhaps from another node. */
   | Event<"connect"> & { readonly resumed: boolean }
   /** A connection has come onto a channel, by asking or by resuming. Inboxes and the broadcast channel are not told of. */
   | Event<"subscribe"> & { readonly channel: string }
@@ -34,7 +34,9 @@ export type SessionEvent =
   | Event<"disconnect">
   /** The session is over. */
   | Event<"end">
-  /** The last session of a user is over. */
+  /** The session goes on at another node, where its client has connected. Comes in the place of `end`. */
+  | Event<"moved">
+  /** The last session of a user on this node is over, or goes on elsewhere. */
   | Event<"offline">;
 
 /** The kinds of events, in the order in which a session has them first. */
@@ -46,6 +48,7 @@ export const SESSION_EVENTS = [
   "refresh",
   "disconnect",
   "end",
+  "moved",
   "offline",
 ] as const satisfies readonly SessionEvent["kind"][];
 

@@ -7,6 +7,7 @@
 import type { Config, Flags } from "./config/mod.ts";
 import { ConfigModule } from "./config/module.ts";
 import { EngineModule } from "./engine/module.ts";
+import type { OpenEngine } from "./engine/open.ts";
 import { FilesModule } from "./files/module.ts";
 import { HandlersModule } from "./handlers/module.ts";
 import { HttpAppModule } from "./http/app_module.ts";
@@ -18,9 +19,11 @@ import { logModule } from "./log/module.ts";
 import { MetricsModule } from "./metrics/module.ts";
 import type { Series } from "./metrics/series.ts";
 import type { Module } from "./module.ts";
+import { NodesModule } from "./nodes/module.ts";
 import { hostname, ProcessModule } from "./process/module.ts";
 import { QuicModule } from "./quic/module.ts";
-import { RevocationModule, SessionsModule } from "./sessions/module.ts";
+import { SessionsModule } from "./sessions/module.ts";
+import { RevocationModule } from "./sessions/revocation.ts";
 import { TokensModule } from "./tokens/module.ts";
 
 /** How to start. */
@@ -34,6 +37,8 @@ export interface StartOptions {
   readonly log: Logger;
   /** @default "0.0.0" */
   readonly version?: string;
+  /** Opens the engine, for a program that runs several nodes on one store. @default the one that the configuration names */
+  readonly openEngine?: OpenEngine;
 }
 
 /** What the modules need of the service that runs them. */
@@ -60,19 +65,29 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const node = options.config.node ?? hostname();
   const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
 
-  const engine = new EngineModule(failed);
+  const engine = new EngineModule(failed, options.openEngine);
   const hub = new HubModule(engine, log);
   const tokens = new TokensModule(log);
   const files = new FilesModule(hub, tokens, log);
   const handlers = new HandlersModule(hub, files);
-  const sessions = new SessionsModule({ hub, tokens, handlers, node, log });
+  const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
   const reachable = (): Reachable => ({
     httpPort: http.address?.port ?? 0,
     quicPort: quic.address?.port,
     certificateHashes: quic.certificate.browserHash === undefined ? [] : [quic.certificate.browserHash],
   });
   const metrics = new MetricsModule(control.series);
-  const app = new HttpAppModule({ hub, sessions, files, tokens, metrics, modules: control, reachable, log });
+  const app = new HttpAppModule({
+    hub,
+    sessions,
+    files,
+    tokens,
+    metrics,
+    modules: control,
+    reachable,
+    node,
+    log,
+  });
   const quic = new QuicModule({ sessions, app, log });
   const http = new HttpModule(app, log);
   const internal = new InternalHttpModule(app, log);
@@ -93,6 +108,8 @@ export function createModules(options: StartOptions, control: Control): Modules 
     files,
     handlers,
     sessions,
+    // Before any listener: a session that comes from another node is claimed by one that is known.
+    new NodesModule(node, engine, sessions, log),
     metrics,
     app,
     // Certificates before any listener, and QUIC before HTTP: /client.json tells whoever reaches HTTP of QUIC.
@@ -101,7 +118,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     quic,
     http,
     internal,
-    new RevocationModule(sessions, log),
+    new RevocationModule({ hub, sessions, tokens, reload: () => configuration.reload(), log }),
     configuration,
   ];
   return { list, configuration, sessions, quic, http, internal };

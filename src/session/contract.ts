@@ -48,13 +48,20 @@ export interface Attached {
 export interface Membership {
   /**
    * The session begins, or another connection takes it over: whatever went to an earlier connection of the
-   * same `sessionId` stops. Puts it on the user's inbox, the broadcast channel, and `resume`.
+   * same `sessionId` stops. Puts it on the user's inbox, the broadcast channel, and `resume`. `moved`: it was on another
+   * node. @default moved: false
    */
-  attach(client: Client, resume: Readonly<Record<string, ResumePoint>> | undefined): Promise<Attached>;
+  attach(
+    client: Client,
+    resume: Readonly<Record<string, ResumePoint>> | undefined,
+    moved?: boolean,
+  ): Promise<Attached>;
   /** The connection is gone but the session may come back: deliveries stop, presence stays. */
   detach(client: Client): void;
   /** The session is over: presence ends. */
   leave(client: Client): void;
+  /** The session goes on at another node: here it is over, and presence goes on there. */
+  handOver(client: Client, node: string): void;
   /** The client does not keep up with `channel`: it gets nothing of it until it subscribes again. */
   stopChannel(client: Client, channel: string): void;
   /** The token was refreshed: channels it no longer allows are left; returns their names. */
@@ -181,7 +188,7 @@ export interface Observer {
   error(kind: TransportKind, code: ErrorName | CloseName): void;
   dropped(kind: TransportKind, grade: "coalesced" | "ephemeral" | "channel" | "refused", count: number): void;
   migrated(kind: TransportKind): void;
-  resumed(kind: TransportKind, outcome: "resumed" | "expired" | "replaced"): void;
+  resumed(kind: TransportKind, outcome: "resumed" | "expired" | "replaced" | "moved"): void;
   /** Milliseconds from a frame's arrival to its answer being queued; sampled. */
   handled(kind: TransportKind, ms: number): void;
   /** Milliseconds of round trip, as the client measured it. `of` is for diagnostic lines. */

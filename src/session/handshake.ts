@@ -48,16 +48,22 @@ export async function authenticate(client: HandshakeConnection, message: Message
     client.accept(principal);
     const { batch } = request;
     if (batch !== undefined && batch !== false) connection.wire.batch = batch === true ? "frames" : batch;
-    const claim = host.claim(principal, request.resume?.sessionId);
+    const claiming = host.claim(principal, request.resume?.sessionId);
+    const claim = claiming instanceof Promise ? await claiming : claiming;
     client.sessionId = claim.sessionId;
-    const attached = await host.membership.attach(client, request.resume?.channels).catch((error) => {
-      claim.undo();
-      throw error;
-    });
+    // The connection has ended while the engine was asked.
+    if (client.phase !== "authenticating") return claim.undo();
+    const isMoved = claim.outcome === "moved";
+    const attached = await host.membership.attach(client, request.resume?.channels, isMoved).catch(
+      (error) => {
+        claim.undo();
+        throw error;
+      },
+    );
     if (client.phase !== "authenticating") return;
     client.phase = "open";
     connection.setLimits({ maxFrame: settings.maxMessage, maxStreams: settings.maxStreams });
-    const resumed = claim.outcome === "resumed" || claim.outcome === "replaced";
+    const resumed = claim.outcome !== "new" && claim.outcome !== "expired";
     client.outbound.push("auth_response", response(client, resumed, attached), 0, message.id);
     attached.start();
     observer.authenticated(client.transport, "ok");
@@ -80,6 +86,7 @@ export async function refresh(client: HandshakeConnection, message: Message, lan
     throw new CloseError("invalid_token", "the token is another user's");
   }
   client.accept(principal);
+  host.refreshed(principal);
   const left = host.membership.refresh(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
   host.observer.logLimited("info", "token refreshed", { ...client.logFields(), left: left.length });

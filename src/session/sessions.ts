@@ -6,10 +6,12 @@
 
 import { type Clock, coarseClock } from "../async/clock.ts";
 import { settles } from "../async/deadline.ts";
-import { type CloseName, CLOSES } from "../protocol/mod.ts";
+import type { Maybe } from "../async/when.ts";
+import { CloseError, type CloseName, CLOSES, ProtocolError } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { MessageConnection, TransportClose, TransportKind } from "../transport/contract.ts";
 import { Admission, hostOf } from "./admission.ts";
+import type { SessionClaims } from "./claims.ts";
 import { ClientConnection } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
 import { dueOf } from "./deadlines.ts";
@@ -24,6 +26,8 @@ interface SessionsOptions {
   readonly settings: () => SessionSettings;
   readonly authenticator: Authenticator;
   readonly membership: Membership;
+  /** Which node has which session. */
+  readonly claims: SessionClaims;
   readonly observer: Observer;
   /** The name of this node. */
   readonly node: string;
@@ -60,14 +64,19 @@ export class Sessions {
   #sweeps = 0;
 
   constructor(options: SessionsOptions) {
-    const { membership } = options;
+    const { membership, claims, observer } = options;
     this.#options = options;
     const clock = this.#clock = options.clock ?? coarseClock();
     this.#admission = new Admission(options.settings);
-    this.#sessions = new SessionTable(() => clock.now(), {
+    this.#sessions = new SessionTable(() => clock.now(), claims, {
       replaced: (earlier) => earlier.end("replaced"),
       detached: (connection) => membership.detach(connection),
       ended: (connection) => membership.leave(connection),
+      moved: (connection, node) => {
+        observer.log("info", "session moved to another node", { ...connection.logFields(), node });
+        membership.handOver(connection, node);
+      },
+      failed: (error) => observer.log("error", "claim of a session failed", { error }),
     });
   }
 
@@ -138,6 +147,7 @@ export class Sessions {
       node,
       dispatch,
       claim: (principal, resume) => this.#claim(client, principal, resume),
+      refreshed: (principal) => this.#sessions.refreshed(client.sessionId, principal, client),
       userRate: (userId) => this.#admission.acquireUser(userId, clock.now()),
       badHandshake: () => this.#admission.badHandshake(hostOf(connection.remoteAddress), clock.now()),
       ended: (info) => this.#onEnded(client, info, admitted),
@@ -172,6 +182,11 @@ export class Sessions {
       close,
       reason,
     );
+  }
+
+  /** Claims the sessions anew whose claims have lapsed, because this node was not heard of for long. */
+  reclaim(): void {
+    this.#sessions.reclaim();
   }
 
   /** Ends the connections whose token was signed with a key that no longer counts; returns how many. */
@@ -255,20 +270,33 @@ export class Sessions {
     return false;
   }
 
-  #claim(client: ClientConnection, ...args: Parameters<Host["claim"]>): Claim {
-    const claim = this.#sessions.claim(client, ...args);
-    this.#strangers.delete(client);
-    return {
-      ...claim,
-      undo: () => {
-        claim.undo();
-        // The end of a connection gives back what it holds.
-        if (client.phase !== "authenticating") return;
-        this.#admission.releaseUser(args[0].userId);
-        client.forgetUser();
-        this.#strangers.add(client);
-      },
+  #claim(client: ClientConnection, ...args: Parameters<Host["claim"]>): Maybe<Claim> {
+    const forget = () => {
+      // The end of a connection gives back what it holds.
+      if (client.phase !== "authenticating") return;
+      this.#admission.releaseUser(args[0].userId);
+      client.forgetUser();
+      this.#strangers.add(client);
     };
+    const claimed = (claim: Claim): Claim => {
+      this.#strangers.delete(client);
+      const undo = () => {
+        claim.undo();
+        forget();
+      };
+      return { ...claim, undo };
+    };
+    const failed = (error: unknown): never => {
+      forget();
+      if (error instanceof CloseError || error instanceof ProtocolError) throw error;
+      throw new ProtocolError("not_available", undefined, { cause: error });
+    };
+    try {
+      const claim = this.#sessions.claim(client, ...args);
+      return claim instanceof Promise ? claim.then(claimed, failed) : claimed(claim);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   #onEnded(client: ClientConnection, info: TransportClose, admitted: Admitted | undefined): void {

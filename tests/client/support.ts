@@ -156,6 +156,7 @@ export class World {
         },
       },
       membership: hub,
+      claims: this.engine.commands,
       observer: this.observer,
       node: "test",
       dispatch: (context) => router.dispatch(context),

@@ -1,6 +1,7 @@
 /** What is accepted is delivered: the largest messages, to a reader that is slow, in the form that is longest. */
 
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { routes } from "../../src/handlers/mod.ts";
 import type { Hub } from "../../src/hub/mod.ts";
 import { type Message, type Payload, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
@@ -33,6 +34,7 @@ async function reader(hub: Hub, form: "json" | "msgpack") {
     settings: () => testSettings(LIMITS),
     authenticator: { verify: () => Promise.resolve(principal("ann")) },
     membership: hub,
+    claims: new MemoryEngine().commands,
     observer: new Recorder(),
     node: "test",
     dispatch: (context) => router.dispatch(context),

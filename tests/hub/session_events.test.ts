@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { routes } from "../../src/handlers/mod.ts";
 import type { SessionEvent } from "../../src/hub/mod.ts";
 import { type Message, uuidv7 } from "../../src/protocol/mod.ts";
@@ -38,6 +39,7 @@ function node() {
       },
     },
     membership: hub,
+    claims: new MemoryEngine({ clock }).commands,
     observer: new Recorder(),
     node: "test",
     dispatch: (context) => router.dispatch(context),

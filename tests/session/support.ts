@@ -10,6 +10,8 @@ import {
   uuidv7,
 } from "../../src/protocol/mod.ts";
 import type { ClientReport, Membership, Observer, SessionSettings } from "../../src/session/contract.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import type { SessionClaims } from "../../src/session/claims.ts";
 import { Sessions } from "../../src/session/mod.ts";
 import type { Context } from "../../src/router/types.ts";
 import { type Handler, type Route, Router } from "../../src/router/mod.ts";
@@ -86,19 +88,27 @@ export class FakeMembership implements Membership {
   };
   detach = (client: { sessionId: string }) => void this.calls.push(`detach ${client.sessionId}`);
   leave = (client: { sessionId: string }) => void this.calls.push(`leave ${client.sessionId}`);
+  handOver = (client: { sessionId: string }, node: string) =>
+    void this.calls.push(`hand over ${client.sessionId} to ${node}`);
   stopChannel = (_client: unknown, channel: string) => void this.calls.push(`stop ${channel}`);
   refresh = () => [];
 }
 
 /**
  * A node of sessions with memory connections, whose time is moved by hand. Tokens are `ok:<user>` or
- * `ok:<user>:<milliseconds until it ends>`.
+ * `ok:<user>:<milliseconds until it ends>`, followed by `:<bot>` for a bot.
  */
 export function memoryNode(
-  options: { settings?: Partial<SessionSettings>; handlers?: Record<string, Handler> } = {},
+  options: {
+    settings?: Partial<SessionSettings>;
+    handlers?: Record<string, Handler>;
+    clock?: FakeClock;
+    /** @default those of a node alone */
+    claims?: SessionClaims;
+  } = {},
 ) {
   const observer = new Recorder();
-  const clock = new FakeClock();
+  const clock = options.clock ?? new FakeClock();
   const membership = new FakeMembership();
   let settings = testSettings(options.settings);
   const routes: Route[] = Object.entries(options.handlers ?? {}).map(([type, handler]) => ({
@@ -110,19 +120,19 @@ export function memoryNode(
     settings: () => settings,
     authenticator: {
       verify(token) {
-        const [ok, user, lifetime] = token.split(":");
+        const [ok, user, lifetime, bot] = token.split(":");
         if (ok === "down") return Promise.reject(new ProtocolError("not_available"));
         if (ok === "early") {
           return Promise.reject(new ProtocolError("not_available", "not valid yet", { retryAfter: 8000 }));
         }
         if (ok === "old") return Promise.reject(new ProtocolError("token_expired"));
         if (ok !== "ok") return Promise.reject(new ProtocolError("invalid_token"));
-        return Promise.resolve(
-          principal(user!, lifetime === undefined ? Infinity : clock.wall() + Number(lifetime)),
-        );
+        const bearer = principal(user!, lifetime ? clock.wall() + Number(lifetime) : Infinity);
+        return Promise.resolve(bot === undefined ? bearer : { ...bearer, bot });
       },
     },
     membership,
+    claims: options.claims ?? new MemoryEngine({ clock }).commands,
     observer,
     node: "test",
     dispatch: (context) => router.dispatch(context),

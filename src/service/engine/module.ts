@@ -9,7 +9,7 @@ import type { Config } from "../config/mod.ts";
 import { Histogram } from "../metrics/histogram.ts";
 import { histograms, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
-import { openEngine } from "./open.ts";
+import { type OpenEngine, openEngine } from "./open.ts";
 
 /** Upper bounds, in seconds, of the time of a transaction. */
 const TIME_BOUNDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
@@ -38,11 +38,13 @@ export class EngineModule implements Module {
       () => [[[], this.#commitSize]],
     ),
   ];
+  readonly #open: OpenEngine;
   #engine: Engine | undefined;
 
-  /** `failed` is told of failures that nobody waits for. */
-  constructor(failed: (error: unknown, stage: string) => void) {
+  /** `failed` is told of failures that nobody waits for. `open`: how the engine is opened. */
+  constructor(failed: (error: unknown, stage: string) => void, open: OpenEngine = openEngine) {
     this.#failed = failed;
+    this.#open = open;
   }
 
   /** The open engine. */
@@ -51,7 +53,7 @@ export class EngineModule implements Module {
   }
 
   async start(config: Config): Promise<void> {
-    this.#engine = await openEngine(config, this.#failed, (count, ms) => {
+    this.#engine = await this.#open(config, this.#failed, (count, ms) => {
       this.#commitTime.observe(ms / 1000);
       this.#commitSize.observe(count);
     });

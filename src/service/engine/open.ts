@@ -9,13 +9,19 @@ import { MemoryEngine } from "../../engine/memory/engine.ts";
 import { SqliteEngine } from "../../engine/sqlite/engine.ts";
 import type { Config } from "../config/mod.ts";
 
-/** Opens the engine; `failed` is told of what nobody waits for, `measured` of each commit to a disk. Rejects with an Error that says what is wrong with its file. */
-export async function openEngine(
-  { engine }: Config,
+/**
+ * Opens an engine. `failed` is told of what nobody waits for, `measured` of each commit to a disk. Rejects with an Error
+ * that says what is wrong with its file.
+ */
+export type OpenEngine = (
+  config: Config,
   failed: (error: unknown, stage: string) => void,
   measured: (count: number, ms: number) => void,
-): Promise<Engine> {
+) => Promise<Engine>;
+
+/** Opens the engine that the configuration names. */
+export const openEngine: OpenEngine = async ({ engine }, failed, measured) => {
   const { kind, sqlite, dedupeWindow } = engine;
   if (kind === "memory") return new MemoryEngine({ dedupeWindow, failed });
   return await SqliteEngine.open({ ...sqlite, dedupeWindow, failed, measured });
-}
+};

@@ -12,7 +12,7 @@ import type { ConnectionState, HttpDeps } from "./deps.ts";
 import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
 
 /** Connections that are listed by default. */
-const DEFAULT_CONNECTIONS = 100;
+export const DEFAULT_CONNECTIONS = 100;
 /** Most connections listed. */
 const MOST_CONNECTIONS = 10_000;
 /** Milliseconds a method may take. */
@@ -69,15 +69,10 @@ export class ApiRunner {
     if (!isApiMethod(method)) throw new ProtocolError("unknown_type", "no such method");
     const checked = check(API_PARAMS[method] as v.GenericSchema<unknown, never>, params ?? {});
     if (method === "info") return this.#deps.status();
-    if (method === "connections") return this.#connections(checked);
     const { api } = this.#deps;
     const run = api[method] as ((params: unknown) => unknown) | undefined;
     if (run === undefined) throw new ProtocolError("unknown_type", "not offered by this service");
     return await inTime(run.call(api, checked)) ?? {};
-  }
-
-  #connections({ user, limit }: { user?: string; limit?: number }): unknown {
-    return listConnections(this.#deps.connections(), limit ?? DEFAULT_CONNECTIONS, user);
   }
 
   #log(method: string, error: unknown): void {
@@ -86,7 +81,7 @@ export class ApiRunner {
 }
 
 /** A part of the connections. */
-interface ConnectionList {
+export interface ConnectionList {
   readonly items: readonly ConnectionState[];
   /** There are more than `limit`. */
   readonly more: boolean;

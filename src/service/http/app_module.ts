@@ -13,7 +13,7 @@ import { LabelledCounter } from "../metrics/labelled_counter.ts";
 import { counter, counters, gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
-import { connectionStates } from "../sessions/connections.ts";
+import { connectionStates, withNode } from "../sessions/connections.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { AnswerBudget } from "./answers.ts";
 import { ApiCounters } from "./api_counters.ts";
@@ -39,6 +39,8 @@ export interface HttpAppOptions {
   };
   /** Where the service listens now, for `/client.json`. */
   readonly reachable: () => Reachable;
+  /** The name of this node. */
+  readonly node: string;
   readonly log: Logger;
 }
 
@@ -122,6 +124,8 @@ export class HttpAppModule implements Module {
     hub.events.listen("http connections", ({ kind, client }) => {
       if (kind === "connect") authenticated.get(client)?.();
     });
+    const { node } = this.#options;
+    const connections = () => connectionStates(sessions, (client) => hub.channelsOf(client));
     return {
       settings: () => this.settings,
       clientInfo: () => clientInfo(this.#config!, this.#options.sessions.settings, reachable()),
@@ -138,10 +142,10 @@ export class HttpAppModule implements Module {
       pace: (address) => this.rates.take(address),
       notReady: () => modules.notReady(),
       metrics,
-      connections: () => connectionStates(sessions, (client) => hub.channelsOf(client)),
+      connections,
       status: () => modules.status(),
       files: this.#options.files.files,
-      api: createServerApi(hub, sessions),
+      api: createServerApi({ hub, sessions, connections: () => withNode(connections(), node) }),
       // Asked for with each request: keys that are configured while running end it.
       get devToken() {
         return tokens.devToken;

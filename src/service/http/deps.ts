@@ -115,6 +115,8 @@ export interface ConnectionState extends ConnectionSnapshot {
   readonly transport: string;
   readonly remoteAddress: string;
   readonly channels: number | readonly string[];
+  /** The name of the node it is on, where connections of several are listed. */
+  readonly node?: string;
 }
 
 /** The body of `POST /dev/token`. Fields other than `user` are claims; `devToken` checks them. */

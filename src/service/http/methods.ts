@@ -6,26 +6,19 @@
 
 import type { Published, StoredRecord } from "../../engine/contract.ts";
 import type { Hub } from "../../hub/mod.ts";
-import {
-  BROADCAST_CHANNEL,
-  Encoded,
-  inboxOf,
-  matches,
-  type Payload,
-  ProtocolError,
-  type ServerType,
-  uuidv7,
-} from "../../protocol/mod.ts";
-import type { Client } from "../../router/types.ts";
-import type { Sessions } from "../../session/mod.ts";
-import type { ApiPublish, ApiSubscription, ServerApi } from "./server_api.ts";
+import { BROADCAST_CHANNEL, inboxOf, matches, type Payload, uuidv7 } from "../../protocol/mod.ts";
+import type { ApiPublish, ServerApi } from "./server_api.ts";
+import { createSessionMethods, type SessionMethodsParts } from "./session_methods.ts";
 
 /** The sender of a message of the API when the call gives none. */
 const SERVER = "server";
 
 /** Makes the server API. */
-export function createServerApi(hub: Hub, sessions: Sessions): ServerApi {
+export function createServerApi(parts: SessionMethodsParts): ServerApi {
+  const { hub } = parts;
   return {
+    ...createSessionMethods(parts),
+
     publish: async (params) => answer(params.channel, await publish(hub, params)),
 
     async broadcast({ channels, ...said }) {
@@ -34,31 +27,6 @@ export function createServerApi(hub: Hub, sessions: Sessions): ServerApi {
       for (const channel of names) published.push(answer(channel, await publish(hub, { ...said, channel })));
       return { published };
     },
-
-    async subscribe(params) {
-      let count = 0;
-      for (const client of clientsOf(hub, params)) {
-        const joined = await hub.subscribe(client, params.channel, 0);
-        notify(client, "subscribed", { channel: params.channel, ...joined.state });
-        joined.start();
-        count++;
-      }
-      return { sessions: count };
-    },
-
-    unsubscribe(params) {
-      let count = 0;
-      for (const client of clientsOf(hub, params)) {
-        if (!hub.unsubscribe(client, params.channel)) continue;
-        notify(client, "unsubscribed", { channel: params.channel });
-        count++;
-      }
-      return { sessions: count };
-    },
-
-    disconnect: ({ user, session, reason }) => ({
-      connections: sessions.disconnect(user, session, "forced", reason),
-    }),
 
     async presence({ channel }) {
       return { channel, sessions: await hub.presence(channel) };
@@ -107,16 +75,4 @@ function shown(record: StoredRecord): StoredRecord {
 
 function answer(channel: string, { offset, epoch, duplicate }: Published) {
   return { channel, offset, epoch, duplicate };
-}
-
-function clientsOf(hub: Hub, { user, session }: ApiSubscription): Client[] {
-  const clients = hub.clientsOf(user).filter((client) =>
-    session === undefined || client.sessionId === session
-  );
-  if (clients.length === 0) throw new ProtocolError("unknown_user", "the user has no session here");
-  return clients;
-}
-
-function notify(client: Client, type: ServerType, payload: Payload): void {
-  client.send(new Encoded({ type, id: uuidv7(), timestamp: Date.now(), payload }), 0);
 }

@@ -73,6 +73,8 @@ export interface ServerApi {
   disconnect?(params: ApiDisconnect): Later<unknown>;
   presence?(params: { readonly channel: string }): Later<unknown>;
   history?(params: ApiHistory): Later<unknown>;
+  /** Connections on all nodes. */
+  connections?(params: ApiConnections): Later<unknown>;
   /** Channels with members on this node, those that fit `pattern` when given. */
   channels?(params: { readonly pattern?: string; readonly limit?: number }): Later<unknown>;
 }
@@ -91,7 +93,7 @@ const subscription: Schema<ApiSubscription> = shape({
   session: v.exactOptional(token(64)),
 });
 
-/** The parameters of each method. `connections` and `info` are answered by the app itself. */
+/** The parameters of each method. `info` is answered by the app itself. */
 export const API_PARAMS = {
   publish: saying({ channel: channelField(), ...said }) as Schema<ApiPublish>,
   broadcast: saying({

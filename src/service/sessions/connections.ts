@@ -45,6 +45,11 @@ export function deepestOutbox(sessions: Sessions): ClientConnection | undefined 
   return deepest;
 }
 
+/** The same, with the name of the node that they are on. */
+export function* withNode(connections: Iterable<ConnectionState>, node: string): Iterable<ConnectionState> {
+  for (const connection of connections) yield { ...connection, node };
+}
+
 /** What waits for all connections, and for the one with most. */
 export function outboxDepth(sessions: Sessions): OutboxDepth {
   let bytes = 0, messages = 0, maxMessages = 0;

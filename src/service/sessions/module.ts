@@ -6,6 +6,7 @@
 
 import { Sessions, type SessionSettings } from "../../session/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { EngineModule } from "../engine/module.ts";
 import type { HandlersModule } from "../handlers/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -23,6 +24,7 @@ const OUTBOX_SWEEPS = 5;
 
 /** What sessions need of other parts. */
 export interface SessionsModuleOptions {
+  readonly engine: EngineModule;
   readonly hub: HubModule;
   readonly tokens: TokensModule;
   readonly handlers: HandlersModule;
@@ -64,11 +66,12 @@ export class SessionsModule implements Module {
 
   start(config: Config): void {
     this.apply(config);
-    const { hub, tokens, handlers, node } = this.#options;
+    const { engine, hub, tokens, handlers, node } = this.#options;
     this.#sessions = new Sessions({
       settings: () => this.settings,
       authenticator: tokens.authenticator,
       membership: hub.hub,
+      claims: engine.engine.commands,
       observer: this.observer,
       node,
       dispatch: handlers.dispatch,
@@ -102,29 +105,5 @@ export class SessionsModule implements Module {
 
   notReady(): string | undefined {
     return this.sessions.draining ? "draining" : undefined;
-  }
-}
-
-/**
- * Ends the connections whose tokens were signed with keys that were withdrawn. It comes after every other module that
- * can refuse a configuration: a connection that was ended cannot be brought back by a rollback.
- */
-export class RevocationModule implements Module {
-  readonly name = "revocation";
-  readonly keys = ["auth"] as const;
-  readonly everyReload = true;
-  readonly #sessions: SessionsModule;
-  readonly #log: Logger;
-
-  constructor(sessions: SessionsModule, log: Logger) {
-    this.#sessions = sessions;
-    this.#log = log;
-  }
-
-  apply(): void {
-    const ended = this.#sessions.sessions.revoke();
-    if (ended > 0) {
-      this.#log.warn("connections ended: the keys of their tokens are gone", { ended });
-    }
   }
 }

@@ -22,6 +22,7 @@ export class TokensModule implements Module {
   readonly #developmentKeys = new DevelopmentKeys();
   #settings: AuthSettings | undefined;
   #development = false;
+  #revision = 0;
   #authenticator: TokenAuthenticator | undefined;
 
   constructor(log: Logger) {
@@ -33,6 +34,11 @@ export class TokensModule implements Module {
     verify: (token) => started(this.#authenticator, this.name).verify(token),
     trusts: (principal) => started(this.#authenticator, this.name).trusts(principal),
   };
+
+  /** Rises when the keys, or anything else that decides which tokens are accepted, have changed. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Makes a token for `POST /dev/token`; `undefined` when the service makes none under the configuration in force. */
   get devToken(): ((request: DevTokenRequest) => Promise<string>) | undefined {
@@ -56,6 +62,7 @@ export class TokensModule implements Module {
     } else {
       this.#authenticator.reconfigure(settings);
     }
+    if (JSON.stringify(settings) !== JSON.stringify(this.#settings)) this.#revision++;
     this.#settings = settings;
     this.#development = development;
   }
