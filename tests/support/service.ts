@@ -4,7 +4,7 @@ import { type Config } from "../../src/service/config/mod.ts";
 import { loadConfig } from "../../src/service/config/load.ts";
 import { type ConfigInput } from "./config.ts";
 import { createLogger } from "../../src/service/log/mod.ts";
-import { type Service, startService } from "../../src/service/service.ts";
+import { type Service, type StartOptions, startService } from "../../src/service/service.ts";
 import { type CarrierKind, dial, type DialOptions, type TestClient } from "./client.ts";
 
 /** A running service and how to reach it. */
@@ -41,8 +41,14 @@ const LOCAL: ConfigInput = {
   engine: { kind: "memory" },
 };
 
-/** Starts a service on free ports with a certificate of its own; `input` is what its configuration file says. */
-export async function startTestService(input: ConfigInput = {}): Promise<TestService> {
+/**
+ * Starts a service on free ports with a certificate of its own; `input` is what its configuration file says. `engine`: how
+ * its engine is opened.
+ */
+export async function startTestService(
+  input: ConfigInput = {},
+  engine?: StartOptions["openEngine"],
+): Promise<TestService> {
   const directory = await Deno.makeTempDir({ prefix: "skein-test-" });
   const configPath = `${directory}/skein.jsonc`;
   const merged = (over: ConfigInput): ConfigInput => ({
@@ -63,7 +69,13 @@ export async function startTestService(input: ConfigInput = {}): Promise<TestSer
     format: "json",
     write: (line) => void lines.push(JSON.parse(line)),
   });
-  const service = await startService({ config, configPath, log, version: "test" });
+  const service = await startService({
+    config,
+    configPath,
+    log,
+    version: "test",
+    ...(engine === undefined ? {} : { openEngine: engine }),
+  });
   const { http, quic } = service.addresses;
   const url = `http://127.0.0.1:${http.port}`;
   const client = await (await fetch(`${url}/client.json`)).json();

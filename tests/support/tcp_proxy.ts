@@ -22,7 +22,7 @@ export class TcpProxy {
   connections = 0;
   /** Bytes that clients have sent so far. */
   bytesToServer = 0;
-  readonly #target: { hostname: string; port: number };
+  #target: { hostname: string; port: number };
   readonly #listener: Deno.TcpListener;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -40,6 +40,11 @@ export class TcpProxy {
   /** Where clients connect to, on 127.0.0.1. */
   get port(): number {
     return this.#listener.addr.port;
+  }
+
+  /** From now on new connections go to another server on the same host. */
+  retarget(port: number): void {
+    this.#target = { ...this.#target, port };
   }
 
   /** Ends every connection through it, as a network does that breaks. */
