@@ -253,7 +253,8 @@ export class Sessions {
   #endAll(which: (client: ClientConnection) => boolean, close: CloseName, reason?: string): number {
     let count = 0;
     for (const client of this.#connections) {
-      if (!which(client)) continue;
+      // One that is ending already was counted by whoever ended it.
+      if (client.phase === "closing" || !which(client)) continue;
       client.end(close, reason);
       count++;
     }
