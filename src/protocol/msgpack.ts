@@ -156,7 +156,9 @@ function readBytes(length: number, depth: number): Uint8Array {
   need(length);
   const from = at;
   at += length;
-  return lent ? bytes.subarray(from, at) : bytes.slice(from, at);
+  // The frame may be a Buffer of Node, whose `slice` copies nothing and which JSON writes as an object.
+  if (lent) return new Uint8Array(bytes.buffer, bytes.byteOffset + from, length);
+  return new Uint8Array(bytes.subarray(from, at));
 }
 
 function readArray(length: number, depth: number): unknown[] {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Packr, Unpackr } from "msgpackr";
 import { decodeFrame, encodeBare, type Message, ProtocolError } from "../../src/protocol/mod.ts";
@@ -34,6 +35,14 @@ Deno.test("msgpack: what another implementation writes is read", () => {
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("msgpack: bytes of a frame in a Buffer are plain bytes of their own", () => {
+  const frame = Buffer.from(withData("c403010203"));
+  const { payload } = decodeFrame(frame).message;
+  frame.fill(0);
+  assert.equal((payload.d as Uint8Array).constructor, Uint8Array);
+  assert.deepEqual(payload.d, Uint8Array.of(1, 2, 3));
 });
 
 Deno.test("msgpack: numbers are read in every width", () => {
