@@ -4,9 +4,17 @@
  * @module
  */
 
-import type { HistoryResponse, Payload, PresentUser, ReadPosition, ReplayStarted } from "../protocol/mod.ts";
+import type {
+  HistoryResponse,
+  Payload,
+  PresentUser,
+  PriorityName,
+  ReadPosition,
+  ReplayStarted,
+} from "../protocol/mod.ts";
 import { attempt, handled } from "../async/deferred.ts";
 import { type Clock } from "./clock.ts";
+import { readBytes, toBase64 } from "./documents/bytes.ts";
 import { call, Emitter, Feed, type Listener } from "./emitter.ts";
 import { SkeinError } from "./errors.ts";
 import { Upload, type UploadOptions } from "./files/upload.ts";
@@ -16,8 +24,17 @@ import type { AnswerOf } from "./session/requests.ts";
 import type { Delivered, Discontinuity } from "./session/subscription.ts";
 import type { TransportManager } from "./transport_manager.ts";
 
-/** What is said: a text, or `{text}`, or `{data}` with any JSON value. */
+/** What is said: a text, or `{text}`, or `{data}` with any JSON value or with bytes. */
 export type Saying = string | { readonly text: string } | { readonly data: unknown };
+
+/** How it is said. */
+export interface PublishOptions {
+  /**
+   * Which of the messages that wait at the server for a slow reader go first. A channel keeps its order: an urgent one
+   * takes those before it along. @default "normal"
+   */
+  readonly priority?: PriorityName;
+}
 
 /** Events of a channel. */
 export interface ChannelEvents {
@@ -110,13 +127,17 @@ export class Channel implements AsyncIterable<Delivered> {
    * Publishes; resolves when the server has committed it, with its place in the channel. Waits for a connection as long
    * as it takes, and is sent again with the same id until it is acknowledged, so it has one effect.
    */
-  publish(saying: Saying): Promise<Receipt> {
-    return attempt(() => this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying) }));
+  publish(saying: Saying, options?: PublishOptions): Promise<Receipt> {
+    return attempt(() =>
+      this.#manager.send("chat_message", { channel: this.name, ...contentOf(saying), ...options })
+    );
   }
 
   /** Says one's own message anew; `target` is its offset. Resolves and is sent again as `publish` is. */
-  edit(target: number, saying: Saying): Promise<Receipt> {
-    return attempt(() => this.#manager.send("chat_edit", { ...this.#placeOf(target), ...contentOf(saying) }));
+  edit(target: number, saying: Saying, options?: PublishOptions): Promise<Receipt> {
+    return attempt(() =>
+      this.#manager.send("chat_edit", { ...this.#placeOf(target), ...contentOf(saying), ...options })
+    );
   }
 
   /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
@@ -134,7 +155,12 @@ export class Channel implements AsyncIterable<Delivered> {
 
   /** A part of what the channel keeps. */
   history(query: HistoryQuery = {}): Promise<HistoryResponse> {
-    return this.#manager.send("history", { channel: this.name, ...query });
+    return handled(
+      this.#manager.send("history", { channel: this.name, ...query }).then((answer) => {
+        answer.messages.forEach(readBytes);
+        return answer;
+      }),
+    );
   }
 
   /**
@@ -277,10 +303,12 @@ export class Channel implements AsyncIterable<Delivered> {
 }
 
 /** What goes into a payload. Throws SkeinError `bad_argument` when there is not exactly one of `text` and `data`. */
-export function contentOf(saying: Saying): { text: string } | { data: unknown } {
+export function contentOf(saying: Saying): Payload {
   if (typeof saying === "string") return { text: saying };
   const { text, data } = saying as { text?: unknown; data?: unknown };
   if (typeof text === "string" && data === undefined) return { text };
+  // Base64 while it waits: what the caller changes later is not sent, and every storage keeps it.
+  if (text === undefined && data instanceof Uint8Array) return { data: toBase64(data), bytes: true };
   if (text === undefined && data !== undefined) return { data };
-  throw new SkeinError("bad_argument", "a text, {text}, or {data} with a JSON value");
+  throw new SkeinError("bad_argument", "a text, {text}, or {data} with a JSON value or bytes");
 }

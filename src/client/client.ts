@@ -6,7 +6,7 @@
 
 import { inboxOf, isChannel, isUserId } from "../protocol/core.ts";
 import type { PresentUser, UnreadResponse } from "../protocol/mod.ts";
-import { Channel, contentOf, type Saying } from "./channel.ts";
+import { Channel, contentOf, type PublishOptions, type Saying } from "./channel.ts";
 import { Document } from "./documents/document.ts";
 import type { DocumentOptions } from "./documents/events.ts";
 import { attempt, handled } from "../async/deferred.ts";
@@ -157,18 +157,18 @@ export class SkeinClient {
   }
 
   /** Sends to all devices of a user; resolves when the server has committed it. */
-  direct(to: string, saying: Saying): Promise<Receipt> {
+  direct(to: string, saying: Saying, options?: PublishOptions): Promise<Receipt> {
     return attempt(() => {
       if (!isUserId(to)) {
         throw new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters");
       }
-      return this.manager.send("direct_message", { to, ...contentOf(saying) });
+      return this.manager.send("direct_message", { to, ...contentOf(saying), ...options });
     });
   }
 
   /** Sends to everybody; needs the right. Resolves when the server has committed it. */
-  broadcast(saying: Saying): Promise<Receipt> {
-    return attempt(() => this.manager.send("broadcast", contentOf(saying)));
+  broadcast(saying: Saying, options?: PublishOptions): Promise<Receipt> {
+    return attempt(() => this.manager.send("broadcast", { ...contentOf(saying), ...options }));
   }
 
   /**

@@ -13,7 +13,13 @@
  * @module
  */
 
-export { Channel, type ChannelEvents, type HistoryQuery, type Saying } from "./channel.ts";
+export {
+  Channel,
+  type ChannelEvents,
+  type HistoryQuery,
+  type PublishOptions,
+  type Saying,
+} from "./channel.ts";
 export { SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
 export { type Clock, type Random, systemClock } from "./clock.ts";
 export { Document } from "./documents/document.ts";

@@ -8,7 +8,7 @@
 import { when } from "../async/when.ts";
 import type { StoredRecord } from "../engine/contract.ts";
 import { type Hub, refusePublish } from "../hub/mod.ts";
-import { contentOf, parsePayload, ProtocolError } from "../protocol/mod.ts";
+import { keptOf, parsePayload, type PriorityName, ProtocolError } from "../protocol/mod.ts";
 import type { Context, Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
@@ -21,9 +21,11 @@ export function editRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_edit",
       handler: (context) => {
         const { channel, target, epoch, after, ...said } = parsePayload("chat_edit", context.message.payload);
-        const content = contentOf(said);
         return withOriginal(hub, context, { channel, target, epoch }, (original) => {
-          if (original.payload.deleted !== undefined) throw new ProtocolError("unknown_message");
+          const { deleted, priority } = original.payload;
+          if (deleted !== undefined) throw new ProtocolError("unknown_message");
+          // An edit that names no priority is as urgent as the message was.
+          const content = keptOf({ priority: priority as PriorityName ?? "normal", ...said });
           return publishAndAcknowledge(hub, context, {
             channel,
             type: "chat_edit",

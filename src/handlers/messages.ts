@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BROADCAST_CHANNEL, contentOf, inboxOf, parsePayload } from "../protocol/mod.ts";
+import { BROADCAST_CHANNEL, inboxOf, keptOf, parsePayload } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
@@ -20,7 +20,7 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
         return publishAndAcknowledge(hub, context, {
           channel,
           type: "chat_message",
-          payload: contentOf(payload),
+          payload: keptOf(payload),
           after,
         });
       },
@@ -33,7 +33,7 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
         return publishAndAcknowledge(hub, context, {
           channel: inboxOf(to),
           type: "direct_message",
-          payload: { to, ...contentOf(payload) },
+          payload: { to, ...keptOf(payload) },
           after,
         });
       },
@@ -45,7 +45,7 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
         return publishAndAcknowledge(hub, context, {
           channel: BROADCAST_CHANNEL,
           type: "broadcast",
-          payload: contentOf(payload),
+          payload: keptOf(payload),
           after: payload.after,
         });
       },

@@ -66,6 +66,7 @@ export class Encoded extends JsonEncoded {
  */
 export class EncodedBatch extends Encoded {
   override readonly parts: readonly Encoded[];
+  #mostUrgent: Queueing | undefined;
   readonly #framed: Partial<Record<Form, Uint8Array>> = {};
 
   /** `parts`: two or more, in order. */
@@ -76,6 +77,12 @@ export class EncodedBatch extends Encoded {
 
   override get count(): number {
     return this.parts.length;
+  }
+
+  /** It waits as its most urgent message does. */
+  override get queueing(): Queueing {
+    return this.#mostUrgent ??= this.parts.map(({ queueing }) => queueing)
+      .reduce((most, each) => each.priority > most.priority ? each : most);
   }
 
   /** Each message's JSON on a line of its own. */

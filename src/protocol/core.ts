@@ -16,5 +16,6 @@ export * from "./json.ts";
 export { decodeJsonFrame as decodeFrame, decodeText, isId, type JsonEncoded } from "./json_codec.ts";
 export * from "./lanes.ts";
 export * from "./message.ts";
+export type { PriorityName } from "./priority.ts";
 export { encodeMixed as encodeBare, MixedEncoded as Encoded } from "./mixed.ts";
 export * from "./varint.ts";

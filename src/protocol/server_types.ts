@@ -5,6 +5,7 @@
  */
 
 import type { Message } from "./message.ts";
+import { NORMAL, priorityOf } from "./priority.ts";
 
 /**
  * How a type waits for a slow client.
@@ -115,10 +116,17 @@ export interface Queueing {
   readonly key: string;
   /** It is sent as a datagram where it fits into one. */
   readonly datagram: boolean;
+  /** Decides the order among what waits on one lane: `priority.ts`. */
+  readonly priority: number;
 }
 
-const ALWAYS: Queueing = { policy: "always", key: "", datagram: false };
-const EPHEMERAL = [false, true].map((datagram): Queueing => ({ policy: "ephemeral", key: "", datagram }));
+const ALWAYS: Queueing = { policy: "always", key: "", datagram: false, priority: NORMAL };
+const EPHEMERAL = [false, true].map((datagram): Queueing => ({
+  policy: "ephemeral",
+  key: "",
+  datagram,
+  priority: NORMAL,
+}));
 
 /**
  * How `message` waits for a slow client: what its row says. A reply is never dropped, whatever its type. A type without
@@ -130,7 +138,8 @@ export function queueingOf({ type, re, payload }: Message): Queueing {
   const delivery = row?.delivery ?? (typeof payload.offset === "number" ? "kept" : "notice");
   if (delivery === "kept") {
     const { channel } = payload;
-    return typeof channel === "string" ? { policy: "channel", key: channel, datagram: false } : ALWAYS;
+    if (typeof channel !== "string") return ALWAYS;
+    return { policy: "channel", key: channel, datagram: false, priority: priorityOf(payload.priority) };
   }
   const datagram = row?.datagram === true;
   if (delivery === "ephemeral") return EPHEMERAL[Number(datagram)]!;
@@ -138,5 +147,5 @@ export function queueingOf({ type, re, payload }: Message): Queueing {
   // No group and none of these values holds a space.
   let key = delivery.group;
   for (const field of delivery.latest) key += ` ${payload[field]}`;
-  return { policy: "latest", key, datagram };
+  return { policy: "latest", key, datagram, priority: NORMAL };
 }

@@ -4,13 +4,15 @@
  * @module
  */
 
-import { lanePriority } from "../protocol/mod.ts";
+import { lanePriority, place } from "../protocol/mod.ts";
 import type { Queued } from "../transport/contract.ts";
 
 /** A message that waits. */
 export interface QueuedItem extends Queued {
   /** The channel whose stop drops it; `undefined`: it is not in a channel's deliveries. */
   readonly channel: string | undefined;
+  /** Of the message, or of a more urgent one of its channel that waits behind it. */
+  priority: number;
 }
 
 /** Channels remembered for each lane: more than a session can be on at once, with the default limits. */
@@ -49,9 +51,9 @@ export class LaneQueue {
     return this.#delivered ?? [];
   }
 
-  /** Adds a message at the end. */
+  /** Adds a message: at the end, or before less urgent ones of other channels. */
   push(item: QueuedItem): void {
-    this.#items.push(item);
+    place(this.#items, this.#head, item, orderOf);
     this.#bytes += item.size;
   }
 
@@ -102,4 +104,9 @@ export class LaneQueue {
     if (delivered.size <= MAX_DELIVERED) return;
     for (const oldest of delivered) return void delivered.delete(oldest);
   }
+}
+
+/** The channel within whose order a message stays: a reply or a notice about a channel has its place there, too. */
+function orderOf({ channel, message: { message: { payload } } }: QueuedItem): string | undefined {
+  return channel ?? (typeof payload.channel === "string" ? payload.channel : undefined);
 }

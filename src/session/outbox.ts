@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Encoded, Form } from "../protocol/mod.ts";
+import { type Encoded, type Form, NORMAL } from "../protocol/mod.ts";
 import type { OutboxSource, Queued, Unwritten } from "../transport/contract.ts";
 import { LaneQueue, type QueuedItem } from "./lane_queue.ts";
 
@@ -184,7 +184,7 @@ export class Outbox implements OutboxSource {
       this.#events.dropped("ephemeral", 1);
       return false;
     }
-    this.#droppable.set(key, { message, lane, size, channel: undefined });
+    this.#droppable.set(key, { message, lane, size, channel: undefined, priority: NORMAL });
     this.#bytes += size;
     this.#count++;
     return true;
@@ -192,7 +192,7 @@ export class Outbox implements OutboxSource {
 
   #add(message: Encoded, lane: number, channel: string | undefined): void {
     const size = message.size(this.#form());
-    this.#queue(lane).push({ message, lane, size, channel });
+    this.#queue(lane).push({ message, lane, size, channel, priority: message.queueing.priority });
     this.#bytes += size;
     this.#count += message.count;
   }

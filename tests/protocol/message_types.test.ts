@@ -98,6 +98,7 @@ Deno.test("message types: a type without a row waits as a delivery when it has a
     policy: "channel",
     key: "chat:a",
     datagram: false,
+    priority: 128,
   });
   assert.equal(queueing("tomorrow", { channel: "chat:a" }).policy, "always");
   assert.equal(queueing("tomorrow", { offset: 1 }).policy, "always");

@@ -50,7 +50,9 @@ Deno.test("schemas: the checks by hand accept what the schemas accept, with the 
       "a\0",
     ),
   );
-  const payload = fc.record({ channel: field, text: field, data: field, rtt: field, more: field }, {
+  const bytes = fc.oneof(fc.constant(true), field), priority = fc.oneof(fc.constant("low"), field);
+  const fields = { channel: field, text: field, data: field, bytes, priority, rtt: field, more: field };
+  const payload = fc.record(fields, {
     requiredKeys: [],
   }).map((fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)));
   let taken = 0;
@@ -168,13 +170,13 @@ Deno.test("schemas: a resumed channel may only name a lane that carries it", () 
   }
 });
 
-Deno.test("schemas: data may be any JSON as deep as the limit, without bytes", () => {
+Deno.test("schemas: data may be any JSON as deep as the limit, without bytes in it", () => {
   const nested = (levels: number): unknown => levels === 0 ? 1 : [nested(levels - 1)];
   const send = (data: unknown) => ({ channel: "chat:x", data });
   for (const data of [null, false, 0, "", [], {}, nested(MAX_DATA_DEPTH)]) {
     assert.deepEqual(parsePayload("chat_message", send(data)).data, data);
   }
-  for (const data of [nested(MAX_DATA_DEPTH + 1), new Uint8Array(1), { a: new Uint8Array(1) }, NaN, 1n]) {
+  for (const data of [nested(MAX_DATA_DEPTH + 1), { a: new Uint8Array(1) }, [new Uint8Array(1)], NaN, 1n]) {
     assert.match(refusal("chat_message", send(data)), /^data: a JSON value/);
   }
 });
@@ -209,4 +211,5 @@ Deno.test("schemas: a server's payload is checked too", () => {
 Deno.test("schemas: contentOf keeps text or data alone", () => {
   assert.deepEqual(contentOf({ text: "", data: undefined }), { text: "" });
   assert.deepEqual(contentOf({ data: null }), { data: null });
+  assert.deepEqual(contentOf({ data: "AA==", bytes: true }), { data: "AA==", bytes: true });
 });

@@ -5,7 +5,7 @@ import { LaneQueue, type QueuedItem } from "../../src/session/lane_queue.ts";
 
 function item(id: string, size: number, channel?: string): QueuedItem {
   const message = new Encoded({ type: "chat_message", id, timestamp: 0, payload: {} });
-  return { message, lane: 1, size, channel };
+  return { message, lane: 1, size, channel, priority: 128 };
 }
 
 const idsOf = (items: Iterable<QueuedItem>) => [...items].map(({ message }) => message.message.id);

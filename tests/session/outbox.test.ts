@@ -62,7 +62,7 @@ Deno.test("outbox: a newer value takes the place of the older one", () => {
 /** A message of a type that may be dropped, each of which counts. */
 class Ephemeral extends Encoded {
   override get queueing(): Queueing {
-    return { policy: "ephemeral", key: "", datagram: false };
+    return { policy: "ephemeral", key: "", datagram: false, priority: 128 };
   }
 }
 
@@ -255,4 +255,33 @@ Deno.test("outbox: a batch under way on a lane that is lost counts with all its 
   box.add(encoded("chat_message", { channel: "chat:a" }), 5);
   box.laneLost(5, { inFlight: [message], waiting: [batch] });
   assert.deepEqual(log, ["stopped chat:a 7"]);
+});
+
+Deno.test("outbox: a high message goes before those of other channels, after its own channel's", () => {
+  const { box } = outbox(1 << 20);
+  const say = (type: string, channel: string, priority?: string) =>
+    box.add(encoded(type, { channel, offset: 1, ...(priority === undefined ? {} : { priority }) }), 1);
+  say("a1", "chat:a");
+  say("b1", "chat:b");
+  say("a2", "chat:a", "low");
+  say("c1", "chat:c", "high");
+  say("b2", "chat:b", "high");
+  assert.deepEqual(drain(box, 1), ["c1", "b1", "b2", "a1", "a2"]);
+});
+
+Deno.test("outbox: a high message does not go before the answer to its subscription", () => {
+  const { box } = outbox(1 << 20);
+  box.add(encoded("a1", { channel: "chat:a", offset: 1 }), 1);
+  box.push(encoded("subscribed", { channel: "chat:b" }), 1);
+  box.add(encoded("b1", { channel: "chat:b", offset: 1, priority: "high" }), 1);
+  assert.deepEqual(drain(box, 1), ["subscribed", "b1", "a1"]);
+});
+
+Deno.test("outbox: a batch is as urgent as its most urgent message", () => {
+  const { box } = outbox(1 << 20);
+  const of = (channel: string, priority: string) =>
+    encoded(priority, { channel, offset: 1, ...(priority === "normal" ? {} : { priority }) });
+  box.add(new EncodedBatch([of("chat:a", "normal"), of("chat:a", "normal")]), 1);
+  box.add(new EncodedBatch([of("chat:b", "low"), of("chat:b", "high")]), 1);
+  assert.deepEqual(drain(box, 1), ["low", "normal"]);
 });

@@ -35,3 +35,8 @@ export function bytesOf(field: unknown): Uint8Array<ArrayBuffer> | undefined {
     return undefined;
   }
 }
+
+/** Makes bytes of the `data` of a message that says it has them. */
+export function readBytes(fields: { data?: unknown; bytes?: unknown }): void {
+  if (fields.bytes === true) fields.data = bytesOf(fields.data) ?? fields.data;
+}

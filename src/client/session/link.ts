@@ -16,6 +16,7 @@ import {
   uuidv7,
 } from "../../protocol/core.ts";
 import type { AuthRequest, AuthResponse } from "../../protocol/mod.ts";
+import { readBytes } from "../documents/bytes.ts";
 import { readPayload } from "./payloads.ts";
 import { deadline } from "../../async/deadline.ts";
 import { type Deferred, deferred } from "../../async/deferred.ts";
@@ -174,6 +175,7 @@ export class Link {
   }
 
   #receive(message: Message, datagram: boolean): void {
+    readBytes(message.payload);
     if (message.type === "close") {
       try {
         this.#announced = readPayload("close", message.payload);

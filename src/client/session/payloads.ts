@@ -6,7 +6,7 @@
  */
 
 import { isChannel, isUserId, type Payload, ProtocolError } from "../../protocol/core.ts";
-import type { ServerPayloads, ServerType } from "../../protocol/mod.ts";
+import type { MessageAck, ServerPayloads, ServerType } from "../../protocol/mod.ts";
 import {
   type Check,
   either,
@@ -101,4 +101,16 @@ export function readPayload<T extends ServerType>(type: T, payload: Payload): Se
     throw new ProtocolError("bad_payload", `${type}: not as it should be`);
   }
   return payload as unknown as ServerPayloads[T];
+}
+
+/** An acknowledgement; by hand, because it runs for every message. Throws ProtocolError `bad_payload`. */
+export function readAck(payload: Payload): MessageAck {
+  const { channel, offset, epoch, duplicate } = payload;
+  if (
+    typeof channel === "string" && typeof offset === "number" && typeof epoch === "string" &&
+    typeof duplicate === "boolean"
+  ) {
+    return { channel, offset, epoch, duplicate };
+  }
+  return readPayload("message_ack", payload);
 }

@@ -13,6 +13,7 @@ import {
 } from "../../protocol/core.ts";
 import type { MessageAck } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
+import { readBytes } from "../documents/bytes.ts";
 import { SkeinError } from "../errors.ts";
 import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt, utf8Length } from "../outbox/outbox.ts";
 import { Persistence } from "../outbox/persistence.ts";
@@ -20,7 +21,7 @@ import type { OutboxStorage, StoredMessage } from "../outbox/storage.ts";
 import { Pace } from "../policy/pace.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
-import { readPayload } from "./payloads.ts";
+import { readAck, readPayload } from "./payloads.ts";
 import type { Requests } from "./requests.ts";
 import { settle } from "./settle.ts";
 import { subjectOf } from "./tokens.ts";
@@ -331,18 +332,8 @@ export class Publisher implements SessionPart {
   #encoded({ id, type, timestamp, payload, target }: OutboxEntry): Encoded {
     // Operations of documents have an order of their own.
     const after = type === "doc_op" ? {} : { after: this.#last.get(target) ?? "" };
-    return new Encoded({ type, id, timestamp, payload: { ...payload, ...after } });
+    const said: Payload = { ...payload, ...after };
+    readBytes(said);
+    return new Encoded({ type, id, timestamp, payload: said });
   }
-}
-
-// By hand, because it runs for every message.
-function readAck(payload: Payload): MessageAck {
-  const { channel, offset, epoch, duplicate } = payload;
-  if (
-    typeof channel === "string" && typeof offset === "number" && typeof epoch === "string" &&
-    typeof duplicate === "boolean"
-  ) {
-    return { channel, offset, epoch, duplicate };
-  }
-  return readPayload("message_ack", payload);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { PriorityName } from "../../protocol/core.ts";
 import type { Clock } from "../clock.ts";
 import { type Deferred, quietDeferred } from "../../async/deferred.ts";
 import { SkeinError } from "../errors.ts";
@@ -26,7 +27,10 @@ export interface Delivered extends Placed {
   /** The sender's user id. */
   readonly from: string;
   readonly text?: string;
+  /** A JSON value, or bytes when `bytes` is there. */
   readonly data?: unknown;
+  readonly bytes?: true;
+  readonly priority?: PriorityName;
   /** The recipient, of a direct message. */
   readonly to?: string;
   /** The offset of the message that an edit or a deletion is about. */

@@ -7,8 +7,8 @@
 import * as v from "valibot";
 import { isChannel } from "../channel.ts";
 import { ProtocolError } from "../errors.ts";
-import { isJson } from "../json.ts";
 import type { Payload } from "../message.ts";
+import { isPriorityName } from "../priority.ts";
 import {
   AFTER_RULE,
   channelField,
@@ -16,20 +16,22 @@ import {
   epochField,
   flag,
   isAfter,
-  isText,
   offsetField,
   ORDERED,
   type Ordered,
+  PRIORITISED,
+  type Prioritised,
+  PRIORITY_RULE,
+  readContent,
   saying,
   type Schema,
   type Schemas,
   shape,
-  TEXT_RULE,
   userIdField,
 } from "./fields.ts";
 
 /** A message to a channel. */
-export interface ChatMessage extends Content, Ordered {
+export interface ChatMessage extends Content, Ordered, Prioritised {
   channel: string;
 }
 
@@ -43,7 +45,7 @@ export interface MessageAck {
 }
 
 /** A kept message as it is delivered to subscribers of its channel. */
-export interface Delivery extends Content {
+export interface Delivery extends Content, Prioritised {
   channel: string;
   /** The sender's user id. */
   from: string;
@@ -57,7 +59,11 @@ export interface Delivery extends Content {
 }
 
 /** `parseChat` checks the same, faster. */
-const chatMessage: Schema<ChatMessage> = saying({ channel: channelField(), ...ORDERED });
+const chatMessage: Schema<ChatMessage> = saying({
+  channel: channelField(),
+  ...ORDERED,
+  ...PRIORITISED,
+});
 
 const messageAck: Schema<MessageAck> = shape({
   channel: channelField(),
@@ -72,6 +78,7 @@ export const DELIVERY = {
   from: userIdField(),
   offset: offsetField(),
   prev: offsetField(),
+  ...PRIORITISED,
 } as const;
 
 const chatDelivery: Schema<Delivery> = saying({
@@ -82,7 +89,7 @@ const chatDelivery: Schema<Delivery> = saying({
 
 /** Checks `chat_message`; written by hand because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function parseChat(payload: Payload): ChatMessage {
-  const { channel, text, data, after } = payload;
+  const { channel, after, priority } = payload;
   if (typeof channel !== "string" || !isChannel(channel)) {
     throw new ProtocolError(
       "bad_payload",
@@ -90,18 +97,15 @@ export function parseChat(payload: Payload): ChatMessage {
     );
   }
   if (after !== undefined && !isAfter(after)) throw new ProtocolError("bad_payload", AFTER_RULE);
-  if (data === undefined) {
-    if (isText(text)) return after === undefined ? { channel, text } : { channel, text, after };
-    throw new ProtocolError(
-      "bad_payload",
-      text === undefined ? "exactly one of text and data" : `text: ${TEXT_RULE}`,
-    );
+  if (priority !== undefined && !isPriorityName(priority)) {
+    throw new ProtocolError("bad_payload", PRIORITY_RULE);
   }
-  if (text !== undefined) throw new ProtocolError("bad_payload", "exactly one of text and data");
-  if (!isJson(data)) {
-    throw new ProtocolError("bad_payload", "data: a JSON value at most 32 levels deep, without bytes");
-  }
-  return after === undefined ? { channel, data } : { channel, data, after };
+  const content = readContent(payload);
+  if (typeof content === "string") throw new ProtocolError("bad_payload", content);
+  const message: ChatMessage = { channel, ...content };
+  if (after !== undefined) message.after = after;
+  if (priority !== undefined) message.priority = priority;
+  return message;
 }
 
 /** What a client sends. */

@@ -9,6 +9,8 @@ import {
   type Content,
   ORDERED,
   type Ordered,
+  PRIORITISED,
+  type Prioritised,
   saying,
   type Schema,
   type Schemas,
@@ -16,7 +18,7 @@ import {
 } from "./fields.ts";
 
 /** A message to all devices of a user. */
-export interface DirectMessage extends Content, Ordered {
+export interface DirectMessage extends Content, Ordered, Prioritised {
   /** The recipient's user id. */
   to: string;
 }
@@ -27,13 +29,17 @@ export interface DirectDelivery extends Delivery {
 }
 
 /** A message to everybody; needs the right `broadcast`. */
-export type Broadcast = Content & Ordered;
+export type Broadcast = Content & Ordered & Prioritised;
 
-const directMessage: Schema<DirectMessage> = saying({ to: userIdField(), ...ORDERED });
+const directMessage: Schema<DirectMessage> = saying({
+  to: userIdField(),
+  ...ORDERED,
+  ...PRIORITISED,
+});
 
 const directDelivery: Schema<DirectDelivery> = saying({ ...DELIVERY, to: userIdField() });
 
-const broadcast: Schema<Broadcast> = saying(ORDERED);
+const broadcast: Schema<Broadcast> = saying({ ...ORDERED, ...PRIORITISED });
 
 const broadcastDelivery: Schema<Delivery> = saying(DELIVERY);
 

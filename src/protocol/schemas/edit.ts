@@ -15,6 +15,8 @@ import {
   offsetField,
   ORDERED,
   type Ordered,
+  PRIORITISED,
+  type Prioritised,
   saying,
   type Schema,
   type Schemas,
@@ -22,7 +24,7 @@ import {
 } from "./fields.ts";
 
 /** Replaces the content of one's own message. */
-export interface ChatEdit extends Content, Ordered {
+export interface ChatEdit extends Content, Ordered, Prioritised {
   channel: string;
   /** The offset of the message. */
   target: number;
@@ -56,7 +58,13 @@ export interface ChatDeleteDelivery {
 const target = integer(1);
 const epoch = v.exactOptional(epochField());
 
-const chatEdit: Schema<ChatEdit> = saying({ channel: channelField(), target, epoch, ...ORDERED });
+const chatEdit: Schema<ChatEdit> = saying({
+  channel: channelField(),
+  target,
+  epoch,
+  ...ORDERED,
+  ...PRIORITISED,
+});
 
 const chatEditDelivery: Schema<ChatEditDelivery> = saying({
   ...DELIVERY,

@@ -8,6 +8,7 @@
 import * as v from "valibot";
 import { isChannel, isUserId } from "../channel.ts";
 import { isJson, MAX_DATA_DEPTH } from "../json.ts";
+import { isPriorityName, PRIORITY_NAMES, type PriorityName } from "../priority.ts";
 
 /** A schema whose result is a `T`. */
 export type Schema<T> = v.GenericSchema<unknown, T>;
@@ -19,8 +20,16 @@ export type Schemas<P> = { readonly [T in keyof P]: Schema<P[T]> };
 export interface Content {
   /** Plain text. */
   text?: string;
-  /** Any JSON value, at most 32 levels deep, without bytes. */
+  /** Any JSON value, at most 32 levels deep, without bytes in it; or bytes, when `bytes` is there. */
   data?: unknown;
+  /** `data` is bytes: bin in MessagePack, base64 text in JSON. */
+  bytes?: true;
+}
+
+/** How urgent a message is. */
+export interface Prioritised {
+  /** Decides the order of what waits on a lane; messages of one channel keep theirs. @default "normal" */
+  priority?: PriorityName;
 }
 
 /** An object with these fields; others are ignored and left out of the result. */
@@ -90,12 +99,11 @@ export function offsetField(): Schema<number> {
   return integer(0);
 }
 
+const JSON_RULE = `a JSON value at most ${MAX_DATA_DEPTH} levels deep, without bytes in it`;
+
 /** Any JSON value at most 32 levels deep, without bytes. */
 export function jsonField(): Schema<unknown> {
-  return v.custom<unknown>(
-    (value) => isJson(value),
-    `a JSON value at most ${MAX_DATA_DEPTH} levels deep, without bytes`,
-  );
+  return v.custom<unknown>((value) => isJson(value), JSON_RULE);
 }
 
 /** A JSON object: a token's `info`. */
@@ -137,17 +145,35 @@ function toBytes(value: unknown, max: number): Uint8Array | undefined {
 }
 
 /** What `text` of a content may be. */
-export const TEXT_RULE = "a text without U+0000";
+const TEXT_RULE = "a text without U+0000";
 
 /** Whether `text` may be kept: many readers and databases end a text at U+0000. */
-export function isText(text: unknown): text is string {
+function isText(text: unknown): text is string {
   return typeof text === "string" && !text.includes("\0");
 }
 
+/** The fields of a content, checked together by `readContent`. */
 const CONTENT = {
-  text: v.exactOptional(v.custom<string>(isText, TEXT_RULE)),
-  data: v.exactOptional(jsonField()),
+  text: v.exactOptional(v.unknown()),
+  data: v.exactOptional(v.unknown()),
+  bytes: v.exactOptional(v.unknown()),
 } as const;
+
+/**
+ * The content of a payload, with bytes as bytes whichever form they came in. A text: what is wrong with it, in words that
+ * do not repeat what was received.
+ */
+export function readContent({ text, data, bytes }: Readonly<Record<string, unknown>>): Content | string {
+  if ((text === undefined) === (data === undefined)) return "exactly one of text and data";
+  if (bytes !== undefined && typeof bytes !== "boolean") return "bytes: true or false";
+  if (data === undefined) return isText(text) ? { text } : `text: ${TEXT_RULE}`;
+  if (data instanceof Uint8Array) return { data, bytes: true };
+  if (bytes === true) {
+    const read = toBytes(data, Number.MAX_SAFE_INTEGER);
+    return read === undefined ? "data: bytes, base64 in JSON" : { data: read, bytes };
+  }
+  return isJson(data) ? { data } : `data: ${JSON_RULE}`;
+}
 
 /** Fields of what a client publishes in order. */
 export interface Ordered {
@@ -157,6 +183,16 @@ export interface Ordered {
    */
   after?: string;
 }
+
+/** Says what `priority` may be. */
+export const PRIORITY_RULE = `priority: one of ${PRIORITY_NAMES.join(", ")}`;
+
+/** The schema of `Prioritised`. */
+export const PRIORITISED = {
+  priority: v.exactOptional(
+    v.custom<PriorityName>(isPriorityName, `one of ${PRIORITY_NAMES.join(", ")}`),
+  ),
+} as const;
 
 /** Says what `after` may be. */
 export const AFTER_RULE = "after: the id of a message, or nothing";
@@ -171,16 +207,19 @@ export const ORDERED = {
   after: v.exactOptional(v.custom<string>(isAfter, "the id of a message, or nothing")),
 } as const;
 
-/** An object with these fields and exactly one of `text` and `data`. */
+/** An object with these fields and exactly one of `text` and `data`, read as `readContent` does. */
 export function saying<const E extends v.ObjectEntries>(
   entries: E,
 ): Schema<v.InferOutput<v.ObjectSchema<E, undefined>> & Content> {
   const schema = v.pipe(
-    shape({ ...entries, ...CONTENT }) as v.GenericSchema<unknown, Content>,
-    v.check(
-      ({ text, data }) => (text === undefined) !== (data === undefined),
-      "exactly one of text and data",
-    ),
+    shape({ ...entries, ...CONTENT }) as v.GenericSchema<unknown, Record<string, unknown>>,
+    v.rawTransform<Record<string, unknown>, Record<string, unknown>>(({ dataset, addIssue, NEVER }) => {
+      const { text, data, bytes, ...others } = dataset.value;
+      const content = readContent({ text, data, bytes });
+      if (typeof content !== "string") return { ...others, ...content };
+      addIssue({ message: content });
+      return NEVER;
+    }),
   );
   return schema as Schema<v.InferOutput<v.ObjectSchema<E, undefined>> & Content>;
 }
@@ -191,6 +230,14 @@ export function perChannel<T>(value: Schema<T>): Schema<Record<string, T>> {
 }
 
 /** The content alone, out of a payload with more fields. */
-export function contentOf(payload: Content): Content & Record<string, unknown> {
-  return payload.text !== undefined ? { text: payload.text } : { data: payload.data };
+export function contentOf({ text, data, bytes }: Content): Content & Record<string, unknown> {
+  if (text !== undefined) return { text };
+  return bytes === true ? { data, bytes } : { data };
+}
+
+/** What a channel keeps of a message: its content, and its priority when that is not the usual one. */
+export function keptOf(payload: Content & Prioritised): Content & Prioritised & Record<string, unknown> {
+  const { priority } = payload;
+  const content = contentOf(payload);
+  return priority === undefined || priority === "normal" ? content : { ...content, priority };
 }

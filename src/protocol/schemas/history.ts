@@ -13,6 +13,8 @@ import {
   integer,
   jsonField,
   offsetField,
+  PRIORITISED,
+  type Prioritised,
   type Schema,
   type Schemas,
   shape,
@@ -38,10 +40,10 @@ export interface History {
 }
 
 /** A kept message in `history_response`. */
-export interface HistoryRecord extends Content {
+export interface HistoryRecord extends Content, Prioritised {
   /**
    * `chat_message`, `direct_message` or `broadcast`, which have content; `chat_edit`, which has content and a `target`;
-   * `chat_delete`, which has a `target` alone; `doc_op`, whose `data` is base64 text in both forms.
+   * `chat_delete`, which has a `target` alone; `doc_op`. Bytes in `data` are base64 text in both forms.
    */
   type: string;
   id: string;
@@ -94,6 +96,8 @@ const historyResponse: Schema<HistoryResponse> = shape({
         from: userIdField(),
         text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
         data: v.exactOptional(jsonField()),
+        bytes: v.exactOptional(v.literal(true, "true")),
+        ...PRIORITISED,
         offset: offsetField(),
         prev: offsetField(),
         target: v.exactOptional(offsetField()),

@@ -34,7 +34,16 @@ export type * from "./settle.ts";
 export type * from "./subscribe.ts";
 export type * from "./typing.ts";
 export { MAX_TOKEN_LENGTH } from "./auth.ts";
-export { bytesField, type Content, contentOf, type Ordered, type Schema, type Schemas } from "./fields.ts";
+export {
+  bytesField,
+  type Content,
+  contentOf,
+  keptOf,
+  type Ordered,
+  type Prioritised,
+  type Schema,
+  type Schemas,
+} from "./fields.ts";
 export { MAX_RTT } from "./ping.ts";
 export { MAX_REPLAY_WAIT } from "./replay.ts";
 export { REPORTED_TRANSPORTS } from "./report.ts";

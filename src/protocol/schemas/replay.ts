@@ -14,6 +14,8 @@ import {
   jsonField,
   number,
   offsetField,
+  PRIORITISED,
+  type Prioritised,
   type Schema,
   type Schemas,
   shape,
@@ -51,7 +53,7 @@ export interface ReplayStarted {
 }
 
 /** A message that is sent again, with its own `id` and `timestamp` in the envelope. */
-export interface ReplayMessage {
+export interface ReplayMessage extends Prioritised {
   channel: string;
   replay: string;
   /** The message's type: `chat_message`, `doc_op`, ... */
@@ -60,8 +62,9 @@ export interface ReplayMessage {
   offset: number;
   prev: number;
   text?: string;
-  /** JSON, or the bytes of an operation. */
+  /** JSON, or bytes: of an operation, or when `bytes` is there. */
   data?: unknown;
+  bytes?: true;
   /** Present in an edit or a deletion. */
   target?: number;
   checksum?: number;
@@ -110,6 +113,8 @@ const replayMessage: Schema<ReplayMessage> = shape({
   prev: offsetField(),
   text: v.exactOptional(text(Number.MAX_SAFE_INTEGER)),
   data: v.exactOptional(v.union([jsonField(), bytesField()]) as Schema<unknown>),
+  bytes: v.exactOptional(v.literal(true, "true")),
+  ...PRIORITISED,
   target: v.exactOptional(integer(1)),
   checksum: v.exactOptional(integer(0, 0xffffffff)),
 });

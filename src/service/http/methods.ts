@@ -6,7 +6,7 @@
 
 import type { Published, StoredRecord } from "../../engine/contract.ts";
 import type { Hub } from "../../hub/mod.ts";
-import { BROADCAST_CHANNEL, inboxOf, matches, type Payload, uuidv7 } from "../../protocol/mod.ts";
+import { BROADCAST_CHANNEL, inboxOf, keptOf, matches, uuidv7 } from "../../protocol/mod.ts";
 import type { ApiPublish, ServerApi } from "./server_api.ts";
 import { createSessionMethods, type SessionMethodsParts } from "./session_methods.ts";
 
@@ -56,9 +56,9 @@ export function createServerApi(parts: SessionMethodsParts): ServerApi {
 
 async function publish(
   hub: Hub,
-  { channel, id = uuidv7(), from = SERVER, text, data }: ApiPublish,
+  { channel, id = uuidv7(), from = SERVER, ...said }: ApiPublish,
 ): Promise<Published> {
-  const content: Payload = text !== undefined ? { text } : { data };
+  const content = keptOf(said);
   // A direct message names its recipient in the payload.
   const inbox = inboxOf("");
   const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;

@@ -5,11 +5,12 @@
  */
 
 import * as v from "valibot";
-import type { Content } from "../../protocol/schemas/fields.ts";
+import type { Content, Prioritised } from "../../protocol/schemas/fields.ts";
 import {
   channelField,
   integer,
   offsetField,
+  PRIORITISED,
   saying,
   type Schema,
   shape,
@@ -21,7 +22,7 @@ import {
 type Later<T> = T | Promise<T>;
 
 /** A message to be published. */
-export interface ApiPublish extends Content {
+export interface ApiPublish extends Content, Prioritised {
   readonly channel: string;
   /** The message id, for dedupe; made by the service when absent. */
   readonly id?: string;
@@ -30,7 +31,7 @@ export interface ApiPublish extends Content {
 }
 
 /** One message to many channels, or to every session. */
-export interface ApiBroadcast extends Content {
+export interface ApiBroadcast extends Content, Prioritised {
   /** At most 1,000; absent: everybody. */
   readonly channels?: readonly string[];
   readonly id?: string;
@@ -86,7 +87,11 @@ export interface ApiConnections {
   readonly limit?: number;
 }
 
-const said = { id: v.exactOptional(token(64)), from: v.exactOptional(userIdField()) };
+const said = {
+  id: v.exactOptional(token(64)),
+  from: v.exactOptional(userIdField()),
+  ...PRIORITISED,
+};
 const subscription: Schema<ApiSubscription> = shape({
   user: userIdField(),
   channel: channelField(),
