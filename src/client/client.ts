@@ -29,6 +29,11 @@ export interface SkeinEvents extends ClientEvents {
   direct: Delivered;
   /** A message to everybody, once and in order. */
   broadcast: Delivered;
+  /**
+   * A device of `from` has taken a direct message that asked for a receipt: `message` is its id, as in what `direct`
+   * resolved with. Once for each.
+   */
+  receipt: Delivered;
 }
 
 /** Options of a `SkeinClient`. */
@@ -37,11 +42,21 @@ export interface SkeinClientOptions extends ClientOptions {
   autoConnect?: boolean;
 }
 
+/** How a direct message is sent. */
+export interface DirectOptions extends PublishOptions {
+  /**
+   * Ask to be told, by the event `receipt`, when an application of the recipient was given the message. @default false
+   */
+  readonly receipt?: boolean;
+}
+
+/** Most messages of one `received`. */
+const MAX_RECEIVED = 256;
 /** Ranges of downloads on their way at once: fewer than a service allows by default. */
 const DOWNLOADS = 3;
 
 // Listeners keep their type outside; inside any event's name stands for all of them.
-const OWN: readonly (keyof SkeinEvents)[] = ["direct", "broadcast"];
+const OWN: readonly (keyof SkeinEvents)[] = ["direct", "broadcast", "receipt"];
 
 /** A user's device, connected to a Skein service. */
 export class SkeinClient {
@@ -54,7 +69,9 @@ export class SkeinClient {
   readonly #downloads = new Semaphore(DOWNLOADS);
   readonly #channels = new Map<string, Channel>();
   readonly #documents = new Map<string, Document>();
-  readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast">>();
+  /** Offsets in the inbox of messages that were taken, and whose senders are still to be told. */
+  readonly #taken: number[] = [];
+  readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast" | "receipt">>();
 
   /** Throws SkeinError `bad_argument` when an option makes no sense. */
   constructor(options: SkeinClientOptions) {
@@ -157,7 +174,7 @@ export class SkeinClient {
   }
 
   /** Sends to all devices of a user; resolves when the server has committed it. */
-  direct(to: string, saying: Saying, options?: PublishOptions): Promise<Receipt> {
+  direct(to: string, saying: Saying, options?: DirectOptions): Promise<Receipt> {
     return attempt(() => {
       if (!isUserId(to)) {
         throw new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters");
@@ -217,11 +234,31 @@ export class SkeinClient {
 
   #deliver(message: Delivered): void {
     const { type, channel } = message;
-    if (type === "direct_message" && channel === inboxOf(this.manager.userId ?? "")) {
-      return this.#own.emit("direct", message);
+    if (channel === inboxOf(this.manager.userId ?? "")) {
+      if (type === "delivered") return this.#own.emit("receipt", message);
+      if (type === "direct_message") {
+        this.#own.emit("direct", message);
+        if (message.receipt === true) this.#received(channel, message.offset);
+        return;
+      }
     }
     if (type === "broadcast") return this.#own.emit("broadcast", message);
     this.#channels.get(channel)?.deliver(message);
+  }
+
+  /** The application was given a message whose sender wants to know. What comes in one go is told at once. */
+  #received(channel: string, offset: number): void {
+    const taken = this.#taken;
+    taken.push(offset);
+    queueMicrotask(() => {
+      while (taken.length > 0) {
+        const offsets = taken.splice(0, MAX_RECEIVED), epoch = this.manager.position(channel)?.epoch;
+        this.manager.send("received", { channel, epoch, offsets }).catch(({ temporary }: SkeinError) => {
+          // Without an answer they go with the next ones.
+          if (temporary) taken.push(...offsets);
+        });
+      }
+    });
   }
 
   #channelsChanged(update: (change: { channels: readonly string[] }) => void): void {

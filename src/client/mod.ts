@@ -20,7 +20,7 @@ export {
   type PublishOptions,
   type Saying,
 } from "./channel.ts";
-export { SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
+export { type DirectOptions, SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
 export { type Clock, type Random, systemClock } from "./clock.ts";
 export { Document } from "./documents/document.ts";
 export type { DocumentEvents, DocumentOptions, Operation } from "./documents/events.ts";

@@ -29,11 +29,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       type: "direct_message",
       handler: (context) => {
         const payload = parsePayload("direct_message", context.message.payload);
-        const { to, after } = payload;
+        const { to, after, receipt } = payload;
+        const said = { to, ...keptOf(payload) };
         return publishAndAcknowledge(hub, context, {
           channel: inboxOf(to),
           type: "direct_message",
-          payload: { to, ...keptOf(payload) },
+          payload: receipt === true ? { ...said, receipt } : said,
           after,
         });
       },

@@ -16,6 +16,7 @@ import { readPositionRoutes } from "./read_positions.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
 import { presenceRoutes } from "./presence.ts";
+import { receiptRoutes } from "./receipts.ts";
 import { replayRoutes } from "./replay.ts";
 import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
@@ -29,6 +30,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...pingRoutes(),
     ...channelRoutes(parts),
     ...messageRoutes(parts),
+    ...receiptRoutes(parts),
     ...typingRoutes(parts),
     ...historyRoutes(parts),
     ...settleRoutes(parts),

@@ -1,6 +1,6 @@
 /**
  * Checkpoints: something about a place in a channel, kept under a name, that only goes forward. A user's read position is
- * one, and a document's snapshot.
+ * one, a document's snapshot, and that a receipt was given.
  *
  * @module
  */
@@ -47,6 +47,23 @@ export class Checkpoints {
       if (revision !== undefined) return content.at;
     }
     throw new ProtocolError("not_available", "too many others change it");
+  }
+
+  /**
+   * Calls `act` unless it was done about this place under that name within the last `ttl` milliseconds, and keeps that it
+   * is done. Two at once may both call it. Rejects with what it throws, and then it is not done.
+   */
+  async once(
+    channel: string,
+    name: string,
+    { epoch, offset }: Position,
+    ttl: number,
+    act: () => MaybePromise<unknown>,
+  ): Promise<void> {
+    const done = await this.#values.get({ channel, name });
+    if (done?.at?.epoch === epoch) return;
+    await act();
+    await this.#values.put({ channel, name }, { at: { epoch, offset } }, { ttl });
   }
 }
 

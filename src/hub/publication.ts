@@ -16,12 +16,13 @@ import {
 import type { Client } from "../router/types.ts";
 
 /** A type of message that channels keep: those that clients send are acknowledged, the others are the service's own. */
-export type KeptType = AcknowledgedType | "doc_op_given_up";
+export type KeptType = AcknowledgedType | "doc_op_given_up" | "delivered";
 
 /** The types of messages that channels keep. */
 export const KEPT_TYPES: readonly KeptType[] = [
   ...(Object.keys(CLIENT_TYPES) as ClientType[]).filter(isAcknowledged),
   "doc_op_given_up",
+  "delivered",
 ];
 
 /**

@@ -167,7 +167,8 @@ export class Publisher {
       throw new ProtocolError("not_a_document", "documents are the channels doc:*");
     }
     if (isBuiltIn(channel)) {
-      if (type !== contentTypeOf(channel)) throw new ProtocolError("permission_denied");
+      const isReceipt = type === "delivered" && origin === "service";
+      if (type !== contentTypeOf(channel) && !isReceipt) throw new ProtocolError("permission_denied");
       if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
       if (principal !== undefined) needRight(principal, type as "direct_message" | "broadcast");
     }

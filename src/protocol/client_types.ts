@@ -47,6 +47,7 @@ export const CLIENT_TYPES = {
   chat_delete: { lane: "channel", answer: "message_ack", idempotent: true },
   direct_message: { lane: "control", answer: "message_ack", idempotent: true },
   broadcast: { lane: "control", answer: "message_ack", idempotent: true },
+  received: { lane: "control", answer: "received_response", idempotent: true },
   typing_start: { lane: "channel", idempotent: true, datagram: true },
   typing_stop: { lane: "channel", idempotent: true, datagram: true },
   read_up_to: { lane: "channel", answer: "read_position", idempotent: true },

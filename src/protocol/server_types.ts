@@ -63,6 +63,8 @@ export const SERVER_TYPES = {
   chat_delete: KEPT,
   direct_message: { ...KEPT, unread: true },
   broadcast: { ...KEPT, unread: true },
+  received_response: REPLY,
+  delivered: KEPT,
   typing_start: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   typing_stop: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   read_position: { delivery: { latest: ["channel"], group: "read_position" } },

@@ -58,3 +58,28 @@ Deno.test("messages: bytes and priorities arrive on every transport, in history 
     assert.equal(textOf(await replayed), textOf(bytes));
   }
 });
+
+Deno.test("messages: a receipt comes once on every transport, and after the sender was away", async () => {
+  await using people = await crowd();
+  const clients = TRANSPORTS.map((over, i) =>
+    people.join(`user${i}`, { ...over, getToken: () => people.service.token(`user${i}`, RIGHTS) })
+  );
+  const receipts: string[][] = clients.map((client) => {
+    const own: string[] = [];
+    client.on("receipt", ({ message, from }) => own.push(`${from} ${message}`));
+    return own;
+  });
+  // A second device of a recipient takes every message, too.
+  people.join("user0", { enableQuic: false });
+  await Promise.all(clients.map((client) => client.connect()));
+  const expected: string[][] = [];
+  for (const [i, client] of clients.entries()) {
+    const to = `user${(i + 1) % 3}`;
+    const sent = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => client.direct(to, `${n}`, { receipt: n % 2 === 0 })),
+    );
+    expected.push(sent.filter((_, n) => n % 2 === 0).map(({ id }) => `${to} ${id}`));
+  }
+  await until("all receipts", () => receipts.every((own) => own.length >= 10));
+  assert.deepEqual(receipts.map((own) => own.toSorted()), expected.map((own) => own.toSorted()));
+});

@@ -5,17 +5,15 @@
  * @module
  */
 
-import { SkeinError } from "../errors.ts";
-
 /** Dials nothing. */
 export class QuicEndpoint {
-  /** Throws SkeinError `no_transport`. */
+  /** Always throws. */
   constructor() {
-    throw new SkeinError("no_transport", "raw QUIC needs Deno and the SDK as a package");
+    throw new Error("raw QUIC needs Deno and the SDK as a package");
   }
 }
 
-/** Dials nothing. Throws SkeinError `no_transport`. */
+/** Dials nothing: always throws. */
 export function dialSession(): never {
-  throw new SkeinError("no_transport", "WebTransport in Deno needs the SDK as a package");
+  throw new Error("WebTransport in Deno needs the SDK as a package");
 }

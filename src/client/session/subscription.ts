@@ -31,6 +31,10 @@ export interface Delivered extends Placed {
   readonly data?: unknown;
   readonly bytes?: true;
   readonly priority?: PriorityName;
+  /** The sender asked for a receipt, which the client gives by itself. */
+  readonly receipt?: true;
+  /** Of a receipt: the id of the message that was taken. */
+  readonly message?: string;
   /** The recipient, of a direct message. */
   readonly to?: string;
   /** The offset of the message that an edit or a deletion is about. */

@@ -38,6 +38,12 @@ import {
   type PresenceServerPayloads,
 } from "./presence.ts";
 import {
+  RECEIPT_CLIENT,
+  RECEIPT_SERVER,
+  type ReceiptClientPayloads,
+  type ReceiptServerPayloads,
+} from "./receipt.ts";
+import {
   REPLAY_CLIENT,
   REPLAY_SERVER,
   type ReplayClientPayloads,
@@ -78,6 +84,7 @@ export interface ClientPayloads
     ReadClientPayloads,
     PingClientPayloads,
     PresenceClientPayloads,
+    ReceiptClientPayloads,
     ReplayClientPayloads,
     ReportClientPayloads,
     SettleClientPayloads,
@@ -99,6 +106,7 @@ export interface ServerPayloads
     NoticeServerPayloads,
     PingServerPayloads,
     PresenceServerPayloads,
+    ReceiptServerPayloads,
     ReplayServerPayloads,
     SettleServerPayloads,
     SubscribeServerPayloads,
@@ -117,6 +125,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...READ_CLIENT,
   ...PING_CLIENT,
   ...PRESENCE_CLIENT,
+  ...RECEIPT_CLIENT,
   ...REPLAY_CLIENT,
   ...REPORT_CLIENT,
   ...SETTLE_CLIENT,
@@ -138,6 +147,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...NOTICE_SERVER,
   ...PING_SERVER,
   ...PRESENCE_SERVER,
+  ...RECEIPT_SERVER,
   ...REPLAY_SERVER,
   ...SETTLE_SERVER,
   ...SUBSCRIBE_SERVER,

@@ -4,9 +4,11 @@
  * @module
  */
 
+import * as v from "valibot";
 import { DELIVERY, type Delivery } from "./chat.ts";
 import {
   type Content,
+  flag,
   ORDERED,
   type Ordered,
   PRIORITISED,
@@ -21,11 +23,15 @@ import {
 export interface DirectMessage extends Content, Ordered, Prioritised {
   /** The recipient's user id. */
   to: string;
+  /** The sender wants to know when a device of the recipient has taken it: `delivered`. @default false */
+  receipt?: boolean;
 }
 
 /** A direct message as it is delivered; `channel` is the recipient's inbox. */
 export interface DirectDelivery extends Delivery {
   to: string;
+  /** Its sender wants a receipt: say `received` once the message is taken. */
+  receipt?: true;
 }
 
 /** A message to everybody; needs the right `broadcast`. */
@@ -33,11 +39,16 @@ export type Broadcast = Content & Ordered & Prioritised;
 
 const directMessage: Schema<DirectMessage> = saying({
   to: userIdField(),
+  receipt: v.exactOptional(flag()),
   ...ORDERED,
   ...PRIORITISED,
 });
 
-const directDelivery: Schema<DirectDelivery> = saying({ ...DELIVERY, to: userIdField() });
+const directDelivery: Schema<DirectDelivery> = saying({
+  ...DELIVERY,
+  to: userIdField(),
+  receipt: v.exactOptional(v.literal(true, "true")),
+});
 
 const broadcast: Schema<Broadcast> = saying({ ...ORDERED, ...PRIORITISED });
 

@@ -43,7 +43,7 @@ export interface History {
 export interface HistoryRecord extends Content, Prioritised {
   /**
    * `chat_message`, `direct_message` or `broadcast`, which have content; `chat_edit`, which has content and a `target`;
-   * `chat_delete`, which has a `target` alone; `doc_op`. Bytes in `data` are base64 text in both forms.
+   * `chat_delete`, which has a `target` alone; `delivered`; `doc_op`. Bytes in `data` are base64 text in both forms.
    */
   type: string;
   id: string;
@@ -106,7 +106,7 @@ const historyResponse: Schema<HistoryResponse> = shape({
       }) as v.GenericSchema<unknown, HistoryRecord>,
       v.check(
         ({ type, text, data }) =>
-          type === "chat_delete"
+          type === "chat_delete" || type === "delivered"
             ? text === undefined && data === undefined
             : (text === undefined) !== (data === undefined),
         "exactly one of text and data",

@@ -28,6 +28,7 @@ export type * from "./read_position.ts";
 export type * from "./notice.ts";
 export type * from "./ping.ts";
 export type * from "./presence.ts";
+export type * from "./receipt.ts";
 export type * from "./replay.ts";
 export type * from "./report.ts";
 export type * from "./settle.ts";
