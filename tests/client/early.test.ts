@@ -62,13 +62,17 @@ function publishing() {
     failed: () => {},
   });
   const link = () => {
-    const sent: string[] = [];
+    const sent: string[] = [], sizes: number[] = [];
     const fake = {
       response: { limits: { maxMessage: 65_536 }, resumed: true },
       laneOf: () => 1,
-      sendEncoded: ({ message }: Encoded, lane: number) => sent.push(`${message.payload.text}/${lane}`),
+      sendEncoded: (encoded: Encoded, lane: number) => {
+        const { payload } = encoded.message;
+        sent.push(`${payload.text}/${lane}`);
+        sizes.push(new TextEncoder().encode(encoded.text()).length);
+      },
     };
-    return { sent, link: fake as unknown as Link };
+    return { sent, sizes, link: fake as unknown as Link };
   };
   const publish = (text: string, id = text) =>
     void publisher.publish([{ type: "chat_message", payload: { channel: "chat:x", text }, id }]);
@@ -122,4 +126,51 @@ Deno.test("early: when another link wins, everything is said on it from the begi
   );
   publisher.attach(won.link);
   assert.deepEqual(won.sent.map((text) => text.slice(-3)), ["a/1", " /1", "c/1"]);
+});
+
+Deno.test("early: messages of up to 512 bytes go out, however many characters these are, and a larger one stops all behind it", () => {
+  const least = publishing(), known = least.link();
+  least.publish("", "id");
+  least.publisher.early(known.link, "token", () => false);
+  const room = 512 - known.sizes[0]!;
+  for (const [letter, bytes] of [["x", 1], ["\u00fc", 2]] as const) {
+    const fitting = letter.repeat(Math.floor(room / bytes)) + "x".repeat(room % bytes);
+    const { publisher, link, publish } = publishing();
+    publish(fitting, "i1");
+    publish(`${fitting}x`, "i2");
+    publish("small", "i3");
+    const first = link();
+    publisher.early(first.link, "token", () => false);
+    assert.deepEqual([first.sent, first.sizes], [[`${fitting}/0`], [512]]);
+    publisher.attach(first.link);
+    assert.equal(first.sent.length, 1, "the control lane is read first");
+  }
+});
+
+Deno.test("early: eight messages go out before the answer, the others after what they follow was acknowledged", () => {
+  const { publisher, link, publish, acknowledge } = publishing();
+  const texts = Array.from({ length: 12 }, (_, i) => `m${i}`);
+  for (const text of texts) publish(text);
+  const first = link();
+  publisher.early(first.link, "token", () => false);
+  assert.deepEqual(first.sent, texts.slice(0, 8).map((text) => `${text}/0`));
+  publisher.attach(first.link);
+  for (const text of texts.slice(0, 8)) acknowledge(text);
+  assert.deepEqual(first.sent.slice(8), texts.slice(8).map((text) => `${text}/1`));
+});
+
+Deno.test("early: operations of documents and messages to channels that are being joined stop all behind them", () => {
+  for (const waiting of ["doc:a", "chat:joining"]) {
+    const { publisher, link, publish } = publishing();
+    publish("before");
+    void publisher.publish([
+      waiting === "doc:a"
+        ? { type: "doc_op", payload: { channel: waiting, op: "AAA=" }, id: "waiting" }
+        : { type: "chat_message", payload: { channel: waiting, text: "waiting" }, id: "waiting" },
+    ]);
+    publish("behind");
+    const first = link();
+    publisher.early(first.link, "token", (channel) => channel === "chat:joining");
+    assert.deepEqual(first.sent, ["before/0"]);
+  }
 });
