@@ -75,7 +75,8 @@ Deno.test("Feature: quic-transport, Property 8: a client falls back to WebSocket
             return assert.equal(outcome, how === "swallowed" ? "timeout" : "connection_lost");
           }
           assert.equal(client.manager.getTransportType(), "websocket");
-          assert.equal(client.manager.measure().fallbacks, 1);
+          // Without a head start both are dialled at once, and the faster one is no fallback.
+          if (headStart > 0) assert.equal(client.manager.measure().fallbacks, 1);
         },
       ),
       { numRuns: 100 },
