@@ -8,11 +8,13 @@
  * @module
  */
 
+import type { Blobs } from "./contract/blobs.ts";
 import type { Commands } from "./contract/commands.ts";
 import type { Log, MaybePromise } from "./contract/log.ts";
 import type { Presence } from "./contract/presence.ts";
 import type { Values } from "./contract/values.ts";
 
+export type * from "./contract/blobs.ts";
 export type * from "./contract/commands.ts";
 export type * from "./contract/log.ts";
 export type * from "./contract/presence.ts";
@@ -26,6 +28,7 @@ export interface Engine {
   readonly presence: Presence;
   readonly values: Values;
   readonly commands: Commands;
+  readonly blobs: Blobs;
   /** Drops what is past its age or lease. Called about once a second. */
   sweep(): void;
   /** Whether it can commit now: what `/readyz` asks. */

@@ -1,19 +1,19 @@
 /**
- * What came of a file and waits to be written: chunks are put together in blocks of memory that is used again and
- * again, because a write costs a turn to another thread and back, and new memory costs more than the copy.
+ * Chunks that wait to be written, put together in blocks: a write costs a turn to another thread and back. The memory of
+ * blocks is used again, because new memory costs more than the copy.
  *
  * @module
  */
 
-/** Bytes that all the blocks kept for later may hold. */
+/** Bytes of unused blocks that are kept. */
 const KEPT = 8 * 1024 ** 2;
 
-/** Memory of blocks, used again. */
+/** Unused blocks, by size. */
 export class BlockPool {
   readonly #free = new Map<number, ArrayBuffer[]>();
   #bytes = 0;
 
-  /** Memory of `size` bytes; what is in it is of no use. */
+  /** Memory of `size` bytes, with any content. */
   take(size: number): ArrayBuffer {
     const memory = this.#free.get(size)?.pop();
     if (memory === undefined) return new ArrayBuffer(size);
@@ -21,11 +21,11 @@ export class BlockPool {
     return memory;
   }
 
-  /** Gives memory back; nobody may use it any more. */
+  /** Gives memory back. The caller must not use it any more. */
   give(memory: ArrayBuffer): void {
     const size = memory.byteLength;
     if (this.#bytes + size > KEPT) {
-      // Sizes that nobody asks for any more are not to stand in the way of those that are.
+      // Blocks of a size that is not used any more would fill the pool for ever.
       this.#free.clear();
       this.#bytes = 0;
     }
@@ -36,7 +36,7 @@ export class BlockPool {
   }
 }
 
-/** Bytes that wait, in order, in blocks of one size. */
+/** A queue of bytes, in blocks of one size. */
 export class BlockQueue {
   readonly #pool: BlockPool;
   readonly #size: number;
@@ -44,13 +44,13 @@ export class BlockQueue {
   #last: Uint8Array | undefined;
   #filled = 0;
 
-  /** Blocks of `size` bytes from `pool`, or of the next power of two: few sizes are found again. */
+  /** The size of blocks is the next power of two from `size` on: with few sizes the pool has a block more often. */
   constructor(pool: BlockPool, size: number) {
     this.#pool = pool;
     this.#size = 2 ** Math.ceil(Math.log2(size));
   }
 
-  /** Whether a whole block waits. */
+  /** Whether a full block waits. */
   get full(): boolean {
     return this.#full.length > 0;
   }
@@ -60,7 +60,7 @@ export class BlockQueue {
     return this.#last === undefined && !this.full;
   }
 
-  /** Takes a copy of `data`. */
+  /** Copies `data`. */
   push(data: Uint8Array): void {
     for (let at = 0; at < data.length;) {
       const block = this.#last ??= new Uint8Array(this.#pool.take(this.#size));
@@ -75,7 +75,7 @@ export class BlockQueue {
     }
   }
 
-  /** The next block, or what there is of it; undefined when nothing waits. Its memory is to be given to the pool. */
+  /** The next block, full or not; undefined when nothing waits. The caller gives its memory to the pool. */
   take(): Uint8Array<ArrayBuffer> | undefined {
     const full = this.#full.shift();
     if (full !== undefined) return new Uint8Array(full);
@@ -87,7 +87,7 @@ export class BlockQueue {
     return block;
   }
 
-  /** Throws away what waits. */
+  /** Drops everything. */
   clear(): void {
     for (let block = this.take(); block !== undefined; block = this.take()) this.#pool.give(block.buffer);
   }

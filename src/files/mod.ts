@@ -1,6 +1,6 @@
 /**
- * Files: uploads that may be interrupted, contents kept by hash in a directory, links, quotas, expiry. Knows no
- * connection and no channel's rights.
+ * Files: the rules of uploads, downloads and links. What is kept is the engine's; connections and the rights of channels
+ * are not known here.
  *
  * @module
  */

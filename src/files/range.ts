@@ -4,11 +4,11 @@
  * @module
  */
 
-/** A part of a file; `unsatisfiable`: it has no such part; undefined: the whole file is meant. */
+/** A part of a file. `unsatisfiable`: the file has no such part. Undefined: the whole file. */
 export type ByteRange = { readonly start: number; readonly length: number } | "unsatisfiable" | undefined;
 
 /**
- * What a `Range` field asks of `size` bytes. Several ranges, other units and what is malformed mean the whole
+ * The part of `size` bytes that a `Range` field asks for. Several ranges, other units and malformed fields mean the whole
  * file, as RFC 9110 §14.2 allows.
  */
 export function parseRange(field: string | null, size: number): ByteRange {
@@ -31,7 +31,10 @@ export function isKnown(field: string | null, etag: string): boolean {
   return field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
 }
 
-/** Whether `Range` counts: without `If-Range`, or when it names `etag` (strong comparison). Dates do not. */
+/**
+ * Whether `Range` is to be obeyed: when there is no `If-Range`, or when it is `etag` (strong comparison). An `If-Range`
+ * with a date never matches.
+ */
 export function rangeCounts(ifRange: string | null, etag: string): boolean {
   return ifRange === null || ifRange.trim() === etag;
 }

@@ -4,26 +4,27 @@
  * @module
  */
 
+import type { BlobReader } from "../engine/contract.ts";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileReader } from "./contract.ts";
 
-/** Files that may be open for reading: each holds a file descriptor. */
+/** Files that may be open at the same time: each holds a file descriptor. */
 const MAX_OPEN = 1024;
-/** Milliseconds without a read after which a file is closed: whoever wants the rest asks for it. */
+/** Milliseconds without a read after which a file is closed. Its client can ask for the rest again. */
 const STALLED = 60_000;
-/** Milliseconds without a read after which it makes room, when that is asked for. */
+/** Milliseconds without a read after which a file is closed when its place is needed. */
 const SLOW = 5000;
 
-/** Open files, bounded: who does not read on does not keep others from reading. */
+/** Open files, bounded. A client that stops reading does not keep others from reading. */
 export class Readers {
-  /** When each was last read from; those longest ago first. */
+  /** When each was last read from, the longest ago first. */
   readonly #open = new Map<FileReader, number>();
   readonly #now: () => number;
   readonly #most: number;
   #opening = 0;
   #closed = false;
 
-  /** `now`: milliseconds since the epoch. `most`: open files. */
+  /** `now`: milliseconds since the epoch. `most`: open files at the same time. */
   constructor(now: () => number, most: number = MAX_OPEN) {
     this.#now = now;
     this.#most = most;
@@ -35,10 +36,10 @@ export class Readers {
   }
 
   /**
-   * Opens a file and looks after it; `close` of what it resolves with may be called more than once, and a `read` after
-   * it rejects. Rejects with ProtocolError `not_available` when too many are being read, and with what `open` does.
+   * Opens a file with `open`. `close` of the reader may be called more than once, and `read` rejects afterwards. Rejects with
+   * ProtocolError `not_available` when too many files are open, and with what `open` rejects with.
    */
-  async open(open: () => Promise<FileReader>): Promise<FileReader> {
+  async open(open: () => Promise<BlobReader>): Promise<FileReader> {
     if (this.#closed || !this.#hasRoom()) {
       throw new ProtocolError("not_available", "too many files are being read");
     }
@@ -55,12 +56,12 @@ export class Readers {
       },
     };
     this.#touch(reader);
-    // It was being opened when everything else was closed.
+    // `close` was called while it was being opened.
     if (this.#closed) reader.close();
     return reader;
   }
 
-  /** Closes what nobody reads any more. */
+  /** Closes files that were not read from for long. */
   sweep(now: number): void {
     for (const [reader, at] of this.#open) {
       if (now - at < STALLED) return;
@@ -68,7 +69,7 @@ export class Readers {
     }
   }
 
-  /** Closes all, and what comes later. */
+  /** Closes all files. Later ones are refused. */
   close(): void {
     this.#closed = true;
     for (const reader of [...this.#open.keys()]) reader.close();

@@ -1,54 +1,46 @@
 /**
- * What may be uploaded, and which chunk comes next. Pure.
+ * What may be uploaded, and which chunk comes next. Pure. Quotas are the engine's: all nodes on a store share them.
  *
  * @module
  */
 
+import { createHash } from "node:crypto";
+import type { BlobInfo } from "../engine/contract.ts";
 import { type ErrorName, matchesAny } from "../protocol/mod.ts";
 import type { FileLimits } from "./contract.ts";
 
-/** What there is already, as the limits see it. */
-export interface Usage {
-  /** Of the user, without the upload that is asked for. */
-  readonly files: number;
-  readonly bytes: number;
-  /** Bytes of the whole store, uploads under way among them. */
-  readonly total: number;
-  /** Uploads of the session at once. */
-  readonly uploads: number;
+/** Names the upload that a request goes on with: the one of the same user, channel, size and hash. */
+export function keyOf({ userId, channel, size, sha256 }: BlobInfo): string {
+  // None of them contains a space.
+  return createHash("sha256").update(`${userId} ${channel} ${size} ${sha256}`).digest("hex");
 }
 
-/** Why an upload of `size` bytes may not begin, or undefined when it may. */
+/** Why an upload may not begin, or undefined when it may. `uploads`: other uploads of the session that are under way. */
 export function refuseUpload(
   { size, type }: { readonly size: number; readonly type: string },
   limits: FileLimits,
-  usage: Usage,
+  uploads: number,
 ): ErrorName | undefined {
   if (size > limits.maxSize) return "file_too_large";
   if (limits.allow.length > 0 && !matchesAny(limits.allow, type)) return "file_type_refused";
   if (matchesAny(limits.deny, type)) return "file_type_refused";
-  if (usage.uploads >= limits.maxUploads) return "too_many_transfers";
-  if (usage.files + 1 > limits.quota.files || usage.bytes + size > limits.quota.bytes) {
-    return "quota_exceeded";
-  }
-  if (usage.total + size > limits.maxTotal) return "not_available";
-  return undefined;
+  return uploads >= limits.maxUploads ? "too_many_transfers" : undefined;
 }
 
-/** Where an upload stands. */
+/** How far an upload is, in bytes. */
 export interface Progress {
-  /** Bytes of the whole file. */
+  /** Of the complete file. */
   readonly size: number;
-  /** Bytes taken in. */
+  /** That came. */
   readonly received: number;
-  /** Of these on the disk. */
+  /** That the engine has written. */
   readonly written: number;
 }
 
-/** Chunks that may wait to be written, however small they are. */
+/** Chunks that may wait to be written: each costs memory beside its bytes. */
 const MAX_WAITING = 1024;
 
-/** Why a chunk may not be taken, or undefined when it may. */
+/** Why a chunk is refused, or undefined when it is the next one. `waiting`: chunks that are not written yet. */
 export function refuseChunk(
   { size, received, written }: Progress,
   chunk: { readonly offset: number; readonly length: number },
@@ -64,12 +56,12 @@ export function refuseChunk(
 }
 
 /**
- * Bytes that all uploads of a store together may have on their way, but that each has room for a chunk.
+ * The windows of all uploads of a node together, because they are memory. Above it an upload gets room for one chunk.
  * Exported for tests.
  */
 export const ALL_WINDOWS = 256 * 1024 ** 2;
 
-/** The window of one more upload, beside others with such windows. */
+/** The window of a new upload, beside `others`. */
 export function windowOf(
   { window, maxChunk }: { readonly window: number; readonly maxChunk: number },
   others: Iterable<{ readonly window: number }>,
@@ -79,18 +71,18 @@ export function windowOf(
   return Math.max(maxChunk, Math.min(window, left));
 }
 
-/** Most bytes of a block. */
+/** Largest block. */
 const MAX_BLOCK = 1024 ** 2;
 
-/** Bytes that are written together: a quarter of the window, so that a sender never waits for more to be written. */
+/** Bytes that are written together. A quarter of the window: a sender that has filled it waits for that much at most. */
 export function blockSize(size: number, window: number): number {
   return Math.max(1, Math.min(size, MAX_BLOCK, Math.ceil(window / 4)));
 }
 
-/** Bytes kept for the envelope and the other fields of a chunk. */
+/** Bytes for the envelope and the other fields of a message with a chunk. */
 const AROUND = 1024;
 
-/** The largest chunk that fits a message of `maxMessage` bytes in either form: base64 makes four bytes of three. */
+/** The largest chunk that fits a message of `maxMessage` bytes in JSON as well: base64 makes four bytes of three. */
 export function chunkSize(maxChunk: number, maxMessage: number): number {
   return Math.max(1, Math.min(maxChunk, Math.floor((maxMessage - AROUND) * 3 / 4)));
 }

@@ -1,20 +1,20 @@
 /**
- * One upload under way: chunks are taken in order, written one after the other, and hashed as they are written.
+ * An upload that is under way: takes chunks in order, hands them to the engine in blocks, and says how far it is.
  *
  * @module
  */
 
+import type { BlobFile, BlobWriter, NewBlob } from "../engine/contract.ts";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileLimits, UploadRequest } from "./contract.ts";
-import type { PartialWriter } from "./partial_file.ts";
 import { type BlockPool, BlockQueue } from "./blocks.ts";
 import { blockSize, refuseChunk } from "./rules.ts";
 
-/** Blocks that the writer has at once. */
+/** Blocks that the engine has at the same time: while it writes one the next is there already. */
 const AHEAD = 2;
-/** Milliseconds that what is less than a block waits for more. */
+/** Milliseconds that less than a block waits for more. */
 const GATHER = 2;
-/** Bytes acknowledged at once while others are to be given way to: what is sent upon it comes spread. */
+/** Bytes acknowledged at once while uploads are slowed down, so that the sender does not send a whole window at once. */
 const STEP = 65_536;
 
 /** What an upload is made with. */
@@ -22,66 +22,68 @@ export interface UploadParts {
   readonly uploadId: string;
   readonly key: string;
   readonly request: UploadRequest;
-  /** Opens the file of its bytes. */
-  readonly open: () => Promise<PartialWriter>;
+  /** Opens it in the engine. */
+  readonly open: () => Promise<BlobWriter>;
   readonly limits: () => FileLimits;
-  /** Bytes that may be on their way or waiting. */
+  /** Bytes that may be sent and not written yet. */
   readonly window: number;
   readonly pool: BlockPool;
-  /** Whether it has to give way: then it goes in small steps. */
+  /** Whether uploads are slowed down now. */
   readonly busy: () => boolean;
-  /** How many ms to wait after so many bytes were written. */
+  /** Milliseconds to wait after so many bytes were written. */
   readonly pace: (bytes: number) => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Told why the disk did not take it. */
+  /** Told why the engine could not write. */
   readonly failed: (error: unknown) => void;
 }
 
-/** A chunk that waits: it is written when the file has got to its end. */
+/** A chunk that is not written yet. */
 interface Waiting {
+  /** Where it ends in the file: it is written once the file is written up to there. */
   readonly end: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
-/** A block that the writer has. */
-interface Flying {
+/** A block that the engine is writing. */
+interface Writing {
   readonly length: number;
   readonly written: Promise<ArrayBuffer>;
 }
 
-function fly(file: PartialWriter, block: Uint8Array<ArrayBuffer>): Flying {
+function write(writer: BlobWriter, block: Uint8Array<ArrayBuffer>): Writing {
   const { length } = block;
-  const written = file.append(block);
-  // It is waited for in its turn, or never when one before it failed.
+  const written = writer.append(block);
+  // Awaited later, or never when a block before it fails: without this that would be an unhandled rejection.
   written.catch(() => {});
   return { length, written };
 }
 
-/** A file on its way in. Made by `FileStore.start`. */
+/** An upload. Made by `FileStore.start`. */
 export class Upload {
   readonly uploadId: string;
   readonly key: string;
   readonly request: UploadRequest;
-  /** Told how far the file is written; set by whoever sends the acknowledgements. */
+  /** Told how far the file is written. Set by the handler that sends the acknowledgements. */
   onWritten: (offset: number) => void = () => {};
-  /** When it was last heard of, in milliseconds since the epoch. */
+  /** When the client last did something with it, in milliseconds since the epoch. */
   activeAt: number;
   readonly #parts: UploadParts;
-  #file: PartialWriter | undefined;
+  #writer: BlobWriter | undefined;
   #received = 0;
   #written = 0;
   #acknowledged = 0;
   readonly #queue: BlockQueue;
   readonly #waiting: Waiting[] = [];
   #pump: Promise<void> | undefined;
+  #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLate = false;
   #stopped: ProtocolError | undefined;
   #wake: (() => void) | undefined;
 
-  /** `open` has to be called before chunks are pushed, unless `known`: all of it is there already. */
+  /** `known`: the engine has the content already. Otherwise `open` has to be called before the first chunk. */
   constructor(parts: UploadParts, known: boolean) {
     this.#parts = parts;
     this.uploadId = parts.uploadId;
@@ -93,39 +95,45 @@ export class Upload {
     if (known) this.#received = this.#written = this.#acknowledged = parts.request.size;
   }
 
-  /** The store has the content: there is nothing to send. */
+  /** The engine has the content already: the client sends nothing. */
   readonly known: boolean;
 
-  /** Bytes that may be on their way or waiting: as they were promised at the start. None when all is there. */
+  /** Bytes that may be sent and not written yet, as the client was told at the start. 0 when nothing is to be sent. */
   get window(): number {
     return this.known ? 0 : this.#parts.window;
   }
 
-  /** Bytes taken in; the next chunk begins here. */
+  /** Bytes that came. The next chunk begins here. */
   get offset(): number {
     return this.#received;
   }
 
-  /** Whether chunks are being written or hashed. */
+  /** Whether something is being written. */
   get busy(): boolean {
     return this.#pump !== undefined;
   }
 
-  /** Opens its file and finds how much of it is there. Rejects with what the file system says. */
-  async open(): Promise<void> {
-    const file = await this.#parts.open();
-    this.#received = this.#written = this.#acknowledged = file.there;
-    this.#file = file;
+  /**
+   * Opens it in the engine once `before` has resolved, and finds out how much is there. Rejects with what the engine says.
+   * Does nothing when it was stopped meanwhile.
+   */
+  async open(before: Promise<void> | undefined): Promise<void> {
+    const opening = this.#openAfter(before);
+    this.#opening = opening.then(() => {}, () => {});
+    const writer = await opening;
+    this.#opening = undefined;
+    if (writer === undefined) return;
+    this.#received = this.#written = this.#acknowledged = writer.offset;
+    this.#writer = writer;
     if (this.#stopped !== undefined) await this.#close();
-    // What is there is hashed meanwhile; chunks wait for it, and the window bounds them.
-    else if (this.#written > 0) file.prepare().catch((cause) => this.#fail(cause));
-    if (this.#due) this.#start();
+    else if (this.#due) this.#start();
   }
 
   /**
-   * Takes a copy of the next chunk; resolves once it is written, or given up. Throws ProtocolError: `file_gap`, `file_overlap`,
-   * `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after its end. Rejects with
-   * `not_available` when it cannot be written; then the upload is over, and begun anew goes on from what is written.
+   * Copies the next chunk. Resolves when it is written, or when the upload is cancelled. Throws ProtocolError: `file_gap`,
+   * `file_overlap`, `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after the end of the upload.
+   * Rejects with `not_available` when it cannot be written: the upload has ended then, and a new one goes on from what is
+   * written. Rejects with `unknown_upload` when the upload was begun again elsewhere.
    */
   push(offset: number, data: Uint8Array): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped;
@@ -140,46 +148,50 @@ export class Upload {
     const done = Promise.withResolvers<void>();
     this.#queue.push(data);
     this.#waiting.push({ end: this.#received, done });
-    // Also when a block is full: what came beyond it waits no longer than this.
+    // Needed even when a block is full: bytes beyond that block must not wait longer than this.
     this.#timer ??= setTimeout(this.#late, GATHER);
     if (this.#due) this.#start();
     return done.promise;
   }
 
-  /**
-   * Waits until all that was taken in is written, makes it durable and returns its hash in hexadecimal. Throws
-   * ProtocolError `file_incomplete` when bytes are missing.
-   */
-  async finish(): Promise<string> {
+  /** Waits until everything is written, and makes a file of it. Rejects like `BlobWriter.commit`. */
+  async commit(file: NewBlob): Promise<BlobFile> {
     this.activeAt = this.#parts.now();
     if (this.#received !== this.request.size) throw new ProtocolError("file_incomplete");
     while (this.#pump !== undefined) await this.#pump;
     if (this.#stopped !== undefined) throw this.#stopped;
-    return await this.#file!.finish();
+    return await this.#writer!.commit(file);
   }
 
   /**
-   * Ends it: chunks that come, and unless `cancelled` those that wait, are refused with `why`. Resolves when its file is
-   * closed; what was written stays.
+   * Ends it: chunks that come later get `why`, and so do those that wait, unless the upload was `cancelled`. Resolves when
+   * the engine has closed it. What was written stays.
    */
   async stop(why: ProtocolError, cancelled = false): Promise<void> {
     this.#stopped ??= why;
     clearTimeout(this.#timer);
     this.#wake?.();
-    // Whoever gives it up need not be told of each chunk.
+    // The client has cancelled it, and need not hear that its chunks are refused.
     if (cancelled) { for (const { done } of this.#waiting.splice(0)) done.resolve(); }
     this.#refuse(this.#stopped);
+    // The next one must open it after this one and all before it, or it would lose the upload to one of them.
+    if (this.#opening !== undefined) await this.#opening;
     await this.#close();
     await this.#pump;
   }
 
+  async #openAfter(before: Promise<void> | undefined): Promise<BlobWriter | undefined> {
+    if (before !== undefined) await before;
+    return this.#stopped === undefined ? await this.#parts.open() : undefined;
+  }
+
   #close(): Promise<void> {
-    this.#closing ??= this.#file?.close();
-    this.#file = undefined;
+    this.#closing ??= this.#writer?.close();
+    this.#writer = undefined;
     return this.#closing ?? Promise.resolve();
   }
 
-  /** Whether something is to be written now, and not when more has come. */
+  /** Whether to write now instead of waiting for more. */
   get #due(): boolean {
     return this.#queue.full || this.#isLate || this.#received === this.request.size;
   }
@@ -191,32 +203,31 @@ export class Upload {
   };
 
   #start(): void {
-    if (this.#pump !== undefined || this.#file === undefined) return;
-    this.#pump = this.#run(this.#file).finally(() => {
+    if (this.#pump !== undefined || this.#writer === undefined) return;
+    this.#pump = this.#run(this.#writer).finally(() => {
       this.#pump = undefined;
       if (this.#due && this.#waiting.length > 0) this.#start();
     });
   }
 
-  async #run(file: PartialWriter): Promise<void> {
-    const flying: Flying[] = [];
+  async #run(writer: BlobWriter): Promise<void> {
+    const writing: Writing[] = [];
     try {
       while (this.#due && this.#stopped === undefined) {
         const block = this.#queue.take();
         if (this.#queue.empty) this.#isLate = false;
-        if (block !== undefined) flying.push(fly(file, block));
-        else if (flying.length === 0) return;
-        // The next one is there when the writer is done with this one: it does not wait for the way here and back.
-        if (flying.length < AHEAD && this.#queue.full) continue;
-        await this.#land(flying.shift()!);
+        if (block !== undefined) writing.push(write(writer, block));
+        else if (writing.length === 0) return;
+        if (writing.length < AHEAD && this.#queue.full) continue;
+        await this.#settle(writing.shift()!);
       }
-      for (const each of flying) await this.#land(each);
+      for (const each of writing) await this.#settle(each);
     } catch (cause) {
       this.#fail(cause);
     }
   }
 
-  async #land({ length, written }: Flying): Promise<void> {
+  async #settle({ length, written }: Writing): Promise<void> {
     this.#parts.pool.give(await written);
     this.#written += length;
     while (this.#waiting.length > 0 && this.#waiting[0]!.end <= this.#written) {
@@ -225,12 +236,15 @@ export class Upload {
     await this.#acknowledge();
   }
 
-  /** The disk does not take it: over, and begun anew it goes on from what is whole. */
+  /** Ends it because the engine does not take its bytes: the disk is full, or somebody else has the upload now. */
   #fail(cause: unknown): void {
     if (this.#stopped !== undefined) return;
-    this.#stopped = new ProtocolError("not_available", "the file cannot be written now", { cause });
+    const isTaken = cause instanceof ProtocolError && cause.error === "unknown_upload";
+    this.#stopped = isTaken
+      ? cause
+      : new ProtocolError("not_available", "the file cannot be written now", { cause });
     clearTimeout(this.#timer);
-    this.#parts.failed(cause);
+    if (!isTaken) this.#parts.failed(cause);
     this.#refuse(this.#stopped);
     void this.#close();
   }

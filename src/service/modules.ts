@@ -68,7 +68,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const engine = new EngineModule(failed, options.openEngine);
   const hub = new HubModule(engine, log);
   const tokens = new TokensModule(log);
-  const files = new FilesModule(hub, tokens, log);
+  const files = new FilesModule(engine, hub, tokens, log);
   const handlers = new HandlersModule(hub, files);
   const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
   const reachable = (): Reachable => ({

@@ -45,7 +45,6 @@ export async function startTarget({ descriptors, config = {} }: TargetOptions = 
       engine: { kind: "memory" },
       drain: { deadline: 0 },
       certificates: { directory },
-      files: { directory: `${directory}/files` },
       log: { level: "info", format: "json" },
       ...config,
       http: { hostname: "127.0.0.1", port, internal: { port: internal }, ...config.http },

@@ -246,13 +246,13 @@ Deno.test("download: a link is an address that needs no token", async () => {
 });
 
 Deno.test("download: a whole file with other bytes than were said is refused at its end, a part of it has no hash", async () => {
-  await using people = await crowd();
+  await using people = await crowd({ engine: { kind: "sqlite" } });
   const ann = people.join("ann");
   const bytes = sampleBytes(2_000_000, 10);
   const { fileId } = await upload(ann, bytes);
   const hash = sha256(bytes);
-  const { files } = people.service.config;
-  const path = `${files.directory}/blobs/${hash.slice(0, 2)}/${hash}`;
+  const { files } = people.service.config.engine.sqlite;
+  const path = `${files}/blobs/${hash.slice(0, 2)}/${hash}`;
   await Deno.chmod(path, 0o600);
   const file = await Deno.open(path, { write: true });
   await file.seek(1_234_567, Deno.SeekMode.Start);
@@ -294,10 +294,9 @@ Deno.test("download: a service that will not give the file any more says so in t
   const { fileId } = await upload(ann, sampleBytes(12_000_000, 12));
   const download = ann.download(fileId);
   await until("it has begun", () => download.progress.received > 0);
-  const { directory } = people.service.config.files;
   await people.service.reconfigure({
     session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 } },
-    files: { directory, enabled: false },
+    files: { enabled: false },
   });
   // It is temporary: asked for again, until it is given up.
   let ended = false;
@@ -306,7 +305,6 @@ Deno.test("download: a service that will not give the file any more says so in t
   assert.equal(ended, false);
   await people.service.reconfigure({
     session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 } },
-    files: { directory },
   });
   assert.equal((await got).length, 12_000_000);
 });

@@ -64,8 +64,10 @@ export class Restartable implements AsyncDisposable {
   async #start(): Promise<void> {
     this.service = await startTestService({
       http: { hostname: "127.0.0.1", port: this.#http },
-      engine: { kind: "sqlite", sqlite: { path: `${this.#directory}/skein.db` } },
-      files: { directory: `${this.#directory}/files` },
+      engine: {
+        kind: "sqlite",
+        sqlite: { path: `${this.#directory}/skein.db`, files: `${this.#directory}/files` },
+      },
       certificates: { directory: this.#directory },
       auth: { keys: [{ alg: "HS256", secret: SECRET }] },
     });

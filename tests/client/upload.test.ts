@@ -146,24 +146,28 @@ async function underWay(upload: { readonly progress: UploadProgress }): Promise<
 for (const enableQuic of [true, false]) {
   const name = enableQuic ? "WebTransport" : "WebSocket";
   Deno.test(`upload: an upload waits until a full disk has room again, over ${name}`, () =>
-    withClient(async (sender, service) => {
-      const channel = sender.channel("chat:files");
-      const bytes = sampleBytes(9_000_000, 5);
-      // Its place on the disk is made, and then every write to it finds the device full.
-      const elsewhere = await service.connect("websocket", "ann");
-      await startUpload(elsewhere, { bytes });
-      await elsewhere.close();
-      const folder = `${service.config.files.directory}/partial`;
-      const [partial] = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
-      Deno.removeSync(partial!);
-      Deno.symlinkSync("/dev/full", partial!);
-      const refused = Promise.withResolvers<void>();
-      sender.on("error", ({ error }) => error === "not_available" && refused.resolve());
-      const upload = channel.upload(new Blob([bytes]));
-      await refused.promise;
-      Deno.removeSync(partial!);
-      assert.deepEqual(await download(service, (await upload.done).url), bytes);
-    }, { enableQuic }));
+    withClient(
+      async (sender, service) => {
+        const channel = sender.channel("chat:files");
+        const bytes = sampleBytes(9_000_000, 5);
+        // Its place on the disk is made, and then every write to it finds the device full.
+        const elsewhere = await service.connect("websocket", "ann");
+        await startUpload(elsewhere, { bytes });
+        await elsewhere.close();
+        const folder = `${service.config.engine.sqlite.files}/partial`;
+        const [partial] = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
+        Deno.removeSync(partial!);
+        Deno.symlinkSync("/dev/full", partial!);
+        const refused = Promise.withResolvers<void>();
+        sender.on("error", ({ error }) => error === "not_available" && refused.resolve());
+        const upload = channel.upload(new Blob([bytes]));
+        await refused.promise;
+        Deno.removeSync(partial!);
+        assert.deepEqual(await download(service, (await upload.done).url), bytes);
+      },
+      { enableQuic },
+      { engine: { kind: "sqlite" } },
+    ));
 
   Deno.test(`upload: an upload whose answers are slow is one file, announced once, over ${name}`, () =>
     withClient(

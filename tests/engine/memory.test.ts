@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { DedupeWindow } from "../../src/engine/memory/dedupe.ts";
 import { ChannelLog } from "../../src/engine/memory/channel.ts";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { MemoryStore } from "../../src/engine/memory/store.ts";
 import { PresenceTable } from "../../src/engine/local/presence_table.ts";
+import { ProtocolError } from "../../src/protocol/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { conformance } from "./conformance/mod.ts";
 
@@ -48,6 +50,33 @@ Deno.test("memory engine: it answers without a promise", () => {
       engine.presence.list("chat:a"),
     ]
   ) assert.equal(answer instanceof Promise, false);
+});
+
+Deno.test("memory engine: files take no more memory than is allowed, empty ones neither", async () => {
+  const { blobs } = new MemoryEngine({ files: 100_000 });
+  const quota = { files: Infinity, bytes: Infinity, total: Infinity };
+  const upload = (key: number, size: number) => ({
+    key: `${key}`,
+    userId: "ann",
+    channel: "chat:a",
+    name: "a",
+    type: "text/plain",
+    size,
+    sha256: createHash("sha256").update(new Uint8Array(size)).digest("hex"),
+  });
+  const isFull = (error: unknown) => error instanceof ProtocolError && error.error === "not_available";
+  assert.throws(() => blobs.reserve(upload(0, 100_000), quota), isFull);
+  blobs.reserve(upload(1, 90_000), quota);
+  assert.throws(() => blobs.reserve(upload(2, 10_000), quota), isFull);
+  blobs.discard("1");
+  let made = 0;
+  await assert.rejects(async () => {
+    for (; made < 1000; made++) {
+      blobs.reserve(upload(made, 0), quota);
+      await blobs.write(`${made}`).commit({ fileId: `f${made}`, request: `m${made}`, createdAt: 0 });
+    }
+  }, isFull);
+  assert.ok(made > 10 && made < 1000, `${made}`);
 });
 
 Deno.test("memory engine: a channel that was forgotten starts again in another epoch, a followed one never does", () => {

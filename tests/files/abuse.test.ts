@@ -9,7 +9,7 @@ async function withService(
   files: Record<string, unknown>,
   run: (service: TestService) => Promise<void>,
 ): Promise<void> {
-  const service = await startTestService({ files });
+  const service = await startTestService({ files, engine: { kind: "sqlite" } });
   try {
     await run(service);
   } finally {
@@ -134,7 +134,7 @@ Deno.test("file abuse: names are only shown: no path of theirs is ever made", ()
         else found.push(entry.name);
       }
     };
-    await walk(service.config.files.directory);
+    await walk(service.config.engine.sqlite.files);
     assert.deepEqual(found.filter((name) => !/^([0-9a-f]{64}|files\.sqlite.*)$/.test(name)), []);
     await ann.close();
   }));

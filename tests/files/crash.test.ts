@@ -1,8 +1,7 @@
 /** A process with a store that is killed at random moments: what was acknowledged is there. */
 
 import assert from "node:assert/strict";
-import { FileStore } from "../../src/files/mod.ts";
-import { LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes } from "./support.ts";
+import { DiskStore, LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes } from "./support.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const KILLS = Number(Deno.env.get("SKEIN_TEST_KILLS") ?? 10);
@@ -64,7 +63,7 @@ Deno.test("file crash: killed at random moments, a store has every file and byte
       const last = said.findLast(({ kind }) => kind === "begun")!.n;
       const acknowledged = said.findLast(({ kind, n }) => kind === "written" && n === last)?.offset ?? 0;
       next = last + 1;
-      const store = new FileStore({ directory, limits: () => LIMITS });
+      const store = new DiskStore({ directory, limits: () => LIMITS });
       try {
         const done = kept.get(last) ?? (await store.completed("ann", `m${last}`))?.fileId;
         if (done !== undefined) kept.set(last, done);

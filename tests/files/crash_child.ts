@@ -5,11 +5,10 @@
  * @module
  */
 
-import { FileStore } from "../../src/files/mod.ts";
-import { LIMITS, OWN_ONLY, requestOf, sampleBytes } from "./support.ts";
+import { DiskStore, LIMITS, OWN_ONLY, requestOf, sampleBytes } from "./support.ts";
 
 const [directory, first] = Deno.args;
-const store = new FileStore({ directory: directory!, limits: () => ({ ...LIMITS, window: 200_000 }) });
+const store = new DiskStore({ directory: directory!, limits: () => ({ ...LIMITS, window: 200_000 }) });
 const say = (line: Record<string, unknown>) =>
   Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(line) + "\n"));
 

@@ -2,10 +2,18 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { FileStore } from "../../src/files/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
-import { WriterThread } from "../../src/files/writer_thread.ts";
-import { LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes, withStore } from "./support.ts";
+import { WriterThread } from "../../src/engine/sqlite/blobs/writer_thread.ts";
+import {
+  DiskStore,
+  LIMITS,
+  OWN_ONLY,
+  pushAll,
+  readAll,
+  requestOf,
+  sampleBytes,
+  withStore,
+} from "./support.ts";
 
 const refused = (error: string) => (thrown: unknown) => {
   assert.ok(thrown instanceof ProtocolError, String(thrown));
@@ -85,7 +93,9 @@ Deno.test("file failures: a thread lives on between files that come one after th
   let started = 0;
   const thread = new WriterThread((error) => assert.fail(String(error)), () => {
     started++;
-    return new Worker(new URL("../../src/files/worker.ts", import.meta.url), { type: "module" });
+    return new Worker(new URL("../../src/engine/sqlite/blobs/worker.ts", import.meta.url), {
+      type: "module",
+    });
   });
   try {
     for (let n = 0; n < 3; n++) {
@@ -167,7 +177,7 @@ Deno.test("file failures: a catalog of the first version is taken over, and its 
   db.prepare("INSERT INTO files VALUES ('f1', 'ann', 'chat:a', 'n', 'text/plain', 5, ?, ?, 'm1')")
     .run(requestOf(sampleBytes(5)).sha256, Date.now());
   db.close();
-  const store = new FileStore({ directory, limits: () => LIMITS });
+  const store = new DiskStore({ directory, limits: () => LIMITS });
   try {
     const file = await store.get("f1");
     assert.equal(file.size, 5);
@@ -189,13 +199,13 @@ Deno.test("file failures: the thread that writes may end at any call: the upload
     for (const after of [true, false]) {
       const directory = await Deno.makeTempDir({ prefix: "skein-failing-" });
       const failures: string[] = [];
-      const store = new FileStore({
+      const store = new DiskStore({
         directory,
         limits: () => ({ ...LIMITS, window: 400_000 }),
         failed: (_, stage) => failures.push(stage),
         threadFrom: 0,
         worker: () => {
-          const real = new URL("../../src/files/worker.ts", import.meta.url).href;
+          const real = new URL("../../src/engine/sqlite/blobs/worker.ts", import.meta.url).href;
           const code = `
             const waiting = [];
             let calls = 0;

@@ -18,7 +18,7 @@ async function withFile(
   run: (kept: Kept) => Promise<void>,
   files: Record<string, unknown> = {},
 ): Promise<void> {
-  const service = await startTestService({ files });
+  const service = await startTestService({ files, engine: { kind: "sqlite" } });
   try {
     const { bytes = sampleBytes(200_000), ...rest } = over;
     const ann = await service.connect("websocket", "ann");
@@ -215,8 +215,7 @@ Deno.test("file http: pages of other origins may ask with a token", () =>
 
 Deno.test("file http: files that are switched off are not given out, and come back", () =>
   withFile({}, async ({ service, url, headers, bytes }) => {
-    const files = service.config.files;
-    await service.reconfigure({ files: { enabled: false, directory: files.directory } });
+    await service.reconfigure({ files: { enabled: false } });
     const answer = await fetch(url, { headers });
     assert.equal(answer.status, 503);
     await answer.body?.cancel();
@@ -230,7 +229,7 @@ Deno.test("file http: files that are switched off are not given out, and come ba
     });
     assert.equal(refused.payload.name, "not_available");
     await ann.close();
-    await service.reconfigure({ files: { directory: files.directory } });
+    await service.reconfigure({});
     assert.deepEqual(await bodyOf(await fetch(url, { headers })), bytes);
   }));
 

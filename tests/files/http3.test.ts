@@ -19,7 +19,7 @@ interface Kept {
 }
 
 async function withFile(run: (kept: Kept) => Promise<void>): Promise<void> {
-  const service = await startTestService();
+  const service = await startTestService({ engine: { kind: "sqlite" } });
   try {
     const bytes = sampleBytes(1_500_000);
     const ann = await service.connect("websocket", "ann");

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FileStore, type Upload } from "../../src/files/mod.ts";
+import type { Upload } from "../../src/files/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
-import { LIMITS, OWN_ONLY, readAll, requestOf, sampleBytes, sha256 } from "./support.ts";
+import { DiskStore, LIMITS, OWN_ONLY, readAll, requestOf, sampleBytes, sha256 } from "./support.ts";
 
 async function inDirectory(run: (directory: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
@@ -43,7 +43,7 @@ Deno.test("files: a file arrives whole, whatever its chunks and however often th
       (size, seed, steps) =>
         inDirectory(async (directory) => {
           const bytes = sampleBytes(size, seed + 1);
-          const open = () => new FileStore({ directory, limits: () => ({ ...LIMITS, window: 100_000 }) });
+          const open = () => new DiskStore({ directory, limits: () => ({ ...LIMITS, window: 100_000 }) });
           let store = open();
           let upload: Upload = await store.start(requestOf(bytes), OWN_ONLY);
           let written = 0;
@@ -121,7 +121,7 @@ Deno.test("files: the quotas of users and of the store hold as a model says, ove
           maxAge: 1_000_000,
           partialAge: 1_000_000_000,
         };
-        const open = () => new FileStore({ directory, limits: () => limits, now: () => now });
+        const open = () => new DiskStore({ directory, limits: () => limits, now: () => now });
         let store = open();
         const partials = new Map<string, { user: string; content: number; upload: Upload | undefined }>();
         let files: { user: string; content: number; at: number; id: string }[] = [];
@@ -172,12 +172,12 @@ Deno.test("files: the quotas of users and of the store hold as a model says, ove
               for (const partial of partials.values()) partial.upload = undefined;
               await store.close();
               store = open();
-              await store.resume();
+              await store.blobs.resume();
               store.sweep(now);
             } else if (kind === "restart") {
               await store.close();
               store = open();
-              await store.resume();
+              await store.blobs.resume();
               for (const partial of partials.values()) partial.upload = undefined;
             }
             const status = store.status();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { checkQuota } from "../../src/engine/quotas.ts";
 import {
   disposition,
   isKnown,
@@ -23,25 +24,39 @@ import {
 import { Encoded, ProtocolError } from "../../src/protocol/mod.ts";
 import { LIMITS } from "./support.ts";
 
-const NONE = { files: 0, bytes: 0, total: 0, uploads: 0 };
-
 Deno.test("file rules: each limit refuses an upload by a name of its own", () => {
-  const limits = { ...LIMITS, maxSize: 100, quota: { files: 2, bytes: 150 }, maxTotal: 500 };
-  const refuse = (size: number, usage = {}, type = "image/png", over = {}) =>
-    refuseUpload({ size, type }, { ...limits, ...over }, { ...NONE, ...usage });
+  const limits = { ...LIMITS, maxSize: 100 };
+  const refuse = (size: number, uploads = 0, type = "image/png", over = {}) =>
+    refuseUpload({ size, type }, { ...limits, ...over }, uploads);
   assert.equal(refuse(100), undefined);
   assert.equal(refuse(101), "file_too_large");
+  assert.equal(refuse(1, 3), undefined);
+  assert.equal(refuse(1, 4), "too_many_transfers");
+  assert.equal(refuse(1, 0, "text/html", { allow: ["image/*", "text/plain"] }), "file_type_refused");
+  assert.equal(refuse(1, 0, "image/gif", { allow: ["image/*"] }), undefined);
+  assert.equal(
+    refuse(1, 0, "image/svg+xml", { allow: ["image/*"], deny: ["image/svg+xml"] }),
+    "file_type_refused",
+  );
+});
+
+Deno.test("file rules: quotas count what is asked for and refuse by a name of their own", () => {
+  const quota = { files: 2, bytes: 150, total: 500 };
+  const refuse = (size: number, usage = {}) => {
+    try {
+      return checkQuota(size, { files: 0, bytes: 0, total: 0, ...usage }, quota);
+    } catch (error) {
+      assert.ok(error instanceof ProtocolError);
+      return error.error;
+    }
+  };
+  assert.equal(refuse(150), undefined);
+  assert.equal(refuse(0, { files: 1 }), undefined);
   assert.equal(refuse(0, { files: 2 }), "quota_exceeded");
   assert.equal(refuse(51, { bytes: 100 }), "quota_exceeded");
   assert.equal(refuse(50, { bytes: 100 }), undefined);
-  assert.equal(refuse(1, { uploads: 4 }), "too_many_transfers");
   assert.equal(refuse(1, { total: 500 }), "not_available");
-  assert.equal(refuse(1, {}, "text/html", { allow: ["image/*", "text/plain"] }), "file_type_refused");
-  assert.equal(refuse(1, {}, "image/gif", { allow: ["image/*"] }), undefined);
-  assert.equal(
-    refuse(1, {}, "image/svg+xml", { allow: ["image/*"], deny: ["image/svg+xml"] }),
-    "file_type_refused",
-  );
+  assert.equal(refuse(1, { total: 499 }), undefined);
 });
 
 Deno.test("file rules: a chunk that is not the next one is refused by a name of its own", () => {

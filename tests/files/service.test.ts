@@ -5,10 +5,15 @@ import { KINDS } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";
 import { downloadFile, sampleBytes, startUpload, uploadFile } from "./support.ts";
 
+/** Files in a directory that outlives the service; its messages do not. */
+function onDisk(directory: string) {
+  return { kind: "sqlite", sqlite: { files: directory } } as const;
+}
+
 for (const kind of KINDS) {
-  for (const form of ["json", "msgpack"] as const) {
-    Deno.test(`files in the service: a file goes up, is announced, and comes down whole: ${kind}, ${form}`, async () => {
-      const service = await startTestService();
+  for (const [form, engine] of [["json", "sqlite"], ["msgpack", "sqlite"], ["msgpack", "memory"]] as const) {
+    Deno.test(`files in the service: a file goes up, is announced, and comes down whole: ${kind}, ${form}, ${engine}`, async () => {
+      const service = await startTestService({ engine: { kind: engine } });
       try {
         const bytes = sampleBytes(1_500_000, 7);
         const ann = await service.dial(kind, { form });
@@ -45,9 +50,10 @@ for (const kind of KINDS) {
 
   Deno.test(`files in the service: an upload goes on where it was after the service was restarted: ${kind}`, async () => {
     const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
+    const engine = onDisk(directory);
     const bytes = sampleBytes(3_000_000, 3);
     try {
-      let service = await startTestService({ files: { directory, window: "1MiB" } });
+      let service = await startTestService({ files: { window: "1MiB" }, engine });
       let acked: number;
       try {
         const ann = await service.connect(kind, "ann");
@@ -57,7 +63,7 @@ for (const kind of KINDS) {
       } finally {
         await service.stop();
       }
-      service = await startTestService({ files: { directory, window: "1MiB" } });
+      service = await startTestService({ files: { window: "1MiB" }, engine });
       try {
         const ann = await service.connect(kind, "ann");
         await ann.openLane(101);
@@ -94,10 +100,11 @@ Deno.test("files in the service: an upload goes on over another transport after 
 
 Deno.test("files in the service: saying complete again with the same id has one effect, also after a restart of the service", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
+  const engine = onDisk(directory);
   const bytes = sampleBytes(100_000, 9);
   const completeId = "complete-once";
   try {
-    let service = await startTestService({ files: { directory } });
+    let service = await startTestService({ engine });
     let first: Record<string, unknown>;
     try {
       const ann = await service.connect("websocket", "ann");
@@ -113,7 +120,7 @@ Deno.test("files in the service: saying complete again with the same id has one 
     } finally {
       await service.stop();
     }
-    service = await startTestService({ files: { directory } });
+    service = await startTestService({ engine });
     try {
       const ann = await service.connect("websocket", "ann");
       const again = await ann.ask("file_upload_complete", { uploadId: "gone" }, { id: completeId });
@@ -126,6 +133,26 @@ Deno.test("files in the service: saying complete again with the same id has one 
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("files in the service: the memory engine takes as many files as it may", async () => {
+  const service = await startTestService({ engine: { kind: "memory", memory: { files: "1MiB" } } });
+  try {
+    const ann = await service.connect("websocket", "ann");
+    await uploadFile(ann, { bytes: sampleBytes(700_000) });
+    const payload = { channel: "chat:files", name: "a", type: "", size: 700_000, sha256: "0".repeat(64) };
+    assert.equal((await ann.request("file_upload_start", payload)).payload.name, "not_available");
+    assert.deepEqual((await service.stats()).files, {
+      files: 1,
+      bytes: 700_000,
+      partial: 0,
+      uploads: 0,
+      readers: 0,
+    });
+    await ann.close();
+  } finally {
+    await service.stop();
   }
 });
 

@@ -1,9 +1,18 @@
 /** The store by itself: what becomes of uploads, and of what is kept. */
 
 import assert from "node:assert/strict";
-import { FileStore } from "../../src/files/mod.ts";
+import type { FileStore } from "../../src/files/mod.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
-import { LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes, withStore } from "./support.ts";
+import {
+  DiskStore,
+  LIMITS,
+  OWN_ONLY,
+  pushAll,
+  readAll,
+  requestOf,
+  sampleBytes,
+  withStore,
+} from "./support.ts";
 
 const refused = (error: string) => (thrown: unknown) => {
   assert.ok(thrown instanceof ProtocolError, String(thrown));
@@ -277,7 +286,7 @@ Deno.test("file store: a directory that cannot be made is not_available, and wor
   const place = `${directory}/files`;
   await Deno.writeTextFile(place, "in the way");
   const failures: unknown[] = [];
-  const store = new FileStore({
+  const store = new DiskStore({
     directory: place,
     limits: () => LIMITS,
     failed: (error) => failures.push(error),
@@ -317,25 +326,12 @@ Deno.test("file store: what nobody knows any more is removed at the start", () =
       await Deno.writeTextFile(`${directory}/${path}`, "x");
     }
     const second = open();
-    await second.resume();
+    await second.blobs.resume();
     assert.deepEqual(await readAll(second, file.fileId), bytes);
     const left =
       async () => [await blobs(directory), await partials(directory), await names(`${directory}/trash`)];
     for (let tries = 0; tries < 500 && (await left()).flat().length > 2; tries++) await turn(10);
     assert.deepEqual(await left(), [[file.sha256], [upload.key], []]);
-  }));
-
-Deno.test("file store: a link is signed by the store and survives its restart", () =>
-  withStore(async (open) => {
-    let now = 1_000_000_000;
-    const first = open({}, () => now);
-    const token = await first.link("f1", 60_000);
-    await first.close();
-    const second = open({}, () => now);
-    await second.checkLink("f1", token);
-    await assert.rejects(second.checkLink("f2", token), refused("invalid_token"));
-    now += 61_000;
-    await assert.rejects(second.checkLink("f1", token), refused("token_expired"));
   }));
 
 Deno.test("file store: above the rate acknowledgements come later, and an end of the store does not wait for them", () =>
@@ -359,7 +355,7 @@ Deno.test("file store: uploads together have a rate while there is something to 
     const bytes = sampleBytes(50_000);
     const acknowledged = async (busy: boolean) => {
       const limits = () => ({ ...LIMITS, busyRate: 1000 });
-      const store = new FileStore({ directory, limits, now: () => 1000, busy: () => busy });
+      const store = new DiskStore({ directory, limits, now: () => 1000, busy: () => busy });
       try {
         let told = 0;
         for (const userId of ["ann", "bob"]) {

@@ -1,7 +1,9 @@
 /** Files as a client of the service sends and gets them, and stores in directories of their own. */
 
 import { createHash } from "node:crypto";
-import type { FileLimits, UploadRequest } from "../../src/files/mod.ts";
+import { SqliteBlobs } from "../../src/engine/sqlite/blobs/blobs.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import type { FileLimits, FileStoreOptions, UploadRequest } from "../../src/files/mod.ts";
 import { FileStore } from "../../src/files/mod.ts";
 import type { Received, TestClient } from "../support/client.ts";
 
@@ -57,18 +59,44 @@ export function requestOf(bytes: Uint8Array, over: Partial<UploadRequest> = {}):
   };
 }
 
+/** How a store on the disk is made. */
+export type DiskStoreOptions =
+  & Omit<FileStoreOptions, "blobs" | "values">
+  & ConstructorParameters<typeof SqliteBlobs>[0];
+
+/** Files on the disk, as the SQLite engine keeps them, without the rest of the engine. */
+export class DiskStore extends FileStore {
+  readonly blobs: SqliteBlobs;
+
+  constructor(options: DiskStoreOptions) {
+    const blobs = new SqliteBlobs(options);
+    super({ ...options, blobs, values: new MemoryEngine().values });
+    this.blobs = blobs;
+  }
+
+  override sweep(now: number): void {
+    super.sweep(now);
+    this.blobs.sweep(now);
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.blobs.close();
+  }
+}
+
 /** A store in a directory that is removed afterwards. */
 export async function withStore(
   run: (
-    open: (over?: Partial<FileLimits>, now?: () => number) => FileStore,
+    open: (over?: Partial<FileLimits>, now?: () => number) => DiskStore,
     directory: string,
   ) => Promise<void>,
 ): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
-  const stores: FileStore[] = [];
+  const stores: DiskStore[] = [];
   try {
     await run((over = {}, now = Date.now) => {
-      const store = new FileStore({ directory, limits: () => ({ ...LIMITS, ...over }), now });
+      const store = new DiskStore({ directory, limits: () => ({ ...LIMITS, ...over }), now });
       stores.push(store);
       return store;
     }, directory);

@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BlockPool, BlockQueue } from "../../src/files/blocks.ts";
-import { FileStore } from "../../src/files/mod.ts";
-import { PartialFile, type PartialWriter } from "../../src/files/partial_file.ts";
-import { WriterThread } from "../../src/files/writer_thread.ts";
-import { LIMITS, pushAll, readAll, requestOf, sampleBytes, sha256 } from "./support.ts";
+import { type Appender, FileAppender } from "../../src/engine/sqlite/blobs/file_appender.ts";
+import { WriterThread } from "../../src/engine/sqlite/blobs/writer_thread.ts";
+import { DiskStore, LIMITS, pushAll, readAll, requestOf, sampleBytes, sha256 } from "./support.ts";
 
 Deno.test("file writing: what goes through blocks comes out as it went in, whatever is taken when and whichever memory is used again", () => {
   const step = fc.oneof(
@@ -52,16 +51,16 @@ Deno.test("file writing: what goes through blocks comes out as it went in, whate
   );
 });
 
-const WORKER = new URL("../../src/files/worker.ts", import.meta.url).href;
+const WORKER = new URL("../../src/engine/sqlite/blobs/worker.ts", import.meta.url).href;
 
 /** One of the two ways to write a file. */
 interface Way {
   readonly name: string;
-  run(use: (open: (path: string, size: number) => Promise<PartialWriter>) => Promise<void>): Promise<void>;
+  run(use: (open: (path: string, size: number) => Promise<Appender>) => Promise<void>): Promise<void>;
 }
 
 const WAYS: Way[] = [
-  { name: "this thread", run: (use) => use((path, size) => PartialFile.open({ path, size })) },
+  { name: "this thread", run: (use) => use((path, size) => FileAppender.open({ path, size })) },
   {
     name: "a thread of its own",
     async run(use) {
@@ -103,10 +102,9 @@ for (const { name, run } of WAYS) {
       const second = await open(path, bytes.length);
       assert.equal(second.there, 300_000);
       // Not waited for: one comes after the other.
-      const prepared = second.prepare();
       const appended = second.append(block(bytes.subarray(300_000)));
       assert.equal(await second.finish(), sha256(bytes));
-      await Promise.all([prepared, appended]);
+      await appended;
       await second.close();
       assert.deepEqual(await Deno.readFile(path), bytes);
     }));
@@ -184,7 +182,7 @@ Deno.test("file writing: a thread that hangs is ended when a file is to be close
 Deno.test("file writing: files are written on by this thread when there is no other, and uploads under way may be begun anew", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-writing-" });
   const failures: string[] = [];
-  const store = new FileStore({
+  const store = new DiskStore({
     directory,
     limits: () => LIMITS,
     failed: (error, stage) => failures.push(`${stage}: ${error}`),

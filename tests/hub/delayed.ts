@@ -33,6 +33,9 @@ export class DelayedEngine implements Engine {
     task?.();
   }
 
+  /** At once: the hub has no use for files. */
+  readonly blobs = this.inner.blobs;
+
   readonly log: Log = {
     publish: (...args) => this.#later(() => this.inner.log.publish(...args)),
     read: (...args) => this.#later(() => this.#failOr("read", () => this.inner.log.read(...args))),

@@ -65,7 +65,6 @@ Deno.test("modules: a service whose HTTP port is in use closes its QUIC listener
         http: { ...config.http, hostname: "127.0.0.1", port: httpPort },
         quic: { ...config.quic, hostname: "127.0.0.1", port: 0 },
         certificates: { directory, names: [] },
-        files: { ...config.files, directory: `${directory}/files` },
         drain: { deadline: 0 },
       },
       log: createLogger({ write: () => {} }),

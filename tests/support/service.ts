@@ -56,9 +56,12 @@ export async function startTestService(
     ...over,
     http: { ...LOCAL.http, ...over.http },
     quic: { ...LOCAL.quic, ...over.quic },
-    engine: { ...LOCAL.engine, ...over.engine },
+    engine: {
+      ...LOCAL.engine,
+      ...over.engine,
+      sqlite: { path: `${directory}/skein.db`, files: `${directory}/files`, ...over.engine?.sqlite },
+    },
     certificates: { directory, ...over.certificates },
-    files: { directory: `${directory}/files`, ...over.files },
   });
   await Deno.writeTextFile(configPath, JSON.stringify(merged(input)));
   const { config, problems } = await loadConfig({ path: configPath });

@@ -59,7 +59,7 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
     { room: "engine", only: "contract" },
     { room: "files" },
   ],
-  files: [{ room: "protocol" }],
+  files: [{ room: "protocol" }, { room: "engine", only: "contract" }],
   hub: [{ room: "protocol" }, { room: "router", only: "types" }, { room: "engine", only: "contract" }],
   engine: [{ room: "protocol" }],
   client: [{ room: "protocol" }, { room: "streams" }, { room: "quic", only: "client side" }],

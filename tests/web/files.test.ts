@@ -172,9 +172,7 @@ testWith(
         await ann.waitFor(`document.querySelectorAll("#uploads li").length === 0`);
         assert.equal(await ann.evaluateText(`${FILES}.length`), 1);
 
-        await place.service.reconfigure({
-          files: { maxSize: "1KiB", directory: `${place.directory}/files` },
-        });
+        await place.service.reconfigure({ files: { maxSize: "1KiB" } });
         await send(ann, { name: "too large.bin", type: "", size: 5000 }, "field");
         await ann.waitFor(`document.querySelector("#uploads .error")?.textContent.startsWith("not sent: ")`);
         await press("Dismiss");

@@ -58,9 +58,11 @@ export class Place {
   async start(): Promise<void> {
     this.#service = await startTestService({
       http: { port: this.#port },
-      engine: { kind: "sqlite", sqlite: { path: `${this.directory}/skein.db` } },
+      engine: {
+        kind: "sqlite",
+        sqlite: { path: `${this.directory}/skein.db`, files: `${this.directory}/files` },
+      },
       certificates: { directory: this.directory },
-      files: { directory: `${this.directory}/files` },
     });
     this.#port = this.#service.service.addresses.http.port;
   }

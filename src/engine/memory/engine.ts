@@ -9,6 +9,7 @@ import type { Engine } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
 import { LocalCommands } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
+import type { MemoryBlobs } from "./blobs.ts";
 import { MemoryLog } from "./log.ts";
 import { MemoryStore, type MemoryStoreOptions } from "./store.ts";
 import type { MemoryValues } from "./values.ts";
@@ -21,13 +22,14 @@ export interface MemoryEngineOptions extends MemoryStoreOptions {
   readonly failed?: (error: unknown, stage: string) => void;
 }
 
-/** Keeps messages, presence, values, dedupe keys and nodes in memory. */
+/** Keeps messages, presence, values, files, dedupe keys and nodes in memory. */
 export class MemoryEngine implements Engine {
   readonly name = "memory";
   readonly log: MemoryLog;
   readonly presence: LocalPresence;
   readonly values: MemoryValues;
   readonly commands: LocalCommands;
+  readonly blobs: MemoryBlobs;
   readonly #store: MemoryStore;
   readonly #listeners: Listeners;
   #open = true;
@@ -41,6 +43,7 @@ export class MemoryEngine implements Engine {
     this.presence = new LocalPresence(store.presence, listeners, store.clock);
     this.values = store.values;
     this.commands = new LocalCommands(store.nodes, failed);
+    this.blobs = store.blobs;
   }
 
   sweep(): void {

@@ -9,6 +9,7 @@ import { uuidv7 } from "../../protocol/mod.ts";
 import { Bus } from "../local/bus.ts";
 import { NodeTable } from "../local/commands.ts";
 import { PresenceTable } from "../local/presence_table.ts";
+import { MemoryBlobs } from "./blobs.ts";
 import { ChannelLog } from "./channel.ts";
 import { DedupeWindow } from "./dedupe.ts";
 import { MemoryValues } from "./values.ts";
@@ -31,15 +32,18 @@ export interface MemoryStoreOptions {
    * are kept in one stream. @default "channel"
    */
   readonly offsets?: "channel" | "store";
+  /** Bytes of files and uploads kept at most. @default 268435456 */
+  readonly files?: number;
 }
 
-/** Channels, dedupe keys, presence, values and nodes. */
+/** Channels, dedupe keys, presence, values, files and nodes. */
 export class MemoryStore {
   readonly bus = new Bus();
   readonly clock: Clock;
   readonly presence: PresenceTable;
   readonly values: MemoryValues;
   readonly nodes: NodeTable;
+  readonly blobs: MemoryBlobs;
   readonly dedupe: DedupeWindow;
   readonly #logs = new Map<string, ChannelLog>();
   readonly #idle: number;
@@ -66,6 +70,7 @@ export class MemoryStore {
     this.nodes = new NodeTable(clock);
     // A channel that only has values is forgotten like any other.
     this.values = new MemoryValues(clock, (channel) => void this.begin(channel));
+    this.blobs = new MemoryBlobs(clock, options.files ?? 256 * 1024 ** 2);
   }
 
   /** A channel somebody has published to or follows. */

@@ -4,12 +4,14 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../async/clock.ts";
-import type { Engine } from "../contract.ts";
+import type { Engine, MaybePromise } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
 import { LocalCommands, NodeTable } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
 import { PresenceTable } from "../local/presence_table.ts";
+import { SqliteBlobs } from "./blobs/blobs.ts";
 import { Storage } from "./storage.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { Expiry } from "./expiry.ts";
@@ -20,6 +22,8 @@ import { SqliteValues } from "./values.ts";
 export interface SqliteEngineOptions {
   /** The database's file; made with its directory when there is none. */
   readonly path: string;
+  /** The directory of files; made when the first one comes. @default `files`, beside the database */
+  readonly files?: string;
   /**
    * What an acknowledged message survives. `normal`: the end of the process, however it ends (kill -9, a crash).
    * `full`: the end of the machine as well (power loss, a crash of the system), at the cost of a flush to the disk with
@@ -48,13 +52,14 @@ export interface SqliteEngineOptions {
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
 const ROOM = 1024 * 1024;
 
-/** Keeps messages, values and dedupe keys in a database, presence and claims of sessions in memory. */
+/** Keeps messages, values and dedupe keys in a database, files in a directory, presence and claims of sessions in memory. */
 export class SqliteEngine implements Engine {
   readonly name = "sqlite";
   readonly log: SqliteLog;
   readonly presence: LocalPresence;
   readonly values: SqliteValues;
   readonly commands: LocalCommands;
+  readonly blobs: SqliteBlobs;
   readonly #storage: Storage;
   readonly #expiry: Expiry;
   readonly #listeners: Listeners;
@@ -88,17 +93,25 @@ export class SqliteEngine implements Engine {
     this.values = new SqliteValues(storage, idle);
     // One process has the database, so this is the only node.
     this.commands = new LocalCommands(this.#nodes = new NodeTable(clock), failed);
+    this.blobs = new SqliteBlobs({
+      directory: options.files ?? `${dirname(options.path)}/files`,
+      now: () => clock.wall(),
+      failed,
+    });
   }
 
   /** Opens a database. Rejects with an Error that names the path and what is wrong with it. */
-  // deno-lint-ignore require-await
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
     const { path, synchronous = "normal", maxSize = 0 } = options;
-    return new SqliteEngine(openDatabase({ path, synchronous, maxSize }), options);
+    const engine = new SqliteEngine(openDatabase({ path, synchronous, maxSize }), options);
+    await engine.blobs.resume();
+    return engine;
   }
 
   sweep(): void {
-    this.#table.sweep(this.#clock.now());
+    const now = this.#clock.now();
+    this.#table.sweep(now);
+    this.blobs.sweep(now);
     this.#nodes.sweep();
     if (!this.#storage.open) return;
     // What is dropped may be the room that is missing.
@@ -111,11 +124,12 @@ export class SqliteEngine implements Engine {
     return this.#storage.open && this.#storage.transactions.works;
   }
 
-  /** Commits what waits, and gives the file back. */
-  close(): void {
+  /** Commits what waits, and gives the database and the files back. */
+  close(): MaybePromise<void> {
     this.#expiry.stop();
     this.#storage.close();
     this.#listeners.clear();
     this.commands.close();
+    return this.blobs.close();
   }
 }

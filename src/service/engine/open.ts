@@ -21,7 +21,7 @@ export type OpenEngine = (
 
 /** Opens the engine that the configuration names. */
 export const openEngine: OpenEngine = async ({ engine }, failed, measured) => {
-  const { kind, sqlite, dedupeWindow } = engine;
-  if (kind === "memory") return new MemoryEngine({ dedupeWindow, failed });
+  const { kind, sqlite, memory, dedupeWindow } = engine;
+  if (kind === "memory") return new MemoryEngine({ ...memory, dedupeWindow, failed });
   return await SqliteEngine.open({ ...sqlite, dedupeWindow, failed, measured });
 };

@@ -10,7 +10,7 @@ import type { Rule, Values } from "../config/section.ts";
 import { choice, duration, size, text } from "../config/setting.ts";
 import { formatDuration } from "../config/units.ts";
 
-/** `engine.sqlite`: the database of the engine `sqlite`. */
+/** `engine.sqlite`: where the engine `sqlite` keeps what. */
 const sqlite = v.strictObject({
   path: v.optional(
     text(
@@ -19,6 +19,14 @@ const sqlite = v.strictObject({
       { restart: true },
     ),
     "data/skein.db",
+  ),
+  files: v.optional(
+    text(
+      "a path",
+      "The directory of files, made when the first one comes. Only one process may use it.",
+      { restart: true },
+    ),
+    "data/files",
   ),
   synchronous: v.optional(
     choice(
@@ -39,12 +47,25 @@ const sqlite = v.strictObject({
   ),
 });
 
-/** `engine`: what keeps messages. */
+/** `engine.memory`: limits of the engine `memory`. */
+const memory = v.strictObject({
+  files: v.optional(
+    size(
+      0,
+      2 ** 40,
+      "Bytes of files that may be in memory, uploads at their full size among them; then uploads are answered with `not_available` until old files have gone.",
+      { restart: true },
+    ),
+    "256MiB",
+  ),
+});
+
+/** `engine`: what keeps messages and files. */
 const engine = v.strictObject({
   kind: v.optional(
     choice(
       ["sqlite", "memory"],
-      "What keeps messages. `sqlite` keeps them in a file; `memory` loses them with the process.",
+      "What keeps messages and files. `sqlite` keeps them on the disk; `memory` loses them with the process.",
       { restart: true },
     ),
     "sqlite",
@@ -59,6 +80,7 @@ const engine = v.strictObject({
     "2m",
   ),
   sqlite: v.optional(sqlite, {}),
+  memory: v.optional(memory, {}),
 });
 
 /** What a configuration may hold. */

@@ -6,6 +6,7 @@
 
 import type { FileStore } from "../../files/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { EngineModule } from "../engine/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
 import { gauge, type Series } from "../metrics/series.ts";
@@ -13,17 +14,19 @@ import { type Module, started } from "../module.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { ServiceFiles } from "./service_files.ts";
 
-/** The store of files; follows `files`. */
+/** Files, which the engine keeps; follows `files`. */
 export class FilesModule implements Module {
   readonly name = "files";
   readonly keys = ["files"] as const;
   readonly series: readonly Series[] = fileSeries(() => this.#files?.store.status());
+  readonly #engine: EngineModule;
   readonly #hub: HubModule;
   readonly #tokens: TokensModule;
   readonly #log: Logger;
   #files: ServiceFiles | undefined;
 
-  constructor(hub: HubModule, tokens: TokensModule, log: Logger) {
+  constructor(engine: EngineModule, hub: HubModule, tokens: TokensModule, log: Logger) {
+    this.#engine = engine;
     this.#hub = hub;
     this.#tokens = tokens;
     this.#log = log;
@@ -34,14 +37,14 @@ export class FilesModule implements Module {
     return started(this.#files, this.name);
   }
 
-  async start(config: Config): Promise<void> {
+  start(config: Config): void {
     this.#files = new ServiceFiles({
+      engine: this.#engine.engine,
       settings: config.files,
       namespace: this.#hub.hub.namespace,
       verify: this.#tokens.authenticator.verify,
       failed: (error, stage) => this.#log.error("file failure", { stage, error }),
     });
-    await this.#files.store.resume();
   }
 
   apply(config: Config): void {
@@ -61,14 +64,18 @@ export class FilesModule implements Module {
   }
 }
 
-/** Left out until files were used for the first time. */
+/** Left out until the engine knows of files: with `sqlite` until the first one has come. */
 function fileSeries(status: () => ReturnType<FileStore["status"]>): readonly Series[] {
   return [
-    gauge("skein_files", "Files that are whole.", () => status()?.files),
-    gauge("skein_files_partial", "Files of which parts are missing.", () => status()?.partial),
+    gauge("skein_files", "Complete files.", () => status()?.files),
+    gauge(
+      "skein_files_partial",
+      "Uploads that are not complete, interrupted ones included.",
+      () => status()?.partial,
+    ),
     gauge(
       "skein_files_bytes",
-      "Bytes of files on disk; a content that several files share counts once.",
+      "Bytes of complete files; a content that several files share counts once.",
       () => status()?.bytes,
     ),
     gauge("skein_file_uploads", "Uploads under way.", () => status()?.uploads),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Engine } from "../../engine/contract.ts";
 import { FileStore } from "../../files/mod.ts";
 import { type FileService, refuseRead } from "../../handlers/mod.ts";
 import type { NamespaceLookup } from "../../hub/mod.ts";
@@ -18,6 +19,7 @@ const QUIET_AFTER = 500;
 
 /** What files need of the rest of the service. */
 export interface ServiceFilesOptions {
+  readonly engine: Pick<Engine, "blobs" | "values">;
   readonly settings: Config["files"];
   readonly namespace: NamespaceLookup;
   /** Checks a bearer token. */
@@ -36,8 +38,10 @@ export class ServiceFiles implements FileService, FileAccess {
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
     this.settings = options.settings;
+    const { blobs, values } = options.engine;
     this.store = new FileStore({
-      directory: this.settings.directory,
+      blobs,
+      values,
       limits: this.limits,
       failed: options.failed,
       busy: () => performance.now() - this.#heardAt < QUIET_AFTER,

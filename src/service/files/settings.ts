@@ -1,5 +1,5 @@
 /**
- * The section `files` of the configuration: where they are kept, how large, how many, how long.
+ * The section `files` of the configuration: how large, how many, how long. Where they are kept is a matter of the engine.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { FileLimits } from "../../files/mod.ts";
 import type { Rule, Values } from "../config/section.ts";
-import { duration, flag, integer, list, size, text } from "../config/setting.ts";
+import { duration, flag, integer, list, size } from "../config/setting.ts";
 import { formatSize } from "../config/units.ts";
 
 const GIB = 1024 ** 3;
@@ -20,14 +20,6 @@ const files = v.strictObject({
   enabled: v.optional(
     flag("Whether files are taken and given out. Switched off while running, those kept stay kept."),
     true,
-  ),
-  directory: v.optional(
-    text(
-      "a path",
-      "Directory of the files; made when the first one comes. Relative paths start at the working directory. One process at a time.",
-      { restart: true },
-    ),
-    "data/files",
   ),
   maxSize: v.optional(size(1, TIB, "Largest file."), "256MiB"),
   maxChunk: v.optional(
@@ -54,7 +46,11 @@ const files = v.strictObject({
   ),
   userBytes: v.optional(size(1, 1024 * TIB, "Bytes of one user's files, likewise."), "1GiB"),
   maxTotal: v.optional(
-    size(1, 1024 * TIB, "Bytes of all files, a content that several share counted once."),
+    size(
+      1,
+      1024 * TIB,
+      "Bytes of all files, a content that several share counted once. The engine `memory` has a limit of its own as well, `engine.memory.files`.",
+    ),
     10 * GIB,
   ),
   allow: v.optional(

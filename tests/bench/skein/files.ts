@@ -103,7 +103,8 @@ async function withService<T>(kind: Kind, run: (client: Dialled, inbox: Inbox) =
   const directory = await Deno.makeTempDir({ prefix: "skein-bench-", ...await memory() });
   try {
     await using server = await startSkein({
-      files: { directory, rate: 0, maxSize: "1GiB", userBytes: "16GiB", maxTotal: "16GiB" },
+      engine: { kind: "sqlite", sqlite: { path: `${directory}/skein.db`, files: `${directory}/files` } },
+      files: { rate: 0, maxSize: "1GiB", userBytes: "16GiB", maxTotal: "16GiB" },
     });
     const client = await dial(server, kind, "ann");
     return await run(client, new Inbox(client));

@@ -1,12 +1,14 @@
 /** What every engine must do. The test of an engine calls `conformance` with a way to open it. */
 
 import assert from "node:assert/strict";
+import { blobConformance } from "./blobs.ts";
 import { commandConformance } from "./commands.ts";
 import { editConformance } from "./edits.ts";
 import { historyConformance } from "./history.ts";
 import { logConformance } from "./log.ts";
 import { presenceConformance } from "./presence.ts";
 import { type Capabilities, registerFor } from "./subject.ts";
+import { uploadConformance } from "./uploads.ts";
 import { valueConformance } from "./values.ts";
 
 /** Registers the tests of an engine. */
@@ -17,6 +19,8 @@ export function conformance(engine: Capabilities): void {
   presenceConformance(engine);
   valueConformance(engine);
   commandConformance(engine);
+  blobConformance(engine);
+  uploadConformance(engine);
 
   const test = registerFor(engine, "engine");
 

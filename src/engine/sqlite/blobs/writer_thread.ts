@@ -1,27 +1,20 @@
 /**
- * Large files are written by a thread of their own: hashing and writing 200 MB takes a core a fifth of a second, in
- * which nobody else's message would be served.
+ * Writes large files in a worker: hashing and writing 200 MB takes a core a fifth of a second, and on the main thread
+ * nobody else's message would be served in that time.
  *
  * @module
  */
 
-import { PartialFile, type PartialWriter } from "./partial_file.ts";
+import { type Appender, type AppenderOptions, FileAppender } from "./file_appender.ts";
 import type { Answer, Call, Request } from "./worker.ts";
 
-/** The file to be written. */
-export interface WriterFile {
-  readonly path: string;
-  /** Bytes it is to have in the end. */
-  readonly size: number;
-}
-
-/** Milliseconds after which a thread without files is ended: it takes some ten megabytes. */
+/** Milliseconds without a file after which the worker is ended, because it takes some ten megabytes. */
 const IDLE = 60_000;
 
-/** Milliseconds a file has to be closed: a thread that takes longer hangs in a disk that does not answer. */
+/** Milliseconds in which a file must be closed. A worker that takes longer hangs in a disk that does not answer. */
 const CLOSING = 10_000;
 
-/** A thread that is started when it is needed. */
+/** A worker that is started when the first large file comes. */
 export class WriterThread {
   readonly #failed: (error: unknown) => void;
   readonly #start: () => Worker;
@@ -36,16 +29,19 @@ export class WriterThread {
   #usedAt = 0;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
 
-  /** `failed` is told why there is no thread: then files are written by this one. `start` starts it. A file has `patience` ms to be closed. */
+  /**
+   * `failed` is told when the worker breaks or hangs. A broken one is not started again: the main thread writes then.
+   * `patience`: milliseconds in which a file must be closed.
+   */
   constructor(failed: (error: unknown) => void, start: () => Worker = startWorker, patience = CLOSING) {
     this.#failed = failed;
     this.#start = start;
     this.#patience = patience;
   }
 
-  /** Opens a file as `PartialFile.open` does. Rejects with what the file system says. */
-  async open(file: WriterFile): Promise<PartialWriter> {
-    if (this.#broken) return await PartialFile.open(file);
+  /** Opens a file, or makes it. Rejects with what the file system says. */
+  async open(file: Pick<AppenderOptions, "path" | "size">): Promise<Appender> {
+    if (this.#broken) return await FileAppender.open(file);
     const number = ++this.#opened;
     this.#open++;
     this.#used = true;
@@ -55,31 +51,30 @@ export class WriterThread {
     } catch (error) {
       this.#open--;
       if (!this.#broken) throw error;
-      return await PartialFile.open(file);
+      return await FileAppender.open(file);
     }
   }
 
-  /** Ends the thread when it had nothing to do for a while. `now` is in ms, of any clock that goes on. */
+  /** Ends the worker when it was idle for long. To be called about once a second; `now`: milliseconds. */
   sweep(now: number): void {
-    // A file that came and went between two calls counts too.
+    // A file that was opened and closed between two calls counts too.
     if (this.#open > 0 || this.#used) this.#usedAt = now;
     else if (now - this.#usedAt >= IDLE) this.#end();
     this.#used = false;
   }
 
-  /** Ends the thread for good; its files are to be closed before. */
+  /** Ends the worker for good. Its files have to be closed before. */
   close(): void {
     this.#closed = true;
     this.#end();
   }
 
-  #writer(file: number, there: number): PartialWriter {
+  #writer(file: number, there: number): Appender {
     let closing: Promise<void> | undefined;
     return {
       there,
       append: async (bytes) =>
         await this.#call(file, { what: "append", bytes }, [bytes.buffer]) as ArrayBuffer,
-      prepare: async () => void await this.#call(file, { what: "prepare" }),
       finish: async () => await this.#call(file, { what: "finish" }) as string,
       close: () => closing ??= this.#close(file),
     };
@@ -93,7 +88,7 @@ export class WriterThread {
     try {
       await this.#call(file, { what: "close" });
     } catch {
-      // It ended, and its files with it.
+      // The worker ended, and the system closed its files.
     } finally {
       clearTimeout(hangs);
       this.#open--;
@@ -127,7 +122,7 @@ export class WriterThread {
       } else answer?.resolve(data.value);
     };
     worker.onerror = (event) => {
-      // Else it would end the process.
+      // An error of a worker that nobody handles ends the process.
       event.preventDefault();
       this.#broken = true;
       this.#end();

@@ -1,45 +1,40 @@
 /**
- * A file that is not whole yet: what comes is appended and hashed.
+ * Appends to the file of an upload, and hashes what it holds.
  *
  * @module
  */
 
 import { createHash, type Hash } from "node:crypto";
 
-/** Bytes that were there already and are hashed between two turns of the event loop. */
+/** Bytes of an earlier writer that are hashed between two turns of the event loop. */
 const REHASH = 262_144;
 
-/** Appends to one file: one call after the other, but for `close`, which ends them. */
-export interface PartialWriter {
-  /** Bytes of the file that were there when it was opened. */
+/** Appends to one file. Calls are carried out one after the other. */
+export interface Appender {
+  /** Bytes that the file had when it was opened. */
   readonly there: number;
   /**
-   * Appends `bytes`, whose memory is given away, and comes back when they are written and hashed. Rejects with what the
-   * file system says; then the file is as before, and nothing more may be appended.
+   * Appends `bytes`. Their memory belongs to the appender until the promise resolves with it. Rejects with what the file
+   * system says; the file is as before then, and nothing more can be appended.
    */
   append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>;
-  /** Hashes what was there, so that `append` need not wait for it. */
-  prepare(): Promise<void>;
-  /**
-   * Makes it durable; resolves with the SHA-256 of all of it, in hexadecimal. Nothing may be appended afterwards; it may
-   * be asked again.
-   */
+  /** Makes the file durable and resolves with the SHA-256 of all of it, in hexadecimal. May be called again. */
   finish(): Promise<string>;
-  /** Ends it, and the call that is under way, which may reject; resolves when the file is closed. */
+  /** Closes the file. Waits for the call under way; those behind it reject. May be called again. */
   close(): Promise<void>;
 }
 
 /** How a file is opened. */
-export interface PartialFileOptions {
+export interface AppenderOptions {
   readonly path: string;
-  /** What it is to be in the end, in bytes: what is more of it is cut off. */
+  /** Bytes of the complete file. What the file has beyond it is cut off. */
   readonly size: number;
-  /** Whether writing may hold up the thread: cheaper by far, for one that does nothing else. @default false */
+  /** Writes with blocking calls. They are much cheaper, and right for a thread that only writes. @default false */
   readonly blocking?: boolean;
 }
 
-/** A file that is appended to by this thread. */
-export class PartialFile implements PartialWriter {
+/** Appends on this thread. */
+export class FileAppender implements Appender {
   readonly there: number;
   readonly #file: Deno.FsFile;
   readonly #blocking: boolean;
@@ -57,14 +52,17 @@ export class PartialFile implements PartialWriter {
     this.#blocking = blocking;
   }
 
-  /** Opens a file or makes it. Rejects with what the file system says. */
-  static async open({ path, size, blocking = false }: PartialFileOptions): Promise<PartialFile> {
+  /** Opens a file, or makes it. Rejects with what the file system says. */
+  static async open({ path, size, blocking = false }: AppenderOptions): Promise<FileAppender> {
     const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
     try {
       const found = (await file.stat()).size;
       const there = Math.min(found, size);
       if (found > there) await file.truncate(there);
-      return new PartialFile(file, there, blocking);
+      const appender = new FileAppender(file, there, blocking);
+      // Begins now, so that the first bytes need not wait for all of it. When it fails, `append` or `finish` tries again.
+      if (there > 0) appender.#run(() => appender.#rehash()).catch(() => {});
+      return appender;
     } catch (error) {
       file.close();
       throw error;
@@ -73,11 +71,11 @@ export class PartialFile implements PartialWriter {
 
   append(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
     return this.#run(async () => {
-      // What was to come before it is not there.
+      // The bytes before these were not written.
       if (this.#broken) throw new Error("the file could not be written before");
       await this.#rehash();
       try {
-        // Hashed while it is written, where that is done elsewhere.
+        // Without `blocking` the hash is calculated while another thread of the runtime writes.
         const writing = this.#blocking ? writeAllSync(this.#file, bytes) : writeAll(this.#file, bytes);
         this.#hash.update(bytes);
         await writing;
@@ -89,10 +87,6 @@ export class PartialFile implements PartialWriter {
       this.#hashed = this.#size += bytes.length;
       return bytes.buffer;
     });
-  }
-
-  prepare(): Promise<void> {
-    return this.#run(() => this.#rehash());
   }
 
   finish(): Promise<string> {
@@ -128,7 +122,7 @@ export class PartialFile implements PartialWriter {
       const got = await this.#file.read(
         buffer.subarray(0, Math.min(buffer.length, this.#size - this.#hashed)),
       );
-      if (got === null) throw new Error("a partial file became shorter");
+      if (got === null) throw new Error("the file became shorter");
       this.#hash.update(buffer.subarray(0, got));
       this.#hashed += got;
     }

@@ -1,27 +1,20 @@
 /**
- * Where files are in the data directory, and how they come and go there.
+ * The directory of a store: where the bytes of files are, and how they are moved and removed.
  *
- *     blobs/ab/<sha256>   whole files, by their hash
- *     partial/<key>       what has come of files that are not whole
+ *     blobs/ab/<sha256>   contents of complete files, by their hash
+ *     partial/<key>       bytes of uploads that are not complete
  *     trash/<id>          what is being removed
- *     files.sqlite        the catalog
+ *     files.sqlite        the catalogue
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { uuidv7 } from "../protocol/mod.ts";
-import type { FileReader, UploadRequest } from "./contract.ts";
+import { ProtocolError, uuidv7 } from "../../../protocol/mod.ts";
+import type { BlobReader } from "../../contract.ts";
 
-/** Only the service reads them. */
+/** Nobody else on the machine may read files. */
 const PRIVATE = { recursive: true, mode: 0o700 } as const;
 const HASH = /^[0-9a-f]{64}$/;
-
-/** Which upload a request goes on with: the same user, channel, size and hash. Also a file name. */
-export function keyOf({ userId, channel, size, sha256 }: UploadRequest): string {
-  // None of them holds a space.
-  return createHash("sha256").update(`${userId} ${channel} ${size} ${sha256}`).digest("hex");
-}
 
 /** The directory of a store. */
 export class Disk {
@@ -31,48 +24,47 @@ export class Disk {
     this.#directory = directory;
   }
 
-  /** The catalog's file. */
   get catalog(): string {
     return `${this.#directory}/files.sqlite`;
   }
 
-  /** Where the bytes of an upload are. */
   partial(key: string): string {
     return `${this.#directory}/partial/${key}`;
   }
 
-  /** Where a whole file is. */
   blob(sha256: string): string {
     return `${this.#blobs(sha256)}/${sha256}`;
   }
 
-  /** Whether there has ever been a store here. */
+  /** Whether anything was ever kept here. */
   async exists(): Promise<boolean> {
     return await Deno.stat(this.catalog).then(() => true, () => false);
   }
 
-  /** Makes the directories. */
   async prepare(): Promise<void> {
     for (const name of ["blobs", "partial", "trash"]) await Deno.mkdir(`${this.#directory}/${name}`, PRIVATE);
   }
 
-  /** Whether a whole file of that size is there. */
+  /** Whether a content of that size is there. */
   async holds(sha256: string, size: number): Promise<boolean> {
     return await Deno.stat(this.blob(sha256)).then((info) => info.size === size, () => false);
   }
 
-  /** Puts a finished upload among the whole files, in place of one with the same bytes. Synchronous: one moment. */
+  /**
+   * Moves the bytes of an upload to the contents; one with the same hash is replaced. Synchronous, so that it can be a part
+   * of a transaction of the catalogue.
+   */
   place(key: string, sha256: string): void {
     Deno.mkdirSync(this.#blobs(sha256), PRIVATE);
     Deno.renameSync(this.partial(key), this.blob(sha256));
   }
 
-  /** Takes `place` back. */
+  /** Undoes `place`. */
   displace(key: string, sha256: string): void {
     Deno.renameSync(this.blob(sha256), this.partial(key));
   }
 
-  /** Makes the name of a whole file durable. */
+  /** Makes the place of a content durable: a rename is, only once its directory is flushed. */
   async settle(sha256: string): Promise<void> {
     const directory = await Deno.open(this.#blobs(sha256));
     try {
@@ -82,14 +74,16 @@ export class Disk {
     }
   }
 
-  /** Opens a whole file. Rejects with Deno.errors.NotFound. */
-  async open(sha256: string): Promise<FileReader> {
-    const file = await Deno.open(this.blob(sha256));
+  /** Opens a content. Rejects with ProtocolError `unknown_file`. */
+  async open(sha256: string): Promise<BlobReader> {
+    const file = await Deno.open(this.blob(sha256)).catch((error) => {
+      throw error instanceof Deno.errors.NotFound ? new ProtocolError("unknown_file") : error;
+    });
     let position = 0;
     return {
       async read(buffer, at) {
         if (at !== position) await file.seek(at, Deno.SeekMode.Start);
-        // Until the read has ended nobody knows where the file stands.
+        // Unknown until the read has ended: it may fail.
         position = -1;
         const got = await file.read(buffer) ?? 0;
         position = at + got;
@@ -99,17 +93,17 @@ export class Disk {
     };
   }
 
-  /** Removes a whole file: its name is gone at once, its bytes a little later. */
+  /** Removes a content. Its name is free when the call returns, its room when the promise resolves. */
   removeBlob(sha256: string): Promise<void> {
     return this.#remove(this.blob(sha256));
   }
 
-  /** Removes what has come of a file, likewise. */
+  /** Removes the bytes of an upload in the same way. */
   removePartial(key: string): Promise<void> {
     return this.#remove(this.partial(key));
   }
 
-  /** Removes what an earlier process left: half-removed files, and bytes that `wanted` says nobody knows. */
+  /** Removes what a process that was killed left behind: the trash, and whatever `wanted` says is not in the catalogue. */
   async tidy(wanted: { partial(key: string): boolean; blob(sha256: string): boolean }): Promise<void> {
     for await (const { name } of Deno.readDir(`${this.#directory}/trash`)) {
       await Deno.remove(`${this.#directory}/trash/${name}`);
@@ -128,7 +122,7 @@ export class Disk {
     return `${this.#directory}/blobs/${sha256.slice(0, 2)}`;
   }
 
-  // Unlinking a large file takes a while: first it gets another name, at once, so that a new one may have its own.
+  // Unlinking a large file takes a while. The rename frees its name at once for a new file.
   async #remove(path: string): Promise<void> {
     const trash = `${this.#directory}/trash/${uuidv7()}`;
     try {
