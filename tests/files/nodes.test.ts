@@ -62,8 +62,8 @@ function test(
   run: (one: FileStore, two: FileStore) => Promise<void>,
   over: Partial<FileLimits> = {},
 ) {
-  Deno.test(`file nodes: ${says}, at once`, () => withNodes(run, over));
-  Deno.test(`file nodes: ${says}, with late answers`, async () => {
+  Deno.test(`${says}, at once`, () => withNodes(run, over));
+  Deno.test(`${says}, with late answers`, async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const random = sampleBytes(10_000, seed);
       let at = 0;
@@ -73,7 +73,7 @@ function test(
 }
 
 test(
-  "an upload goes on at another node, and the first one tells whoever still sends to it",
+  "file nodes: an upload goes on at another node, and the first one tells whoever still sends to it",
   async (one, two) => {
     const bytes = sampleBytes(300_000);
     const first = await one.start(requestOf(bytes), OWN_ONLY);
@@ -88,37 +88,43 @@ test(
   },
 );
 
-test("an upload that another node has completed or cancelled is no upload any more", async (one, two) => {
-  const bytes = sampleBytes(1000);
-  const first = await one.start(requestOf(bytes), OWN_ONLY);
-  await pushAll(first, bytes);
-  const second = await two.start(requestOf(bytes), OWN_ONLY);
-  await two.complete(second, "m1");
-  await assert.rejects(one.complete(first, "m2"), refused("unknown_upload"));
-  const third = await one.start(requestOf(sampleBytes(900)), OWN_ONLY);
-  await two.cancel(await two.start(requestOf(sampleBytes(900)), OWN_ONLY));
-  await assert.rejects(third.push(0, sampleBytes(900)), refused("unknown_upload"));
-  assert.equal(two.status()!.partial, 0);
-});
+test(
+  "file nodes: an upload that another node has completed or cancelled is no upload any more",
+  async (one, two) => {
+    const bytes = sampleBytes(1000);
+    const first = await one.start(requestOf(bytes), OWN_ONLY);
+    await pushAll(first, bytes);
+    const second = await two.start(requestOf(bytes), OWN_ONLY);
+    await two.complete(second, "m1");
+    await assert.rejects(one.complete(first, "m2"), refused("unknown_upload"));
+    const third = await one.start(requestOf(sampleBytes(900)), OWN_ONLY);
+    await two.cancel(await two.start(requestOf(sampleBytes(900)), OWN_ONLY));
+    await assert.rejects(third.push(0, sampleBytes(900)), refused("unknown_upload"));
+    assert.equal(two.status()!.partial, 0);
+  },
+);
 
-test("of several sessions that begin one upload at the same time one has it", async (one, two) => {
-  const bytes = sampleBytes(300_000);
-  const uploads = await Promise.all(
-    [1, 2, 3].map((n) => one.start(requestOf(bytes, { owner: `s${n}` }), OWN_ONLY)),
-  );
-  const current = uploads.filter((upload) => {
-    try {
-      return one.upload(upload.uploadId, "ann") === upload;
-    } catch (error) {
-      return !refused("unknown_upload")(error);
-    }
-  });
-  assert.equal(current.length, 1);
-  await pushAll(current[0]!, bytes);
-  assert.deepEqual(await readAll(two, (await one.complete(current[0]!, "m1")).fileId), bytes);
-});
+test(
+  "file nodes: of several sessions that begin one upload at the same time one has it",
+  async (one, two) => {
+    const bytes = sampleBytes(300_000);
+    const uploads = await Promise.all(
+      [1, 2, 3].map((n) => one.start(requestOf(bytes, { owner: `s${n}` }), OWN_ONLY)),
+    );
+    const current = uploads.filter((upload) => {
+      try {
+        return one.upload(upload.uploadId, "ann") === upload;
+      } catch (error) {
+        return !refused("unknown_upload")(error);
+      }
+    });
+    assert.equal(current.length, 1);
+    await pushAll(current[0]!, bytes);
+    assert.deepEqual(await readAll(two, (await one.complete(current[0]!, "m1")).fileId), bytes);
+  },
+);
 
-test("a user has one quota, whichever nodes the uploads come to", async (one, two) => {
+test("file nodes: a user has one quota, whichever nodes the uploads come to", async (one, two) => {
   const starts = await Promise.allSettled(
     Array.from(
       { length: 8 },
@@ -132,7 +138,7 @@ test("a user has one quota, whichever nodes the uploads come to", async (one, tw
   assert.equal(one.status()!.uploads + two.status()!.uploads, 3);
 }, { quota: { files: 3, bytes: 100_000 } });
 
-test("a file is announced once, and its request is known to all", async (one, two) => {
+test("file nodes: a file is announced once, and its request is known to all", async (one, two) => {
   const bytes = sampleBytes(1000);
   const upload = await one.start(requestOf(bytes), OWN_ONLY);
   await pushAll(upload, bytes);
