@@ -26,7 +26,9 @@ export function cutEngine(options: MemoryEngineOptions): CutEngine {
         if (typeof member !== "function") return member;
         return (...args: unknown[]) => {
           if (isCut) throw new Error("the store cannot be reached");
-          return Reflect.apply(member, target, args);
+          const answer = Reflect.apply(member, target, args);
+          // Writers and readers of files reach the store too.
+          return name === "write" || name === "open" ? guard(answer) : answer;
         };
       },
     });
@@ -35,6 +37,7 @@ export function cutEngine(options: MemoryEngineOptions): CutEngine {
     log: guard(inner.log),
     presence: guard(inner.presence),
     values: guard(inner.values),
+    blobs: guard(inner.blobs),
     commands: guard(inner.commands),
     sweep: () => {
       if (!isCut) inner.sweep();
