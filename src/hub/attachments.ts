@@ -64,8 +64,7 @@ export class Attachments {
     events.emit({ kind: "connect", client, principal, resumed: known !== undefined || moved });
     try {
       const attached = await resumeChannels(subscriptions, session, client, resume ?? {});
-      // Another connection or another node may have the session by now.
-      if (session.client === client && sessions.get(session.sessionId) === session) {
+      if (session.client === client) {
         this.#leaveLost(session, attached.refused);
         if (previous.info !== principal.info) leases.renew(session);
       }
@@ -98,7 +97,8 @@ export class Attachments {
     if (session === undefined) return;
     this.#disconnect(session);
     const channels = [...session.present];
-    // The other node enters the session by itself where its client names a channel; it is told of the others.
+    // An attachment that is under way finds nothing to leave. The other node enters the session by itself where its
+    // client names a channel, and is told of the rest.
     session.present.clear();
     this.#remove(session, "moved");
     if (channels.length > 0) this.#parts.nodes.tell(node, ADOPT, { session: session.sessionId, channels });

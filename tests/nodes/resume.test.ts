@@ -127,3 +127,32 @@ Deno.test("nodes: of resumes on two nodes at once one has the session, and the o
   await winner.ask("ping", {});
   for (const rival of rivals) await rival.close();
 });
+
+Deno.test("nodes: what a dead node leaves behind goes by its leases", async () => {
+  await using cluster = await Cluster.start(2, { session: { resumeWindow: "1s" } });
+  const [a, b] = cluster.nodes;
+  await using bob = await cluster.connect(b!, "websocket", "bob");
+  await bob.ask("subscribe", { channel: CHANNEL });
+  await using ann = await cluster.connect(a!, "websocket", "ann");
+  await ann.ask("subscribe", { channel: CHANNEL });
+  await until("she is seen", () => presenceOf(bob).length === 1);
+  const alive = setInterval(() => void bob.send("ping", {}).catch(() => {}), 1000);
+  try {
+    a!.kill();
+    const names = async () => (await stats(b!)).nodes.map(({ name }: { name: string }) => name);
+    assert.deepEqual(await names(), ["n0", "n1"]);
+    await until("the node is taken for dead", async () => (await names()).length === 1, 30_000);
+    const { sessionId } = authOf(ann);
+    await until("its claims lapse", () => cluster.store.nodes.claims.locate(sessionId) === undefined);
+    await using late = await cluster.connect(b!, "websocket", "ann", {
+      resume: { sessionId, channels: {} },
+    });
+    assert.equal(authOf(late).resumed, false);
+    await until("its presence lapses", () => presenceOf(bob).length === 2, 60_000);
+    assert.deepEqual(presenceOf(bob), ["ann user_online", "ann user_offline"]);
+    const { payload } = await bob.ask("presence", { channel: CHANNEL });
+    assert.deepEqual((payload.users as { userId: string }[]).map(({ userId }) => userId), ["bob"]);
+  } finally {
+    clearInterval(alive);
+  }
+});
