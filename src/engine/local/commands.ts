@@ -61,15 +61,19 @@ export class NodeTable {
   announce(node: string, name: string, lease: number): boolean {
     const known = this.#nodes.get(node);
     const now = this.clock.now();
+    const isAlive = known !== undefined && known.expires > now;
+    // What has lapsed stays so: others may have told clients by now that their sessions are gone.
+    if (!isAlive) this.claims.sweep();
     const since = known?.since ?? this.clock.wall();
     this.#nodes.set(node, { node, name, since, expires: now + lease });
-    return known === undefined || known.expires > now;
+    return isAlive || known === undefined;
   }
 
-  /** Ends the lease of a node now. */
+  /** Ends the lease of a node now, unless it has lapsed before. */
   retire(node: string): void {
     const known = this.#nodes.get(node);
-    if (known !== undefined) this.#nodes.set(node, { ...known, expires: this.clock.now() });
+    const now = this.clock.now();
+    if (known !== undefined && known.expires > now) this.#nodes.set(node, { ...known, expires: now });
   }
 
   /** The nodes that are alive, the oldest first. */
