@@ -79,6 +79,8 @@ const OVERHEAD_BURST = 5;
 const MAX_PAUSE = 5000;
 /** Milliseconds for the peer's close frame, and then for the end of the stream. */
 const CLOSE_TIMEOUT = 1000;
+/** Bytes that are read and thrown away after a violation, so that the peer gets the close frame. */
+const MAX_DISCARDED = 256 * 1024;
 
 /** A WebSocket whose handshake is done. */
 export class WebSocketConnection implements FrameHandler {
@@ -98,6 +100,8 @@ export class WebSocketConnection implements FrameHandler {
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
   #failed = false;
+  /** Bytes that came after a violation. */
+  #discarded = 0;
   #pong: Uint8Array | undefined;
 
   /** Takes over a socket after the handshake; `head`: what it has read beyond the request. */
@@ -206,8 +210,10 @@ export class WebSocketConnection implements FrameHandler {
   }
 
   #received(chunk: Uint8Array): void {
+    if (!this.#failed) return this.#parse(() => this.#reader.push(chunk));
     // After a violation what follows cannot be understood.
-    if (!this.#failed) this.#parse(() => this.#reader.push(chunk));
+    this.#discarded += chunk.length;
+    if (this.#discarded > MAX_DISCARDED) this.#socket.destroy();
   }
 
   #parse(step: () => void): void {
@@ -317,7 +323,7 @@ export class WebSocketConnection implements FrameHandler {
     this.#closeSent ??= { code, reason };
     this.#socket.end(encodeClose(code, reason));
     this.#endWithin(CLOSE_TIMEOUT);
-    // Read on and throw away: ending a stream with unread bytes would reset it before the frame arrives.
+    // Read on for a while: ending a stream with unread bytes would reset it before the frame arrives.
     this.#socket.resume();
   }
 

@@ -142,6 +142,37 @@ Deno.test("websocket: a peer that does not read is ended all the same", async ()
   await server.close();
 });
 
+Deno.test("websocket: a peer that goes on after a violation is read for a while and then cut", () => {
+  let data: (chunk: Uint8Array) => void = () => {};
+  let destroyed = 0;
+  const socket = {
+    writableLength: 0,
+    destroyed: false,
+    write: () => true,
+    end: () => {},
+    destroy: () => void destroyed++,
+    pause() {},
+    resume() {},
+    cork() {},
+    uncork() {},
+    setNoDelay() {},
+    setTimeout() {},
+    on: (event: string, listener: unknown) => {
+      if (event === "data") data = listener as typeof data;
+      else if (event === "close") closed = listener as typeof closed;
+    },
+  };
+  let closed: () => void = () => {};
+  const connection = new WebSocketConnection(socket, new Uint8Array(), { maxMessage: 1000 });
+  connection.start({ text() {}, binary() {}, closed() {} });
+  data(frame(TEXT, "too long", { length: 1001 }));
+  for (let i = 0; i < 256; i++) data(new Uint8Array(1024));
+  assert.equal(destroyed, 0);
+  data(new Uint8Array(1));
+  assert.equal(destroyed, 1);
+  closed();
+});
+
 Deno.test("websocket: a cut connection ends with 1006", async () => {
   const server = await serve({ maxMessage: 65536 });
   const { client, served } = await server.open();
