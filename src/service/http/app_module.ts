@@ -52,15 +52,14 @@ export class HttpAppModule implements Module {
   /** How often addresses ask, on every version of HTTP. */
   readonly rates: RequestRates = new RequestRates();
   readonly #answersRefused = new LabelledCounter();
-  readonly #answers = new AnswerBudget({
-    limits: () => started(this.#config, this.name).http.answers,
-    refused: (reason) => this.#answersRefused.add(reason),
-  });
+  readonly #answers = this.#budget();
+  /** Of the internal listener: operators look at the service just when strangers use up what answers may hold. */
+  readonly #internalAnswers = this.#budget();
   readonly series: readonly Series[] = [
     gauge(
       "skein_http_answers_bytes",
       "Bytes that answers hold until they are read.",
-      () => this.#answers.total,
+      () => this.#answers.total + this.#internalAnswers.total,
     ),
     counters(
       "skein_http_answers_refused_total",
@@ -104,7 +103,7 @@ export class HttpAppModule implements Module {
     this.apply(config);
     const deps = this.#deps();
     this.#handler = createApp(deps);
-    this.#internalHandler = createInternalApp(deps);
+    this.#internalHandler = createInternalApp({ ...deps, answers: this.#internalAnswers });
   }
 
   apply(config: Config): void {
@@ -115,6 +114,14 @@ export class HttpAppModule implements Module {
 
   sweep(): void {
     this.#answers.sweep();
+    this.#internalAnswers.sweep();
+  }
+
+  #budget(): AnswerBudget {
+    return new AnswerBudget({
+      limits: () => started(this.#config, this.name).http.answers,
+      refused: (reason) => this.#answersRefused.add(reason),
+    });
   }
 
   #deps(): HttpDeps {

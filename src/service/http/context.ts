@@ -31,7 +31,7 @@ export function plain(text: string, status: number, headers: Record<string, stri
 }
 
 /** Bytes of an answer that is sent as a whole. */
-const SMALL = 16_384;
+export const SMALL = 16_384;
 
 /**
  * An answer of bytes, in pieces, within the bounds of what answers may hold: 503 when there is no room. The length is told,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { getRequestListener, RequestError } from "@hono/node-server";
+import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
@@ -15,6 +15,7 @@ import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
 import { AcceptWatch } from "./accept_watch.ts";
 import { plainAddress } from "./addresses.ts";
 import type { Pooled } from "./connection_pool.ts";
+import { writeAnswer } from "./node_answer.ts";
 import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
 import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
@@ -34,8 +35,8 @@ const MAX_PIPELINED = 8;
 interface HttpConnection {
   readonly socket: Socket;
   readonly pooled: Pooled | undefined;
-  /** Under way. */
-  requests: number;
+  /** Answers under way, the first one first. */
+  readonly responses: Set<ServerResponse>;
 }
 
 /** Starts a listener. Rejects with what the runtime says when the port is taken or the certificate is no good. */
@@ -76,9 +77,11 @@ class NodeHttpServer implements HttpServer {
       : createTlsServer({ ...limits, ...material(options.tls), handshakeTimeout: limits.headersTimeout });
     server.setTimeout(STALL);
     const answer = getRequestListener(
-      (request, { incoming }) => {
-        const { socket, httpVersion } = incoming as IncomingMessage;
-        return options.handler(request, { remoteAddr: addressOf(socket), httpVersion });
+      async (request, bindings) => {
+        const { incoming, outgoing } = bindings as HttpBindings;
+        const { socket, httpVersion } = incoming;
+        const answer = await options.handler(request, { remoteAddr: addressOf(socket), httpVersion });
+        return await writeAnswer(answer, incoming, outgoing);
       },
       { overrideGlobalObjects: false, errorHandler: (error) => this.#failed(error) },
     );
@@ -150,11 +153,13 @@ class NodeHttpServer implements HttpServer {
     const pooled = admitConnection?.(hostname, () => socket.destroy());
     if (admitConnection !== undefined && pooled === undefined) return void socket.destroy();
     const key = `${hostname} ${port}`;
-    const connection: HttpConnection = { socket, pooled, requests: 0 };
+    const connection: HttpConnection = { socket, pooled, responses: new Set() };
     this.#connections.set(key, connection);
     socket.once("close", () => {
       pooled?.leave();
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
+      // Only the first answer is told by the runtime. Those that wait for their turn would hold their bodies on.
+      for (const response of connection.responses) response.destroy().emit("close");
     });
   }
 
@@ -167,13 +172,16 @@ class NodeHttpServer implements HttpServer {
   #began(socket: Socket, response: ServerResponse): boolean {
     const connection = this.#connectionOf(socket);
     if (connection === undefined) return true;
-    if (++connection.requests > MAX_PIPELINED) {
+    const { responses, pooled } = connection;
+    if (responses.size === MAX_PIPELINED) {
       socket.destroy();
       return false;
     }
-    connection.pooled?.become("answering");
+    responses.add(response);
+    pooled?.become("answering");
     response.once("close", () => {
-      if (--connection.requests === 0) connection.pooled?.become("waiting");
+      responses.delete(response);
+      if (responses.size === 0) pooled?.become("waiting");
     });
     return true;
   }
