@@ -44,8 +44,10 @@ export class AcceptWatch {
     this.#checking = true;
     try {
       const isQuiet = this.#accepted === this.#seen;
+      const isAccepting = !isQuiet || await this.#tryOut(patience);
+      // Connections of our own say nothing about the time until the next check.
       this.#seen = this.#accepted;
-      if (!isQuiet || await this.#tryOut(patience)) return false;
+      if (isAccepting) return false;
       await this.#watched.restart();
       return true;
     } finally {

@@ -29,6 +29,8 @@ const GRACE = 500;
 const BESIDE_SESSIONS = 2000;
 /** Sweeps between two looks whether the listener accepts. */
 const WATCH_SWEEPS = 5;
+/** Sweeps after a lack of descriptors in which each of them looks: then it is likely that the listener has ended. */
+const ALARM_SWEEPS = 30;
 /** Lines of one kind in a period, and its milliseconds. */
 const LINES = 5, LINES_PERIOD = 10_000;
 
@@ -53,6 +55,7 @@ export class HttpModule implements Module {
   #wanted = 0;
   #plan: DescriptorPlan = { connections: Infinity, backlog: 511 };
   #sweeps = 0;
+  #alarm = 0;
   #listener: HttpListener | undefined;
 
   constructor(app: HttpAppModule, log: Logger) {
@@ -133,7 +136,9 @@ export class HttpModule implements Module {
 
   sweep(): void {
     this.#lines.sweep();
-    if (++this.#sweeps % WATCH_SWEEPS === 0) void this.#listener?.keepAccepting();
+    const isAlarmed = this.#alarm > 0;
+    if (isAlarmed) this.#alarm--;
+    if (++this.#sweeps % WATCH_SWEEPS === 0 || isAlarmed) void this.#listener?.keepAccepting();
   }
 
   async close(): Promise<void> {
@@ -179,6 +184,7 @@ export class HttpModule implements Module {
 
   #refused(reason: PoolRefusal, address: string): void {
     this.#refusals.add(reason);
+    if (reason === "descriptors") this.#alarm = ALARM_SWEEPS;
     this.#lines.write("warn", "http connection limit", { reason }, { reason, remote: address });
   }
 }
