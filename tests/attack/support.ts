@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { createConnection, type Socket } from "node:net";
 import type { ConfigInput } from "../support/config.ts";
 import { type CarrierKind, dial, type TestClient } from "../support/client.ts";
-import { freePort } from "../support/reverse_proxy.ts";
+import { deadline } from "../../src/async/deadline.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -18,10 +18,15 @@ export interface Target extends AsyncDisposable {
   readonly port: number;
   readonly quicPort: number;
   readonly url: string;
+  /** SHA-256 of the certificate of QUIC. */
+  readonly certificateHash: Uint8Array<ArrayBuffer>;
   /** Resident memory in bytes. */
   residentBytes(): Promise<number>;
   // deno-lint-ignore no-explicit-any
   stats(): Promise<any>;
+  /** What `/metrics` says. */
+  metrics(): Promise<string>;
+  token(user: string): Promise<string>;
   connect(kind: CarrierKind, user: string): Promise<TestClient>;
   /** Bytes of log lines so far. */
   readonly logged: number;
@@ -32,12 +37,16 @@ export interface TargetOptions {
   /** File descriptors that its process may have. @default those of this process */
   readonly descriptors?: number;
   readonly config?: ConfigInput;
+  /** Serves HTTPS with this certificate. @default none */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
+/** Bytes of a mebibyte. */
+export const MEBIBYTE = 1024 * 1024;
+
 /** Starts a service. */
-export async function startTarget({ descriptors, config = {} }: TargetOptions = {}): Promise<Target> {
+export async function startTarget({ descriptors, config = {}, tls }: TargetOptions = {}): Promise<Target> {
   const directory = await Deno.makeTempDir({ prefix: "skein-attack-" });
-  const port = freePort(), quicPort = freePort(), internal = freePort();
   const path = `${directory}/skein.jsonc`;
   await Deno.writeTextFile(
     path,
@@ -47,8 +56,14 @@ export async function startTarget({ descriptors, config = {} }: TargetOptions = 
       certificates: { directory },
       log: { level: "info", format: "json" },
       ...config,
-      http: { hostname: "127.0.0.1", port, internal: { port: internal }, ...config.http },
-      quic: { hostname: "127.0.0.1", port: quicPort, ...config.quic },
+      http: {
+        hostname: "127.0.0.1",
+        port: 0,
+        internal: { port: 0 },
+        ...(tls && { tls }),
+        ...config.http,
+      },
+      quic: { hostname: "127.0.0.1", port: 0, ...config.quic },
     }),
   );
   const limit = descriptors === undefined ? "" : `ulimit -n ${descriptors}; `;
@@ -66,42 +81,59 @@ export async function startTarget({ descriptors, config = {} }: TargetOptions = 
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  let logged = 0, last = "";
+  let logged = 0, last = "", served = false;
+  const serving = Promise.withResolvers<Record<string, string>>();
+  serving.promise.catch(() => {});
   const reading = (async () => {
     const decoder = new TextDecoder();
     for await (const chunk of child.stderr) {
       logged += chunk.length;
       last = (last + decoder.decode(chunk)).slice(-4000);
+      const line = served ? undefined : /^.*"event":"serving".*\n/m.exec(last)?.[0];
+      if (line === undefined) continue;
+      served = true;
+      serving.resolve(JSON.parse(line));
     }
+    serving.reject(new Error(`it ended:\n${last}`));
   })();
   let ended = false;
   void child.status.then(() => ended = true);
-  const url = `http://127.0.0.1:${port}`;
+  const trusting = Deno.createHttpClient({ caCerts: tls === undefined ? [] : [tls.cert] });
   const stop = async (): Promise<void> => {
     if (!ended) child.kill("SIGTERM");
     await child.status;
     await reading;
+    trusting.close();
     await Deno.remove(directory, { recursive: true });
   };
-  const statistics = async () => await (await fetch(`http://127.0.0.1:${internal}/stats?limit=0`)).json();
   try {
-    await eventually("the service answers", async () => {
-      assert.equal(ended, false, `it ended:\n${last}`);
-      return await health(port) === "200";
-    });
-    const { certificateHashes } = await (await fetch(`${url}/client.json`)).json();
+    const [port, quicPort, internal] = portsOf(
+      await deadline(serving.promise, 30_000, () => new Error(`it does not serve:\n${last}`)),
+    );
+    const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`;
+    const ask = async (path: string) =>
+      await fetch(`http://127.0.0.1:${internal}${path}`, { signal: AbortSignal.timeout(20_000) });
+    const statistics = async () => await (await ask("/stats?limit=0")).json();
+    const token = async (user: string): Promise<string> => {
+      const body = JSON.stringify({ user });
+      const answer = await fetch(`${url}/dev/token`, { method: "POST", body, client: trusting });
+      return (await answer.json()).token;
+    };
+    const { certificateHashes } = await (await fetch(`${url}/client.json`, { client: trusting })).json();
     const certificateHash = Uint8Array.fromBase64(certificateHashes[0]);
     return {
       port,
       quicPort,
       url,
+      certificateHash,
+      metrics: async () => await (await ask("/metrics")).text(),
+      token,
       stats: statistics,
       residentBytes: async () => (await statistics()).process.residentBytes,
       async connect(kind, user) {
-        const answer = await fetch(`${url}/dev/token`, { method: "POST", body: JSON.stringify({ user }) });
-        const { token } = await answer.json();
+        const secret = await token(user);
         const client = await dial({ kind, httpPort: port, quicPort, certificateHash, timeout: 20_000 });
-        await client.authenticate(token);
+        await client.authenticate(secret);
         return client;
       },
       get logged() {
@@ -113,6 +145,12 @@ export async function startTarget({ descriptors, config = {} }: TargetOptions = 
     await stop();
     throw error;
   }
+}
+
+/** The ports of HTTP, QUIC and the internal listener, of the log line that names them. */
+function portsOf({ http, quic, internal }: Record<string, string>): [number, number, number] {
+  const port = (address = "") => Number(/:(\d+)/.exec(address)?.[1]);
+  return [port(http), port(quic), port(internal)];
 }
 
 /** Waits until `holds`; rejects after half a minute. A failure of `holds` means not yet. */
@@ -131,12 +169,12 @@ export async function eventually(what: string, holds: () => Promise<boolean>): P
   }
 }
 
-/** The status of `/healthz`, asked by a new connection; "" when there is no answer. */
-export function health(port: number): Promise<string> {
+/** The status of `/healthz`, asked by a new connection; "" when there is no answer within `patience` milliseconds. */
+export function health(port: number, patience = 10_000): Promise<string> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: "127.0.0.1", port });
     let answer = "";
-    socket.setTimeout(10_000, () => socket.destroy());
+    socket.setTimeout(patience, () => socket.destroy());
     socket.on("error", () => {});
     socket.on("data", (chunk) => answer += chunk);
     socket.on("close", () => resolve(answer.split(" ")[1] ?? ""));
@@ -203,14 +241,17 @@ export class Pair implements AsyncDisposable {
     }
   }
 
-  /** Ends the talk: every message was acknowledged and delivered, and nobody was closed. Prints how long it took. */
-  async check(attack: string): Promise<void> {
+  /**
+   * Ends the talk: every message was acknowledged and delivered, and nobody was closed. Prints how long that took, and
+   * `found`, what else is worth telling of the attack.
+   */
+  async check(attack: string, found = ""): Promise<void> {
     this.#talking = false;
     await this.#done;
     const sorted = this.#times.toSorted((a, b) => a - b);
     const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(1);
     assert.ok(sorted.length > 0, "the pair never said anything");
-    console.log(`${attack}: ${sorted.length} messages, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+    console.log(`${attack}: ${sorted.length} messages, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms; ${found}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,7 +12,10 @@ interface Upgrade {
 }
 
 /** Asks for a WebSocket; one that comes about is given up again. */
-async function upgrade({ websocketUrl }: TestService, headers: Record<string, string> = {}): Promise<Upgrade> {
+async function upgrade(
+  { websocketUrl }: TestService,
+  headers: Record<string, string> = {},
+): Promise<Upgrade> {
   const { hostname, port, pathname } = new URL(websocketUrl);
   const conn = await Deno.connect({ hostname, port: Number(port) });
   const lines = Object.entries({
@@ -37,7 +40,9 @@ async function readAnswer(conn: Deno.Conn): Promise<string> {
   const chunk = new Uint8Array(4096);
   for (;;) {
     const [head = "", body] = text.split("\r\n\r\n");
-    if (body !== undefined && body.length >= Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)) return text;
+    if (body !== undefined && body.length >= Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)) {
+      return text;
+    }
     const count = await conn.read(chunk);
     if (count === null) return text;
     text += new TextDecoder().decode(chunk.subarray(0, count));
