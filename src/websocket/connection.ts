@@ -18,6 +18,7 @@ import {
   payloadOf,
 } from "./frame_writer.ts";
 import { deflate, inflate } from "./deflate.ts";
+import { OVERHEAD_RATE, OverheadBudget } from "./overhead.ts";
 
 /** The byte stream below: what of node's `net.Socket` is used. */
 export interface ByteSocket {
@@ -71,12 +72,6 @@ export interface WebSocketOptions {
   readonly overheadRate?: number;
 }
 
-/** Control frames and fragments a second beside messages: far above what a client needs, far below what costs. */
-const OVERHEAD_RATE = 100;
-/** Seconds of that rate that may come at once. */
-const OVERHEAD_BURST = 5;
-/** Milliseconds a peer that sends too many of them is not read at most, at a time. */
-const MAX_PAUSE = 5000;
 /** Milliseconds for the peer's close frame, and then for the end of the stream. */
 const CLOSE_TIMEOUT = 1000;
 /** Bytes that are read and thrown away after a violation, so that the peer gets the close frame. */
@@ -87,11 +82,9 @@ export class WebSocketConnection implements FrameHandler {
   readonly #socket: ByteSocket;
   readonly #reader: FrameReader;
   readonly #deflateFrom: number;
-  readonly #overheadRate: number;
+  readonly #overhead: OverheadBudget;
   #head: Uint8Array | undefined;
   #handler: WebSocketHandler | undefined;
-  #budget: number;
-  #budgetAt = performance.now();
   /** Who asked for a pause: the owner, or the bound on control frames. */
   #pausedByOwner = false;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -109,8 +102,7 @@ export class WebSocketConnection implements FrameHandler {
     this.#socket = socket;
     this.#head = head;
     this.#deflateFrom = options.deflateFrom ?? Infinity;
-    this.#overheadRate = options.overheadRate ?? OVERHEAD_RATE;
-    this.#budget = this.#overheadRate * OVERHEAD_BURST;
+    this.#overhead = new OverheadBudget(options.overheadRate ?? OVERHEAD_RATE, performance.now());
     const compressed = options.deflateFrom !== undefined;
     this.#reader = new FrameReader(this, options.maxMessage, compressed ? inflate : undefined);
     socket.setNoDelay(true);
@@ -233,15 +225,8 @@ export class WebSocketConnection implements FrameHandler {
     const frames = this.#reader.overhead;
     this.#reader.overhead = 0;
     this.#handler?.overhead?.(frames);
-    const now = performance.now();
-    const rate = this.#overheadRate;
-    this.#budget = Math.min(rate * OVERHEAD_BURST, this.#budget + (now - this.#budgetAt) / 1000 * rate) -
-      frames;
-    this.#budgetAt = now;
-    if (this.#budget >= 0 || this.#pauseTimer !== undefined || this.#ended) return;
-    const ms = Math.min(MAX_PAUSE, -this.#budget / rate * 1000);
-    // What it owes beyond the longest pause is forgiven: it pays by the next one.
-    this.#budget = Math.max(this.#budget, -MAX_PAUSE / 1000 * rate);
+    const ms = this.#overhead.charge(frames, performance.now());
+    if (ms === 0 || this.#pauseTimer !== undefined || this.#ended) return;
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined;
       this.#flow();
