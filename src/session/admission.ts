@@ -12,10 +12,13 @@ import { RateLimit, TokenBucket } from "./rates.ts";
 /** A handshake that was malformed, or had a bad token, counts as so many new connections of its address. */
 const BAD_HANDSHAKE = 10;
 
-/** An address, and the settings its bucket was made with. */
+/** An address, and the settings its buckets were made with. */
 interface Address {
   connections: number;
-  bucket: TokenBucket;
+  /** New connections, by peers that are at this address. */
+  proved: TokenBucket;
+  /** New connections, by peers that say so. */
+  forgeable: TokenBucket;
   settings: SessionSettings["perIp"];
 }
 
@@ -46,14 +49,21 @@ export class Admission {
     return { addresses: this.#addresses.size, users: this.#users.size };
   }
 
-  /** Whether `host` may try to connect: takes one from its rate of new connections. */
-  admitHandshake(host: string, now: number): CloseName | undefined {
-    return this.#address(host, now).bucket.tryTake(1, now) ? undefined : "rate_limited";
+  /**
+   * Whether `host` may try to connect: takes one from its rate of new connections. `isForgeable`: the address has not
+   * been proved, as with the first packet of QUIC. Those have a rate of their own, or anybody could keep a client
+   * out on every transport by using its address.
+   */
+  admitHandshake(host: string, now: number, isForgeable = false): CloseName | undefined {
+    const { proved, forgeable } = this.#address(host, now);
+    return (isForgeable ? forgeable : proved).tryTake(1, now) ? undefined : "rate_limited";
   }
 
-  /** A handshake of `host` was bad: its rate of new connections pays for it, and may fall into debt. */
+  /** A handshake of `host` was bad: its rates of new connections pay for it, and may fall into debt. */
   badHandshake(host: string, now: number): void {
-    this.#address(host, now).bucket.take(BAD_HANDSHAKE, now);
+    const { proved, forgeable } = this.#address(host, now);
+    proved.take(BAD_HANDSHAKE, now);
+    forgeable.take(BAD_HANDSHAKE, now);
   }
 
   /** Counts a connection of `host`, to be given back with `release`. Returns why it may not be: nothing is counted then. */
@@ -96,7 +106,8 @@ export class Admission {
   /** Forgets addresses and users that have no connection and owe nothing. */
   sweep(now: number): void {
     for (const [host, address] of this.#addresses) {
-      if (address.connections <= 0 && address.bucket.full(now)) this.#addresses.delete(host);
+      const { connections, proved, forgeable } = address;
+      if (connections <= 0 && proved.full(now) && forgeable.full(now)) this.#addresses.delete(host);
     }
     for (const [userId, user] of this.#users) {
       if (user.connections <= 0 && user.limit.idle(now)) this.#users.delete(userId);
@@ -111,8 +122,8 @@ export class Admission {
       address === undefined || address.settings.rate !== settings.rate ||
       address.settings.burst !== settings.burst
     ) {
-      const bucket = new TokenBucket({ perSecond: settings.rate, burst: settings.burst }, now);
-      address = { connections: address?.connections ?? 0, bucket, settings };
+      const bucket = () => new TokenBucket({ perSecond: settings.rate, burst: settings.burst }, now);
+      address = { connections: address?.connections ?? 0, proved: bucket(), forgeable: bucket(), settings };
       this.#addresses.set(host, address);
     }
     return address;

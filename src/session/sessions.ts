@@ -103,11 +103,12 @@ export class Sessions {
 
   /**
    * Whether somebody at `remoteAddress` (`host:port`) may try to connect now. Asked before a handshake, where the
-   * transport lets us; counts against the address's rate of new connections.
+   * transport lets us; counts against the address's rate of new connections. `isForgeable`: nothing has proved yet that
+   * the address is the peer's.
    */
-  admitHandshake(remoteAddress: string): CloseName | undefined {
+  admitHandshake(remoteAddress: string, isForgeable = false): CloseName | undefined {
     if (this.#draining) return "shutdown";
-    return this.#admission.admitHandshake(hostOf(remoteAddress), this.#clock.now());
+    return this.#admission.admitHandshake(hostOf(remoteAddress), this.#clock.now(), isForgeable);
   }
 
   /**

@@ -61,6 +61,18 @@ Deno.test("admission: a configuration that leaves the rates as they were forgive
   assert.ok(admission.acquireUser("ann", 0).charge(1, 0) > 0);
 });
 
+Deno.test("admission: packets with a forged address do not keep its owner out over TCP", () => {
+  const settings = testSettings({ perIp: { connections: 9, rate: 1, burst: 5 } });
+  const admission = new Admission(() => settings);
+  for (let i = 0; i < 5; i++) assert.equal(admission.admitHandshake("a", 0, true), undefined);
+  assert.equal(admission.admitHandshake("a", 0, true), "rate_limited");
+  assert.equal(admission.admitHandshake("a", 0), undefined);
+  // Who is there and does wrong pays on both.
+  admission.badHandshake("b", 0);
+  assert.equal(admission.admitHandshake("b", 0, true), "rate_limited");
+  assert.equal(admission.admitHandshake("b", 0), "rate_limited");
+});
+
 Deno.test("admission: an address and a user are forgotten when they have no connection and owe nothing, not before", () => {
   const slow = { messagesPerSecond: 1, messageBurst: 5, bytesPerSecond: 0, byteBurst: 0 };
   const settings = testSettings({

@@ -186,7 +186,8 @@ export class QuicListener {
   }
 
   #admitHandshake(address: Address): boolean {
-    const refused = this.#deps.sessions.admitHandshake(text(address)!);
+    // Asked at the first packet, whose address anybody can forge.
+    const refused = this.#deps.sessions.admitHandshake(text(address)!, true);
     if (refused !== undefined) this.#refused("quic", refused, text(address));
     return refused === undefined;
   }

@@ -98,7 +98,14 @@ const session = v.strictObject({
         ),
         1000,
       ),
-      rate: v.optional(integer(1, 1_000_000, "New connections a second of one address."), 100),
+      rate: v.optional(
+        integer(
+          1,
+          1_000_000,
+          "New connections a second of one address, over TCP and over QUIC each: the address of a QUIC packet may be forged.",
+        ),
+        100,
+      ),
       burst: v.optional(integer(1, 1_000_000, "New connections of one address at once after a rest."), 200),
     }),
     {},
