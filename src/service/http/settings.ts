@@ -65,7 +65,7 @@ const http = v.strictObject({
   websocket: v.optional(
     choice(
       ["skein", "deno"],
-      "Who takes HTTP and WebSocket: Skein's own WebSocket layer on `node:http`, or `Deno.serve` with `Deno.upgradeWebSocket`, which speaks HTTP/2 too, and has no deadline for a request's head, takes 64 MiB before a message can be refused, and cannot hold a sender back.",
+      "Who takes HTTP and WebSocket: Skein's own WebSocket layer on `node:http`, or `Deno.serve` with `Deno.upgradeWebSocket`, which speaks HTTP/2 too. With `deno` TCP has no bounds: no deadline for a request's head, no limit of idle connections (`http.maxConnections`, `http.perIp.connections`, `http.headTimeout` have no effect), 64 MiB of a message in memory before it can be refused, no way to hold back or cut a flood of pings. Use it only behind a proxy that has these bounds.",
     ),
     "skein",
   ),
