@@ -13,6 +13,7 @@ export { connect, createClient } from "./client.ts";
 export type * from "./client_types.ts";
 export * from "./errors.ts";
 export { listen } from "./listener.ts";
+export { selfSignedCertificate, type SelfSignedOptions } from "./self_signed.ts";
 export { createRateLimiter, type Rate, type RateLimiterOptions, type Rates } from "./rate_limiter.ts";
 export type * from "./server_types.ts";
 export * from "./types.ts";

@@ -23,6 +23,7 @@ export const NEEDS = {
   script: { files: ["/usr/bin/script"], debian: "bsdutils" },
   nginx: { files: ["/usr/sbin/nginx", "/usr/bin/nginx"], debian: "nginx" },
   caddy: { files: ["/usr/bin/caddy"], debian: "caddy" },
+  conntrack: { files: ["/usr/sbin/conntrack"], debian: "conntrack" },
   nftables: { files: ["/usr/sbin/nft", "/usr/bin/nft"], debian: "nftables" },
 } as const satisfies Record<string, NeedRow>;
 
@@ -48,13 +49,16 @@ export function missing(needs: readonly Need[]): Need[] {
 /**
  * `Deno.test` for a test that needs a program. Without the program the test is left out, and its name says why. Write
  * the needs as a literal list: the test command reads it from the source to know what to install.
+ *
+ * @param otherwise What else is missing, for what is no program.
  */
 export function testWith(
   needs: readonly Need[],
   name: string,
   fn: (context: Deno.TestContext) => void | Promise<void>,
+  otherwise: readonly string[] = [],
 ): void {
-  const absent = missing(needs);
+  const absent = [...missing(needs), ...otherwise];
   Deno.test({
     name: absent.length === 0 ? name : `${name} (left out: no ${absent.join(", no ")})`,
     ignore: absent.length > 0,

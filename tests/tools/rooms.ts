@@ -62,6 +62,7 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
   files: [{ room: "protocol" }, { room: "engine", only: "contract" }],
   hub: [{ room: "protocol" }, { room: "router", only: "types" }, { room: "engine", only: "contract" }],
   engine: [{ room: "protocol" }],
+  peer: [{ room: "protocol" }, { room: "quic" }],
   client: [{ room: "protocol" }, { room: "streams" }, { room: "quic", only: "client side" }],
   web: [{ room: "client", only: "mod.ts" }],
 };

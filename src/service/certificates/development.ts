@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { selfSignedCertificate } from "../../quic/mod.ts";
 import { type Certificate, coversHost, parseCertificate } from "./certificate.ts";
 
 const DAY = 86_400_000;
@@ -70,33 +71,13 @@ export async function makeDevelopmentCertificate(
   names: readonly string[],
   now: number = Date.now(),
 ): Promise<Certificate> {
-  // Imported here because loading it takes longer than the rest of a start, and most starts make no certificate.
-  await import("reflect-metadata");
-  const x509 = await import("@peculiar/x509");
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const serial = crypto.getRandomValues(new Uint8Array(8));
-  // A serial number is positive (RFC 5280 §4.1.2.2).
-  serial[0] = (serial[0]! & 0x7f) | 0x01;
-  const notBefore = new Date(now - BACKDATED);
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial.toHex(),
-    name: "CN=Skein development",
-    notBefore,
-    notAfter: new Date(notBefore.getTime() + DEVELOPMENT_LIFETIME),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new x509.SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isAddress(value) ? "ip" as const : "dns" as const, value })),
-      ),
-    ],
+  const made = await selfSignedCertificate({
+    names,
+    commonName: "Skein development",
+    notBefore: now - BACKDATED,
+    lifetime: DEVELOPMENT_LIFETIME,
   });
-  const key = x509.PemConverter.encode(
-    await crypto.subtle.exportKey("pkcs8", keys.privateKey),
-    "PRIVATE KEY",
-  );
-  return parseCertificate(made.toString("pem"), key, { now });
+  return parseCertificate(made.cert, made.key, { now });
 }
 
 async function readKept(
@@ -137,8 +118,4 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
-}
-
-function isAddress(name: string): boolean {
-  return name.includes(":") || /^\d+(\.\d+){3}$/.test(name);
 }

@@ -1,0 +1,301 @@
+/**
+ * Finds and watches the paths to one peer by connectivity checks (RFC 8445 §7). Other than in ICE no path is nominated:
+ * the QUIC connection above does not see paths, so each side sends on the one it finds best, at any time.
+ *
+ * @module
+ */
+
+import type { Clock } from "../async/clock.ts";
+import { type Address, familyOf, formatAddress, sameAddress, scopeOf } from "./address.ts";
+import type { Prediction } from "./nat.ts";
+import { Path } from "./path.ts";
+import { nextDecision, type PathKind, selectPath } from "./path_selector.ts";
+import type { Candidate, DatagramSocket } from "./ports.ts";
+import { addressAttribute, numberAttribute, textAttribute, textOf } from "./stun/attributes.ts";
+import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
+import { ATTRIBUTE, type DecodedMessage } from "./stun/message.ts";
+import { type PendingRequests, Transactions } from "./stun/transactions.ts";
+
+/** The ICE credentials of a side. */
+export interface IceCredentials {
+  readonly fragment: string;
+  readonly password: string;
+}
+
+/** A socket that checks may leave from. */
+export interface LocalSocket {
+  readonly socket: DatagramSocket;
+  /** A relayed address: whatever goes through it is a relayed path. */
+  readonly relayed: boolean;
+  /** Lets packets of an address in, before the first is sent. @default nothing has to be done */
+  readonly permit?: (address: Address) => Promise<boolean>;
+}
+
+/** Options of an agent. */
+export interface IceAgentOptions {
+  readonly local: IceCredentials;
+  readonly clock: Clock;
+  /** Requests under way of all that share the sockets. */
+  readonly pending: PendingRequests;
+  /** The path in use has changed; undefined: there is none, the service has to carry the data. */
+  readonly onPath: (path: Path | undefined) => void;
+  /** The path in use does not answer, and there is no other. */
+  readonly onStale?: () => void;
+  /** A path exists from which packets of the peer may come. */
+  readonly onCandidatePath?: (path: Path) => void;
+}
+
+/** A path in use with so many checks unanswered is stale: a better one would have been taken long before. */
+const STALE_AFTER = 4;
+/** Paths of one agent: the addresses of both sides multiplied. More is an attack. */
+const MAX_PATHS = 64;
+/** New paths are checked one after another with this pause, so that a NAT or a slow link is not flooded. */
+const PACE = 10;
+/** A check of a confirmed path that is not answered within this, or 4 round trips, has failed. */
+const CHECK_TIMEOUT = 150;
+
+/** The checks of one connection. */
+export class IceAgent {
+  readonly local: IceCredentials;
+  /** What the NATs of both sides let expect; known once the peer has said what its NAT does. */
+  prediction: Prediction = "unknown";
+  readonly paths: Path[] = [];
+  current: Path | undefined;
+  readonly #options: IceAgentOptions;
+  readonly #clock: Clock;
+  readonly #transactions: Transactions;
+  readonly #localKey: Uint8Array;
+  readonly #sockets: LocalSocket[] = [];
+  readonly #candidates: Candidate[] = [];
+  #remote: IceCredentials | undefined;
+  #remoteKey: Uint8Array | undefined;
+  #startedAt: number;
+  #lastSent = 0;
+  #cancel: (() => void) | undefined;
+  #told = false;
+  #closed = false;
+
+  constructor(options: IceAgentOptions) {
+    this.#options = options;
+    this.local = options.local;
+    this.#clock = options.clock;
+    this.#transactions = new Transactions(options.clock, options.pending);
+    this.#localKey = shortTermKey(options.local.password);
+    this.#startedAt = options.clock.now();
+  }
+
+  /** Checks leave from this socket too. */
+  addSocket(local: LocalSocket): void {
+    if (this.#closed || this.#sockets.includes(local)) return;
+    this.#sockets.push(local);
+    for (const candidate of this.#candidates) this.#pair(local, candidate.address, candidate.kind);
+    this.#schedule();
+  }
+
+  /** A socket has ended: its paths too. */
+  removeSocket(socket: DatagramSocket): void {
+    const index = this.#sockets.findIndex((local) => local.socket === socket);
+    if (index < 0) return;
+    this.#sockets.splice(index, 1);
+    const kept = this.paths.filter((path) => path.socket !== socket);
+    this.paths.splice(0, this.paths.length, ...kept);
+    this.#decide();
+  }
+
+  /** The peer's credentials are known: checks begin. Others than before: a restart, confirmed paths go on meanwhile. */
+  setRemote(remote: IceCredentials): void {
+    this.#remote = remote;
+    this.#remoteKey = shortTermKey(remote.password);
+    this.#schedule();
+  }
+
+  /** Addresses of the peer. */
+  addCandidates(candidates: readonly Candidate[], replace = false): void {
+    if (replace) this.#candidates.length = 0;
+    for (const candidate of candidates) {
+      if (this.#candidates.length >= MAX_PATHS) return;
+      const known = this.#candidates.some(({ address }) => sameAddress(address, candidate.address));
+      if (!known) this.#candidates.push(candidate);
+      for (const local of this.#sockets) this.#pair(local, candidate.address, candidate.kind);
+    }
+    this.recheck();
+  }
+
+  /** The network has changed: every path is checked now. */
+  recheck(): void {
+    const now = this.#clock.now();
+    for (const path of this.paths) path.hurry(now);
+    this.#schedule();
+  }
+
+  /** The current path seems dead: packets leave, and nothing comes back. */
+  doubt(): void {
+    const now = this.#clock.now();
+    for (const path of this.paths) if (path.confirmedAt !== undefined) path.hurry(now);
+    this.current?.doubted(now);
+    this.#schedule();
+  }
+
+  /** Packets of the peer come from an address that is not known: a NAT has changed its mapping. */
+  suspect(socket: DatagramSocket, from: Address): void {
+    const local = this.#sockets.find((one) => one.socket === socket);
+    if (local === undefined) return;
+    this.#pair(local, from, "reflexive")?.hurry(this.#clock.now());
+    this.#schedule();
+  }
+
+  /** A binding request that names this agent. Returns the answer, or undefined when it is not the peer's. */
+  answer(request: DecodedMessage, socket: DatagramSocket, from: Address): Uint8Array | undefined {
+    if (this.#closed || !hasIntegrity(request, this.#localKey)) return undefined;
+    const local = this.#sockets.find((one) => one.socket === socket);
+    if (local !== undefined) {
+      const known = this.#candidates.find(({ address }) => sameAddress(address, from));
+      const path = this.#pair(local, from, known?.kind ?? "reflexive");
+      // It comes from there, so the way there is open now (a triggered check, RFC 8445 §7.3.1.4).
+      if (path !== undefined && (path.confirmedAt === undefined || path.failures > 0)) {
+        path.hurry(this.#clock.now());
+        this.#schedule();
+      }
+    }
+    return encodeProtected({
+      class: "success",
+      method: "binding",
+      transactionId: request.transactionId,
+      attributes: [addressAttribute(ATTRIBUTE.xorMappedAddress, from, request.transactionId)],
+    }, this.#localKey);
+  }
+
+  /** What was tried, for the error of a search that found nothing. */
+  describe(): string {
+    const tried = this.paths.map(({ kind, remote, confirmedAt }) =>
+      `${kind} ${formatAddress(remote)}${confirmedAt === undefined ? "" : " (answered once)"}`
+    );
+    return tried.length === 0 ? "the peer named no address" : `tried ${tried.join(", ")}`;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel?.();
+    this.#transactions.close();
+    this.paths.length = 0;
+    this.current = undefined;
+  }
+
+  #pair(local: LocalSocket, remote: Address, kind: Candidate["kind"]): Path | undefined {
+    const known = this.paths.find((path) => path.socket === local.socket && sameAddress(path.remote, remote));
+    if (known !== undefined) {
+      if (known.kind === "punched") known.kind = kindOf(local, kind);
+      return known;
+    }
+    const from = local.socket.address.hostname;
+    if (familyOf(from) !== familyOf(remote.hostname)) return undefined;
+    // A relay in the internet has no way into a private network, and coturn ends one whose packet has no route.
+    if (local.relayed && scopeOf(from) === "global" && scopeOf(remote.hostname) !== "global") {
+      return undefined;
+    }
+    if (this.paths.length >= MAX_PATHS) return undefined;
+    const path = new Path(local.socket, remote, kindOf(local, kind));
+    this.paths.push(path);
+    this.#options.onCandidatePath?.(path);
+    if (local.permit !== undefined) {
+      // A relay drops what goes to an address it was not told of.
+      path.dueAt = Infinity;
+      local.permit(path.remote).then((allowed) => {
+        if (!allowed || this.#closed) return;
+        path.hurry(this.#clock.now());
+        this.#schedule();
+      });
+    }
+    return path;
+  }
+
+  #schedule(): void {
+    if (this.#closed || this.#remote === undefined) return;
+    this.#cancel?.();
+    const now = this.#clock.now();
+    const due = this.paths.reduce((soonest, path) => Math.min(soonest, path.dueAt), Infinity);
+    const decision = this.current === undefined
+      ? nextDecision({ startedAt: this.#startedAt, now })
+      : undefined;
+    const at = Math.min(Math.max(due, this.#lastSent + PACE), now + (decision ?? Infinity));
+    if (at === Infinity) return;
+    this.#cancel = this.#clock.after(Math.max(0, Math.ceil(at - now)), () => this.#turn());
+  }
+
+  #turn(): void {
+    const now = this.#clock.now();
+    const due = this.paths.filter((path) => path.dueAt <= now);
+    // The one in use first, then those that have waited longest.
+    const next = due.find((path) => path === this.current) ??
+      due.sort((a, b) => a.dueAt - b.dueAt)[0];
+    if (next !== undefined) this.#check(next, now);
+    this.#decide();
+    this.#schedule();
+  }
+
+  #check(path: Path, now: number): void {
+    const remote = this.#remote!;
+    this.#lastSent = now;
+    path.checked(now, path === this.current);
+    const patience = path.confirmedAt === undefined ? 3_000 : Math.max(CHECK_TIMEOUT, (path.rtt ?? 0) * 4);
+    const request = {
+      method: "binding",
+      attributes: () => [
+        textAttribute(ATTRIBUTE.username, `${remote.fragment}:${this.local.fragment}`),
+        numberAttribute(ATTRIBUTE.priority, 1),
+      ],
+    } as const;
+    const send = (bytes: Uint8Array): void => void path.socket.send(bytes, path.remote);
+    const key = this.#remoteKey!;
+    // An answer that anybody could have made proves nothing.
+    const verify = (answer: DecodedMessage): boolean => hasIntegrity(answer, key);
+    // The path decides when it is checked again, so each check is sent once.
+    this.#transactions.request(request, send, { key, attempts: 1, firstPause: patience, verify })
+      .then((answer) => {
+        if (answer.class !== "success") return;
+        const at = this.#clock.now();
+        path.confirmed(at, at - now);
+      }, () => this.#unanswered(path))
+      .then(() => {
+        if (this.#closed) return;
+        this.#decide();
+        this.#schedule();
+      });
+  }
+
+  #unanswered(path: Path): void {
+    if (this.#closed) return;
+    path.failed(this.#clock.now());
+    if (path === this.current && path.failures >= STALE_AFTER) this.#options.onStale?.();
+  }
+
+  #decide(): void {
+    const now = this.#clock.now();
+    const searching = this.paths.length === 0 ||
+      this.paths.some((path) => path.confirmedAt === undefined && path.dueAt !== Infinity);
+    const selection = selectPath(this.paths, {
+      current: this.current,
+      startedAt: this.#startedAt,
+      now,
+      prediction: this.prediction,
+      searching,
+    });
+    const { path } = selection;
+    if (path === undefined && selection.give === "wait") return;
+    if (this.#told && path === this.current) return;
+    if (path === undefined) this.#startedAt = now;
+    this.#told = true;
+    this.current = path;
+    this.#options.onPath(path);
+  }
+}
+
+/** Who the sender of a check wants to reach: the fragment before the colon (RFC 8445 §7.2.2). */
+export function checkedFragment(request: DecodedMessage): string | undefined {
+  return textOf(request, ATTRIBUTE.username)?.split(":")[0];
+}
+
+function kindOf(local: LocalSocket, kind: Candidate["kind"]): PathKind {
+  if (local.relayed || kind === "relayed") return "relayed";
+  return kind === "host" ? "direct" : "punched";
+}

@@ -1,0 +1,31 @@
+/**
+ * Options of a peer.
+ *
+ * @module
+ */
+
+import type { Clock } from "../async/clock.ts";
+import type { PeerError } from "./errors.ts";
+import type { PeerId, PeerIdentity } from "./identity.ts";
+import type { PeerConnection } from "./peer_connection.ts";
+import type { Signalling } from "./ports.ts";
+
+/** Options of a peer. */
+export interface PeerNodeOptions {
+  readonly identity: PeerIdentity;
+  readonly signalling: Signalling;
+  /** Whether a peer that calls is let in. @default all that the service lets through */
+  readonly accept?: (peer: PeerId) => boolean | Promise<boolean>;
+  /** A peer has called, and has proved who it is. */
+  readonly onIncoming?: (connection: PeerConnection) => void;
+  /** Told of what went wrong with one peer or server; nothing of it has to be handled. */
+  readonly onError?: (error: PeerError, context: { readonly peer?: PeerId; readonly stage: string }) => void;
+  /** IP addresses of this machine. @default those of its interfaces */
+  readonly interfaces?: () => readonly string[];
+  /** Certificate authorities in PEM to trust for TURN over TLS besides the runtime's. */
+  readonly caCerts?: readonly string[];
+  /** @default the runtime's */
+  readonly clock?: Clock;
+  /** 0 to 1. @default Math.random */
+  readonly random?: () => number;
+}

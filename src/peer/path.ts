@@ -1,0 +1,88 @@
+/**
+ * A path to a peer - where packets leave from and where they go to - and the checks that keep it confirmed.
+ *
+ * @module
+ */
+
+import type { Address } from "./address.ts";
+import type { PathKind, PathState } from "./path_selector.ts";
+import type { DatagramSocket } from "./ports.ts";
+
+/** Smoothing of the round trip (RFC 6298 §2). */
+const RTT_WEIGHT = 1 / 8;
+/** Checks of a path that never answered follow each other with these pauses in ms, then with the last one. */
+const SEARCH_PAUSES = [50, 100, 150, 200, 300, 500, 1_000, 2_000] as const;
+/** A path that never answered is given up after so many checks: about 8 s. */
+const MAX_SEARCH = 12;
+
+/** How often paths are checked once they are confirmed, in ms: NATs forget a mapping after 30 s or more. */
+const CHECK_INTERVAL = { current: 2_000, other: 5_000, doubtful: 100 } as const;
+
+/** One path. */
+export class Path implements PathState {
+  readonly socket: DatagramSocket;
+  readonly remote: Address;
+  /** The peer's check may come before the peer has said which of its addresses this is. */
+  kind: PathKind;
+  confirmedAt: number | undefined;
+  confirmations = 0;
+  failures = 0;
+  rtt: number | undefined;
+  /** When the next check is due; Infinity: given up. */
+  dueAt = 0;
+  /** Checks sent without an answer since the last one. */
+  #unanswered = 0;
+
+  constructor(socket: DatagramSocket, remote: Address, kind: PathKind) {
+    this.socket = socket;
+    this.remote = { hostname: remote.hostname, port: remote.port };
+    this.kind = kind;
+  }
+
+  /** A check was sent. */
+  checked(now: number, isCurrent: boolean): void {
+    this.#unanswered++;
+    if (this.confirmedAt !== undefined) {
+      const doubtful = this.failures > 0;
+      this.dueAt = now +
+        (doubtful ? CHECK_INTERVAL.doubtful : isCurrent ? CHECK_INTERVAL.current : CHECK_INTERVAL.other);
+    } else if (this.#unanswered >= MAX_SEARCH) {
+      this.dueAt = Infinity;
+    } else {
+      this.dueAt = now + SEARCH_PAUSES[Math.min(this.#unanswered, SEARCH_PAUSES.length) - 1]!;
+    }
+  }
+
+  /** A check was answered after `rtt` milliseconds. */
+  confirmed(now: number, rtt: number): void {
+    this.confirmedAt = now;
+    this.confirmations++;
+    this.failures = 0;
+    this.#unanswered = 0;
+    this.rtt = this.rtt === undefined ? rtt : this.rtt + (rtt - this.rtt) * RTT_WEIGHT;
+    // Until it counts as steady it is checked again soon.
+    if (this.confirmations < 3) this.dueAt = now + CHECK_INTERVAL.doubtful;
+  }
+
+  /** A check was not answered in time. */
+  failed(now: number): void {
+    if (this.confirmedAt === undefined) return;
+    this.failures++;
+    this.confirmations = 0;
+    this.dueAt = Math.min(this.dueAt, now + CHECK_INTERVAL.doubtful);
+    // Long dead: a relay that has ended, an address of a network that was left.
+    if (this.failures > 50) this.dueAt = Infinity;
+  }
+
+  /** Packets leave on it and none come: one unanswered check more, and another path is taken. */
+  doubted(now: number): void {
+    this.failures = Math.max(this.failures, 1);
+    this.dueAt = now;
+  }
+
+  /** Something says that the path may work, or may have broken: it is checked at once. */
+  hurry(now: number): void {
+    if (this.dueAt === Infinity) this.#unanswered = 0;
+    this.dueAt = now;
+  }
+}

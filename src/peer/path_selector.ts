@@ -1,0 +1,107 @@
+/**
+ * Which path the packets of a connection take. Pure: what is known of the paths in, the choice out.
+ *
+ * @module
+ */
+
+import type { Prediction } from "./nat.ts";
+
+/**
+ * The kind of a path, best first:
+ *
+ * - `direct`: to an address of the peer's own machine, no NAT in between that had to be opened.
+ * - `punched`: to an address that a NAT shows of the peer.
+ * - `relayed`: through a TURN server.
+ */
+export type PathKind = "direct" | "punched" | "relayed";
+
+/** What is known of a path. Times in milliseconds of a monotonic clock. */
+export interface PathState {
+  readonly kind: PathKind;
+  /** When the last check was answered; undefined: never. */
+  readonly confirmedAt: number | undefined;
+  /** Checks answered in a row. */
+  readonly confirmations: number;
+  /** Checks in a row without an answer. */
+  readonly failures: number;
+  /** Round trip, smoothed; undefined: not known. */
+  readonly rtt: number | undefined;
+}
+
+/** What else the choice depends on. */
+export interface SelectionContext<P extends PathState> {
+  /** The path in use. */
+  readonly current: P | undefined;
+  /** When the search began. */
+  readonly startedAt: number;
+  readonly now: number;
+  /** What the NATs of both sides let expect. */
+  readonly prediction: Prediction;
+  /** Addresses of the peer are still awaited, or not all paths have been tried. */
+  readonly searching: boolean;
+}
+
+/** The choice: a path; nothing yet; or none, so that the service has to carry the data. */
+export type Selection<P extends PathState> =
+  | { readonly path: P }
+  | { readonly path: undefined; readonly give: "wait" | "server" };
+
+/** A relayed path is not taken for this long while a direct one may still be found: most are within 100 ms. */
+const DIRECT_WAIT = 300;
+/** Without any path the service carries the data from then on; the search goes on. */
+const SEARCH_TIME = 10_000;
+/** A path with this many checks unanswered is not used while there is another one. */
+const MAX_FAILURES = 2;
+/** A path is left for a better one only after so many answers in a row, so that a lossy one does not flap. */
+const SWITCH_AFTER = 3;
+
+const RANK: Record<PathKind, number> = { direct: 0, punched: 1, relayed: 2 };
+/** Among paths of one rank: shorter by a fifth and by some milliseconds, or it is not worth a switch. */
+const FASTER = { share: 0.8, ms: 10 };
+
+/** Chooses among paths. */
+export function selectPath<P extends PathState>(
+  paths: readonly P[],
+  context: SelectionContext<P>,
+): Selection<P> {
+  const { current, now, startedAt, prediction, searching } = context;
+  const alive = paths.filter((path) => path.confirmedAt !== undefined && path.failures < MAX_FAILURES);
+  const inUse = current !== undefined && alive.includes(current) ? current : undefined;
+  if (inUse !== undefined) {
+    const better = best(alive.filter((path) => path.confirmations >= SWITCH_AFTER && isBetter(path, inUse)));
+    return { path: better ?? inUse };
+  }
+  const mayWait = current === undefined && searching && prediction !== "relayed" &&
+    now - startedAt < DIRECT_WAIT;
+  const chosen = best(mayWait ? alive.filter(({ kind }) => kind !== "relayed") : alive);
+  if (chosen !== undefined) return { path: chosen };
+  // Nothing answers: the path in use is as good as any, and may come back.
+  if (current !== undefined && paths.includes(current) && alive.length === 0) return { path: current };
+  return { path: undefined, give: now - startedAt < SEARCH_TIME ? "wait" : "server" };
+}
+
+/** The milliseconds after which `selectPath` may choose otherwise although nothing has come; undefined: never. */
+export function nextDecision(
+  context: Pick<SelectionContext<PathState>, "startedAt" | "now">,
+): number | undefined {
+  const since = context.now - context.startedAt;
+  if (since < DIRECT_WAIT) return DIRECT_WAIT - since;
+  return since < SEARCH_TIME ? SEARCH_TIME - since : undefined;
+}
+
+function best<P extends PathState>(paths: readonly P[]): P | undefined {
+  return paths.reduce<P | undefined>(
+    (found, path) => found === undefined || order(path, found) < 0 ? path : found,
+    undefined,
+  );
+}
+
+function order(a: PathState, b: PathState): number {
+  return RANK[a.kind] - RANK[b.kind] || (a.rtt ?? Infinity) - (b.rtt ?? Infinity);
+}
+
+function isBetter(path: PathState, current: PathState): boolean {
+  if (RANK[path.kind] !== RANK[current.kind]) return RANK[path.kind] < RANK[current.kind];
+  if (path.rtt === undefined || current.rtt === undefined) return false;
+  return path.rtt < current.rtt * FASTER.share && path.rtt < current.rtt - FASTER.ms;
+}

@@ -1,0 +1,165 @@
+/**
+ * The relayed address of this process: one TURN allocation, shared by all peers and all that they do, made when it is
+ * needed, renewed before its credentials end, ended when nobody uses it.
+ *
+ * @module
+ */
+
+import type { Clock } from "../async/clock.ts";
+import { settles } from "../async/deadline.ts";
+import { PeerError } from "./errors.ts";
+import type { MeetingServers, RelayServer } from "./ports.ts";
+import { allocate, type Allocation } from "./turn/allocation.ts";
+import { openCarrier } from "./turn/carrier.ts";
+import { parseServerUrl } from "./turn/url.ts";
+
+/** Options of a relay allocator. */
+export interface RelayAllocatorOptions {
+  readonly clock: Clock;
+  /** Fresh credentials, from the service. */
+  readonly servers: () => Promise<MeetingServers>;
+  /** A relayed address can be used. */
+  readonly onOpen: (relay: Allocation) => void;
+  /** A relayed address has ended: another one follows if it is needed. */
+  readonly onClose: (relay: Allocation) => void;
+  /** Certificate authorities in PEM to trust for TLS besides the runtime's. */
+  readonly caCerts?: readonly string[];
+}
+
+/** The next server is asked too when one has not agreed within this many ms: UDP may be blocked in silence. */
+const HEAD_START = 250;
+/** An allocation that no path uses is ended after this many ms. */
+const IDLE_TIME = 300_000;
+/** It is replaced this many ms before its credentials end. */
+const RENEW_BEFORE = 60_000;
+/** After a refusal nobody asks again for this many ms. */
+const REFUSED_PAUSE = 5_000;
+
+/** Makes and ends allocations. */
+export class RelayAllocator {
+  readonly #options: RelayAllocatorOptions;
+  #making: Promise<Allocation> | undefined;
+  #relay: Allocation | undefined;
+  #users = 0;
+  #refusedAt = -Infinity;
+  #cancelIdle: (() => void) | undefined;
+  #cancelRenewal: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: RelayAllocatorOptions) {
+    this.#options = options;
+  }
+
+  /** The allocation there is now. */
+  get relay(): Allocation | undefined {
+    return this.#relay;
+  }
+
+  /**
+   * Makes an allocation unless there is one; calls share the work. Rejects with PeerError `relay_refused` when no server
+   * agrees, `server_timeout` when none answers.
+   */
+  open(): Promise<Allocation> {
+    if (this.#relay !== undefined) return Promise.resolve(this.#relay);
+    if (this.#closed) return Promise.reject(new PeerError("closed"));
+    if (this.#options.clock.now() - this.#refusedAt < REFUSED_PAUSE) {
+      return Promise.reject(new PeerError("relay_refused", "no TURN server agreed a moment ago"));
+    }
+    return this.#making ??= this.#make().finally(() => this.#making = undefined);
+  }
+
+  /** A path begins to use the allocation, or a connection is being made that may. To be given back once. */
+  use(): () => void {
+    this.#users++;
+    this.#cancelIdle?.();
+    let used = true;
+    return () => {
+      if (!used) return;
+      used = false;
+      if (--this.#users === 0) this.#idle();
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelIdle?.();
+    this.#cancelRenewal?.();
+    this.#relay?.close();
+  }
+
+  async #make(): Promise<Allocation> {
+    const { servers, onOpen, onClose, clock } = this.#options;
+    try {
+      const { turn, expiresIn } = await servers();
+      const relay = await this.#race(turn);
+      if (this.#closed) {
+        relay.close();
+        throw new PeerError("closed");
+      }
+      const before = this.#relay;
+      this.#relay = relay;
+      relay.closed.then(() => {
+        if (this.#relay === relay) this.#relay = undefined;
+        onClose(relay);
+      });
+      onOpen(relay);
+      // Paths move to the new one before the old one ends.
+      if (before !== undefined) clock.after(10_000, () => before.close());
+      this.#cancelRenewal?.();
+      // Servers keep on refreshing an allocation whose credentials have ended, so the end is kept here.
+      const renewal = Math.max(expiresIn - RENEW_BEFORE, expiresIn / 2);
+      this.#cancelRenewal = clock.after(renewal, () => this.#renew(relay));
+      if (this.#users === 0) this.#idle();
+      return relay;
+    } catch (error) {
+      if (error instanceof PeerError && error.code !== "closed") this.#refusedAt = clock.now();
+      throw error;
+    }
+  }
+
+  #renew(relay: Allocation): void {
+    if (this.#relay !== relay) return;
+    if (this.#users === 0) return relay.close();
+    this.#making ??= this.#make().finally(() => this.#making = undefined);
+    this.#making.catch(() => relay.close());
+  }
+
+  #idle(): void {
+    this.#cancelIdle?.();
+    this.#cancelIdle = this.#options.clock.after(IDLE_TIME, () => {
+      this.#cancelRenewal?.();
+      this.#relay?.close();
+    });
+  }
+
+  /** Asks the servers one after another with a head start; the first that agrees is taken. */
+  async #race(servers: readonly RelayServer[]): Promise<Allocation> {
+    let found: Allocation | undefined;
+    let failure: unknown = new PeerError("relay_refused", "no TURN server is configured");
+    const attempts: Promise<void>[] = [];
+    for (const server of servers) {
+      const attempt = this.#ask(server).then((relay) => {
+        if (found === undefined) found = relay;
+        else relay.close();
+      }, (error) => void (failure = error));
+      attempts.push(attempt);
+      await settles(attempt, HEAD_START, { timers: this.#options.clock });
+      if (found !== undefined) return found;
+    }
+    // Whichever comes first; those that have failed do not end the wait for the others.
+    const successes = attempts.map((attempt) =>
+      attempt.then(() => found === undefined ? Promise.reject(failure) : found)
+    );
+    try {
+      return await Promise.any(successes);
+    } catch {
+      throw failure;
+    }
+  }
+
+  async #ask({ url, username, credential }: RelayServer): Promise<Allocation> {
+    const { caCerts, clock } = this.#options;
+    const carrier = await openCarrier(parseServerUrl(url), caCerts === undefined ? {} : { caCerts });
+    return await allocate({ carrier, username, credential, clock });
+  }
+}

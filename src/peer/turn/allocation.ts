@@ -1,0 +1,312 @@
+/**
+ * A TURN allocation: an address of the server's that relays datagrams to and from us (RFC 8656).
+ *
+ * @module
+ */
+
+import type { Clock } from "../../async/clock.ts";
+import { type Address, type Family, formatAddress } from "../address.ts";
+import { PeerError } from "../errors.ts";
+import type { DatagramListener, DatagramSocket } from "../ports.ts";
+import {
+  addressAttribute,
+  errorOf,
+  familyAttribute,
+  mappedAddress,
+  numberAttribute,
+  numberOf,
+  textAttribute,
+  textOf,
+  transportAttribute,
+  xorAddress,
+} from "../stun/attributes.ts";
+import { hasIntegrity, longTermKey } from "../stun/integrity.ts";
+import {
+  ATTRIBUTE,
+  type Attribute,
+  attributeOf,
+  type DecodedMessage,
+  decodeStun,
+  encodeStun,
+  type StunMethod,
+  transactionId,
+} from "../stun/message.ts";
+import { Transactions } from "../stun/transactions.ts";
+import type { TurnCarrier } from "./carrier.ts";
+import {
+  CHANNEL_HEADER,
+  decodeChannelData,
+  encodeChannelData,
+  FIRST_CHANNEL,
+  isChannelData,
+  LAST_CHANNEL,
+} from "./channel_data.ts";
+
+/** What an allocation is asked with. */
+export interface AllocationOptions {
+  readonly carrier: TurnCarrier;
+  readonly username: string;
+  readonly credential: string;
+  readonly clock: Clock;
+  /** @default the server's choice, IPv4 */
+  readonly family?: Family;
+}
+
+/** Seconds asked for: servers grant at least this much whatever is asked (RFC 8656 §7.2). */
+const LIFETIME = 600;
+/** Refreshed this many seconds before the end. */
+const MARGIN = 60;
+/** Permissions last 300 seconds, channels 600 (RFC 8656 §9, §12); both are renewed well before. */
+const PERMISSION_RENEWAL = 240_000;
+/** Peers of one allocation. Each is renewed by itself. */
+const MAX_PEERS = 1024;
+
+/** Asks for an allocation. Rejects with PeerError `relay_refused` or `server_timeout`; the carrier is closed then. */
+export async function allocate(options: AllocationOptions): Promise<Allocation> {
+  const client = new TurnClient(options);
+  try {
+    const attributes = [transportAttribute(), numberAttribute(ATTRIBUTE.lifetime, LIFETIME)];
+    if (options.family === "ipv6") attributes.push(familyAttribute("ipv6"));
+    const answer = await client.request("allocate", () => attributes);
+    const relayed = xorAddress(answer, ATTRIBUTE.xorRelayedAddress);
+    if (relayed === undefined) {
+      throw new PeerError("relay_refused", "the TURN server named no relayed address");
+    }
+    const lifetime = numberOf(answer, ATTRIBUTE.lifetime) ?? LIFETIME;
+    return new Allocation(client, relayed, mappedAddress(answer), lifetime);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** Requests under a long-term credential, and what the server sends by itself. */
+class TurnClient {
+  readonly carrier: TurnCarrier;
+  readonly clock: Clock;
+  onData: (message: Uint8Array) => Promise<void> | void = () => {};
+  readonly #username: string;
+  readonly #credential: string;
+  readonly #transactions: Transactions;
+  #realm = "";
+  #nonce = "";
+  #key: Uint8Array | undefined;
+
+  constructor({ carrier, username, credential, clock }: AllocationOptions) {
+    this.carrier = carrier;
+    this.clock = clock;
+    this.#username = username;
+    this.#credential = credential;
+    this.#transactions = new Transactions(clock);
+    carrier.onMessage((bytes) => {
+      if (isChannelData(bytes)) return this.onData(bytes);
+      const message = decodeStun(bytes);
+      if (message === undefined) return;
+      if (message.class === "indication") return this.onData(bytes);
+      // A forged answer must not end a request (RFC 8489 §9.2.5); errors of a missing or old nonce have no integrity.
+      const proven = this.#key === undefined || message.class === "error" || hasIntegrity(message, this.#key);
+      if (proven) this.#transactions.take(message);
+    });
+  }
+
+  /** One request, again with the server's realm and nonce when it asks for them. */
+  async request(
+    method: StunMethod,
+    attributes: (transactionId: Uint8Array) => Attribute[],
+  ): Promise<DecodedMessage> {
+    let failure = "";
+    // First without credentials (401), then perhaps with a nonce that is too old (438).
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const answer = await this.#send(method, attributes);
+      if (answer.class === "success") return answer;
+      const error = errorOf(answer);
+      failure = error === undefined ? "an error without a code" : `${error.code} ${error.reason}`;
+      const nonce = textOf(answer, ATTRIBUTE.nonce);
+      const again = error?.code === 438 || (error?.code === 401 && this.#key === undefined);
+      if (!again || nonce === undefined) break;
+      this.#nonce = nonce;
+      this.#realm = textOf(answer, ATTRIBUTE.realm) ?? this.#realm;
+      this.#key = longTermKey(this.#username, this.#realm, this.#credential);
+    }
+    throw new PeerError("relay_refused", `${method}: ${failure}`);
+  }
+
+  #send(method: StunMethod, attributes: (id: Uint8Array) => Attribute[]): Promise<DecodedMessage> {
+    const credentials = this.#key === undefined ? [] : [
+      textAttribute(ATTRIBUTE.username, this.#username),
+      textAttribute(ATTRIBUTE.realm, this.#realm),
+      textAttribute(ATTRIBUTE.nonce, this.#nonce),
+    ];
+    return this.#transactions.request(
+      { method, attributes: (id) => [...attributes(id), ...credentials] },
+      (bytes) => void this.carrier.send(bytes),
+      {
+        ...this.#key === undefined ? {} : { key: this.#key },
+        ...this.carrier.reliable ? { attempts: 1, firstPause: 5_000 } : {},
+      },
+    );
+  }
+
+  close(): void {
+    this.#transactions.close();
+    this.carrier.close();
+  }
+}
+
+/** A peer that the relay lets through. */
+interface RelayedPeer {
+  readonly address: Address;
+  readonly channel: number;
+  /** The server has agreed to the channel: data may go by it. */
+  bound: boolean;
+  readonly ready: Promise<boolean>;
+}
+
+/** A relayed address. It is a socket like others: what is sent leaves from `address`, at the server. */
+export class Allocation implements DatagramSocket {
+  readonly address: Address;
+  /** Our address as the server sees it: a reflexive candidate for free, over UDP. */
+  readonly mapped: Address | undefined;
+  /** Resolves when the server, or the way to it, has ended the allocation, or `close` has. */
+  readonly closed: Promise<void>;
+  readonly #client: TurnClient;
+  readonly #peers = new Map<string, RelayedPeer>();
+  readonly #byChannel = new Map<number, RelayedPeer>();
+  readonly #timers = new Set<() => void>();
+  #nextChannel = FIRST_CHANNEL;
+  #listener: DatagramListener = () => {};
+  #open = true;
+  #end!: () => void;
+
+  constructor(client: TurnClient, address: Address, mapped: Address | undefined, lifetime: number) {
+    this.#client = client;
+    this.address = address;
+    this.mapped = mapped;
+    this.closed = new Promise((resolve) => this.#end = resolve);
+    client.onData = (bytes) => this.#take(bytes);
+    client.carrier.closed.then(() => this.#ended());
+    this.#refreshLater(lifetime);
+  }
+
+  /**
+   * Lets a peer's packets in, and prepares a channel to it. Resolves with whether the server agreed. To be called before
+   * anything is sent to it; calls for the same address share the work.
+   */
+  permit(address: Address): Promise<boolean> {
+    const known = this.#peers.get(formatAddress(address));
+    if (known !== undefined) return known.ready;
+    if (!this.#open || this.#peers.size >= MAX_PEERS || this.#nextChannel > LAST_CHANNEL) {
+      return Promise.resolve(false);
+    }
+    const { hostname, port } = address;
+    const channel = this.#nextChannel++;
+    const bind = async (): Promise<boolean> => {
+      try {
+        await this.#client.request("channelBind", (id) => [
+          { type: ATTRIBUTE.channelNumber, value: Uint8Array.of(channel >> 8, channel & 0xff, 0, 0) },
+          addressAttribute(ATTRIBUTE.xorPeerAddress, address, id),
+        ]);
+        peer.bound = true;
+        this.#after(PERMISSION_RENEWAL, () => void bind());
+        return true;
+      } catch {
+        peer.bound = false;
+        return false;
+      }
+    };
+    const peer: RelayedPeer = {
+      address: { hostname, port },
+      channel,
+      bound: false,
+      // Binding a channel installs the permission as well (RFC 8656 §12).
+      ready: Promise.resolve().then(bind),
+    };
+    this.#peers.set(formatAddress(address), peer);
+    // Before the answer: the peer's first packet may overtake it.
+    this.#byChannel.set(channel, peer);
+    return peer.ready;
+  }
+
+  send(bytes: Uint8Array, to: Address): Promise<void> | void {
+    if (!this.#open) return;
+    const peer = this.#peers.get(formatAddress(to));
+    if (peer?.bound) return this.#client.carrier.send(encodeChannelData(peer.channel, bytes));
+    const id = transactionId();
+    const attributes = [
+      addressAttribute(ATTRIBUTE.xorPeerAddress, to, id),
+      { type: ATTRIBUTE.data, value: bytes },
+    ];
+    // Too large for an indication: dropped, as a link with a smaller MTU would.
+    if (bytes.length > 1_400) return;
+    return this.#client.carrier.send(
+      encodeStun({ class: "indication", method: "send", transactionId: id, attributes }),
+    );
+  }
+
+  onDatagram(listener: DatagramListener): void {
+    this.#listener = listener;
+  }
+
+  #take(bytes: Uint8Array): Promise<void> | void {
+    if (isChannelData(bytes) && bytes.length >= CHANNEL_HEADER) {
+      const decoded = decodeChannelData(bytes);
+      const peer = decoded && this.#byChannel.get(decoded.channel);
+      return peer && this.#listener(decoded.data, peer.address);
+    }
+    const message = decodeStun(bytes);
+    if (message?.method !== "data") return;
+    const from = xorAddress(message, ATTRIBUTE.xorPeerAddress);
+    const data = attributeOf(message, ATTRIBUTE.data);
+    if (from !== undefined && data !== undefined) return this.#listener(data, from);
+  }
+
+  /** Whether the server still has it. */
+  async verify(): Promise<boolean> {
+    try {
+      await this.#client.request("refresh", () => [numberAttribute(ATTRIBUTE.lifetime, LIFETIME)]);
+      return this.#open;
+    } catch {
+      return false;
+    }
+  }
+
+  #refreshLater(lifetime: number): void {
+    this.#after(Math.max(lifetime - MARGIN, lifetime / 2) * 1000, async () => {
+      try {
+        const answer = await this.#client.request("refresh", () => [
+          numberAttribute(ATTRIBUTE.lifetime, LIFETIME),
+        ]);
+        this.#refreshLater(numberOf(answer, ATTRIBUTE.lifetime) ?? LIFETIME);
+      } catch {
+        this.close();
+      }
+    });
+  }
+
+  #after(ms: number, run: () => void): void {
+    if (!this.#open) return;
+    const cancel = this.#client.clock.after(ms, () => {
+      this.#timers.delete(cancel);
+      if (this.#open) run();
+    });
+    this.#timers.add(cancel);
+  }
+
+  /** Ends it at the server too, where the way there still works. Nothing waits for the server's answer. */
+  close(): void {
+    if (!this.#open) return;
+    this.#ended();
+    const goodbye = this.#client.request("refresh", () => [numberAttribute(ATTRIBUTE.lifetime, 0)]);
+    void goodbye.catch(() => {}).then(() => this.#client.close());
+  }
+
+  #ended(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+    this.#peers.clear();
+    this.#byChannel.clear();
+    this.#end();
+  }
+}
