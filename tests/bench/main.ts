@@ -1,10 +1,12 @@
 /**
- * `deno task bench [--only TEXT] [--rounds N] [--json FILE] [--list]`: measures Skein
- * and the bare runtime with the same work, in turns, and prints the medians of the rounds as a table and as JSON.
+ * `deno task bench [--only TEXT] [--rounds N] [--json FILE] [--markdown FILE] [--list]`: measures Skein, the bare runtime
+ * and other libraries with the same work, in turns, and prints the medians of the rounds as a table and as JSON.
+ * `--markdown` puts the table into a page, between its two marks; rows that were not measured stay as they are.
  *
  * @module
  */
 
+import { withTable } from "./page.ts";
 import { type Measure, type Result, type Scenario, type Side, SIDES, summarise, table } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
@@ -16,11 +18,13 @@ interface Options {
   readonly only: string | undefined;
   readonly rounds: number;
   readonly json: string | undefined;
+  readonly markdown: string | undefined;
   readonly list: boolean;
 }
 
 function readArguments(args: readonly string[]): Options {
-  let only: string | undefined, json: string | undefined, rounds = 5, list = false;
+  let only: string | undefined, json: string | undefined, markdown: string | undefined;
+  let rounds = 5, list = false;
   for (let i = 0; i < args.length; i++) {
     const [name, inline] = args[i]!.split("=", 2) as [string, string | undefined];
     const value = (): string => {
@@ -30,12 +34,15 @@ function readArguments(args: readonly string[]): Options {
     };
     if (name === "--only") only = value();
     else if (name === "--json") json = value();
+    else if (name === "--markdown") markdown = value();
     else if (name === "--rounds") rounds = Number(value());
     else if (name === "--list") list = true;
-    else throw new Error(`no option ${name}; there are --only TEXT, --rounds N, --json FILE, --list`);
+    else {throw new Error(
+        `no option ${name}; there are --only TEXT, --rounds N, --json FILE, --markdown FILE, --list`,
+      );}
   }
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds wants a whole number from 1");
-  return { only, rounds, json, list };
+  return { only, rounds, json, markdown, list };
 }
 
 async function measure(scenario: Scenario, side: Side): Promise<Measure> {
@@ -52,9 +59,9 @@ async function measure(scenario: Scenario, side: Side): Promise<Measure> {
 }
 
 async function run(scenario: Scenario, rounds: number): Promise<Result> {
-  const measured: Record<Side, Measure[]> = { bare: [], skein: [] };
+  const measured: Record<Side, Measure[]> = { bare: [], skein: [], ws: [], "socket.io": [] };
   for (let round = 0; round < rounds; round++) {
-    // In turns, so that other load of the machine hits both sides alike.
+    // In turns, so that other load of the machine hits all sides alike.
     for (const side of SIDES) if (scenario[side]) measured[side].push(await measure(scenario, side));
   }
   return summarise(scenario, measured);
@@ -71,6 +78,22 @@ function machine(): Record<string, unknown> {
   };
 }
 
+/** Puts the results into a page. */
+async function refresh(path: string, results: readonly Result[], rounds: number): Promise<void> {
+  const { deno, cores, cpu } = machine();
+  const date = new Date().toISOString().slice(0, 10);
+  const [load] = Deno.loadavg();
+  const shared = load! > 1.5 * Number(cores)
+    ? ` The machine was shared with others (load ${load!.toFixed(0)}).`
+    : "";
+  const about =
+    `Measured last on ${date}: ${cpu}, ${cores} cores, loopback, client and server on the same cores, ` +
+    `Deno ${deno}, medians of ${rounds} rounds.${shared}`;
+  const page = await Deno.readTextFile(path);
+  const names = SCENARIOS.map(({ name }) => name);
+  await Deno.writeTextFile(path, withTable(page, results, { date, about, names }));
+}
+
 async function main(): Promise<void> {
   const options = readArguments(Deno.args);
   const chosen = SCENARIOS.filter(({ name }) => `${name} `.includes(options.only ?? ""));
@@ -82,6 +105,7 @@ async function main(): Promise<void> {
     results.push(await run(scenario, options.rounds));
   }
   console.log(table(results));
+  if (options.markdown !== undefined) await refresh(options.markdown, results, options.rounds);
   if (options.json !== undefined) {
     const report = { date: new Date().toISOString(), machine: machine(), rounds: options.rounds, results };
     await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");

@@ -1,16 +1,18 @@
 /**
- * One measurement in a client process of its own: `one.ts NAME bare|skein` prints it as JSON.
+ * One measurement in a client process of its own: `one.ts NAME SIDE` prints it as JSON.
  *
  * @module
  */
 
+import { SIDES } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
-const [name, side] = Deno.args;
+const [name, wanted] = Deno.args;
+const side = SIDES.find((candidate) => candidate === wanted);
 const scenario = SCENARIOS.find((candidate) => candidate.name === name);
-const measure = side === "bare" ? scenario?.bare : side === "skein" ? scenario?.skein : undefined;
+const measure = side === undefined ? undefined : scenario?.[side];
 if (measure === undefined) {
-  console.error(`nothing to measure: ${name} ${side}`);
+  console.error(`nothing to measure: ${name} ${wanted}`);
   Deno.exit(2);
 }
 console.log(JSON.stringify(await measure.call(scenario)));

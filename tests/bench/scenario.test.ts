@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { TextLineStream } from "./lines.ts";
 import { measureTrips, median, quantile, type Scenario, summarise, table } from "./scenario.ts";
+import { withTable } from "./page.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const scenario = (better: Scenario["better"], target?: Scenario["target"]): Scenario => ({
@@ -75,4 +76,21 @@ Deno.test("bench: every scenario has a name of its own and a side to measure", (
   const names = SCENARIOS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   assert.ok(SCENARIOS.every(({ bare, skein }) => bare ?? skein));
+});
+
+Deno.test("bench: a page keeps the rows that were not measured, in the order of the scenarios", () => {
+  const of = (name: string, value: number) =>
+    summarise({ ...scenario("lower"), name }, { skein: [{ value }] });
+  const page = "before\n<!-- bench: begin -->\n<!-- bench: end -->\nafter\n";
+  const names = ["a", "b", "c"];
+  const first = withTable(page, [of("b", 1), of("gone", 2), of("a", 3)], { date: "d1", about: "x", names });
+  const again = withTable(first, [of("b", 9), of("c", 4)], { date: "d2", about: "y", names });
+  const rows = again.split("\n").filter((line) => /^\| [abc] /.test(line));
+  assert.deepEqual(rows.map((row) => [row.split(" | ")[4], row.split(" | ").at(-1)]), [
+    ["3.00", "d1 |"],
+    ["9.00", "d2 |"],
+    ["4.00", "d2 |"],
+  ]);
+  assert.ok(again.startsWith("before\n") && again.endsWith("\nafter\n") && again.includes("\n\ny\n\n"));
+  assert.throws(() => withTable("no marks", [], { date: "", about: "", names }));
 });

@@ -33,12 +33,15 @@ export interface Scenario {
   readonly target?: Target;
   bare?(): Promise<Measure>;
   skein?(): Promise<Measure>;
+  /** The same work by other libraries on this runtime. */
+  ws?(): Promise<Measure>;
+  "socket.io"?(): Promise<Measure>;
 }
 
 /** A side of a scenario. */
-export type Side = "bare" | "skein";
-/** Both sides, in the order they run in each round. */
-export const SIDES: readonly Side[] = ["bare", "skein"];
+export type Side = "bare" | "skein" | "ws" | "socket.io";
+/** All sides, in the order they run in each round. */
+export const SIDES: readonly Side[] = ["bare", "skein", "ws", "socket.io"];
 
 /** A scenario's figures over all rounds. */
 export interface Result {
@@ -48,6 +51,8 @@ export interface Result {
   readonly rounds: number;
   readonly bare?: Measure;
   readonly skein?: Measure;
+  readonly ws?: Measure;
+  readonly "socket.io"?: Measure;
   /** Median of the rounds' ratios of Skein to bare. */
   readonly ratio?: number;
   readonly target?: Target;
@@ -70,19 +75,26 @@ export function median(samples: readonly number[]): number {
 }
 
 /** Combines a scenario's rounds. The measurements of each side are in the order of the rounds. */
-export function summarise(scenario: Scenario, measured: Readonly<Record<Side, readonly Measure[]>>): Result {
-  const sides: { bare?: Measure; skein?: Measure } = {};
-  for (const side of SIDES) if (measured[side].length > 0) sides[side] = middle(measured[side]);
-  const pairs = measured.bare.slice(0, measured.skein.length);
+export function summarise(
+  scenario: Scenario,
+  measured: Readonly<Partial<Record<Side, readonly Measure[]>>>,
+): Result {
+  const sides: Partial<Record<Side, Measure>> = {};
+  for (const side of SIDES) {
+    const measures = measured[side] ?? [];
+    if (measures.length > 0) sides[side] = middle(measures);
+  }
+  const { bare = [], skein = [] } = measured;
+  const pairs = bare.slice(0, skein.length);
   const ratio = pairs.length > 0
-    ? median(pairs.map(({ value }, round) => measured.skein[round]!.value / value))
+    ? median(pairs.map(({ value }, round) => skein[round]!.value / value))
     : undefined;
   const met = judge(scenario, sides.skein?.value, ratio);
   return {
     name: scenario.name,
     unit: scenario.unit,
     better: scenario.better,
-    rounds: Math.max(measured.bare.length, measured.skein.length),
+    rounds: Math.max(bare.length, skein.length),
     ...sides,
     ...(ratio === undefined ? {} : { ratio }),
     ...(scenario.target === undefined ? {} : { target: scenario.target }),
@@ -112,10 +124,13 @@ function judge(
     (target.ratio === undefined || reaches(ratio!, target.ratio));
 }
 
-/** Results as a Markdown table with aligned columns. */
-export function table(results: readonly Result[]): string {
-  const rows = [["scenario", "unit", "bare", "p99", "Skein", "p99", "ratio", "target", "met"]];
-  for (const { name, unit, bare, skein, ratio, better, target, met } of results) {
+/** Results as the cells of a table, its head first. */
+export function rowsOf(results: readonly Result[]): string[][] {
+  const rows = [
+    ["scenario", "unit", "bare", "p99", "Skein", "p99", "ratio", "target", "met", "ws", "socket.io"],
+  ];
+  for (const result of results) {
+    const { name, unit, bare, skein, ratio, better, target, met } = result;
     const sign = better === "lower" ? "<=" : ">=";
     const wanted = [
       ...(target?.ratio === undefined ? [] : [`${sign} ${target.ratio}x`]),
@@ -131,8 +146,16 @@ export function table(results: readonly Result[]): string {
       ratio === undefined ? "" : ratio.toFixed(2),
       wanted.join(", "),
       met === undefined ? "" : met ? "yes" : "NO",
+      number(result.ws?.value),
+      number(result["socket.io"]?.value),
     ]);
   }
+  return rows;
+}
+
+/** Results as a Markdown table with aligned columns. */
+export function table(results: readonly Result[]): string {
+  const rows = rowsOf(results);
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[], pad = " ") =>
     `| ${

@@ -6,8 +6,11 @@
 
 import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
+import * as peers from "./peers/measure.ts";
+import { QUIC_SCENARIOS } from "./quic/scenarios.ts";
+import { roundTrip as streamRoundTrip } from "./quic/measure.ts";
 import { DOCUMENT_SCENARIOS } from "./documents/scenarios.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Measure, Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
 import * as files from "./skein/files.ts";
 import * as skein from "./skein/measure.ts";
@@ -16,6 +19,11 @@ const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
 const IDLE_COUNTS = [1_000, 5_000, 10_000];
 /** Seconds over which the processor time of idle connections is watched. */
 const WATCH = 10;
+
+/** The same work by each of the other libraries. */
+function peersOf(measure: (peer: peers.Peer) => Promise<Measure>): Pick<Scenario, peers.Peer> {
+  return Object.fromEntries(peers.PEERS.map((peer) => [peer, () => measure(peer)]));
+}
 
 /** All scenarios, in the order they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -27,8 +35,17 @@ export const SCENARIOS: readonly Scenario[] = [
       target: { ratio: 1.5 },
       bare: () => bare.roundTrip(kind),
       skein: () => skein.roundTrip(kind, what),
+      ...(kind === "websocket" ? peersOf(peers.roundTrip) : {}),
     }))
   ),
+  ...(["ping", "publish"] as const).map((what): Scenario => ({
+    name: `round trip ${what} webtransport`,
+    unit: "us",
+    better: "lower",
+    target: { ratio: 1.5 },
+    bare: () => streamRoundTrip("bare", "webtransport", 128),
+    skein: () => skein.roundTrip("webtransport", what),
+  })),
   ...KINDS.map((kind): Scenario => ({
     name: `publish pipelined 1 KB ${kind}`,
     unit: "/s",
@@ -37,6 +54,13 @@ export const SCENARIOS: readonly Scenario[] = [
     bare: () => bare.pipelined(kind),
     skein: () => skein.pipelined(kind),
   })),
+  {
+    name: "publish pipelined 1 KB webtransport",
+    unit: "/s",
+    better: "higher",
+    target: { value: 50_000 },
+    skein: () => skein.pipelined("webtransport"),
+  },
   ...KINDS.map((kind): Scenario => ({
     name: `publish pipelined 64 KB ${kind}`,
     unit: "MB/s",
@@ -70,8 +94,18 @@ export const SCENARIOS: readonly Scenario[] = [
       target: { ratio: 0.7 },
       bare: () => bare.fanOut(kind, subscribers),
       skein: () => skein.fanOut(kind, subscribers),
+      ...(kind === "websocket" ? peersOf((peer) => peers.fanOut(peer, subscribers)) : {}),
     }))
   ),
+  ...[100, 1_000].map((subscribers): Scenario => ({
+    // The bare side is raw QUIC: the runtime's own WebTransport server loses streams under load.
+    name: `fan-out to ${subscribers} webtransport`,
+    unit: "/s",
+    better: "higher",
+    target: { ratio: 0.7 },
+    bare: () => bare.fanOut("quic", subscribers),
+    skein: () => skein.fanOut("webtransport", subscribers),
+  })),
   ...KINDS.flatMap((kind) =>
     IDLE_COUNTS.map((count): Scenario => ({
       name: `idle memory of ${count} ${kind}`,
@@ -80,8 +114,17 @@ export const SCENARIOS: readonly Scenario[] = [
       target: { value: kind === "websocket" ? 40 : 90 },
       bare: async () => (await bare.idle(kind, count)).memory,
       skein: async () => (await skein.idle(kind, count)).memory,
+      ...(kind === "websocket" && count === 1_000 ? peersOf((peer) => peers.idleMemory(peer, count)) : {}),
     }))
   ),
+  {
+    name: "idle memory of 1000 webtransport",
+    unit: "KB",
+    better: "lower",
+    target: { value: 90 },
+    bare: async () => (await bare.idle("quic", 1_000)).memory,
+    skein: async () => (await skein.idle("webtransport", 1_000)).memory,
+  },
   ...KINDS.map((kind): Scenario => ({
     name: `idle processor of 10000 ${kind}`,
     unit: "%",
@@ -154,6 +197,7 @@ export const SCENARIOS: readonly Scenario[] = [
     target: { value: 300_000 },
     skein: async () => ({ value: (await durable.startWith()).memory }),
   },
+  ...QUIC_SCENARIOS,
   ...DOCUMENT_SCENARIOS,
   ...CLIENT_SCENARIOS,
 ];

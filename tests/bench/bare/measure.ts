@@ -71,12 +71,12 @@ async function readBytes(reader: ReadableStreamBYOBReader, wanted: number, size:
   }
 }
 
-/** Round trip of 128 bytes on one connection, microseconds. */
-export async function roundTrip(kind: Kind): Promise<Measure> {
+/** Round trip of `size` bytes on one connection, microseconds. */
+export async function roundTrip(kind: Kind, size = TRIP_BYTES): Promise<Measure> {
   await using server = await startBare();
   if (kind === "websocket") {
     const socket = await connectSocket(server, "echo");
-    const text = "a".repeat(TRIP_BYTES);
+    const text = "a".repeat(size);
     return await measureTrips(() => {
       const answer = answerOf(socket);
       socket.send(text);
@@ -84,10 +84,10 @@ export async function roundTrip(kind: Kind): Promise<Measure> {
     });
   }
   const { writer, reader } = await connectQuic(server, "echo");
-  const bytes = new Uint8Array(TRIP_BYTES).fill(0x61);
+  const bytes = new Uint8Array(size).fill(0x61);
   return await measureTrips(async () => {
     await writer.write(bytes);
-    await readBytes(reader, TRIP_BYTES, TRIP_BYTES);
+    await readBytes(reader, size, size);
   });
 }
 

@@ -24,7 +24,7 @@ const signer = createTokenSigner({ key: { alg: "HS256", secret: SECRET } });
 const decoder = new TextDecoder();
 
 /** What carries a connection to the service. */
-export type Kind = "quic" | "websocket";
+export type Kind = "quic" | "webtransport" | "websocket";
 
 /** An authenticated connection. */
 export interface Dialled {
@@ -53,7 +53,11 @@ export async function dial(
   user: string,
   endpoint?: Deno.QuicEndpoint,
 ): Promise<Dialled> {
-  const client = kind === "quic" ? await dialQuic(server, endpoint) : await dialSocket(server);
+  const client = kind === "quic"
+    ? await dialQuic(server, endpoint)
+    : kind === "webtransport"
+    ? await dialSession(server)
+    : await dialSocket(server);
   const answer = new Promise<void>((resolve, reject) => {
     client.onFrame = (frame) => {
       const text = typeof frame === "string" ? frame : decoder.decode(frame);
@@ -76,6 +80,33 @@ export function exchange(client: Dialled, bytes: Bytes, count = 1): Promise<void
     };
     Promise.resolve(client.send(bytes)).catch(reject);
   });
+}
+
+async function dialSession(server: Child): Promise<Dialled> {
+  const session = new WebTransport(
+    `https://127.0.0.1:${server.hello.quicPort}/connection/webtransport`,
+    { serverCertificateHashes: [{ algorithm: "sha-256", value: Uint8Array.fromBase64(server.hello.hash) }] },
+  );
+  session.closed.catch(() => {});
+  await session.ready;
+  const open = async (lane: number, onFrame: (frame: Uint8Array) => void): Promise<Dialled["send"]> => {
+    const { readable, writable } = await session.createBidirectionalStream();
+    const writer = (writable as WritableStream<Bytes>).getWriter();
+    writer.closed.catch(() => {});
+    const number = new Uint8Array(varintSize(lane));
+    writeVarint(number, 0, lane);
+    await writer.write(number);
+    void read((readable as ReadableStream<Bytes>).getReader({ mode: "byob" }), onFrame);
+    return (bytes) => writer.write(bytes);
+  };
+  const client: Dialled & { session: WebTransport } = {
+    session,
+    send: () => {},
+    onFrame: () => {},
+    openLane: (lane) => open(lane, (frame) => client.onFrame(frame)),
+  };
+  client.send = await open(0, (frame) => client.onFrame(frame));
+  return client;
 }
 
 async function dialQuic(server: Child, endpoint?: Deno.QuicEndpoint): Promise<Dialled> {
