@@ -7,6 +7,7 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { CLOSE, isCloseCode, WebSocketError } from "./errors.ts";
+import { borrowBlock, returnBlock } from "./blocks.ts";
 import { OPCODE, RSV1 } from "./frame_writer.ts";
 
 /** Who is told what a client sent. Bytes are valid only during the call. */
@@ -27,7 +28,6 @@ export type Inflate = (data: Uint8Array, limit: number) => Uint8Array;
 /** Payloads up to this many bytes are unmasked byte by byte; longer ones by words. */
 const SHORT = 64;
 const NOTHING = new Uint8Array(0);
-
 /** Reads the frames of one client. */
 export class FrameReader {
   /** Bytes of a message at most. May be raised at any time. */
@@ -205,8 +205,9 @@ export class FrameReader {
     const length = this.#length + part.length;
     if (length > this.#buffer.length) {
       // Grows with what has come, not with what a header promises.
-      const grown = new Uint8Array(Math.max(length, Math.min(this.maxMessage, 2 * length)));
+      const grown = borrowBlock(Math.max(length, Math.min(this.maxMessage, 2 * length)));
       grown.set(this.#buffer.subarray(0, this.#length));
+      returnBlock(this.#buffer);
       this.#buffer = grown;
     }
     this.#buffer.set(part, this.#length);
@@ -222,16 +223,19 @@ export class FrameReader {
     if (!this.#fin) return;
     const opcode = this.#message;
     let data = payload !== undefined && this.#length === 0 ? payload : this.#buffer.subarray(0, this.#length);
-    const size = data.length;
+    const size = data.length, buffer = this.#buffer;
     this.#message = 0;
     this.#length = 0;
     // The next message may be small: a large buffer is not kept for it.
     this.#buffer = NOTHING;
     if (this.#compressed) data = this.#inflate!(data, this.maxMessage);
-    if (opcode === OPCODE.binary) return this.#handler.binary(data, size);
-    if (!isUtf8(data)) throw new WebSocketError(CLOSE.invalidData, "a text message is UTF-8");
-    const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
-    this.#handler.text(text, size);
+    if (opcode === OPCODE.binary) this.#handler.binary(data, size);
+    else {
+      if (!isUtf8(data)) throw new WebSocketError(CLOSE.invalidData, "a text message is UTF-8");
+      const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
+      this.#handler.text(text, size);
+    }
+    returnBlock(buffer);
   }
 
   #controlEnds(payload: Uint8Array): void {

@@ -6,6 +6,7 @@
 
 import type { Edit, NewRecord, Page, ReadOptions, Retention, StoredRecord } from "../contract.ts";
 import { changesOf } from "../edits.ts";
+import { LargeTexts, plain } from "./large_texts.ts";
 
 const SMALLEST_RING = 16;
 
@@ -24,10 +25,12 @@ export class ChannelLog {
   /** Offset of the last record that is no longer kept. */
   #dropped = 0;
   #age = Infinity;
+  readonly #texts: LargeTexts;
 
-  constructor(epoch: string, now: number) {
+  constructor(epoch: string, now: number, texts = new LargeTexts()) {
     this.epoch = epoch;
     this.touched = now;
+    this.#texts = texts;
   }
 
   /** Offset of the last record ever appended; 0 before the first. */
@@ -58,8 +61,9 @@ export class ChannelLog {
       prev: this.#last,
     };
     this.#last = offset;
-    if (retention.size > 0) this.#ring[(this.#head + this.#count++) & this.#mask] = stored;
-    else this.#dropped = offset;
+    if (retention.size > 0) {
+      this.#ring[(this.#head + this.#count++) & this.#mask] = this.#texts.pack(stored);
+    } else this.#dropped = offset;
     return stored;
   }
 
@@ -69,19 +73,19 @@ export class ChannelLog {
     const position = { epoch: this.epoch, offset: this.#last };
     if (reverse) {
       const end = since === undefined ? this.#count : this.#search(since);
-      for (let at = end - 1; at >= 0 && records.length < limit; at--) records.push(this.#at(at));
+      for (let at = end - 1; at >= 0 && records.length < limit; at--) records.push(plain(this.#at(at)));
       const complete = since === undefined || since <= 1 || this.#dropped === 0 || end > 0;
       return { ...position, records, complete };
     }
     const start = since === undefined ? 0 : this.#search(since + 1);
-    for (let at = start; at < this.#count && records.length < limit; at++) records.push(this.#at(at));
+    for (let at = start; at < this.#count && records.length < limit; at++) records.push(plain(this.#at(at)));
     return { ...position, records, complete: since === undefined || since >= this.#dropped };
   }
 
   /** The record at `offset`, when it is kept. */
   get(offset: number): StoredRecord | undefined {
     const record = this.#ring[(this.#head + this.#search(offset)) & this.#mask];
-    return record?.offset === offset ? record : undefined;
+    return record?.offset === offset ? plain(record) : undefined;
   }
 
   /** Drops the records up to `offset`, except the last `keep` of them and the last one of all. */
@@ -112,7 +116,9 @@ export class ChannelLog {
   }
 
   #replace(record: StoredRecord): void {
-    this.#ring[(this.#head + this.#search(record.offset)) & this.#mask] = record;
+    const at = (this.#head + this.#search(record.offset)) & this.#mask;
+    this.#texts.release(this.#ring[at]);
+    this.#ring[at] = this.#texts.pack(record);
   }
 
   /** The index of the first record whose offset is `offset` or higher; the count when there is none. */
@@ -131,6 +137,7 @@ export class ChannelLog {
   #drop(count: number): void {
     if (count <= 0) return;
     this.#dropped = this.#at(count - 1).offset;
+    for (let i = 0; i < count; i++) this.#texts.release(this.#at(i));
     if (count === this.#count) {
       // An idle channel frees its ring.
       this.#ring = [];

@@ -12,6 +12,7 @@ import { PresenceTable } from "../local/presence_table.ts";
 import { MemoryBlobs } from "./blobs.ts";
 import { ChannelLog } from "./channel.ts";
 import { DedupeWindow } from "./dedupe.ts";
+import { LargeTexts } from "./large_texts.ts";
 import { MemoryValues } from "./values.ts";
 
 /** Options of a store. */
@@ -45,6 +46,7 @@ export class MemoryStore {
   readonly nodes: NodeTable;
   readonly blobs: MemoryBlobs;
   readonly dedupe: DedupeWindow;
+  readonly #texts = new LargeTexts();
   readonly #logs = new Map<string, ChannelLog>();
   readonly #idle: number;
   readonly #shared: boolean;
@@ -82,7 +84,7 @@ export class MemoryStore {
   begin(name: string): ChannelLog {
     const known = this.#logs.get(name);
     if (known !== undefined) return known;
-    const log = new ChannelLog(this.#epoch, this.tick);
+    const log = new ChannelLog(this.#epoch, this.tick, this.#texts);
     this.#logs.set(name, log);
     return log;
   }

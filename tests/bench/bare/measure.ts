@@ -132,7 +132,7 @@ async function pipelineSocket(server: Child): Promise<(messages: number) => Prom
 }
 
 /** One stream of 64 KB writes, megabytes a second until the server has all of it. */
-export async function throughput(kind: Kind, writes = 3_200): Promise<Measure> {
+export async function throughput(kind: Kind, writes = 6_400): Promise<Measure> {
   await using server = await startBare();
   const chunk = new Uint8Array(65536);
   let start: number;
