@@ -1,5 +1,5 @@
 /**
- * Channels in memory, as many as fit.
+ * A cache of channels, bounded by the memory they take.
  *
  * @module
  */
@@ -7,8 +7,9 @@
 import type { Channel } from "./channel.ts";
 
 /**
- * Two generations of channels: when the younger one weighs half of what is allowed, the older one is let go of as a
- * whole. Whoever is asked for moves to the younger one. A channel that is followed stays, but without its messages.
+ * Two generations of channels. When the young one takes half of the allowed memory, the old one is dropped as a whole and
+ * the young one becomes the old one. A channel that is asked for moves to the young one, so channels in use are not
+ * dropped. A channel that is followed (pinned) loses only its messages.
  */
 export class ChannelCache {
   readonly #half: number;
@@ -18,13 +19,13 @@ export class ChannelCache {
   #old = new Map<string, Channel>();
   #weight = 0;
 
-  /** `most`: bytes, about; `load` finds or makes a channel that is not in memory. */
+  /** `most`: bytes, about. `load` reads a channel that is not in the cache; it makes one when there is no row. */
   constructor(most: number, load: (name: string) => Channel) {
     this.#half = most / 2;
     this.#load = load;
   }
 
-  /** A channel; it has no row when it was never published to. */
+  /** A channel. Its `id` is 0 when it was never published to. */
   get(name: string): Channel {
     const young = this.#young.get(name);
     if (young !== undefined) return young;
@@ -36,7 +37,7 @@ export class ChannelCache {
     return channel;
   }
 
-  /** A channel got heavier. */
+  /** Counts that a channel takes so many bytes more. */
   grew(bytes: number): void {
     this.#weight += bytes;
     if (this.#weight < this.#half) return;
@@ -46,31 +47,31 @@ export class ChannelCache {
     this.#weight = 0;
   }
 
-  /** Keeps a channel in memory. */
+  /** Keeps a channel in the cache until `unpin`. */
   pin(name: string): Channel {
     const channel = this.get(name);
     this.#pinned.set(name, channel);
     return channel;
   }
 
-  /** The channel need not be kept in memory. */
+  /** Undoes `pin`. */
   unpin(name: string): void {
     this.#pinned.delete(name);
   }
 
-  /** Whether it is kept in memory. */
+  /** Whether a channel is pinned. */
   isPinned(name: string): boolean {
     return this.#pinned.has(name);
   }
 
-  /** The channel is no more; the next one of its name is another one. */
+  /** Removes a channel that was deleted, so that a new one of the same name is not mistaken for it. */
   forget(name: string): void {
     this.#young.delete(name);
     this.#old.delete(name);
     this.#pinned.delete(name);
   }
 
-  /** How many channels are in memory. */
+  /** How many channels are in the cache. */
   get size(): number {
     const names = new Set([...this.#young.keys(), ...this.#old.keys(), ...this.#pinned.keys()]);
     return names.size;

@@ -1,5 +1,5 @@
 /**
- * What is known in memory of channels that were lately asked for: where they stand, and their last messages.
+ * A channel in memory: its row, and its last messages.
  *
  * @module
  */
@@ -7,34 +7,37 @@
 import type { Payload } from "../../protocol/mod.ts";
 import type { Page, ReadOptions, Retention, StoredRecord } from "../contract.ts";
 
-/** Messages of a channel at hand: as many as somebody who was away for a moment has missed. */
+/** Messages of a channel kept in memory. Enough for a client that was away for a moment, without a read of the database. */
 const TAIL = 256;
-/** Bytes of a channel's messages at hand, about. */
+/** Bytes of a channel's messages kept in memory, about. */
 const TAIL_BYTES = 512 * 1024;
-/** What a channel weighs without messages, in bytes, about. */
+/** Bytes that a channel takes without messages, about. */
 const CHANNEL_BYTES = 400;
-/** What a message weighs beside its text. */
+/** Bytes that a message takes beside its text, about. */
 const RECORD_BYTES = 400;
 
 /** A channel's row. */
 export interface ChannelRow {
-  /** 0: there is no row yet. */
+  /** 0: the channel has no row yet. */
   id: number;
   /** Offset of the last message. */
   last: number;
-  /** Offset of the first message kept; `last + 1` when none is. */
+  /** Offset of the first message that is kept; `last + 1` when none is. */
   first: number;
-  /** No message's row lies below this offset. */
+  /** There are no rows of messages below this offset. Lower than `first` while dropped messages are not deleted yet. */
   floor: number;
   size: number;
   age: number;
   /** When it was last published to, in milliseconds since the epoch. */
   touched: number;
-  /** When something of it may be past its time. */
+  /** When the sweep has to look at it: the earliest time at which something of it expires. */
   due: number;
 }
 
-/** A channel in memory. Its fields change within a transaction and go back to what they were when that fails. */
+/**
+ * A channel. A transaction that changes its fields calls `begin` first, then `keep` after the commit, or `revert` when it
+ * failed.
+ */
 export class Channel implements ChannelRow {
   id = 0;
   last = 0;
@@ -46,7 +49,7 @@ export class Channel implements ChannelRow {
   due = 0;
   readonly name: string;
   readonly epoch: string;
-  /** The last messages, oldest first, without a gap up to `last`; or none. */
+  /** The last messages, oldest first, up to `last` without a gap. May be empty. */
   #tail: StoredRecord[] = [];
   #tailBytes = 0;
   #before: ChannelRow | undefined;
@@ -57,20 +60,20 @@ export class Channel implements ChannelRow {
     if (row !== undefined) this.#set(row);
   }
 
-  /** Bytes it takes, about. */
+  /** Bytes that it takes, about. */
   get weight(): number {
     return CHANNEL_BYTES + this.#tailBytes;
   }
 
-  /** Remembers how it stands. */
+  /** Saves its fields for `revert`. */
   begin(): void {
     const { id, last, first, floor, size, age, touched, due } = this;
     this.#before = { id, last, first, floor, size, age, touched, due };
   }
 
   /**
-   * Whether its row has to be written: not when nothing but messages came, because the last message's row tells as
-   * much, and a row written for each would be a page written for each.
+   * Whether its row has to be written. Not after ordinary messages: `catchUp` finds `last` and `first` from the row of
+   * the last message, and to write the channel's row as well would double the pages that a commit writes.
    */
   get rowIsStale(): boolean {
     const before = this.#before;
@@ -80,7 +83,7 @@ export class Channel implements ChannelRow {
       this.first !== Math.max(before.first, this.last - size + 1);
   }
 
-  /** Takes in that the row was not written since: this is the last message's row. */
+  /** Corrects a row that was not written after the last messages. `last` and `at` are those of the last message's row. */
   catchUp(last: number, at: number): void {
     if (last <= this.last) return;
     this.last = last;
@@ -88,22 +91,22 @@ export class Channel implements ChannelRow {
     this.touched = Math.max(this.touched, at);
   }
 
-  /** The changes are committed. */
+  /** Makes the changes final: they are committed. */
   keep(): void {
     this.#before = undefined;
   }
 
-  /** The changes are not committed. */
+  /** Takes the changes back: the transaction failed. */
   revert(): void {
     if (this.#before !== undefined) this.#set(this.#before);
     this.#before = undefined;
   }
 
-  /** Counts one more message; returns its offset. What is beyond the retention is no longer part of the history. */
+  /** Makes room for one more message and returns its offset. Messages beyond the retention leave the history. */
   advance({ size, age }: Retention, timestamp: number): number {
     const offset = ++this.last;
     this.first = Math.max(this.first, size > 0 ? offset - size + 1 : offset + 1);
-    // A shorter age may hold for older messages too: they are looked at with the next sweep.
+    // A shorter age applies to older messages too: the next sweep has to look at them.
     if (age < this.age) this.due = Math.min(this.due, timestamp);
     else if (this.due === 0 || timestamp + age < this.due) this.due = timestamp + age;
     this.size = size;
@@ -112,7 +115,7 @@ export class Channel implements ChannelRow {
     return offset;
   }
 
-  /** A committed message is at hand from now on. Returns the bytes it weighs, about. */
+  /** Adds a committed message to those in memory. Returns the bytes that it takes, about. */
   append(record: StoredRecord, length: number): number {
     const tail = this.#tail;
     if (record.offset < this.first) {
@@ -127,20 +130,20 @@ export class Channel implements ChannelRow {
     return weight;
   }
 
-  /** A committed message has another payload from now on. */
+  /** Gives a committed message another payload, if it is in memory. */
   replace(offset: number, payload: Payload): void {
     const start = this.#tail[0]?.offset;
     const record = start === undefined ? undefined : this.#tail[offset - start];
     if (record !== undefined) this.#tail[offset - start!] = { ...record, payload };
   }
 
-  /** What lies up to `offset` is no longer part of the history, except the last `keep` messages of it and the last of all. */
+  /** Drops the messages up to `offset` from the history, except the last `keep` of them and the last one of the channel. */
   trim(offset: number, keep: number): void {
     const end = Math.min(offset, this.last);
     this.first = Math.max(this.first, Math.min(end - keep, this.last - 1) + 1);
   }
 
-  /** Takes what was read up to the end of the channel, when that is more than is at hand. */
+  /** Keeps messages that were read from the database, if they reach to the end of the channel and are more than there are. */
   adopt(records: readonly StoredRecord[], length: number): number {
     if (records.length === 0 || records.length <= this.#tail.length || length > TAIL_BYTES) return 0;
     if (records.at(-1)!.offset !== this.last) return 0;
@@ -149,16 +152,13 @@ export class Channel implements ChannelRow {
     return this.#tailBytes;
   }
 
-  /** Lets go of the messages at hand. */
+  /** Drops the messages in memory. */
   dropTail(): void {
     this.#tail = [];
     this.#tailBytes = 0;
   }
 
-  /**
-   * The first and last offset, in order of offset, that `options` ask for; `to < from` when there is nothing. Reads go
-   * backward from `to` when `reverse`.
-   */
+  /** The lowest and the highest offset that `options` ask for. `to < from` when there is nothing to read. */
   range({ since, limit = 100, reverse = false }: ReadOptions): { from: number; to: number } {
     if (reverse) {
       const to = since === undefined ? this.last : Math.min(this.last, since - 1);
@@ -168,13 +168,13 @@ export class Channel implements ChannelRow {
     return { from, to: Math.min(this.last, from + limit - 1) };
   }
 
-  /** The messages from one offset to another in order of offset, when all are at hand. */
+  /** The messages from one offset to another, both included, when all of them are in memory. */
   atHand(from: number, to: number): StoredRecord[] | undefined {
     const start = this.#tail[0]?.offset;
     return start === undefined || from < start ? undefined : this.#tail.slice(from - start, to - start + 1);
   }
 
-  /** An answer to `options` with these records, which are in order of offset. */
+  /** Makes the answer to `options` of these records, which are in order of offset. */
   page(records: StoredRecord[], { since, reverse = false }: ReadOptions): Page {
     const { epoch, last: offset, first } = this;
     const complete = since === undefined ||

@@ -1,5 +1,5 @@
 /**
- * Which messages were published lately, in the database: known after a restart, and however many there are.
+ * Dedupe keys in the database, so that they survive a restart and their number is not bounded by memory.
  *
  * @module
  */
@@ -14,9 +14,10 @@ interface Generation {
 }
 
 /**
- * Knows a key for at least `window` milliseconds. Two tables take turns: when the younger one is a window old, the
- * older one is emptied and becomes the younger. Everything happens within transactions of the caller, who calls
- * `load` when one fails.
+ * Remembers a key for at least `window` milliseconds and at most twice as long. There are two tables: new keys go to the
+ * young one. When that is a window old, the old one is emptied and the two change places: deleting all rows of a table is
+ * much cheaper than deleting single keys. Everything happens within transactions of the caller, who calls `load` when one
+ * has failed.
  */
 export class DedupeTables {
   readonly #window: number;
@@ -25,7 +26,7 @@ export class DedupeTables {
   readonly #write: StatementSync;
   #young: 0 | 1 = 0;
   #oldIsEmpty = false;
-  /** When the younger one became it, in milliseconds since the epoch. */
+  /** When the tables changed places, in milliseconds since the epoch. */
   #turned = 0;
 
   /** `now`: milliseconds since the epoch. */
@@ -44,15 +45,15 @@ export class DedupeTables {
     this.load();
   }
 
-  /** Reads what the database says about the tables. */
+  /** Reads the state of the tables from the database. */
   load(): void {
     this.#young = this.#read.get("young")!.value === 1 ? 1 : 0;
-    // A new database has no time yet.
+    // It is 0 in a new database.
     this.#turned = Number(this.#read.get("turned")!.value) || this.#turned;
     this.#oldIsEmpty = this.#old.any.get() === undefined;
   }
 
-  /** The offset known for `key`; unless there is one, `offset` is known from now on. */
+  /** The offset that is remembered for `key`. When there is none, remembers `offset` and returns undefined. */
   claim(channel: number, key: string, offset: number): number | undefined {
     const young = this.#generations[this.#young];
     if (!this.#oldIsEmpty) {
@@ -63,13 +64,13 @@ export class DedupeTables {
     return young.find.get(key, channel)!.offset as number;
   }
 
-  /** Whether `turn` has something to do. */
+  /** Whether it is time for `turn`. */
   isDue(now: number): boolean {
-    // The clock may have stepped back.
+    // `now` is lower when the wall clock was set back.
     return now < this.#turned || now - this.#turned >= this.#window;
   }
 
-  /** Forgets what is past the window. */
+  /** Forgets the keys of the old table, and lets the tables change places. */
   turn(now: number): void {
     this.#old.clear.run();
     this.#oldIsEmpty = this.#generations[this.#young].any.get() === undefined;

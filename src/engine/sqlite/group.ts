@@ -1,5 +1,5 @@
 /**
- * Collects what is to be committed together.
+ * Group commit: collects items that are committed in one transaction.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import { clearImmediate, setImmediate } from "node:timers";
 
 /** How groups are formed. */
 export interface GroupOptions {
-  /** A group is committed at once when it has this many: who adds more than can be committed has to wait. */
+  /** A group of this size is committed at once, by the caller of `add`: so nobody can add faster than is committed. */
   readonly most: number;
-  /** Milliseconds a group is held back at most while more keeps coming. */
+  /** Milliseconds that a group waits at most while more items keep coming. */
   readonly hold: number;
 }
 
 /**
- * Groups of what comes in one turn of the event loop, and in the turns after it as long as each brings more: one alone
- * is not held back, and many share the cost of a commit.
+ * A group has the items of one turn of the event loop, and of the next turns as long as each of them brings more. A single
+ * item is committed at the end of its turn; many items share the cost of one commit.
  */
 export class Group<T> {
   readonly #options: GroupOptions;
   readonly #commit: (group: readonly T[]) => void;
   #waiting: T[] = [];
   #timer: ReturnType<typeof setImmediate> | undefined;
-  /** How many waited at the last look, and when the first look was, in milliseconds. */
+  /** How many items there were at the last look, and the time of the first look, in milliseconds. */
   #seen = 0;
   #since = 0;
   #busy = false;
@@ -34,7 +34,7 @@ export class Group<T> {
     this.#commit = commit;
   }
 
-  /** Puts one into the next group. */
+  /** Adds an item to the next group. */
   add(item: T): void {
     if (this.#waiting.push(item) >= this.#options.most && !this.#busy) return this.flush();
     if (this.#timer !== undefined || this.#busy) return;
@@ -43,14 +43,14 @@ export class Group<T> {
     this.#timer = setImmediate(this.#look);
   }
 
-  /** Commits all that wait, now. */
+  /** Commits all items that wait, now. */
   flush(): void {
     if (this.#timer !== undefined) clearImmediate(this.#timer);
     this.#timer = undefined;
     if (this.#busy) return;
     this.#busy = true;
     try {
-      // What is told of a commit may add more.
+      // The callbacks of a commit may add items.
       while (this.#waiting.length > 0) this.#commit(this.#waiting.splice(0, this.#options.most));
     } finally {
       this.#busy = false;

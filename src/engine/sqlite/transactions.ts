@@ -1,5 +1,5 @@
 /**
- * Transactions that leave nothing half done, in the database or in memory, and whether they work.
+ * Transactions that are rolled back in memory too when they fail, and whether the database works.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Channel } from "./channel.ts";
 
-/** Channels that a transaction changes, by name. */
+/** The channels that a transaction has changed, by name. */
 export type Touched = Map<string, Channel>;
 
-/** Whether the database failed, and not what was to be put into it. */
+/** Whether the database failed. Otherwise the item that was to be written was at fault. */
 export function isDatabaseError(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === "ERR_SQLITE_ERROR";
 }
@@ -22,10 +22,13 @@ export class Transactions {
   readonly #commit: StatementSync;
   readonly #reload: () => void;
   readonly #failed: (error: unknown) => void;
-  /** Whether the last thing that was to be added could be. */
+  /** Whether the last write succeeded. */
   works = true;
 
-  /** `reload` reads again what else is kept in memory of the database; `failed` is told once when it ceases to work. */
+  /**
+   * `reload` is called after a rollback and reads again what is in memory beside channels. `failed` is told once when the
+   * database stops working.
+   */
   constructor(db: DatabaseSync, reload: () => void, failed: (error: unknown) => void) {
     this.#db = db;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
@@ -34,7 +37,7 @@ export class Transactions {
     this.#failed = failed;
   }
 
-  /** Runs `work`, which may put channels into `touched`; when it fails nothing of it was done, and its error is thrown. */
+  /** Runs `work` in a transaction. It adds the channels that it changes to `touched`. When it throws, everything is undone. */
   run(work: () => void, touched: Touched = new Map()): void {
     try {
       this.#begin.run();
@@ -51,7 +54,7 @@ export class Transactions {
     for (const channel of touched.values()) channel.keep();
   }
 
-  /** Finds out whether there is room again: takes that many bytes, and gives them back. */
+  /** Finds out whether the disk has room again: writes so many bytes and deletes them. */
   probe(bytes: number): void {
     try {
       this.run(() => {
@@ -60,14 +63,14 @@ export class Transactions {
       this.run(() => this.#db.exec("DELETE FROM meta WHERE name = 'probe'"));
       this.works = true;
     } catch {
-      // Not yet.
+      // There is no room yet: `works` stays false.
     }
   }
 
   #rollBack(touched: Touched): void {
     for (const channel of touched.values()) channel.revert();
     try {
-      // Some failures end the transaction by themselves.
+      // Some errors of SQLite end the transaction.
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#reload();
     } catch (error) {
