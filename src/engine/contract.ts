@@ -20,6 +20,14 @@ export type * from "./contract/log.ts";
 export type * from "./contract/presence.ts";
 export type * from "./contract/values.ts";
 
+/** Figures for operators, as far as an instance knows them without asking its store. */
+export interface EngineStatus {
+  /** Channels that the instance has in memory. */
+  readonly channels: number;
+  /** Bytes that messages and values take on a disk. Undefined: there is none, or it is not known. */
+  readonly bytes?: number;
+}
+
 /** One instance of an engine. Several instances may share one store. */
 export interface Engine {
   /** Which engine it is: `memory`, `sqlite`. */
@@ -33,5 +41,6 @@ export interface Engine {
   sweep(): void;
   /** Whether it can commit now: what `/readyz` asks. */
   healthy(): boolean;
+  status(): EngineStatus;
   close(): MaybePromise<void>;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Commands, Engine, Log, Presence, Values } from "../../src/engine/contract.ts";
+import type { Commands, Engine, EngineStatus, Log, Presence, Values } from "../../src/engine/contract.ts";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 
 /**
@@ -104,6 +104,10 @@ export class DelayedEngine implements Engine {
 
   healthy(): boolean {
     return this.inner.healthy();
+  }
+
+  status(): EngineStatus {
+    return this.inner.status();
   }
 
   close(): void {

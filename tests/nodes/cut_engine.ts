@@ -43,6 +43,7 @@ export function cutEngine(options: MemoryEngineOptions): CutEngine {
       if (!isCut) inner.sweep();
     },
     healthy: () => !isCut && inner.healthy(),
+    status: () => inner.status(),
     close: () => inner.close(),
   };
   return {

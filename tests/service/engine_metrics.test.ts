@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { EngineModule } from "../../src/service/engine/module.ts";
 import { Exposition } from "../../src/service/metrics/exposition.ts";
 import { defaultConfig } from "../support/config.ts";
@@ -11,7 +12,11 @@ Deno.test("engine: what is committed together, and how long that takes, are metr
   const { sqlite } = config.engine;
   await engine.start({
     ...config,
-    engine: { ...config.engine, kind: "sqlite", sqlite: { ...sqlite, path: `${directory}/skein.db` } },
+    engine: {
+      ...config.engine,
+      kind: "sqlite",
+      sqlite: { ...sqlite, path: `${directory}/skein.db`, files: `${directory}/files` },
+    },
   });
   try {
     const options = { retention: { size: 10, age: 60_000 } };
@@ -30,6 +35,15 @@ Deno.test("engine: what is committed together, and how long that takes, are metr
     assert.ok(commits >= 1 && commits <= 3);
     assert.equal(text.value("skein_engine_commit_seconds_count", {}), commits);
     assert.ok(text.value("skein_engine_commit_seconds_sum", {})! > 0);
+    assert.equal(text.value("skein_engine_channels", {}), 1);
+    const other = new DatabaseSync(`${directory}/skein.db`, { readOnly: true });
+    const [pages, size] = ["page_count", "page_size"].map((name) =>
+      other.prepare(`PRAGMA ${name}`).get()![name]
+    );
+    other.close();
+    const bytes = text.value("skein_engine_bytes", {})!;
+    assert.equal(bytes, Number(pages) * Number(size));
+    assert.deepEqual(engine.status(), { engine: { name: "sqlite", channels: 1, bytes } });
   } finally {
     await engine.close();
     await Deno.remove(directory, { recursive: true });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Engine } from "../contract.ts";
+import type { Engine, EngineStatus } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
 import { LocalCommands } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
@@ -52,6 +52,10 @@ export class MemoryEngine implements Engine {
 
   healthy(): boolean {
     return this.#open;
+  }
+
+  status(): EngineStatus {
+    return { channels: this.#store.size };
   }
 
   close(): void {

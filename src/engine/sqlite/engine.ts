@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../async/clock.ts";
-import type { Engine, MaybePromise } from "../contract.ts";
+import type { Engine, EngineStatus, MaybePromise } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
 import { LocalCommands, NodeTable } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
@@ -122,6 +122,11 @@ export class SqliteEngine implements Engine {
 
   healthy(): boolean {
     return this.#storage.open && this.#storage.transactions.works;
+  }
+
+  status(): EngineStatus {
+    const { channels: { size: channels }, bytes } = this.#storage;
+    return { channels, ...(bytes === undefined ? {} : { bytes }) };
   }
 
   /** Commits what waits, and gives the database and the files back. */

@@ -15,6 +15,7 @@ import type { Channel } from "./channel.ts";
 import type { Opened } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
+import { pragma } from "./schema.ts";
 import { Store } from "./store.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 import { ValueTable } from "./value_table.ts";
@@ -84,6 +85,13 @@ export class Storage {
   /** The database. */
   get db(): DatabaseSync {
     return this.#opened.db;
+  }
+
+  /** Bytes of the database that are in use; pages that are free are used again. Undefined once closed. */
+  get bytes(): number | undefined {
+    if (!this.#open) return undefined;
+    const { db } = this;
+    return (pragma(db, "page_count") - pragma(db, "freelist_count")) * pragma(db, "page_size");
   }
 
   /** Puts something into the next group. Throws ProtocolError `not_available` once closed. */

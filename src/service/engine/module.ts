@@ -7,7 +7,7 @@
 import type { Engine } from "../../engine/contract.ts";
 import type { Config } from "../config/mod.ts";
 import { Histogram } from "../metrics/histogram.ts";
-import { histograms, type Series } from "../metrics/series.ts";
+import { gauge, histograms, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import { type OpenEngine, openEngine } from "./open.ts";
 
@@ -36,6 +36,16 @@ export class EngineModule implements Module {
       [],
       SIZE_BOUNDS,
       () => [[[], this.#commitSize]],
+    ),
+    gauge(
+      "skein_engine_channels",
+      "Channels that the engine has in memory.",
+      () => this.#engine?.status().channels,
+    ),
+    gauge(
+      "skein_engine_bytes",
+      "Bytes of the database in use: engine.sqlite.maxSize is their limit. Only with an engine that has a disk.",
+      () => this.#engine?.status().bytes,
     ),
   ];
   readonly #open: OpenEngine;
@@ -68,7 +78,7 @@ export class EngineModule implements Module {
   }
 
   status(): Record<string, unknown> {
-    return { engine: this.engine.name };
+    return { engine: { name: this.engine.name, ...this.engine.status() } };
   }
 
   notReady(): string | undefined {

@@ -7,7 +7,7 @@ import { editConformance } from "./edits.ts";
 import { historyConformance } from "./history.ts";
 import { logConformance } from "./log.ts";
 import { presenceConformance } from "./presence.ts";
-import { type Capabilities, registerFor } from "./subject.ts";
+import { type Capabilities, fill, registerFor } from "./subject.ts";
 import { uploadConformance } from "./uploads.ts";
 import { valueConformance } from "./values.ts";
 
@@ -28,6 +28,15 @@ export function conformance(engine: Capabilities): void {
     assert.equal(engine.healthy(), true);
     await engine.close();
     assert.equal(engine.healthy(), false);
+  });
+
+  test("says how many channels it has in memory, also after its end", async (b) => {
+    const before = b.engine.status().channels;
+    await fill(b, "chat:a", 3);
+    await b.engine.log.follow("chat:b", () => {});
+    assert.equal(b.engine.status().channels, before + 2);
+    await b.engine.close();
+    assert.equal(typeof b.engine.status().channels, "number");
   });
 
   if (!engine.peers) {
