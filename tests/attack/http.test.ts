@@ -5,6 +5,8 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import type { Socket } from "node:net";
 import { makeCertificate } from "../support/certificate.ts";
 import { sampleBytes, uploadFile } from "../files/support.ts";
+import { encodeFrame, FRAME } from "../../src/quic/h3/frames.ts";
+import { encodeSection } from "../../src/quic/h3/qpack.ts";
 import { Http3Peer } from "../quic/h3_peer.ts";
 import {
   eventually,
@@ -39,6 +41,11 @@ async function mostMemory(target: Target, work: Promise<unknown>): Promise<numbe
   return most;
 }
 
+/** Bytes that answers hold. */
+async function heldBy(target: Target): Promise<number> {
+  return Number(/^skein_http_answers_bytes (\d+)/m.exec(await target.metrics())?.[1]);
+}
+
 /** Asks again and again until `isOver`, one request after the other; returns how many were answered 200, and refused. */
 async function askOn(isOver: () => boolean, ask: () => Promise<number>): Promise<Record<number, number>> {
   const statuses: Record<number, number> = {};
@@ -54,7 +61,6 @@ Deno.test("attack: clients of HTTP/1.1 that ask and do not read hold little, and
   await using pair = await Pair.start(target, "websocket");
   const path = await share(target, "websocket");
   const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
-  const held = async () => /^skein_http_answers_bytes (\d+)/m.exec(await target.metrics())?.[1];
   const grown: number[] = [];
   // The second time shows whether the memory of the first one is used again.
   for (let round = 0; round < 2; round++) {
@@ -70,12 +76,12 @@ Deno.test("attack: clients of HTTP/1.1 that ask and do not read hold little, and
       })(),
     );
     assert.equal(await health(target.port), "200");
-    const holds = Number(await held());
+    const holds = await heldBy(target);
     assert.ok(holds > 0 && holds <= 17 * MEBIBYTE, `answers hold ${holds} bytes`);
     grown.push(Math.round((most - before) / MEBIBYTE));
     for (const socket of attackers) socket.destroy();
     const began = performance.now();
-    await eventually("what answers held is given back", async () => await held() === "0");
+    await eventually("what answers held is given back", async () => await heldBy(target) === 0);
     // Answers that nobody reads are ended after 20 s, the end of a connection ends all of its answers at once.
     assert.ok(performance.now() - began < 15_000);
   }
@@ -120,6 +126,41 @@ Deno.test("attack: clients of HTTP/2 that ask and do not read hold little, where
     "unread answers over HTTP/2",
     `${answered} answers, ${(grown / MEBIBYTE).toFixed(0)} MiB more`,
   );
+});
+
+Deno.test("attack: clients of HTTP/3 that ask and do not read hold little, and give it back", async () => {
+  await using target = await startTarget({ config: { http: OPEN } });
+  await using pair = await Pair.start(target, "webtransport");
+  const path = await share(target, "websocket");
+  const request = encodeFrame(
+    FRAME.HEADERS,
+    encodeSection([
+      [":method", "GET"],
+      [":scheme", "https"],
+      [":authority", `127.0.0.1:${target.quicPort}`],
+      [":path", path],
+    ]),
+  );
+  const before = await target.residentBytes();
+  const peers = await Promise.all(
+    Array.from({ length: 3 }, () => Http3Peer.connect(target.quicPort, target.certificateHash)),
+  );
+  const most = await mostMemory(
+    target,
+    (async () => {
+      for (const peer of peers) {
+        await peer.control();
+        for (let i = 0; i < 40; i++) await (await peer.bidirectional(request)).writer.close();
+      }
+      await lasting(1000);
+    })(),
+  );
+  const grown = most - before;
+  assert.ok(grown < 160 * MEBIBYTE, `${grown} bytes more`);
+  assert.ok(await heldBy(target) > 0, "nothing is unread");
+  for (const peer of peers) peer.close();
+  await eventually("what answers held is given back", async () => await heldBy(target) === 0);
+  await pair.check("unread answers over HTTP/3", `${(grown / MEBIBYTE).toFixed(0)} MiB more`);
 });
 
 Deno.test("attack: floods of requests over HTTP/1.1 and HTTP/3 get the rate of their address, health checks more", async () => {

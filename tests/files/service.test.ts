@@ -178,3 +178,29 @@ Deno.test("files in the service: what the store has is not asked for again, but 
     await service.stop();
   }
 });
+
+Deno.test("files in the service: metrics tell how many there are, their bytes, and uploads under way", async () => {
+  const service = await startTestService();
+  try {
+    const figure = async (name: string) => {
+      const text = await (await fetch(`${service.url}/metrics`)).text();
+      return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+    };
+    const figures = () =>
+      Promise.all(
+        ["skein_files", "skein_files_bytes", "skein_files_partial", "skein_file_uploads"].map(figure),
+      );
+    const ann = await service.connect("websocket", "ann");
+    await ann.ask("subscribe", { channel: "chat:files" });
+    assert.deepEqual(await figures(), [0, 0, 0, 0]);
+    const bytes = sampleBytes(100_000, 1);
+    await uploadFile(ann, { bytes });
+    // The same content again is kept once.
+    await uploadFile(ann, { bytes, name: "copy.bin" });
+    await startUpload(ann, { bytes: sampleBytes(5000, 2) });
+    assert.deepEqual(await figures(), [2, 100_000, 1, 1]);
+    await ann.close();
+  } finally {
+    await service.stop();
+  }
+});

@@ -61,6 +61,8 @@ export class ProcessModule implements Module {
       deno: Deno.version.deno,
       startedAt: this.#startedAt,
       process: this.#sampler.read(),
+      // What the process may not see is left out.
+      descriptors: readDescriptors(),
       unhandledRejections: this.#unhandled,
     };
   }
