@@ -140,59 +140,6 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type (the service refus
     );
   }));
 
-Deno.test("lanes: lanes stuck in the middle of a frame do not block the others", () =>
-  withService(async (service) => {
-    // However many lanes are stuck in the middle of a frame, the others go on.
-    await fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom("quic" as const, "webtransport" as const),
-        fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 8 }),
-        async (kind, stuck) => {
-          await using client = await service.connect(kind, "ann");
-          for (const lane of stuck) {
-            await client.openLane(lane);
-            await client.writeRaw(new Uint8Array([0x44, 0x00, 0x7b]), lane);
-          }
-          await client.openLane(50);
-          const answer = await client.ask("chat_message", { channel: "chat:a", text: "x" }, { lane: 50 });
-          assert.equal(answer.type, "message_ack");
-          assert.equal(answer.lane, 50);
-        },
-      ),
-      { numRuns: 100 },
-    );
-  }));
-
-Deno.test("lanes: a lane that is closed leaves the others, and its channel goes on over lane 0", () =>
-  withService(async (service) => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom("quic" as const, "webtransport" as const),
-        fc.uniqueArray(fc.integer({ min: 1, max: 20 }), { minLength: 2, maxLength: 6 }),
-        fc.integer(),
-        async (kind, lanes, pick) => {
-          await using client = await service.connect(kind, "ann");
-          for (const lane of lanes) {
-            await client.openLane(lane);
-            await client.ask("subscribe", { channel: `chat:${lane}` }, { lane });
-          }
-          const closed = lanes[Math.abs(pick) % lanes.length]!;
-          await client.endLane(closed);
-          for (const lane of lanes) {
-            const channel = `chat:${lane}`;
-            await client.ask("chat_message", { channel, text: "x" });
-            // What goes to the closed lane's channel comes on lane 0 from now on.
-            const delivery = await client.next((message) =>
-              message.type === "chat_message" && message.payload.channel === channel
-            );
-            if (lane !== closed) assert.equal(delivery.lane, lane);
-          }
-        },
-      ),
-      { numRuns: 100 },
-    );
-  }));
-
 /** What there is to say about a document. */
 async function documents(
   client: TestClient,

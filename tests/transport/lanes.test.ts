@@ -1,76 +1,10 @@
 /** Lanes that a client breaks off: what was acknowledged is not lost without a word. */
 
 import assert from "node:assert/strict";
-import { type BidirectionalStream, connect, type Connection } from "../../src/quic/mod.ts";
+import { LaneClient } from "../support/lane_client.ts";
 import { startTestService, type TestService } from "../support/service.ts";
-import { concat, decode, encode, frame, takeFrames, varint, type WireMessage } from "../support/wire.ts";
 
 const KINDS = ["quic", "webtransport"] as const;
-
-/** A client of the library, which can stop reading a lane: Deno's own WebTransport client cannot. */
-class LaneClient {
-  readonly messages: (WireMessage & { lane: number })[] = [];
-  readonly #connection: Connection;
-  readonly #lanes = new Map<number, BidirectionalStream>();
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  static async dial(service: TestService, kind: "quic" | "webtransport", user: string): Promise<LaneClient> {
-    const to = kind === "webtransport"
-      ? service.webtransportUrl
-      : { hostname: "127.0.0.1", port: service.quicPort };
-    const client = new LaneClient(await connect(to, { serverCertificateHashes: [service.certificateHash] }));
-    await client.ask(0, "auth_request", { token: await service.token(user) });
-    return client;
-  }
-
-  /** Sends on a lane, which is opened when it is not open. */
-  async send(lane: number, type: string, payload: Record<string, unknown>): Promise<string> {
-    const id = crypto.randomUUID();
-    const body = frame(encode({ type, id, timestamp: 0, payload }, "json"));
-    let stream = this.#lanes.get(lane);
-    const isNew = stream === undefined;
-    if (stream === undefined) {
-      stream = await this.#connection.openBidirectionalStream();
-      this.#lanes.set(lane, stream);
-      void this.#read(lane, stream);
-    }
-    await stream.write(isNew ? concat(varint(lane), body) : body);
-    return id;
-  }
-
-  async ask(lane: number, type: string, payload: Record<string, unknown>): Promise<WireMessage> {
-    const id = await this.send(lane, type, payload);
-    await until(() => this.messages.some(({ re }) => re === id), `the answer to ${type}`);
-    return this.messages.find(({ re }) => re === id)!;
-  }
-
-  /** Stops reading a lane. */
-  stop(lane: number): void {
-    this.#lanes.get(lane)!.cancel();
-  }
-
-  close(): void {
-    this.#connection.close(0, "");
-  }
-
-  async #read(lane: number, stream: BidirectionalStream): Promise<void> {
-    let rest: Uint8Array = new Uint8Array();
-    try {
-      for (;;) {
-        const got = await stream.read(new Uint8Array(65_536));
-        if (got === null) return;
-        const { bodies, rest: left } = takeFrames(concat(rest, got));
-        rest = left;
-        for (const body of bodies) this.messages.push({ ...decode(body), lane });
-      }
-    } catch {
-      // The lane or the connection has ended.
-    }
-  }
-}
 
 async function withService(run: (service: TestService) => Promise<void>): Promise<void> {
   const service = await startTestService();
