@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
+import { memoryPair } from "../support/memory.ts";
 import { connected, inWorld } from "./in_world.ts";
 
 for (const [user, code] of [["ann", 3500], ["ann-late", 3005]] as const) {
@@ -167,4 +168,44 @@ Deno.test("reconnecting: a wall clock that is set changes nothing on a living co
     Object.assign(world.paths.quic, { silent: true, dial: "dropped" });
     await world.until(() => events.length > 0, 10_100);
     Object.assign(world.paths.quic, { silent: false });
+  }));
+
+Deno.test("reconnecting: a link that was given up before its answer came does not end the client when it takes the session later", () =>
+  inWorld(async (world, make) => {
+    const { client, events } = make("ann", { enableQuic: false, maxReconnectDelay: 100 });
+    await connected(world, client);
+    world.cut();
+    const dials = world.dials.length;
+    await world.until(() => world.dials.length > dials, 100, 1);
+    // What the next link says takes longer than the client waits, and comes after what the one after it says.
+    world.paths.websocket.latency = 7000;
+    await world.until(() => world.links.size === 1);
+    await world.clock.advance(4900);
+    // Its good-bye comes later still.
+    world.paths.websocket.latency = 4000;
+    await world.until(() => world.links.size === 0);
+    world.paths.websocket.latency = 5;
+    await world.until(() => client.manager.isConnected(), 1000);
+    await world.until(() => !client.manager.isConnected(), 10_000);
+    assert.equal(events.at(-1), "disconnected 3503");
+    await world.until(() => client.manager.isConnected(), 1000);
+  }));
+
+Deno.test("reconnecting: a client whose session another one has taken does not come back", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann", { enableQuic: false });
+    await connected(world, client);
+    const { sessionId } = client.manager;
+    const { server, client: other } = memoryPair("memory:other");
+    world.sessions.accept(server);
+    await other.send({
+      type: "auth_request",
+      id: "1",
+      timestamp: 0,
+      payload: { token: "ann", resume: { sessionId, channels: {} } },
+    }, 0);
+    await world.until(() => !client.manager.isConnected());
+    await world.clock.advance(60_000);
+    assert.deepEqual([client.manager.status, world.dials.length], ["idle", 1]);
+    other.close(1000);
   }));

@@ -232,8 +232,12 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       assert.equal((await client.next("chat_message")).payload.text, text);
       const { messages } = (await ask("settle", { channel: room, ids: [re, "another"] })).payload;
       assert.deepEqual(messages, [{ id: re, offset: said }]);
-      await ask("direct_message", { to: user, data: { text } });
+      const { payload: { channel: inbox, epoch: inboxEpoch, offset: direct } } = await ask("direct_message", {
+        to: user,
+        data: { text },
+      });
       assert.deepEqual((await client.next("direct_message")).payload.data, { text });
+      await ask("received", { channel: inbox, epoch: inboxEpoch, offsets: [direct] });
       await ask("broadcast", { text });
       await client.next((message) => message.type === "broadcast" && message.payload.from === user);
       await bot.ask("subscribe", { channel: room });

@@ -49,6 +49,9 @@ interface Route {
   reason: string;
 }
 
+/** Milliseconds within which a server that is slow gets to what it was asked by a link that has been given up. */
+const STRAY = 60_000;
+
 /** Makes links. */
 export class Connector {
   readonly #options: ResolvedOptions;
@@ -60,6 +63,8 @@ export class Connector {
   /** Paths that are configured and that this runtime has, best first, as far as is known without asking the service. */
   readonly paths: readonly Path[];
   readonly discovery: Discovery;
+  /** When a link was given up that had asked for authentication, in the clock's milliseconds. */
+  #strayedAt = -Infinity;
 
   /** `fellBack` is told why a better path did not come through, once for each reason. */
   constructor(options: ResolvedOptions, tokens: Tokens, fellBack: (error: SkeinError) => void) {
@@ -76,6 +81,11 @@ export class Connector {
     this.paths = [...this.#routes.values()].filter(({ dialer }) => dialer.impossible === undefined)
       .map(({ dialer }) => dialer.path);
     this.discovery = new Discovery(options);
+  }
+
+  /** Whether a link of ours that was given up before its answer came may have taken the session since. */
+  hasStray(): boolean {
+    return this.#options.clock.now() - this.#strayedAt < STRAY;
   }
 
   /** When a path's breaker lets it be dialled again; not in the future when it does now. */
@@ -133,7 +143,10 @@ export class Connector {
         early?.(link, token);
         return await answer;
       },
-      discard: (link) => void link.discard(),
+      discard: (link) => {
+        if (link.isUnanswered) this.#strayedAt = clock.now();
+        void link.discard();
+      },
       isFinal: (error) => error instanceof SkeinError && ["closed", "unauthorized"].includes(error.error),
       failed: (path, error) => {
         lost.set(path, error);

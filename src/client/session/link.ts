@@ -61,6 +61,7 @@ export class Link {
   #end: LinkEnd | undefined;
   #auth: { id: string; settled: Deferred<AuthResponse> } | undefined;
   #response: AuthResponse | undefined;
+  #isUnanswered = false;
 
   /** Takes over a transport that has just connected. */
   constructor(transport: ClientTransport, path: Path, clock: Clock) {
@@ -83,6 +84,11 @@ export class Link {
     return this.#response;
   }
 
+  /** Whether it has asked for authentication and no answer came. */
+  get isUnanswered(): boolean {
+    return this.#isUnanswered;
+  }
+
   /** How it ended; undefined while it lives. */
   get end(): LinkEnd | undefined {
     return this.#end;
@@ -97,6 +103,7 @@ export class Link {
     const id = uuidv7();
     const settled = deferred<AuthResponse>();
     this.#auth = { id, settled };
+    this.#isUnanswered = true;
     this.send("auth_request", { ...request }, 0, id);
     const late = () =>
       new SkeinError("timeout", `no answer to authentication within ${timeout} ms`, { temporary: true });
@@ -194,6 +201,7 @@ export class Link {
   }
 
   #answered({ resolve, reject }: Deferred<AuthResponse>, message: Message): void {
+    this.#isUnanswered = false;
     try {
       if (message.type === "error") reject(SkeinError.from(readPayload("error", message.payload)));
       else resolve(readPayload("auth_response", message.payload));

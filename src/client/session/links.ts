@@ -138,7 +138,13 @@ export class Links implements LinkHandler {
       this.#left = link;
       return;
     }
-    const wait = this.#redial.afterEnd(end, this.#options.clock.now() - link.since);
+    // The one that has the session now may be a link that we gave up while the server was slow to answer: that is no
+    // other client, and it goes.
+    const isOurs = end.code === CLOSES.replaced.code && this.#connector.hasStray();
+    const wait = this.#redial.afterEnd(
+      isOurs ? { ...end, reconnect: true } : end,
+      this.#options.clock.now() - link.since,
+    );
     this.#host.ended(end, wait !== undefined);
     if (wait === undefined) this.#host.gaveUp(errorOf(end));
     else void this.#cycle(wait, signal);
