@@ -37,6 +37,7 @@ const LAST_COMMAND: StateKey<{ over: Promise<unknown> }> = { create: () => ({ ov
 
 /** Routes of bots. Neither message is kept or acknowledged: a command is answered by the bot itself. */
 export function botRoutes({ hub }: HandlerParts): Route[] {
+  let turn = 0;
   hub.nodes.handle(
     "bot_command",
     ({ bot, message }) => outcomeOf(command(hub, bot as string, message as Message)),
@@ -56,7 +57,7 @@ export function botRoutes({ hub }: HandlerParts): Route[] {
         const message = { type: "bot_command" as const, id, timestamp: Date.now(), payload };
         const refused = command(hub, bot, message);
         if (refused === undefined) return void client.state(ANSWER_LANES).set(bot, lane);
-        return commandElsewhere(hub, client, bot, message, lane, refused);
+        return commandElsewhere({ hub, client, bot, message, lane, turn: turn++, here: refused });
       },
     },
     {
@@ -97,28 +98,38 @@ function respond(hub: Hub, session: string, bot: string, message: Message): Erro
   return undefined;
 }
 
-/** No connection of the bot here takes the command: one elsewhere may. `here`: why none here does. */
+/** A command that no connection of the bot on this node takes. */
+interface Elsewhere {
+  readonly hub: Hub;
+  readonly client: Client;
+  readonly bot: string;
+  readonly message: Message;
+  /** Where the client wants the answer. */
+  readonly lane: number;
+  /** Which of the other nodes is asked first: each in its turn. */
+  readonly turn: number;
+  /** Why none here takes it. */
+  readonly here: ErrorName;
+}
+
+/** Sends a command to a connection of the bot on another node. */
 async function commandElsewhere(
-  hub: Hub,
-  client: Client,
-  bot: string,
-  message: Message,
-  lane: number,
-  here: ErrorName,
+  { hub, client, bot, message, lane, turn, here }: Elsewhere,
 ): Promise<void> {
   const last = client.state(LAST_COMMAND);
   const before = last.over;
   const { promise, resolve } = Promise.withResolvers<void>();
   last.over = promise;
-  // The answer may be here before the node says that it has the command.
   const lanes = client.state(ANSWER_LANES);
   const earlier = lanes.get(bot);
   try {
     await before;
     let refused = here;
-    for (const node of await hub.nodes.holders({ bot })) {
+    const nodes = await hub.nodes.holders({ bot });
+    for (let i = 0; i < nodes.length; i++) {
+      // The answer may be here before the node says that it has the command.
       lanes.set(bot, lane);
-      const outcome = await hub.nodes.ask(node, "bot_command", { bot, message });
+      const outcome = await hub.nodes.ask(nodes[(turn + i) % nodes.length]!, "bot_command", { bot, message });
       if (outcome === undefined) continue;
       if (outcome.refused === undefined) return;
       if (outcome.refused !== "unknown_bot") refused = outcome.refused as ErrorName;

@@ -13,7 +13,7 @@ const PATIENCE = 3000;
 /** Carries out what the node `from` asks for. The asking node is told of a ProtocolError. */
 export type NodeHandler = (payload: Payload, from: string) => MaybePromise<Payload>;
 
-/** What this node asks of the others, and what they ask of it. */
+/** What this node asks of the others, and what they ask of it. Everything has a deadline. */
 export class Nodes {
   readonly #commands: Commands;
   readonly #failed: (error: unknown, stage: string) => void;
@@ -37,22 +37,22 @@ export class Nodes {
     this.#handlers.set(type, handler);
   }
 
-  /** The other nodes that are alive. */
+  /** The other nodes that are alive. Rejects with ProtocolError `not_available`, like everything here. */
   async others(): Promise<string[]> {
-    return (await this.#commands.nodes()).map(({ node }) => node).filter((node) =>
+    return (await this.#asked("nodes", () => this.#commands.nodes())).map(({ node }) => node).filter((node) =>
       node !== this.#commands.node
     );
   }
 
   /** The other nodes that have sessions of a user or of a bot. */
   async holders(of: Holders): Promise<string[]> {
-    const claims = await this.#commands.find(of);
+    const claims = await this.#asked("find", () => this.#commands.find(of));
     return [...new Set(claims.map(({ node }) => node))].filter((node) => node !== this.#commands.node);
   }
 
   /** The other node that has a session; undefined when none has, or this one. */
   async holderOf(session: string): Promise<string | undefined> {
-    const node = (await this.#commands.locate(session))?.node;
+    const node = (await this.#asked("locate", () => this.#commands.locate(session)))?.node;
     return node === this.#commands.node ? undefined : node;
   }
 
@@ -62,7 +62,8 @@ export class Nodes {
    * handler throws.
    */
   async ask(node: string, type: string, payload: Payload): Promise<Payload | undefined> {
-    return this.#answer(type, node, await this.#commands.send(node, { type, payload }, PATIENCE));
+    const send = () => this.#commands.send(node, { type, payload }, PATIENCE);
+    return this.#answer(type, node, await this.#asked(type, send));
   }
 
   /**
@@ -79,16 +80,27 @@ export class Nodes {
 
   /** Asks all other nodes that are alive. Rejects as `askEach`. */
   async askOthers(type: string, payload: Payload): Promise<Payload[]> {
-    const answers = await this.#commands.broadcast({ type, payload }, PATIENCE);
+    const answers = await this.#asked(type, () => this.#commands.broadcast({ type, payload }, PATIENCE));
     return answers.flatMap(({ node, result }) => {
       const answer = this.#answer(type, node, result);
       return answer === undefined ? [] : [answer];
     });
   }
 
-  /** Tells a node something whose loss does no lasting harm. */
+  /** Tells a node something whose loss does no lasting harm; a failure is reported. */
   tell(node: string, type: string, payload: Payload): void {
+    // What `ask` rejects with it has reported.
     this.ask(node, type, payload).catch(() => {});
+  }
+
+  /** What the engine says; a failure of it is reported, and told as `not_available`. */
+  async #asked<T>(what: string, ask: () => MaybePromise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      this.#failed(error, `command ${what}`);
+      throw new ProtocolError("not_available", undefined, { cause: error });
+    }
   }
 
   #answer(type: string, node: string, result: CommandAnswer): Payload | undefined {

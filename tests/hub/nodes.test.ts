@@ -195,6 +195,36 @@ Deno.test("hub nodes: a bot of its own node is preferred, and one elsewhere take
   assert.deepEqual([own, bot].map((client) => client.of("bot_command").length), [1, 1]);
 });
 
+Deno.test("hub nodes: bots of several other nodes get commands in turn", async () => {
+  const { all: [a, ...others] } = nodesOf("a", "b", "c");
+  const here = new Service({}, a);
+  const ann = await join(a!.hub, "ann", "ann");
+  const bots = await Promise.all(others.map(async ({ hub, engine, node, failures }) => {
+    const bot = await join(hub, node, principal("echo-user", { bot: "echo" }));
+    new Service({}, { hub, failures });
+    engine.commands.claim({ session: node, user: "echo-user", bot: "echo" }, { window: 1000, revision: 0 });
+    return bot;
+  }));
+  for (let i = 0; i < 6; i++) await here.say(ann, "bot_command", COMMAND);
+  assert.deepEqual(bots.map((bot) => bot.of("bot_command").length), [3, 3]);
+});
+
+Deno.test("hub nodes: a store that cannot be asked is a failure that is reported and told as such", async () => {
+  const { a, here, ann } = await withBot();
+  const down = () => Promise.reject(new Error("no store"));
+  Object.assign(a.engine.commands, { find: down, locate: down, send: down, broadcast: down, nodes: down });
+  await assert.rejects(here.say(ann, "bot_command", COMMAND), { error: "not_available" });
+  const { nodes } = a.hub;
+  for (
+    const asking of [nodes.others(), nodes.holderOf("s"), nodes.ask("n", "t", {}), nodes.askOthers("t", {})]
+  ) {
+    await assert.rejects(asking, { error: "not_available" });
+  }
+  nodes.tell("n", "t", {});
+  await settle();
+  assert.deepEqual(a.failures.map((error) => (error as Error).message), Array(6).fill("no store"));
+});
+
 Deno.test("hub nodes: commands to a bot of another node keep their order", async () => {
   const { a, here, ann, bot } = await withBot();
   // Each is told sooner than the one before where the bot is.
