@@ -152,6 +152,11 @@ export class FileStore {
     return record;
   }
 
+  /** Removes a file before its time. False: it is not known. Who reads it now may read on. */
+  async delete(fileId: string): Promise<boolean> {
+    return await this.#ask(() => this.#blobs.delete(fileId), "delete file");
+  }
+
   /** Opens a file. The reader has to be closed. Rejects with ProtocolError `unknown_file`, `not_available`. */
   async open({ sha256 }: FileRecord): Promise<FileReader> {
     const open = () => this.#readers.open(async () => await this.#blobs.open(sha256));

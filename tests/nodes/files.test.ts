@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { downloadFile, sampleBytes, uploadFile } from "../files/support.ts";
-import { Cluster, tokenOf } from "./support.ts";
+import { api, Cluster, tokenOf } from "./support.ts";
 
 for (const kind of ["quic", "websocket"] as const) {
   Deno.test(`nodes files: an upload goes on at another node after its own has died, over ${kind}`, async () => {
@@ -57,4 +57,26 @@ Deno.test("nodes files: the quota of a user holds over all nodes", async () => {
   ));
   assert.equal(answers.filter((answer) => answer === "file_upload_ready").length, 3);
   assert.equal(answers.filter((answer) => answer === "quota_exceeded").length, 5);
+});
+
+Deno.test("nodes files: a file that a back end deletes at one node is gone at all", async () => {
+  await using cluster = await Cluster.start(2);
+  const [one, two] = cluster.nodes;
+  const ann = await cluster.connect(one!, "websocket", "ann");
+  const bob = await cluster.connect(two!, "websocket", "bob");
+  const { uploaded } = await uploadFile(ann, { bytes: sampleBytes(1000) });
+  const { fileId: file } = uploaded!;
+  assert.equal((await downloadFile(bob, file)).length, 1000);
+  assert.deepEqual(await api(two!, "delete_file", { file }), { deleted: true });
+  assert.deepEqual(await api(one!, "delete_file", { file }), { deleted: false });
+  for (const client of [ann, bob]) {
+    const { payload } = await client.request("file_download", { fileId: file });
+    assert.equal(payload.name, "unknown_file");
+    await client.close();
+  }
+  const answer = await fetch(`${one!.url}/files/${file}`, {
+    headers: { authorization: `Bearer ${await tokenOf("ann")}` },
+  });
+  assert.equal(answer.status, 404);
+  await answer.body?.cancel();
 });

@@ -36,6 +36,7 @@ Deno.test("api: methods get what was asked, checked, and their results come back
     "history",
     "connections",
     "channels",
+    "delete_file",
   ] as const;
   const api = Object.fromEntries(names.map((name) => [name, record(name)])) as ServerApi;
   const deps = makeDeps({ api });
@@ -49,6 +50,7 @@ Deno.test("api: methods get what was asked, checked, and their results come back
     history: { channel: "chat:a", since: 3, limit: 10, reverse: true },
     connections: { user: "ann", limit: 3 },
     channels: {},
+    delete_file: { file: "f1" },
   };
   for (const name of names) {
     assert.deepEqual(await call(deps, name, params[name]), { status: 200, body: { result: { did: name } } });
@@ -59,7 +61,14 @@ Deno.test("api: methods get what was asked, checked, and their results come back
 Deno.test("api: parameters that are not right are refused before a method runs, naming the field", async () => {
   const never = () => assert.fail("it ran");
   const deps = makeDeps({
-    api: { publish: never, broadcast: never, subscribe: never, disconnect: never, history: never },
+    api: {
+      publish: never,
+      broadcast: never,
+      subscribe: never,
+      disconnect: never,
+      history: never,
+      delete_file: never,
+    },
   });
   const bad: [string, unknown, RegExp][] = [
     ["publish", {}, /channel/],
@@ -74,6 +83,8 @@ Deno.test("api: parameters that are not right are refused before a method runs, 
     ["disconnect", {}, /user/],
     ["history", { channel: "chat:a", limit: 0 }, /limit/],
     ["history", { channel: "chat:a", since: -1 }, /since/],
+    ["delete_file", {}, /file/],
+    ["delete_file", { file: "" }, /file/],
     ["batch", {}, /commands/],
     ["batch", { commands: Array(1001).fill({ method: "info" }) }, /commands/],
   ];

@@ -127,6 +127,7 @@ export class HttpAppModule implements Module {
   #deps(): HttpDeps {
     const { tokens, metrics, modules, reachable, log } = this.#options;
     const { hub } = this.#options.hub, { sessions, observer } = this.#options.sessions;
+    const { files } = this.#options.files;
     const authenticated = new WeakMap<object, () => void>();
     hub.events.listen("http connections", ({ kind, client }) => {
       if (kind === "connect") authenticated.get(client)?.();
@@ -151,8 +152,13 @@ export class HttpAppModule implements Module {
       metrics,
       connections,
       status: () => modules.status(),
-      files: this.#options.files.files,
-      api: createServerApi({ hub, sessions, connections: () => withNode(connections(), node) }),
+      files,
+      api: createServerApi({
+        hub,
+        sessions,
+        connections: () => withNode(connections(), node),
+        deleteFile: (fileId) => files.store.delete(fileId),
+      }),
       // Asked for with each request: keys that are configured while running end it.
       get devToken() {
         return tokens.devToken;

@@ -13,9 +13,15 @@ import { createSessionMethods, type SessionMethodsParts } from "./session_method
 /** The sender of a message of the API when the call gives none. */
 const SERVER = "server";
 
+/** What the methods need. */
+export interface ServerApiParts extends SessionMethodsParts {
+  /** Removes a file; false: it is not known. */
+  readonly deleteFile: (fileId: string) => Promise<boolean>;
+}
+
 /** Makes the server API. */
-export function createServerApi(parts: SessionMethodsParts): ServerApi {
-  const { hub } = parts;
+export function createServerApi(parts: ServerApiParts): ServerApi {
+  const { hub, deleteFile } = parts;
   return {
     ...createSessionMethods(parts),
 
@@ -50,6 +56,10 @@ export function createServerApi(parts: SessionMethodsParts): ServerApi {
         if (matches(pattern, entry.channel)) channels.push(entry);
       }
       return { channels, total: hub.channelCount };
+    },
+
+    async delete_file({ file }) {
+      return { deleted: await deleteFile(file) };
     },
   };
 }

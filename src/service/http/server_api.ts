@@ -78,6 +78,8 @@ export interface ServerApi {
   connections?(params: ApiConnections): Later<unknown>;
   /** Channels with members on this node, those that fit `pattern` when given. */
   channels?(params: { readonly pattern?: string; readonly limit?: number }): Later<unknown>;
+  /** Removes a file before its time. */
+  delete_file?(params: { readonly file: string }): Later<unknown>;
 }
 
 /** What `/api/connections` asks for. */
@@ -133,6 +135,7 @@ export const API_PARAMS = {
     user: v.exactOptional(userIdField()),
     limit: v.exactOptional(integer(1, 10_000)),
   }) as Schema<ApiConnections>,
+  delete_file: shape({ file: token(64) }) as Schema<{ file: string }>,
   info: shape({}) as Schema<Record<never, never>>,
 } as const;
 
