@@ -148,7 +148,7 @@ function beating(over: Partial<ClientTransport> = {}) {
   } as unknown as Link;
   heartbeat.attach(link);
   const traffic = () => heartbeat.take({ type: "chat_message", id: "m", timestamp: 0, payload: {} }, true);
-  return { clock, ...carrier, events, heartbeat, traffic };
+  return { clock, ...carrier, events, heartbeat, traffic, link };
 }
 
 Deno.test("heartbeat: while there is traffic one numbered datagram goes out a second, however much there is", async () => {
@@ -202,6 +202,40 @@ Deno.test("heartbeat: four datagrams lost from the beginning end the use of data
   assert.deepEqual(events, []);
   assert.equal(heartbeat.take(pong(sent[0]!.message.id), true), true);
   assert.deepEqual(events, ["5000 ms"]);
+  heartbeat.detach();
+});
+
+Deno.test("heartbeat: only the first pong to a ping of this connection is its own", () => {
+  const { heartbeat, datagrams, sent, events, clock, link } = beating();
+  const [ping] = sent, [datagram] = datagrams;
+  assert.equal(heartbeat.take(pong("other"), true), false);
+  assert.equal(heartbeat.take({ ...pong("none"), re: undefined } as unknown as Message, true), false);
+  for (const { id } of [ping!.message, datagram!]) {
+    assert.equal(heartbeat.take(pong(id), false), false, "it came on another connection");
+    assert.equal(heartbeat.take(pong(id), true), true);
+    assert.equal(heartbeat.take(pong(id), true), false);
+  }
+  assert.deepEqual(events, ["0 ms", "came"]);
+  // Traffic, so that a timer waits, and then another connection.
+  heartbeat.take({ type: "chat_message", id: "m", timestamp: 0, payload: {} }, true);
+  heartbeat.suspect();
+  heartbeat.attach(link);
+  const before = [sent.at(-2)!.message.id, datagrams.at(-2)!.id];
+  for (const id of before) assert.equal(heartbeat.take(pong(id), true), false);
+  assert.equal(heartbeat.take(pong(datagrams.at(-1)!.id), true), true);
+  assert.deepEqual(events, ["0 ms", "came", "came"]);
+  heartbeat.detach();
+  assert.equal(clock.pending, 0);
+  assert.equal(heartbeat.take(pong(sent.at(-1)!.message.id), true), false);
+});
+
+Deno.test("heartbeat: no more than 32 numbered datagrams are on their way", async () => {
+  const { heartbeat, datagrams, clock } = beating();
+  for (let i = 0; i < 100; i++) {
+    heartbeat.suspect();
+    await clock.advance(10);
+  }
+  assert.equal(datagrams.length, 32);
   heartbeat.detach();
 });
 
