@@ -81,3 +81,50 @@ Deno.test("replay: an engine that is behind for seven reads catches up, and so d
   say(hub, "chat:a", "live");
   assert.deepEqual(ann.offsets("chat:a"), Array.from({ length: 14 }, (_, i) => i + 1));
 });
+
+Deno.test("replay: pages of one message bring all of them, and ask for no more bytes than an outbox holds", async () => {
+  const engine = new MemoryEngine();
+  const { hub } = makeHub({ engine, replay: { page: 1, tail: 2 } });
+  const ann = await join(hub, "s1", "ann");
+  for (let i = 1; i <= 5; i++) say(hub, "chat:a", `${i}`);
+  const { epoch } = engine.log.position("chat:a");
+  const asked: unknown[] = [];
+  const read = engine.log.read.bind(engine.log);
+  (engine.log as { read: Log["read"] }).read = (channel, options = {}) => {
+    asked.push([options.limit, options.bytes]);
+    return read(channel, options);
+  };
+  (hub.subscribe(ann, "chat:a", 1, { epoch, offset: 0 }) as Subscribed).start();
+  assert.deepEqual(ann.offsets("chat:a"), [1, 2, 3, 4, 5]);
+  assert.ok(asked.length >= 5);
+  for (const each of asked) assert.deepEqual(each, [1, 1_048_576]);
+});
+
+for (const [where, last] of [["a page", 3], ["the tail", 12]] as const) {
+  Deno.test(`replay: a channel that is left while ${where} is sent is left for good`, async () => {
+    const { hub, ann, go } = await paused();
+    say(hub, "chat:a", "eleven");
+    say(hub, "chat:a", "twelve");
+    ann.onSend = ({ payload }) => {
+      if (payload.offset === last) hub.unsubscribe(ann, "chat:a");
+    };
+    await go();
+    assert.equal(ann.offsets("chat:a").at(-1), last);
+    assert.equal(hub.isOn(ann, "chat:a"), false);
+    say(hub, "chat:a", "later");
+    assert.equal(ann.offsets("chat:a").at(-1), last);
+    assert.ok(![...hub.channels()].some(({ channel }) => channel === "chat:a"));
+  });
+}
+
+Deno.test("replay: a client that fails while it is asked for room has its subscription ended, and it is reported", async () => {
+  const { hub, ann, failures, go } = await paused();
+  const going = go();
+  ann.ready = () => {
+    throw new Error("broken client");
+  };
+  await going;
+  assert.deepEqual(failures.map(String), ["Error: broken client"]);
+  assert.deepEqual(ends(ann), ["not_available"]);
+  assert.equal(hub.isOn(ann, "chat:a"), false);
+});
