@@ -35,6 +35,8 @@ Deno.test("mutants: numbers and truths change", () => {
   assert.deepEqual(all("x = 10_000;"), ["x = 20000;"]);
   assert.deepEqual(all("x = true;"), ["x = false;"]);
   assert.deepEqual(all("x = 1n;"), []);
+  assert.deepEqual(all("x = (a ?? 0) > LIMIT;", "constant"), [], "1 is below the limit as well");
+  assert.deepEqual(all("x = (a ?? 0) > b;", "constant"), ["x = (a ?? 1) > b;"]);
 });
 
 Deno.test("mutants: functions return at once", () => {

@@ -207,8 +207,10 @@ export function findMutants(source: string): Mutant[] {
       else if (text in ARITHMETIC && (isSpaced || text === "++" || text === "--")) {
         add("arithmetic", start, end, ARITHMETIC[text]!);
       }
-    } else if (token.kind === "number" && !text.endsWith("n")) add("constant", start, end, another(text));
-    else if (token.kind === "word") {
+    } else if (token.kind === "number" && !text.endsWith("n") && !isFarBelow(tokens, i)) {
+      add("constant", start, end, another(text));
+    }
+    if (token.kind === "word") {
       if (text === "true" || text === "false") {
         add("constant", start, end, text === "true" ? "false" : "true");
       }
@@ -241,6 +243,13 @@ function shorten(text: string): string {
 function another(text: string): string {
   const value = Number(text.replaceAll("_", ""));
   return String(value === 0 ? 1 : value * 2);
+}
+
+/** Whether it is the 0 of `(x ?? 0) > LIMIT`: a 1 in its place lies on the same side of the limit. */
+function isFarBelow(tokens: readonly Token[], i: number): boolean {
+  const at = (offset: number): string => tokens[i + offset]?.text ?? "";
+  return at(0) === "0" && at(-1) === "??" && at(1) === ")" && /^[<>]=?$/.test(at(2)) &&
+    /^[A-Z][A-Z_\d]+$/.test(at(3));
 }
 
 /** Index of the bracket that closes the one at `open`. */

@@ -1,12 +1,13 @@
 /**
  * Measures what the tests notice: `deno run -A tests/tools/mutate.ts [--count 20] [--seed 1] [--room NAME ...]
- * [--at FILE:LINE ...] [--directory PATH] [--list]`.
+ * [--at FILE:LINE ...] [--own] [--directory PATH] [--list]`.
  *
  * It puts one small fault at a time into a copy of the repository, runs the tests that import the source, and tells
  * whether one of them failed: first those of the room for all faults, then others for the faults that are left, each
  * time the fastest first. Failed means twice with the fault and not without it, or much slower than without it. Which
  * faults are tried is chosen by chance from the seed, `--count` in each room; `--at` tries all faults of a line
- * instead. The last lines are the survivors and the share that was caught.
+ * instead. `--own` leaves it at the room's own tests, which take minutes; the others take hours. The last lines are the
+ * survivors and the share that was caught.
  *
  * With `--directory` the copy is kept there together with the results, and the same command goes on where it was
  * ended. Runs in different directories do not disturb one another, nor does what is edited meanwhile.
@@ -34,6 +35,7 @@ interface Options {
   seed: number;
   rooms: string[];
   at: string[];
+  own: boolean;
   list: boolean;
   directory: string | undefined;
 }
@@ -52,7 +54,15 @@ interface Tried {
 }
 
 function readArguments(args: readonly string[]): Options {
-  const options: Options = { count: 20, seed: 1, rooms: [], at: [], list: false, directory: undefined };
+  const options: Options = {
+    count: 20,
+    seed: 1,
+    rooms: [],
+    at: [],
+    own: false,
+    list: false,
+    directory: undefined,
+  };
   for (let i = 0; i < args.length; i++) {
     const name = args[i]!;
     const value = (): string => {
@@ -61,6 +71,7 @@ function readArguments(args: readonly string[]): Options {
       return text;
     };
     if (name === "--list") options.list = true;
+    else if (name === "--own") options.own = true;
     else if (name === "--count") options.count = Number(value());
     else if (name === "--seed") options.seed = Number(value());
     else if (name === "--room") options.rooms.push(value());
@@ -113,10 +124,15 @@ async function findTest(
 }
 
 /** Tries faults on one directory of tests after the other, and only those that are left; returns the survivors. */
-async function tryAll(copy: Copy, chosen: readonly Candidate[], results: string): Promise<Candidate[]> {
+async function tryAll(
+  copy: Copy,
+  chosen: readonly Candidate[],
+  results: string,
+  { own }: Options,
+): Promise<Candidate[]> {
   const known = await readLines<Tried>(results);
   let left = chosen;
-  const tiers = Math.max(...Object.values(ROOMS).map(({ tests }) => tests.length));
+  const tiers = own ? 1 : Math.max(...Object.values(ROOMS).map(({ tests }) => tests.length));
   for (let tier = 0; tier < tiers; tier++) {
     const survivors: Candidate[] = [];
     for (const candidate of left) {
@@ -164,7 +180,7 @@ async function main(): Promise<void> {
   try {
     const chosen = await choose(copy, options);
     if (options.list) return chosen.forEach((candidate) => console.log(nameOf(candidate)));
-    report(chosen, await tryAll(copy, chosen, `${directory}/results.jsonl`));
+    report(chosen, await tryAll(copy, chosen, `${directory}/results.jsonl`, options));
   } finally {
     clean();
   }
