@@ -310,5 +310,5 @@ export function contentOf(saying: Saying): Payload {
   // Base64 while it waits: what the caller changes later is not sent, and every storage keeps it.
   if (text === undefined && data instanceof Uint8Array) return { data: toBase64(data), bytes: true };
   if (text === undefined && data !== undefined) return { data };
-  throw new SkeinError("bad_argument", "a text, {text}, or {data} with JSON or bytes");
+  throw new SkeinError("bad_argument", "a text, {text} or {data}");
 }

@@ -177,7 +177,7 @@ export class SkeinClient {
   direct(to: string, saying: Saying, options?: DirectOptions): Promise<Receipt> {
     return attempt(() => {
       if (!isUserId(to)) {
-        throw new SkeinError("bad_argument", "a user id is 1 to 128 printable ASCII characters");
+        throw new SkeinError("bad_argument", "to: 1 to 128 printable ASCII characters");
       }
       return this.manager.send("direct_message", { to, ...contentOf(saying), ...options });
     });
@@ -248,15 +248,14 @@ export class SkeinClient {
 
   /** The application was given a message whose sender wants to know. What comes in one go is told at once. */
   #received(channel: string, offset: number): void {
-    const taken = this.#taken;
+    const taken = this.#taken, { manager } = this;
     taken.push(offset);
     queueMicrotask(() => {
       while (taken.length > 0) {
-        const offsets = taken.splice(0, MAX_RECEIVED), epoch = this.manager.position(channel)?.epoch;
-        this.manager.send("received", { channel, epoch, offsets }).catch(({ temporary }: SkeinError) => {
-          // Without an answer they go with the next ones.
-          if (temporary) taken.push(...offsets);
-        });
+        const offsets = taken.splice(0, MAX_RECEIVED), epoch = manager.position(channel)?.epoch;
+        // Without an answer they go with the next ones.
+        manager.send("received", { channel, epoch, offsets })
+          .catch((error: SkeinError) => error.temporary && taken.push(...offsets));
       }
     });
   }

@@ -15,7 +15,7 @@ import type { QualityOptions } from "./policy/quality.ts";
 import type { OutboxOptions } from "./outbox/outbox.ts";
 import type { OutboxStorage } from "./outbox/storage.ts";
 import type { GetToken } from "./session/tokens.ts";
-import type { TransportFactory } from "./transport/contract.ts";
+import type { ClientTransport, TransportFactory } from "./transport/contract.ts";
 import type { WebSocketConstructor } from "./transport/websocket.ts";
 
 /** Options of `TransportManager` and `SkeinClient`. One of `url`, `quicUrl` and `websocketUrl` is needed. */
@@ -74,6 +74,8 @@ export interface ClientOptions {
   WebSocket?: WebSocketConstructor;
   /** Milliseconds between `metrics` events. @default 5000 */
   metricsInterval?: number;
+  /** Wraps each transport: `compressed` of `@skein/client/compression` has large messages compressed. @default none */
+  compression?: (transport: ClientTransport) => ClientTransport;
   /** Parts to put in place of the runtime's; for tests. @default none */
   parts?: Partial<ClientParts>;
 }
@@ -116,6 +118,7 @@ export interface ResolvedOptions {
   readonly client: string;
   readonly WebSocket: WebSocketConstructor | undefined;
   readonly metricsInterval: number;
+  readonly compression: ClientOptions["compression"];
   readonly clock: Clock;
   readonly random: Random;
   readonly environment: Environment;
@@ -168,6 +171,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     client,
     WebSocket: options.WebSocket,
     metricsInterval: atLeast("metricsInterval", options.metricsInterval ?? 5000, 100),
+    compression: options.compression,
     clock: parts.clock ?? systemClock,
     random: parts.random ?? Math.random,
     environment: parts.environment ?? systemEnvironment(),

@@ -35,6 +35,7 @@ export interface ClientRow {
 export const CLIENT_TYPES = {
   auth_request: { lane: "control", answer: "auth_response", idempotent: true },
   auth_refresh: { lane: "control", answer: "auth_response" },
+  deflated: { lane: "control" },
   ping: { lane: "control", answer: "pong", idempotent: true, datagram: true },
   client_report: { lane: "control" },
   subscribe: { lane: "channel", answer: "subscribed", idempotent: true },

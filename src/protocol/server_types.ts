@@ -46,6 +46,7 @@ const KEPT = { delivery: "kept" } as const;
 /** The table. `serverRow` looks a type up. */
 export const SERVER_TYPES = {
   auth_response: REPLY,
+  deflated: NOTICE,
   pong: REPLY,
   error: NOTICE,
   close: NOTICE,

@@ -95,6 +95,10 @@ export interface SessionSettings {
   readonly maxMessage: number;
   /** Concurrent streams of a connection. @default 100 */
   readonly maxStreams: number;
+  /**
+   * Messages of this many bytes and more are compressed for clients that ask for it. null: for none. @default 4096
+   */
+  readonly deflateFrom: number | null;
   /** Bytes waiting for one connection. @default 1048576 */
   readonly maxOutbox: number;
   /** Channels of one session. @default 128 */

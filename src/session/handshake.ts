@@ -64,7 +64,16 @@ export async function authenticate(client: HandshakeConnection, message: Message
     client.phase = "open";
     connection.setLimits({ maxFrame: settings.maxMessage, maxStreams: settings.maxStreams });
     const resumed = claim.outcome !== "new" && claim.outcome !== "expired";
-    client.outbound.push("auth_response", response(client, resumed, attached), 0, message.id);
+    // Never twice: what permessage-deflate compresses as well only costs time.
+    const from = request.deflate === true && connection.compresses !== true ? settings.deflateFrom : null;
+    const answer = response(client, resumed, attached);
+    client.outbound.push(
+      "auth_response",
+      from === null ? answer : { ...answer, deflate: from },
+      0,
+      message.id,
+    );
+    if (from !== null) client.outbound.compress = (message) => host.deflater.of(message, from);
     attached.start();
     observer.authenticated(client.transport, "ok");
     if (claim.outcome !== "new") observer.resumed(client.transport, claim.outcome);

@@ -10,6 +10,7 @@ import type { Principal } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { TransportClose } from "../transport/contract.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
+import type { Deflater } from "./deflate.ts";
 import type { RateLimit } from "./rates.ts";
 
 /** Where a connection stands. */
@@ -34,6 +35,8 @@ export interface Host {
   readonly membership: Membership;
   readonly observer: Observer;
   readonly clock: Clock;
+  /** Compresses what all connections of the node are sent. */
+  readonly deflater: Deflater;
   /** The name of this node, told to clients. */
   readonly node: string;
   dispatch(context: Context): void | Promise<void>;

@@ -19,6 +19,7 @@ import {
 import { checkArrival } from "../router/mod.ts";
 import type { Arrival } from "../transport/contract.ts";
 import { MessageContext } from "./context.ts";
+import { inflated } from "./deflate.ts";
 import { authenticate, type HandshakeConnection, refresh } from "./handshake.ts";
 import { RateLimit } from "./rates.ts";
 import { Throttle } from "./throttle.ts";
@@ -99,6 +100,13 @@ export class Inbound {
     }
     if (arrival.overflow) return this.#refuse(message);
     if (phase !== "open") return this.#beforeAuth(message);
+    if (message.type === "deflated" && !arrival.datagram) {
+      try {
+        ({ message, size } = this.#inflate(message, size));
+      } catch (error) {
+        return this.#undecodable(error, arrival);
+      }
+    }
     const paced = this.#handle(message, arrival, started);
     const pause = paced ? undefined : this.#charge(size, now);
     if (pause !== undefined) return pause;
@@ -151,6 +159,17 @@ export class Inbound {
       wire.batch = "frames";
     }
     return message;
+  }
+
+  /** The message in a compressed one. It is charged with the bytes it has become. */
+  #inflate(message: Message, size: number): { message: Message; size: number } {
+    const { outbound, host } = this.#connection;
+    if (outbound.compress === undefined) {
+      throw new ProtocolError("bad_request", "deflated: it was not agreed on");
+    }
+    const inner = inflated(message, host.settings.maxMessage);
+    this.#form = "json";
+    return { message: inner.message, size: Math.max(size, inner.size) };
   }
 
   #undecodable(error: unknown, { datagram, lane }: Arrival): void {

@@ -16,6 +16,8 @@ export class Outbound {
   readonly #connection: MessageConnection;
   readonly #clock: Clock;
   #ended = false;
+  /** Compresses what it is worth for; undefined: the client has not asked for it. */
+  compress: ((message: Encoded) => Encoded) | undefined;
 
   /** `maxBytes`: about what may wait. */
   constructor(connection: MessageConnection, maxBytes: number, clock: Clock, events: OutboxEvents) {
@@ -31,6 +33,7 @@ export class Outbound {
       return;
     }
     const at = connection.laneOrControl(lane);
+    if (this.compress !== undefined) return this.#sendCompressed(message, at, this.compress);
     if (this.outbox.add(message, at)) connection.wake(at);
   }
 
@@ -43,7 +46,8 @@ export class Outbound {
   push(type: ServerType, payload: Payload, lane = 0, re?: string): void {
     if (this.#ended) return;
     const at = this.#connection.laneOrControl(lane);
-    this.outbox.push(new Encoded(this.#message(type, payload, re)), at);
+    const message = new Encoded(this.#message(type, payload, re));
+    this.outbox.push(this.compress?.(message) ?? message, at);
     this.#connection.wake(at);
   }
 
@@ -63,6 +67,16 @@ export class Outbound {
   end(): void {
     this.#ended = true;
     this.outbox.clear();
+  }
+
+  /** A batch stays whole as long as none of its messages is compressed. */
+  #sendCompressed(message: Encoded, lane: number, compress: (message: Encoded) => Encoded): void {
+    const { parts = [message] } = message;
+    const made = parts.map(compress);
+    const isSame = made.every((each, at) => each === parts[at]);
+    for (const each of isSame ? [message] : made) {
+      if (this.outbox.add(each, lane)) this.#connection.wake(lane);
+    }
   }
 
   #message(type: ServerType, payload: Payload, re: string | undefined): Message {

@@ -12,6 +12,7 @@ import type { Context } from "../router/types.ts";
 import type { MessageConnection, TransportClose, TransportKind } from "../transport/contract.ts";
 import { Admission, hostOf } from "./admission.ts";
 import type { SessionClaims } from "./claims.ts";
+import { Deflater } from "./deflate.ts";
 import { ClientConnection } from "./connection.ts";
 import type { Authenticator, Membership, Observer, SessionSettings } from "./contract.ts";
 import { dueOf } from "./deadlines.ts";
@@ -52,6 +53,7 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #clock: Clock;
   readonly #admission: Admission;
+  readonly #deflater: Deflater;
   readonly #connections = new Set<ClientConnection>();
   /** Connections that are not authenticated yet, the oldest first. */
   readonly #strangers = new Set<ClientConnection>();
@@ -67,6 +69,7 @@ export class Sessions {
     const { membership, claims, observer } = options;
     this.#options = options;
     const clock = this.#clock = options.clock ?? coarseClock();
+    this.#deflater = new Deflater(clock);
     this.#admission = new Admission(options.settings);
     this.#sessions = new SessionTable(() => clock.now(), claims, {
       replaced: (earlier) => earlier.end("replaced"),
@@ -145,6 +148,7 @@ export class Sessions {
       membership,
       observer,
       clock,
+      deflater: this.#deflater,
       node,
       dispatch,
       claim: (principal, resume) => this.#claim(client, principal, resume),

@@ -97,6 +97,8 @@ export interface MessageConnection {
   /** Largest datagram, 0 where there are none. */
   readonly maxDatagramSize: number;
   readonly wire: WireOptions;
+  /** It compresses messages by itself. @default false */
+  readonly compresses?: boolean;
   /** Resolves when the runtime has let go of what carried it, where that can be after its end: it holds a descriptor till then. */
   readonly released?: Promise<void>;
   /** Starts reading; called once. What was received before is kept (bounded). */

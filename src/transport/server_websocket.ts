@@ -29,6 +29,8 @@ export interface ServerWebSocket {
   readonly open: boolean;
   /** Whether it ever was open. */
   readonly opened: boolean;
+  /** Messages are compressed on their way (permessage-deflate). @default false */
+  readonly compresses?: boolean;
   /** Bytes handed over and not yet taken by the network. */
   readonly bufferedAmount: number;
   /** Whether `pause` holds the peer back. Without it everything is delivered at once. */

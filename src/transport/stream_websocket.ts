@@ -24,6 +24,10 @@ export class StreamServerWebSocket implements ServerWebSocket {
     return this.#connection.open;
   }
 
+  get compresses(): boolean {
+    return this.#connection.compresses;
+  }
+
   get bufferedAmount(): number {
     return this.#connection.bufferedAmount;
   }

@@ -64,6 +64,10 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
     this.released = new Promise((resolve) => this.#release = resolve);
   }
 
+  get compresses(): boolean {
+    return this.#socket.compresses === true;
+  }
+
   get buffered(): number {
     return this.#socket.bufferedAmount;
   }

@@ -113,6 +113,11 @@ export class WebSocketConnection implements FrameHandler {
     socket.on("end", () => this.#peerEnded());
   }
 
+  /** Whether permessage-deflate was agreed on. */
+  get compresses(): boolean {
+    return this.#deflateFrom !== Infinity;
+  }
+
   /** Whether messages can be sent. */
   get open(): boolean {
     return this.#closeSent === undefined && this.#closeReceived === undefined && !this.#ended;

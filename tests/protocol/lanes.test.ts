@@ -41,7 +41,17 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type (a message goes on
       const [family] = type.split("_");
       const isKnown = (clientTypes as string[]).includes(type);
       const isFamily = ["file", "bot", "doc"].includes(family!);
-      const isGeneral = ["auth", "ping", "client", "direct", "broadcast", "unread", "settle", "received"]
+      const isGeneral = [
+        "auth",
+        "ping",
+        "client",
+        "direct",
+        "broadcast",
+        "unread",
+        "settle",
+        "received",
+        "deflated",
+      ]
         .includes(
           family!,
         );

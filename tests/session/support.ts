@@ -30,6 +30,7 @@ export function testSettings(over: Partial<SessionSettings> = {}): SessionSettin
     preAuth: { maxBytes: 8192, maxStreams: 1, maxConnections: 10_000 },
     maxMessage: 65536,
     maxStreams: 100,
+    deflateFrom: null,
     maxOutbox: 1 << 20,
     maxChannels: 128,
     maxConnections: 10_000,

@@ -9,11 +9,11 @@
 export class QuicEndpoint {
   /** Always throws. */
   constructor() {
-    throw new Error("raw QUIC needs Deno and the SDK as a package");
+    throw new Error("raw QUIC needs the SDK as a package");
   }
 }
 
 /** Dials nothing: always throws. */
 export function dialSession(): never {
-  throw new Error("WebTransport in Deno needs the SDK as a package");
+  throw new Error("WebTransport needs the SDK as a package");
 }

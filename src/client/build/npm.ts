@@ -11,6 +11,7 @@ const ROOT = decodeURIComponent(new URL("../../../", import.meta.url).pathname);
 const DOORS = {
   ".": "./src/client/mod.ts",
   "./native": "./src/client/native.ts",
+  "./compression": "./src/client/compression.ts",
   "./yjs": "./src/client/yjs.ts",
   "./encryption": "./src/client/documents/encryption.ts",
   "./quic/browser": "./src/quic/browser.ts",

@@ -206,10 +206,11 @@ export class Connector {
   }
 
   async #dial(path: Path, endpoints: Endpoints, signal: AbortSignal): Promise<ClientTransport> {
-    const { clock } = this.#options;
+    const { clock, compression } = this.#options;
     const { dialer } = this.#routes.get(path)!;
     const stop = new AbortController();
-    const transport = await dialer.make(endpoints);
+    const made = await dialer.make(endpoints);
+    const transport = compression?.(made) ?? made;
     const connecting = transport.connect(AbortSignal.any([signal, stop.signal]));
     // Without the query, which may hold a secret.
     const where = `${path} ${endpoints[path] ?? ""}`.split("?", 1)[0]!.trimEnd();

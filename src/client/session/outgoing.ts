@@ -68,7 +68,7 @@ function checkedPayload(payload: Payload, id: string): Payload {
   if (!isId(id)) throw bad("id: 1 to 64 printable ASCII characters without spaces");
   const copy: [string, unknown][] = [];
   for (const [key, value] of Object.entries(payload)) {
-    if (key === "__proto__") throw bad("no field may be called __proto__");
+    if (key === "__proto__") throw bad("no key __proto__");
     if (value !== undefined) {
       copy.push([key, typeof value === "object" ? checked(key, value) : scalar(key, value)]);
     }
@@ -90,7 +90,7 @@ function checked(key: string, value: unknown): unknown {
     throw bad(`${key}: cannot be written as JSON`, cause);
   }
   if (isJson(copy, MAX_PAYLOAD_DEPTH)) return copy;
-  throw bad(`${key}: JSON with at most ${MAX_PAYLOAD_DEPTH} levels and without keys __proto__`);
+  throw bad(`${key}: at most ${MAX_PAYLOAD_DEPTH} levels, finite numbers, no key __proto__`);
 }
 
 function bad(text: string, cause?: unknown): SkeinError {

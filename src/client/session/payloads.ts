@@ -74,7 +74,6 @@ const CHECKS: Readonly<Partial<Record<ServerType, Check>>> = {
   },
   subscribed: shape({ channel, ...place, recovered: flag }),
   unsubscribed: shape({ channel, reason: optional(id) }),
-  received_response: shape({ channel }),
   message_ack: shape({ channel, ...place, duplicate: flag }),
   history_response: shape({ channel, ...place, complete: flag, more: flag, messages: list }),
   presence_response: users,

@@ -44,6 +44,8 @@ export interface AuthRequest {
    * behind its length. `"lines"`: into a text frame, with a line break between them. @default false
    */
   batch?: boolean | "lines";
+  /** The client reads compressed messages (`deflated`), and wants to send some. @default false */
+  deflate?: boolean;
   /** Name and version of the client software. */
   client?: string;
 }
@@ -99,6 +101,8 @@ export interface AuthResponse {
     maxDatagram: number;
     rates: SendRates;
   };
+  /** Compression is agreed on, for messages of this many bytes and more. @default it is not */
+  deflate?: number;
   /** Milliseconds. */
   heartbeat: { interval: number; timeout: number };
   /** Milliseconds since the epoch. */
@@ -132,6 +136,7 @@ const authRequest: Schema<AuthRequest> = shape({
   token: tokenField(),
   resume: v.exactOptional(shape({ sessionId: token(64), channels: resumeChannels })),
   batch: v.exactOptional(v.union([v.boolean(), v.literal("lines")], `true, false or "lines"`)),
+  deflate: v.exactOptional(flag()),
   client: v.exactOptional(
     v.pipe(text(128), v.regex(/^[\x20-\x7e]*$/, "printable ASCII characters")),
   ),
@@ -160,6 +165,7 @@ const authResponse: Schema<AuthResponse> = shape({
       byteBurst: number(0, Infinity),
     }),
   }),
+  deflate: v.exactOptional(integer(1)),
   heartbeat: shape({ interval: integer(1), timeout: integer(1) }),
   serverTime: integer(0),
   node: token(128),

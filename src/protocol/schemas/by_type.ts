@@ -9,6 +9,12 @@ import { AUTH_CLIENT, AUTH_SERVER, type AuthClientPayloads, type AuthServerPaylo
 import { BOT_CLIENT, BOT_SERVER, type BotClientPayloads, type BotServerPayloads } from "./bot.ts";
 import { CHAT_CLIENT, CHAT_SERVER, type ChatClientPayloads, type ChatServerPayloads } from "./chat.ts";
 import {
+  DEFLATED_CLIENT,
+  DEFLATED_SERVER,
+  type DeflatedClientPayloads,
+  type DeflatedServerPayloads,
+} from "./deflated.ts";
+import {
   DIRECT_CLIENT,
   DIRECT_SERVER,
   type DirectClientPayloads,
@@ -76,6 +82,7 @@ export interface ClientPayloads
     AuthClientPayloads,
     BotClientPayloads,
     ChatClientPayloads,
+    DeflatedClientPayloads,
     DirectClientPayloads,
     DocClientPayloads,
     EditClientPayloads,
@@ -97,6 +104,7 @@ export interface ServerPayloads
     AuthServerPayloads,
     BotServerPayloads,
     ChatServerPayloads,
+    DeflatedServerPayloads,
     DirectServerPayloads,
     DocServerPayloads,
     EditServerPayloads,
@@ -117,6 +125,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...AUTH_CLIENT,
   ...BOT_CLIENT,
   ...CHAT_CLIENT,
+  ...DEFLATED_CLIENT,
   ...DIRECT_CLIENT,
   ...DOC_CLIENT,
   ...EDIT_CLIENT,
@@ -138,6 +147,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...AUTH_SERVER,
   ...BOT_SERVER,
   ...CHAT_SERVER,
+  ...DEFLATED_SERVER,
   ...DIRECT_SERVER,
   ...DOC_SERVER,
   ...EDIT_SERVER,

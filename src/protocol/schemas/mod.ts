@@ -19,6 +19,7 @@ export type * from "./auth.ts";
 export type * from "./bot.ts";
 export type { ClientPayloads, ServerPayloads } from "./by_type.ts";
 export type * from "./chat.ts";
+export type * from "./deflated.ts";
 export type * from "./direct.ts";
 export type * from "./doc.ts";
 export type * from "./edit.ts";

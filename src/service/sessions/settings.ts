@@ -78,6 +78,16 @@ const session = v.strictObject({
     {},
   ),
   maxMessage: v.optional(size(1024, 64 * 1024 ** 2, "Largest message, as a frame."), "64KiB"),
+  deflateFrom: v.optional(
+    v.nullable(
+      size(
+        256,
+        1024 ** 2,
+        "Messages of this many bytes and more are compressed, on every transport, for clients that ask for it; `null` for none. Takes at most a fifth of a processor; above it messages go as they are.",
+      ),
+    ),
+    "4KiB",
+  ),
   maxOutbox: v.optional(
     size(
       16 * 1024,
