@@ -136,3 +136,21 @@ Deno.test("Feature: quic-transport, Property 83: claims of nodes on one store fo
     }),
     { numRuns: 300 },
   ));
+
+Deno.test("commands: too many that wait for an answer are refused, until some have one", async () => {
+  const clock = new FakeClock();
+  const { commands } = new MemoryEngine({ clock });
+  commands.announce("a", 1_000_000);
+  let hangs = true;
+  commands.onCommand(() => hangs ? new Promise(() => {}) : { done: true });
+  const ask = () => commands.send(commands.node, { type: "t", payload: {} }, 1000);
+  const asked = Array.from({ length: 10_001 }, ask);
+  assert.deepEqual(await asked.pop(), { failed: "overloaded" });
+  hangs = false;
+  assert.deepEqual(await ask(), { failed: "overloaded" });
+  clock.sleep(1000);
+  await clock.advance(0);
+  assert.ok((await Promise.all(asked)).every((result) => "failed" in result && result.failed === "timeout"));
+  assert.deepEqual(await ask(), { answer: { done: true } });
+  assert.equal(clock.pending, 0, "no timer is left");
+});

@@ -237,31 +237,35 @@ Deno.test("Feature: quic-transport, Property 82: the SDK keeps a session across 
   );
 });
 
-for (
-  const [name, over] of [["quic", { enableWebSocket: false }], ["websocket", { enableQuic: false }]] as const
-) {
-  Deno.test(`nodes: the SDK goes on at another node when its own dies (${name})`, async () => {
-    // A dead peer is found by the heartbeat, which is short here so that the test is.
-    const heartbeat = { session: { heartbeat: { interval: "200ms", timeout: "1s" } } };
-    await using cluster = await Cluster.start(2, heartbeat);
-    await using bob = await cluster.connect(cluster.nodes[1]!, "websocket", "bob");
-    const alive = setInterval(() => void bob.send("ping", {}).catch(() => {}), 200);
-    try {
-      await using ann = new Roamer(cluster, "ann", over);
-      const got: string[] = [];
-      await ann.client.channel("chat:talk").subscribe(({ text }) => got.push(text!));
-      await bob.ask("chat_message", { channel: "chat:talk", text: "before" });
-      await until("it has come", () => got.length === 1);
-      cluster.nodes[0]!.kill();
-      await bob.ask("chat_message", { channel: "chat:talk", text: "meanwhile" });
-      ann.move(1);
-      const receipt = ann.client.channel("chat:talk").publish("here I am");
-      await until("it is on the other node", () => got.length === 3);
-      await receipt;
-      assert.deepEqual(got, ["before", "meanwhile", "here I am"]);
-      assert.equal(ann.sessions.size, 1);
-    } finally {
-      clearInterval(alive);
-    }
-  });
+const ALONE = { quic: { enableWebSocket: false }, websocket: { enableQuic: false } };
+
+for (const name of ["quic", "websocket"] as const) {
+  for (const how of ["dies", "ends"] as const) {
+    Deno.test(`nodes: the SDK goes on at another node when its own ${how} (${name})`, async () => {
+      // A dead peer is found by the heartbeat, which is short here so that the test is.
+      const heartbeat = { interval: "200ms", timeout: "1s" } as const;
+      await using cluster = await Cluster.start(2, { session: { heartbeat } });
+      const [first, second] = cluster.nodes as [TestNode, TestNode];
+      await using bob = await cluster.connect(second, "websocket", "bob");
+      const alive = setInterval(() => void bob.send("ping", {}).catch(() => {}), 200);
+      try {
+        await using ann = new Roamer(cluster, "ann", ALONE[name]);
+        const got: string[] = [];
+        await ann.client.channel("chat:talk").subscribe(({ text }) => got.push(text!));
+        await bob.ask("chat_message", { channel: "chat:talk", text: "before" });
+        await until("it has come", () => got.length === 1);
+        if (how === "dies") first.kill();
+        else await cluster.stop(first);
+        await bob.ask("chat_message", { channel: "chat:talk", text: "meanwhile" });
+        ann.move(1);
+        const receipt = ann.client.channel("chat:talk").publish("here I am");
+        await until("it is on the other node", () => got.length === 3);
+        await receipt;
+        assert.deepEqual(got, ["before", "meanwhile", "here I am"]);
+        assert.equal(ann.sessions.size, 1);
+      } finally {
+        clearInterval(alive);
+      }
+    });
+  }
 }
