@@ -265,6 +265,13 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
     this.host.observer.logLimited("warn", "connection failure", { ...this.logFields(), stage, error });
   }
 
+  heldBack(ms: number): void {
+    if (this.phase === "closing" || this.phase === "closed") return;
+    const { observer } = this.host;
+    observer.error(this.transport, "rate_limited");
+    observer.logLimited("info", "connection held back", { ...this.logFields(), ms: Math.round(ms) });
+  }
+
   streamLost(lane: number | undefined, how: StreamLoss): void {
     if (this.phase === "closing" || this.phase === "closed") return;
     this.host.observer.logLimited("info", LOSSES[how], { ...this.logFields(), lane });

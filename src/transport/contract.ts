@@ -35,6 +35,8 @@ export interface ConnectionSink {
   ended(info: TransportClose): void;
   /** A failure of the peer on this connection, to be logged and counted; the transport closes itself when it must. */
   failed(error: unknown, stage: string): void;
+  /** The peer sent more that is no message than it may: it is not read for `ms` milliseconds. */
+  heldBack(ms: number): void;
   /** A stream has ended before its time, alone. `lane` is undefined when it did not say which one it is. */
   streamLost(lane: number | undefined, how: StreamLoss): void;
   /** The peer's address changed under the live connection. */

@@ -17,6 +17,8 @@ export interface ServerWebSocketHandler {
   binary(data: Uint8Array): void;
   /** What was handed over has left; only where `reportsDrain`. */
   drained(): void;
+  /** The peer sent too many control frames or fragments and is not read for `ms` milliseconds. */
+  heldBack(ms: number): void;
   /** The peer broke WebSocket's rules, or a handler threw. An end follows. */
   failed(error: unknown): void;
   /** Once: the socket has ended and holds no descriptor any more. */

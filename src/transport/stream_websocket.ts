@@ -37,6 +37,7 @@ export class StreamServerWebSocket implements ServerWebSocket {
       text: (text, size) => handler.text(text, size),
       binary: (data) => handler.binary(data),
       drained: () => handler.drained(),
+      heldBack: (ms) => handler.heldBack(ms),
       failed: (error) => handler.failed(error),
       closed: ({ code, reason }) => handler.closed(code, reason),
     });

@@ -94,6 +94,10 @@ export class WebSocketMessageConnection implements MessageConnection, ServerWebS
     this.#flush();
   }
 
+  heldBack(ms: number): void {
+    this.#sink?.heldBack(ms);
+  }
+
   failed(error: unknown): void {
     const tooLarge = error instanceof WebSocketError && error.code === 1009;
     if (tooLarge) return this.#tooLarge();

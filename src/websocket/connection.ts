@@ -54,6 +54,8 @@ export interface WebSocketHandler {
   binary(data: Uint8Array, size: number): void;
   /** Control frames and fragments came: how many. */
   overhead?(frames: number): void;
+  /** There were too many of them: the peer is not read for `ms` milliseconds. */
+  heldBack?(ms: number): void;
   /** The peer broke the rules (WebSocketError), or the handler itself threw: the connection is closed with the error's code, or 1011. */
   failed?(error: unknown): void;
   /** What waited to be written has been. */
@@ -232,6 +234,7 @@ export class WebSocketConnection implements FrameHandler {
     this.#handler?.overhead?.(frames);
     const ms = this.#overhead.charge(frames, performance.now());
     if (ms === 0 || this.#pauseTimer !== undefined || this.#ended) return;
+    this.#handler?.heldBack?.(ms);
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined;
       this.#flow();

@@ -7,7 +7,7 @@ Deno.test("attack: connections that use up the descriptors end neither the liste
   await using target = await startTarget({ descriptors: 160 });
   await using pair = await Pair.start(target, "websocket");
   const idle = await openSockets(target.port, 400);
-  await lasting();
+  await lasting(1000);
   // Who asks while the attack goes on is answered: those that do nothing give way. Now and then the runtime is faster
   // than we are and its listener ends; it is started again within seconds.
   await eventually("who asks is answered", async () => await health(target.port, 2000) === "200");
@@ -46,7 +46,7 @@ Deno.test("attack: sockets that never authenticate keep nobody out", async () =>
   await using pair = await Pair.start(target, "websocket");
   const silent = await openSockets(target.port, 600, UPGRADE);
   for (const socket of silent) socket.resume();
-  await lasting();
+  await lasting(1000);
   const client = await target.connect("websocket", "carl");
   await client.close();
   const few = async () => (await target.stats()).connections <= 102;

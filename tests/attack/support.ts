@@ -262,6 +262,6 @@ export class Pair implements AsyncDisposable {
 }
 
 /** Time for an attack to last, in milliseconds. */
-export function lasting(ms = 2000): Promise<void> {
+export function lasting(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -35,6 +35,11 @@ Deno.test("attack: floods of control frames and fragments are paced, before and 
         // A service that reads them all takes hundreds of megabytes in this time.
         assert.ok(bytes <= attackers.length * BUFFERED, `${bytes} bytes were taken`);
         const after = await target.stats();
+        const heldBack = ({ transports }: typeof after) => transports.websocket.errors.rate_limited ?? 0;
+        assert.ok(
+          heldBack(after) >= heldBack(before) + attackers.length,
+          "each of them is held back and counted",
+        );
         const cpu = after.process.cpuSeconds - before.process.cpuSeconds;
         await pair.check(
           name,

@@ -63,7 +63,15 @@ each(
         peers.push(info.remoteAddr.hostname);
         const { socket, response } = info.upgradeWebSocket!({ maxMessage: 1000 })!;
         const text = (text: string) => void socket.sendText({ text: () => `echo ${text}` } as Encoded);
-        socket.start({ text, opened() {}, binary() {}, drained() {}, failed() {}, closed() {} });
+        socket.start({
+          text,
+          opened() {},
+          binary() {},
+          drained() {},
+          heldBack() {},
+          failed() {},
+          closed() {},
+        });
         return response;
       },
     }));

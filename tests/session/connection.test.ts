@@ -26,13 +26,16 @@ Deno.test("connection: what its transport tells while it closes or afterwards ha
   const { node, peer, connection, closed } = await slowToClose();
   connection.failed(new Error("one"), "lane");
   connection.streamLost(1, "reset");
+  connection.heldBack(5000.4);
+  const [held] = node.observer.of("connection held back") as { user: string; ms: number }[];
+  assert.deepEqual([held!.user, held!.ms], ["ann", 5000]);
   connection.failed(new ProtocolError("bad_request"), "lane");
   await settle();
   const counts = () =>
-    ["connection failure", "lane reset by the client", "error"].map((event) =>
+    ["connection failure", "lane reset by the client", "connection held back", "error"].map((event) =>
       node.observer.of(event).length
     );
-  assert.deepEqual(counts(), [1, 1, 1]);
+  assert.deepEqual(counts(), [1, 1, 1, 2]);
   assert.equal(peer.of("error").length, 1);
   node.sessions.disconnect("ann", undefined, "forced");
   assert.equal(connection.phase, "closing");
@@ -42,6 +45,7 @@ Deno.test("connection: what its transport tells while it closes or afterwards ha
     connection.failed(new Error("late"), "lane");
     connection.failed(new ProtocolError("bad_request"), "lane");
     connection.streamLost(1, "reset");
+    connection.heldBack(1);
     await connection.frame('{"type":"ping","id":"p","timestamp":0,"payload":{}}', {
       lane: 0,
       datagram: false,

@@ -21,6 +21,7 @@ function takeMessages(connection: Connection): Taken {
     },
     ended: () => {},
     failed: (error) => failures.push(String(error)),
+    heldBack: () => {},
     streamLost: () => {},
     migrated: () => {},
   }, { take: () => undefined, reroute: () => {}, laneLost: () => {} });

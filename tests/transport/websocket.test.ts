@@ -23,6 +23,7 @@ Deno.test("websocket: a connection whose sender is always a little ahead of its 
     failed: (error) => {
       throw error;
     },
+    heldBack: () => {},
     streamLost: () => {},
     migrated: () => {},
   };
@@ -72,6 +73,7 @@ Deno.test("websocket: text counts in bytes of UTF-8, in what is measured and in 
     frame: (_data, _arrival, size) => void sizes.push(size),
     ended: () => {},
     failed: (error) => void failures.push(error),
+    heldBack: () => {},
     streamLost: () => {},
     migrated: () => {},
   }, { take: () => waiting.shift(), reroute: () => {}, laneLost: () => {} });
@@ -195,7 +197,10 @@ Deno.test("websocket: while the socket is full the outbox keeps the order of pri
     maxFrame: 1000,
   });
   const outbox = new Outbox(1 << 20, () => "json", { stopped() {}, dropped() {}, overflow() {} });
-  connection.start({ frame() {}, ended() {}, failed() {}, streamLost() {}, migrated() {} }, outbox);
+  connection.start(
+    { frame() {}, ended() {}, failed() {}, heldBack() {}, streamLost() {}, migrated() {} },
+    outbox,
+  );
   const push = (type: string, lane: number) => {
     outbox.push(new Encoded({ type, id: type, timestamp: 0, payload: {} }), lane);
     connection.wake();
@@ -229,6 +234,7 @@ Deno.test("websocket: where reading cannot be paused, what comes above 256 KiB i
     },
     ended() {},
     failed() {},
+    heldBack() {},
     streamLost() {},
     migrated() {},
   }, { take: () => undefined, reroute() {}, laneLost() {} });
