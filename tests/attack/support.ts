@@ -224,7 +224,13 @@ export class Pair implements AsyncDisposable {
   }
 
   async #talk(): Promise<void> {
+    let heard = performance.now();
     for (let n = 0; this.#talking; n++) {
+      // Bob only listens otherwise, and a client that says nothing for long is taken for dead.
+      if (performance.now() - heard > 2000) {
+        await this.#bob.ask("ping", {});
+        heard = performance.now();
+      }
       const text = `message ${n}`;
       const began = performance.now();
       const arrived = this.#bob.next(

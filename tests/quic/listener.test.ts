@@ -168,7 +168,7 @@ Deno.test("listener: admitConnection counts each connection in once and out once
 Deno.test("listener: a connection that is not admitted is closed with its code before anything is read", async () => {
   const requests: string[] = [];
   await using s = await server({
-    admitConnection: () => ({ accept: false, code: 3504, reason: "connection limit" }),
+    admitConnection: () => ({ accept: false, code: 3014, reason: "too many connections" }),
     onRequest: (request) => {
       requests.push(request.url);
       return new Response("here");
@@ -176,7 +176,7 @@ Deno.test("listener: a connection that is not admitted is closed with its code b
   });
   for (const alpn of ["h3", "skein/1"]) {
     const conn = await idle(s.listener.address.port, alpn);
-    assert.deepEqual({ ...await within(conn.closed) }, { closeCode: 3504, reason: "connection limit" });
+    assert.deepEqual({ ...await within(conn.closed) }, { closeCode: 3014, reason: "too many connections" });
   }
   assert.deepEqual(requests, []);
 });

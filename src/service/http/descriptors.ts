@@ -46,14 +46,17 @@ const BACKLOG = 511;
 /** Descriptors for files, the database and what else the process opens. */
 const OTHERS = 24;
 
-/** Shares out `free` descriptors when `wanted` connections are to be taken. */
+/**
+ * Shares out `free` descriptors when `wanted` connections are to be taken. Room is left for two backlogs: the runtime
+ * takes one while the descriptors of those that gave way to the last one are not yet closed.
+ */
 export function planDescriptors(free: number, wanted: number): DescriptorPlan {
   const backlog = Math.max(16, Math.min(BACKLOG, Math.floor(free / 16)));
-  return { connections: Math.max(1, Math.min(wanted, free - backlog - OTHERS - SIZE)), backlog };
+  return { connections: Math.max(1, Math.min(wanted, free - 2 * backlog - OTHERS - SIZE)), backlog };
 }
 
 /** Descriptors beside the connections that `planDescriptors` sets aside at most. */
-export const MOST_RESERVED: number = BACKLOG + OTHERS + SIZE;
+export const MOST_RESERVED: number = 2 * BACKLOG + OTHERS + SIZE;
 
 /** Some descriptors that can be given up at once. */
 export class DescriptorReserve {
