@@ -254,6 +254,18 @@ Deno.test("file store: a partial file waits for the rest, and not for ever", () 
     assert.deepEqual(await partials(directory), []);
   }));
 
+Deno.test("file store: an upload that is open does not expire, however long it lasts", () =>
+  withStore(async (open) => {
+    let now = 1_000_000_000;
+    const store = open({ partialAge: 1000 }, () => now);
+    const bytes = sampleBytes(90_000);
+    const upload = await store.start(requestOf(bytes), OWN_ONLY);
+    await upload.push(0, bytes.slice(0, 40_000));
+    for (let seconds = 0; seconds < 10; seconds++) store.sweep(now += 2000);
+    await pushAll(upload, bytes);
+    assert.deepEqual(await readAll(store, (await store.complete(upload, "m")).fileId), bytes);
+  }));
+
 Deno.test("file store: a disk that is full is a temporary error, nothing half-written shows, and later it goes on", () =>
   withStore(async (open, directory) => {
     const store = open();

@@ -15,6 +15,16 @@ import {
   withConfiguration,
 } from "./repository.ts";
 
+/** Code files below a directory, named from the root. */
+async function filesIn(directory: string, root: URL): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(directory, root))) {
+    if (isDirectory) found.push(...await filesIn(`${directory}${name}/`, root));
+    else if (name.endsWith(".ts")) found.push(directory + name);
+  }
+  return found;
+}
+
 const file = (path: string, text: string) => new Map([[path, text]]);
 
 Deno.test("repository: a code file may have as many lines as the limit and not one more", () => {
@@ -25,6 +35,22 @@ Deno.test("repository: a code file may have as many lines as the limit and not o
     ]);
   }
   assert.deepEqual(tooLong(file("src/a.md", "x\n".repeat(1000))), []);
+});
+
+Deno.test("repository: the compiled program includes every worker, and nothing that is not there", async () => {
+  const root = new URL("../../", import.meta.url);
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  const included = [...tasks.compile.matchAll(/--include (src\/\S+)/g)].map(([, path]) => path as string);
+  for (const path of included) assert.ok((await Deno.stat(new URL(path, root))).isFile, path);
+  const workers: string[] = [];
+  for (const path of await filesIn("src/", root)) {
+    const text = await Deno.readTextFile(new URL(path, root));
+    for (const [, name] of text.matchAll(/new Worker\(\s*new URL\("([^"]+)", import\.meta\.url\)/g)) {
+      workers.push(new URL(name!, new URL(path, root)).href.slice(root.href.length));
+    }
+  }
+  assert.ok(workers.length > 0);
+  assert.deepEqual(included.sort(), workers.sort());
 });
 
 Deno.test("repository: marks of unfinished work are found with their line", () => {

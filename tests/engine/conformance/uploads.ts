@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Engine } from "../../../src/engine/contract.ts";
+import type { ProtocolError } from "../../../src/protocol/mod.ts";
 import { begin, bytesOf, finish, NOTHING, PLENTY, readAll, refused, uploadOf } from "./blob_files.ts";
 import { type Bench, type Capabilities, registerFor } from "./subject.ts";
 
@@ -48,6 +49,49 @@ function takeoverConformance(capabilities: Capabilities, test: Register): void {
     await refused("unknown_upload", () => first.append(bytes.slice(400)));
     assert.deepEqual(await readAll(two.blobs, await finish(second, bytes, "f1")), bytes);
   });
+
+  test("bytes on their way when another opens the upload are there or not, and in their place", async (b) => {
+    const [one, two] = await twoOf(b, capabilities);
+    for (let round = 0; round < 10; round++) {
+      const bytes = bytesOf(round, 900_000);
+      const first = await begin(one, bytes);
+      const parts = [bytes.slice(0, 800_000), bytes.slice(800_000, 850_000)];
+      const appending = Promise.allSettled(parts.map((part) => first.append(part)));
+      const second = await begin(two, bytes);
+      assert.ok([0, 800_000, 850_000].includes(second.offset), `${second.offset}`);
+      const file = await finish(second, bytes, `f${round}`);
+      assert.deepEqual(await readAll(one.blobs, file), bytes);
+      for (const { status, reason } of await appending as PromiseRejectedResult[]) {
+        if (status === "rejected") assert.equal(reason.error, "unknown_upload");
+      }
+    }
+  });
+
+  for (const taking of ["write", "discard"] as const) {
+    test(`an upload that is committed while another calls ${taking} becomes a file or does not, and never half`, async (b) => {
+      const [one, two] = await twoOf(b, capabilities);
+      const bytes = bytesOf(1, 200_000), { key, sha256 } = uploadOf(bytes);
+      const first = await begin(one, bytes);
+      await first.append(bytes.slice());
+      const outcome = (error: unknown) => (error as ProtocolError).error;
+      const [kept, taken] = await Promise.all([
+        first.commit({ fileId: "f1", request: "m1", createdAt: 1 }).catch(outcome),
+        Promise.try(() => two.blobs[taking](key)).catch(outcome),
+      ]);
+      if (typeof kept === "object") {
+        if (typeof taken === "object") await refused("unknown_upload", () => taken.append(new Uint8Array(1)));
+        assert.deepEqual(await readAll(one.blobs, kept), bytes);
+        assert.deepEqual(two.blobs.counts(), { files: 1, bytes: bytes.length, partial: 0 });
+        return;
+      }
+      assert.equal(kept, "unknown_upload");
+      assert.equal(await two.blobs.get("f1"), undefined);
+      await refused("unknown_file", () => two.blobs.open(sha256));
+      const second = typeof taken === "object" ? taken : await begin(two, bytes);
+      assert.equal(second.offset, taking === "write" ? bytes.length : 0);
+      assert.deepEqual(await readAll(one.blobs, await finish(second, bytes, "f2")), bytes);
+    });
+  }
 
   test("of many who open an upload at the same time the last one has it", async (b) => {
     const [one, two] = await twoOf(b, capabilities);
