@@ -69,6 +69,7 @@ for (const size of [200_000, 2_000_000]) {
       await Deno.writeTextFile(folder, "in the way");
       await assert.rejects(store.complete(upload, "m"), refused("not_available"));
       await assert.rejects(store.complete(upload, "m"), refused("not_available"));
+      assert.deepEqual([store.status()!.files, store.status()!.bytes, store.status()!.partial], [0, 0, 1]);
       await Deno.remove(folder);
       const file = await store.complete(upload, "m");
       assert.deepEqual(await readAll(store, file.fileId), bytes);

@@ -143,7 +143,7 @@ export interface Blobs {
   delete(fileId: string): MaybePromise<boolean>;
   /**
    * Removes some of what is older than `cutoff`, the oldest first: to be called about once a second. The age of an upload
-   * counts from the last bytes that came, whichever instance took them; while a writer has it open it may stay longer.
+   * counts from its last `reserve` or `append`, at whichever instance; while a writer has it open it may stay longer.
    */
   expire(cutoff: BlobCutoff): MaybePromise<void>;
   /** How much the store holds, as far as this instance knows without asking. Undefined: nothing was ever kept. */

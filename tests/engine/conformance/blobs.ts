@@ -222,6 +222,21 @@ export function blobConformance(capabilities: Capabilities): void {
     });
   }
 
+  if (capabilities.clock) {
+    test("an upload that is begun again is as young as a new one", async (b) => {
+      const { blobs } = b.engine;
+      const begun = b.time(), bytes = bytesOf(1);
+      const first = await begin(b.engine, bytes);
+      await first.append(bytes.slice(0, 10));
+      b.pass(10_000);
+      // The writer before is closed with it, and has written long ago.
+      const second = await begin(b.engine, bytes);
+      await second.close();
+      await blobs.expire({ files: 0, uploads: begun + 9_000 });
+      assert.equal((await begin(b.engine, bytes)).offset, 10);
+    });
+  }
+
   if (capabilities.restart) {
     test("files and what was written of uploads survive the end of the process", async (b) => {
       const bytes = bytesOf(1, 5000);
