@@ -115,6 +115,26 @@ export const CLOSES = {
 /** The name of a close in the table. */
 export type CloseName = keyof typeof CLOSES;
 
+/** The codes alone: a page that loads the SDK does not load the reasons. */
+export const CLOSE_CODES = {
+  normal: 1000,
+  shutdown: 3001,
+  internal: 3004,
+  token_expired: 3005,
+  transport_disabled: 3006,
+  slow_consumer: 3008,
+  moved: 3010,
+  no_pong: 3012,
+  rate_limited: 3013,
+  connection_limit: 3014,
+  invalid_token: 3500,
+  bad_request: 3501,
+  replaced: 3503,
+  auth_timeout: 3506,
+  message_too_large: 3507,
+  forced: 3508,
+} as const satisfies { [N in CloseName]: typeof CLOSES[N]["code"] };
+
 /** Whether a client should connect again after this close code. */
 export function shouldReconnect(code: number): boolean {
   return code < 3500 || code > 3999;
@@ -141,19 +161,22 @@ export class ProtocolError extends Error {
   }
 }
 
-/** A failure that ends the connection with a code of the table. */
+/** A failure that ends the connection with a code of the table. As `ProtocolError` it does not load the table. */
 export class CloseError extends Error {
   override readonly name = "CloseError";
   readonly close: CloseName;
+  /** More than the table says, when there is more to say. */
+  readonly detail: string | undefined;
 
   /** `detail` goes into the close reason: never put a token or a payload in it. */
   constructor(close: CloseName, detail?: string, options?: ErrorOptions) {
-    super(detail ?? CLOSES[close].reason, options);
+    super(detail ?? close.replaceAll("_", " "), options);
     this.close = close;
+    this.detail = detail;
   }
 
   /** The number of the table. */
   get code(): number {
-    return CLOSES[this.close].code;
+    return CLOSE_CODES[this.close];
   }
 }

@@ -117,7 +117,7 @@ export class Inbound {
   /** Answers a message, or the connection itself when `re` is undefined, with what went wrong. */
   answer(error: unknown, re: Message | undefined, lane: number): void {
     const { host, outbound } = this.#connection;
-    if (error instanceof CloseError) return this.#connection.end(error.close, error.message);
+    if (error instanceof CloseError) return this.#connection.end(error.close, error.detail);
     let failure = error;
     if (!(failure instanceof ProtocolError)) {
       host.observer.logLimited("error", "handler failed", {

@@ -67,6 +67,13 @@ Deno.test("errors: of a failure that is no ProtocolError a peer is told nothing 
   });
 });
 
+Deno.test("errors: a CloseError without a detail leaves the reason to the table", () => {
+  const error = new CloseError("auth_timeout");
+  assert.equal(error.detail, undefined);
+  assert.equal(error.message, "auth timeout");
+  assert.equal(new CloseError("auth_timeout", "more").detail, "more");
+});
+
 Deno.test("errors: a CloseError carries the number of its row", () => {
   assert.equal(new CloseError("no_pong").code, CLOSES.no_pong.code);
 });

@@ -6,7 +6,7 @@
 
 import {
   classOfType,
-  CLOSES,
+  CLOSE_CODES,
   Encoded,
   LaneAllocator,
   LANES,
@@ -32,7 +32,7 @@ export interface LinkEnd extends TransportEnd {
 }
 
 /** Close codes that say that the token is not good (any more). */
-export const TOKEN_CODES: readonly number[] = [CLOSES.token_expired.code, CLOSES.invalid_token.code];
+export const TOKEN_CODES: readonly number[] = [CLOSE_CODES.token_expired, CLOSE_CODES.invalid_token];
 /** Messages kept between the answer to authentication and `start`. */
 const MAX_EARLY = 10_000;
 

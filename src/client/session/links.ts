@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CLOSES, type Message } from "../../protocol/core.ts";
+import { CLOSE_CODES, type Message } from "../../protocol/core.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Connector, ConnectRequest, Established } from "./connector.ts";
@@ -134,13 +134,13 @@ export class Links implements LinkHandler {
     this.#link = undefined;
     this.#host.detached();
     // A link that takes the session over makes the server end this one: if it arrives, nobody has to know.
-    if (this.#moving && (end.reconnect || end.code === CLOSES.replaced.code)) {
+    if (this.#moving && (end.reconnect || end.code === CLOSE_CODES.replaced)) {
       this.#left = link;
       return;
     }
     // The one that has the session now may be a link that we gave up while the server was slow to answer: that is no
     // other client, and it goes.
-    const isOurs = end.code === CLOSES.replaced.code && this.#connector.hasStray();
+    const isOurs = end.code === CLOSE_CODES.replaced && this.#connector.hasStray();
     const wait = this.#redial.afterEnd(
       isOurs ? { ...end, reconnect: true } : end,
       this.#options.clock.now() - link.since,
