@@ -1,6 +1,7 @@
 /**
  * An engine that a test can cut off from its store, as the death of its process or a broken network does: nothing of it
- * reaches the store any more, and nothing of the store reaches it.
+ * reaches the store any more, and nothing of the store reaches it. It may also answer later, as a store in another process
+ * does.
  *
  * @module
  */
@@ -15,17 +16,23 @@ export interface CutEngine {
   cut(): void;
 }
 
-/** Opens a memory engine that can be cut off. */
-export function cutEngine(options: MemoryEngineOptions): CutEngine {
+/** What answers nothing, and happens at once. */
+const SILENT = new Set(["unfollow", "publishEphemeral", "onEphemeral", "onChange", "onLost", "onCommand"]);
+
+/** Opens a memory engine that can be cut off. `later`: what an answer waits for. @default every answer is there at once */
+export function cutEngine(options: MemoryEngineOptions, later?: () => Promise<void>): CutEngine {
   const inner = new MemoryEngine(options);
   let isCut = false;
-  const guard = <T extends object>(part: T): T =>
+  const guard = <T extends object>(part: T, later?: () => Promise<void>): T =>
     new Proxy(part, {
       get(target, name) {
         const member = Reflect.get(target, name, target);
         if (typeof member !== "function") return member;
         return (...args: unknown[]) => {
           if (isCut) throw new Error("the store cannot be reached");
+          if (later !== undefined && !SILENT.has(String(name))) {
+            return acted(() => Reflect.apply(member, target, args), later);
+          }
           const answer = Reflect.apply(member, target, args);
           // Writers and readers of files reach the store too.
           return name === "write" || name === "open" ? guard(answer) : answer;
@@ -34,11 +41,11 @@ export function cutEngine(options: MemoryEngineOptions): CutEngine {
     });
   const engine: Engine = {
     name: inner.name,
-    log: guard(inner.log),
-    presence: guard(inner.presence),
-    values: guard(inner.values),
+    log: guard(inner.log, later),
+    presence: guard(inner.presence, later),
+    values: guard(inner.values, later),
     blobs: guard(inner.blobs),
-    commands: guard(inner.commands),
+    commands: guard(inner.commands, later),
     sweep: () => {
       if (!isCut) inner.sweep();
     },
@@ -53,4 +60,12 @@ export function cutEngine(options: MemoryEngineOptions): CutEngine {
       inner.close();
     },
   };
+}
+
+/** Acts on its way there, and answers on its way back. */
+async function acted<T>(act: () => T | Promise<T>, later: () => Promise<void>): Promise<T> {
+  await later();
+  const result = await act();
+  await later();
+  return result;
 }

@@ -27,14 +27,19 @@ export class Cluster implements AsyncDisposable {
   readonly store = new MemoryStore();
   readonly #directory: string;
   readonly #stopped = new Set<TestNode>();
+  readonly #later: (() => Promise<void>) | undefined;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, later: (() => Promise<void>) | undefined) {
     this.#directory = directory;
+    this.#later = later;
   }
 
-  /** Starts `count` nodes; `input` is what the configuration of each says. */
-  static async start(count: number, input: ConfigInput = {}): Promise<Cluster> {
-    const cluster = new Cluster(await Deno.makeTempDir({ prefix: "skein-nodes-" }));
+  /**
+   * Starts `count` nodes; `input` is what the configuration of each says. `later`: what answers of the store wait for.
+   * @default they are there at once
+   */
+  static async start(count: number, input: ConfigInput = {}, later?: () => Promise<void>): Promise<Cluster> {
+    const cluster = new Cluster(await Deno.makeTempDir({ prefix: "skein-nodes-" }), later);
     for (let i = 0; i < count; i++) await cluster.add(input);
     return cluster;
   }
@@ -42,14 +47,18 @@ export class Cluster implements AsyncDisposable {
   /** Starts one more. All have one certificate, so that clients may be sent from one to another. */
   async add(input: ConfigInput = {}): Promise<TestNode> {
     let cut: CutEngine | undefined;
-    const service = await startTestService({
-      node: `n${this.nodes.length}`,
-      auth: { keys: [{ alg: "HS256", secret: SECRET }] },
-      api: { keys: [API_KEY] },
-      certificates: { directory: this.#directory },
-      ...input,
-      session: { perIp: { connections: 10_000, rate: 100_000, burst: 100_000 }, ...input.session },
-    }, (_config, failed) => Promise.resolve((cut = cutEngine({ store: this.store, failed })).engine));
+    const service = await startTestService(
+      {
+        node: `n${this.nodes.length}`,
+        auth: { keys: [{ alg: "HS256", secret: SECRET }] },
+        api: { keys: [API_KEY] },
+        certificates: { directory: this.#directory },
+        ...input,
+        session: { perIp: { connections: 10_000, rate: 100_000, burst: 100_000 }, ...input.session },
+      },
+      (_config, failed) =>
+        Promise.resolve((cut = cutEngine({ store: this.store, failed }, this.#later)).engine),
+    );
     const node: TestNode = { ...service, kill: () => cut!.cut() };
     this.nodes.push(node);
     return node;
