@@ -118,10 +118,11 @@ export class JsonEncoded {
   /** As a text frame of WebSocket, once a transport made that: it is the same for every connection. */
   textFrame?: Uint8Array;
 
-  /** `shared`: it goes to several connections, so its frame is kept. */
-  constructor(message: Message<Payload>, shared = false) {
+  /** `shared`: it goes to several connections, so its frame is kept. `text`: its JSON, where that is known already. */
+  constructor(message: Message<Payload>, shared = false, text?: string) {
     this.message = message;
     this.#shared = shared;
+    this.#text = text;
   }
 
   /** True: it is always written as MessagePack, whatever form is asked for. */

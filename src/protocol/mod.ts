@@ -16,6 +16,7 @@ export * from "./id.ts";
 export * from "./json.ts";
 export * from "./lanes.ts";
 export * from "./message.ts";
+export * from "./ping.ts";
 export * from "./principal.ts";
 export * from "./priority.ts";
 export * from "./schemas/mod.ts";

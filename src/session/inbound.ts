@@ -15,6 +15,7 @@ import {
   LANES,
   type Message,
   ProtocolError,
+  readPlainPing,
 } from "../protocol/mod.ts";
 import { checkArrival } from "../router/mod.ts";
 import type { Arrival } from "../transport/contract.ts";
@@ -92,6 +93,11 @@ export class Inbound {
         return this.#connection.end("bad_request", `more than ${maxBytes} bytes before authentication`);
       }
     }
+    if (phase === "open" && this.#answersPing(data, arrival)) {
+      if (started > 0) host.observer.handled(this.#connection.transport, performance.now() - started);
+      this.#refused = 0;
+      return this.#charge(size, now);
+    }
     let message: Message;
     try {
       message = this.#decode(data);
@@ -141,6 +147,16 @@ export class Inbound {
   #charge(bytes: number, now: number): Promise<void> | undefined {
     const debt = Math.max(this.#rate.charge(bytes, now), this.userRate?.charge(bytes, now) ?? 0);
     return debt > 0 ? this.#throttle.wait(Math.min(debt, MAX_PAUSE), now) : undefined;
+  }
+
+  /** Answers a ping that came as nearly all of them do; `false` leaves the frame to its handler. */
+  #answersPing(data: Uint8Array | string, { lane, datagram, overflow, early }: Arrival): boolean {
+    if (lane !== 0 || datagram || overflow || early) return false;
+    const ping = readPlainPing(data);
+    if (ping === undefined) return false;
+    if (ping.rtt !== undefined) this.#connection.report({ rtt: ping.rtt });
+    this.#connection.outbound.pong(ping.id);
+    return true;
   }
 
   #decode(data: Uint8Array | string): Message {

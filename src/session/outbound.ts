@@ -5,7 +5,15 @@
  */
 
 import type { Clock } from "../async/clock.ts";
-import { Encoded, failureOf, type Message, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
+import {
+  Encoded,
+  failureOf,
+  type Message,
+  type Payload,
+  pongText,
+  ProtocolError,
+  uuidv7,
+} from "../protocol/mod.ts";
 import type { ServerType } from "../protocol/mod.ts";
 import type { MessageConnection } from "../transport/contract.ts";
 import { Outbox, type OutboxEvents } from "./outbox.ts";
@@ -49,6 +57,14 @@ export class Outbound {
     const message = new Encoded(this.#message(type, payload, re));
     this.outbox.push(this.compress?.(message) ?? message, at);
     this.#connection.wake(at);
+  }
+
+  /** Answers a ping on lane 0. */
+  pong(re: string): void {
+    if (this.#ended) return;
+    const pong = this.#message("pong", {}, re);
+    this.outbox.push(new Encoded(pong, false, pongText(pong)), 0);
+    this.#connection.wake(0);
   }
 
   /** Answers a datagram by a datagram, which may be lost. */

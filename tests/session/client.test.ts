@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Client, StateKey } from "../../src/router/types.ts";
-import { authenticated, handlers, memoryNode, settle } from "./support.ts";
+import { authenticated, memoryNode, settle } from "./support.ts";
 
 function counted(): { key: StateKey<{ released: number }>; made: { released: number }[] } {
   const made: { released: number }[] = [];
@@ -18,15 +18,15 @@ async function handled() {
   let client: Client | undefined;
   const node = memoryNode({
     handlers: {
-      ping: (context) => {
+      client_list: (context) => {
         client = context.client;
-        handlers.ping(context);
+        context.reply("client_list_response", {});
       },
     },
     settings: { maxMessage: 4096 },
   });
   const peer = await authenticated(node);
-  await peer.send("ping");
+  await peer.send("client_list");
   return { node, peer, client: client! };
 }
 

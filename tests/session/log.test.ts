@@ -40,19 +40,19 @@ Deno.test("log: a connection that the service ends is a line with the code and t
 Deno.test("log: a handler that fails is a line with the type and the error, a refusal is none", async () => {
   const node = memoryNode({
     handlers: {
-      ping: () => {
+      client_list: () => {
         throw new Error("broken");
       },
       history: () => Promise.reject(new Error("broken later")),
     },
   });
   const peer = await authenticated(node);
-  await peer.send("ping");
+  await peer.send("client_list");
   await peer.send("history", { channel: "chat:a" });
   await peer.send("no_such_type");
   const lines = node.observer.of("handler failed") as { type: string; user: string; error: Error }[];
   assert.deepEqual(lines.map(({ type, user, error }) => [type, user, error.message]), [
-    ["ping", "ann", "broken"],
+    ["client_list", "ann", "broken"],
     ["history", "ann", "broken later"],
   ]);
 });

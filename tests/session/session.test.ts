@@ -122,18 +122,44 @@ Deno.test("inbound: bytes that are no message get an error, and the tenth time t
 Deno.test("inbound: a handler's failure is an error to its sender and nothing to others", async () => {
   const node = memoryNode({
     handlers: {
-      ping: () => {
+      client_list: () => {
         throw new Error("secret detail");
       },
       history: () => Promise.reject(new ProtocolError("permission_denied")),
     },
   });
   const peer = await authenticated(node);
-  const broken = await peer.send("ping");
+  const broken = await peer.send("client_list");
   assert.equal(broken?.payload.code, ERRORS.internal.code);
   assert.ok(!JSON.stringify(broken).includes("secret detail"));
   assert.equal((await peer.send("history", { channel: "chat:a" }))?.payload.name, "permission_denied");
   assert.equal((await peer.send("no_such_type"))?.payload.name, "unknown_type");
+});
+
+Deno.test("inbound: a ping gets the same answer and the same charge in whatever shape it comes", async () => {
+  const rate = { messagesPerSecond: 1, messageBurst: 20, bytesPerSecond: 0, byteBurst: 0 };
+  const none = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
+  const node = memoryNode({ handlers, settings: { rates: { connection: rate, user: none } } });
+  const peer = await authenticated(node);
+  const [client] = node.sessions.connections;
+  const arrival = { lane: 0, datagram: false, overflow: false, early: false };
+  const shapes = [
+    '{"type":"ping","id":"a","timestamp":0,"payload":{}}',
+    '{ "type":"ping","id":"b","timestamp":0,"payload":{}}',
+  ];
+  let paused = 0;
+  for (let i = 0; i < 40; i++) {
+    const text = shapes[i % 2]!;
+    if (client!.frame(i % 4 < 2 ? text : new TextEncoder().encode(text), arrival) instanceof Promise) {
+      paused++;
+    }
+  }
+  await settle();
+  const pongs = peer.of("pong");
+  assert.deepEqual(pongs.map(({ re }) => re), Array.from({ length: 40 }, (_, i) => "ab"[i % 2]));
+  assert.deepEqual(new Set(pongs.map((pong) => Object.keys(pong).sort().join())).size, 1);
+  assert.equal(new Set(pongs.map(({ id }) => id)).size, 40);
+  assert.ok(paused >= 19 && paused <= 21, `${paused}`);
 });
 
 Deno.test("inbound: a message on a lane of another class is refused", async () => {
