@@ -73,6 +73,7 @@ export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
   if (info !== undefined && (!isObject(info) || JSON.stringify(info).length > MAX_INFO)) {
     problems.push(`info: an object of at most ${MAX_INFO} characters as JSON`);
   }
+  const peers = readPatterns("peers", payload.peers, problems);
   const access = readAccess(payload, rules, problems);
   const rights = readRights(payload.rights, rules.defaultRights, problems);
   if (problems.length > 0) return { problems };
@@ -84,6 +85,7 @@ export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
     publish: access.publish,
     rights,
     ...bot !== undefined ? { bot: bot as string } : {},
+    ...peers.length > 0 ? { peers } : {},
     ...info !== undefined ? { info: freeze(info as Record<string, unknown>) } : {},
   };
   const notBefore = nbf === undefined ? -Infinity : (nbf as number) * 1000;

@@ -6,6 +6,7 @@
 
 import type { Clock } from "../async/clock.ts";
 import type { Hub } from "../hub/mod.ts";
+import type { PeerRelayCredentialsResponse, PeerReport } from "../protocol/mod.ts";
 import type { FileService } from "./files_parts.ts";
 
 /** Bounds of documents. */
@@ -16,11 +17,21 @@ export interface DocumentLimits {
   readonly maxSnapshot: number;
 }
 
+/** What handlers need of the part that knows STUN and TURN servers. */
+export interface PeerService {
+  /** The servers, with credentials for a session. */
+  servers(sessionId: string): PeerRelayCredentialsResponse;
+  /** Counts what a peer says of an attempt. */
+  report(report: PeerReport): void;
+}
+
 /** What handlers need of others. */
 export interface HandlerParts {
   readonly hub: Hub;
   /** @default files are refused */
   readonly files?: FileService;
+  /** @default no STUN or TURN servers are known, and nothing is counted */
+  readonly peers?: PeerService;
   /** Asked for each use. @default 8 MiB of operations, 16 MiB of snapshot */
   readonly documents?: () => DocumentLimits;
   /** Milliseconds that a client may take to make room for the next part of a snapshot. @default 30000 */

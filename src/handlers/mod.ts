@@ -15,13 +15,14 @@ import { historyRoutes } from "./history.ts";
 import { readPositionRoutes } from "./read_positions.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
+import { peerRoutes } from "./peers.ts";
 import { presenceRoutes } from "./presence.ts";
 import { receiptRoutes } from "./receipts.ts";
 import { replayRoutes } from "./replay.ts";
 import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
 
-export type { DocumentLimits } from "./contract.ts";
+export type { DocumentLimits, PeerService } from "./contract.ts";
 export { type FileService, refuseRead } from "./files_parts.ts";
 
 /** The routes of every type a client may send once it is authenticated. */
@@ -41,5 +42,6 @@ export function routes(parts: HandlerParts): Route[] {
     ...readPositionRoutes(parts),
     ...replayRoutes(parts),
     ...documentRoutes(parts),
+    ...peerRoutes(parts),
   ];
 }

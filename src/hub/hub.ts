@@ -26,6 +26,7 @@ import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import { Nodes } from "./nodes.ts";
+import { Peers } from "./peers.ts";
 import type { PublishRequest } from "./publication.ts";
 import { pushToSubscribers } from "./pushes.ts";
 import { Publisher } from "./publisher.ts";
@@ -48,6 +49,8 @@ export class Hub {
   readonly #bots = new Bots();
   /** Read positions and snapshots. */
   readonly checkpoints: Checkpoints;
+  /** Which sessions are peers. */
+  readonly peers: Peers;
   /** What happens to the sessions of this node. */
   readonly events: SessionEvents;
   /** Commands to other nodes, and of them. */
@@ -84,6 +87,7 @@ export class Hub {
     });
     this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
     this.checkpoints = new Checkpoints(engine.values);
+    this.peers = new Peers({ values: engine.values, nodes, events, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }
 

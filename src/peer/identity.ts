@@ -16,7 +16,11 @@ const ALGORITHM = "Ed25519";
 const PEER_ID = /^[A-Za-z0-9_-]{43}$/;
 const UTF8 = new TextEncoder();
 /** What signatures are for, so that one cannot be used as another. */
-const PURPOSE = { introduction: "skein-peer/1 introduction", proof: "skein-peer/1 proof" } as const;
+const PURPOSE = {
+  announcement: "skein-peer/1 announce",
+  introduction: "skein-peer/1 introduction",
+  proof: "skein-peer/1 proof",
+} as const;
 
 /** Whether a text can be a peer's id. */
 export function isPeerId(text: string): text is PeerId {
@@ -52,6 +56,11 @@ export class PeerIdentity {
     const { x } = await crypto.subtle.exportKey("jwk", key);
     const own = await crypto.subtle.importKey("pkcs8", pkcs8, ALGORITHM, false, ["sign"]);
     return new PeerIdentity(x!, own);
+  }
+
+  /** Proves to the service that a session is this peer's. */
+  announce(sessionId: string): Promise<string> {
+    return this.#sign([PURPOSE.announcement, this.id, sessionId].join("\n"));
   }
 
   /** Signs how this peer can be reached, for `to` alone. `answers`: the challenge of the offer that is answered. */

@@ -71,6 +71,17 @@ export const CLIENT_TYPES = {
   doc_snapshot: { lane: "document", answer: "doc_snapshot_ack" },
   doc_awareness: { lane: "document", idempotent: true, datagram: true },
   doc_close: { lane: "document", answer: "doc_closed", idempotent: true },
+  peer_announce: { lane: "control", answer: "peer_announced", idempotent: true },
+  peer_offer: { lane: "control", answer: "peer_sent", idempotent: true },
+  peer_answer: { lane: "control", answer: "peer_sent", idempotent: true },
+  peer_candidate: { lane: "control", answer: "peer_sent", idempotent: true },
+  peer_close: { lane: "control", answer: "peer_sent", idempotent: true },
+  peer_relay_credentials: {
+    lane: "control",
+    answer: "peer_relay_credentials_response",
+    idempotent: true,
+  },
+  peer_report: { lane: "control" },
 } as const satisfies Record<string, ClientRow>;
 
 /** A type a client may send. */

@@ -79,6 +79,7 @@ export const ERRORS = {
     temporary: false,
     text: "parts of the operation came too late, none of them counts",
   },
+  unknown_peer: { code: 170, temporary: true, text: "no such peer is connected" },
 } as const satisfies Record<string, ErrorRow>;
 
 /** The name of an error in the table. */

@@ -22,6 +22,8 @@ export interface Principal {
   readonly rights: ReadonlySet<Right>;
   /** The `bot` claim: the name under which this user's connections answer bot commands. */
   readonly bot?: string;
+  /** The `peers` claim: patterns of the users whose peers may be met, besides the user's own. @default none */
+  readonly peers?: readonly string[];
   /** The `info` claim: shown to others in presence. */
   readonly info?: Readonly<Record<string, unknown>>;
 }

@@ -94,6 +94,13 @@ export const SERVER_TYPES = {
     datagram: true,
   },
   doc_closed: REPLY,
+  peer_announced: REPLY,
+  peer_offer: NOTICE,
+  peer_answer: NOTICE,
+  peer_candidate: NOTICE,
+  peer_close: NOTICE,
+  peer_sent: REPLY,
+  peer_relay_credentials_response: REPLY,
 } as const satisfies Record<string, ServerRow>;
 
 /** A type a server may send. */

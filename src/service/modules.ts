@@ -20,6 +20,7 @@ import { MetricsModule } from "./metrics/module.ts";
 import type { Series } from "./metrics/series.ts";
 import type { Module } from "./module.ts";
 import { NodesModule } from "./nodes/module.ts";
+import { PeersModule } from "./peers/module.ts";
 import { hostname, ProcessModule } from "./process/module.ts";
 import { QuicModule } from "./quic/module.ts";
 import { SessionsModule } from "./sessions/module.ts";
@@ -69,7 +70,8 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const hub = new HubModule(engine, log);
   const tokens = new TokensModule(log);
   const files = new FilesModule(engine, hub, tokens, log);
-  const handlers = new HandlersModule(hub, files);
+  const peers = new PeersModule();
+  const handlers = new HandlersModule(hub, files, peers);
   const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
   const reachable = (): Reachable => ({
     httpPort: http.address?.port ?? 0,
@@ -106,6 +108,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     hub,
     tokens,
     files,
+    peers,
     handlers,
     sessions,
     // Before any listener: a session that comes from another node is claimed by one that is known.

@@ -13,7 +13,8 @@ import { type CutEngine, cutEngine } from "./cut_engine.ts";
 
 /** What signs the tokens of users. */
 export const SECRET = "a secret of at least thirty-two bytes, for tests";
-const API_KEY = "key-of-the-back-end-of-a-test";
+/** A key of the server API. */
+export const API_KEY = "key-of-the-back-end-of-a-test";
 
 /** A running node. */
 export interface TestNode extends TestService {

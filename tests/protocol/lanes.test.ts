@@ -51,10 +51,8 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type (a message goes on
         "settle",
         "received",
         "deflated",
-      ]
-        .includes(
-          family!,
-        );
+        "peer",
+      ].includes(family!);
       const namespace = isGeneral ? undefined : channel?.split(":")[0];
       const subject = !isKnown
         ? "none"
@@ -126,7 +124,9 @@ Deno.test("lanes: a number that is no lane is refused", () => {
 });
 
 Deno.test("lanes: a type that is about no channel belongs on the control lane", () => {
-  for (const type of ["ping", "auth_request", "direct_message", "client_list"]) {
+  for (
+    const type of ["ping", "auth_request", "direct_message", "client_list", "peer_announce", "peer_offer"]
+  ) {
     assert.equal(classOfType(type), "control");
   }
 });

@@ -63,7 +63,12 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
   hub: [{ room: "protocol" }, { room: "router", only: "types" }, { room: "engine", only: "contract" }],
   engine: [{ room: "protocol" }],
   peer: [{ room: "protocol" }, { room: "quic" }],
-  client: [{ room: "protocol" }, { room: "streams" }, { room: "quic", only: "client side" }],
+  client: [
+    { room: "protocol" },
+    { room: "streams" },
+    { room: "quic", only: "client side" },
+    { room: "peer", only: "mod.ts" },
+  ],
   web: [{ room: "client", only: "mod.ts" }],
 };
 

@@ -36,6 +36,7 @@ import {
   type ReadServerPayloads,
 } from "./read_position.ts";
 import { NOTICE_SERVER, type NoticeServerPayloads } from "./notice.ts";
+import { PEER_CLIENT, PEER_SERVER, type PeerClientPayloads, type PeerServerPayloads } from "./peer.ts";
 import { PING_CLIENT, PING_SERVER, type PingClientPayloads, type PingServerPayloads } from "./ping.ts";
 import {
   PRESENCE_CLIENT,
@@ -89,6 +90,7 @@ export interface ClientPayloads
     FileClientPayloads,
     HistoryClientPayloads,
     ReadClientPayloads,
+    PeerClientPayloads,
     PingClientPayloads,
     PresenceClientPayloads,
     ReceiptClientPayloads,
@@ -112,6 +114,7 @@ export interface ServerPayloads
     HistoryServerPayloads,
     ReadServerPayloads,
     NoticeServerPayloads,
+    PeerServerPayloads,
     PingServerPayloads,
     PresenceServerPayloads,
     ReceiptServerPayloads,
@@ -132,6 +135,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...FILE_CLIENT,
   ...HISTORY_CLIENT,
   ...READ_CLIENT,
+  ...PEER_CLIENT,
   ...PING_CLIENT,
   ...PRESENCE_CLIENT,
   ...RECEIPT_CLIENT,
@@ -155,6 +159,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...HISTORY_SERVER,
   ...READ_SERVER,
   ...NOTICE_SERVER,
+  ...PEER_SERVER,
   ...PING_SERVER,
   ...PRESENCE_SERVER,
   ...RECEIPT_SERVER,

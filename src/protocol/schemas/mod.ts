@@ -27,6 +27,7 @@ export type * from "./file.ts";
 export type * from "./history.ts";
 export type * from "./read_position.ts";
 export type * from "./notice.ts";
+export type * from "./peer.ts";
 export type * from "./ping.ts";
 export type * from "./presence.ts";
 export type * from "./receipt.ts";

@@ -14,6 +14,7 @@ import * as http from "../http/settings.ts";
 import * as hub from "../hub/settings.ts";
 import * as log from "../log/settings.ts";
 import * as node from "../process/settings.ts";
+import * as peers from "../peers/settings.ts";
 import * as quic from "../quic/settings.ts";
 import * as sessions from "../sessions/settings.ts";
 import * as tokens from "../tokens/settings.ts";
@@ -32,6 +33,7 @@ const ALL = {
   engine,
   handlers,
   files,
+  peers,
   app,
   log,
   drain,

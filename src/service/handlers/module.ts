@@ -9,6 +9,7 @@ import { type Context, Router } from "../../router/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
+import type { PeersModule } from "../peers/module.ts";
 import { type Module, started } from "../module.ts";
 
 /** What a message of each type does; follows `documents`. */
@@ -17,12 +18,14 @@ export class HandlersModule implements Module {
   readonly keys = ["documents"] as const;
   readonly #hub: HubModule;
   readonly #files: FilesModule;
+  readonly #peers: PeersModule;
   #documents: DocumentLimits | undefined;
   #router: Router | undefined;
 
-  constructor(hub: HubModule, files: FilesModule) {
+  constructor(hub: HubModule, files: FilesModule, peers: PeersModule) {
     this.#hub = hub;
     this.#files = files;
+    this.#peers = peers;
   }
 
   /** Hands a message to the handler of its type. */
@@ -34,6 +37,7 @@ export class HandlersModule implements Module {
     const handlers = routes({
       hub: this.#hub.hub,
       files,
+      peers: this.#peers,
       documents: () => started(this.#documents, this.name),
     });
     this.#router = new Router(handlers, [files.listen]);

@@ -1,0 +1,199 @@
+/**
+ * Peers over a session: connections straight to another program, found through the service. For Deno, with
+ * `"unstable": ["net"]`: a browser has no sockets.
+ *
+ * @module
+ */
+
+import {
+  type Candidate,
+  isPeerId,
+  type MeetingServers,
+  type PeerConnection,
+  PeerError,
+  type PeerId,
+  PeerIdentity,
+  PeerNode,
+  type PeerNodeOptions,
+  type PeerState,
+  type Signal,
+  type Signalling,
+} from "../peer/mod.ts";
+import type { PeerCandidate, UnansweredType } from "../protocol/mod.ts";
+import type { SkeinClient } from "./client.ts";
+import { SkeinError } from "./errors.ts";
+
+export {
+  type PeerConnection,
+  PeerError,
+  type PeerErrorCode,
+  type PeerId,
+  PeerIdentity,
+} from "../peer/mod.ts";
+
+/** Options of a peer. */
+export interface SkeinPeerOptions
+  extends Pick<PeerNodeOptions, "accept" | "onIncoming" | "onError" | "caCerts"> {
+  /** The key of this device. Keep it: it is who this peer is. @default a new one */
+  readonly identity?: PeerIdentity;
+}
+
+/** The types of messages that signals travel as. */
+const TYPES = {
+  offer: "peer_offer",
+  answer: "peer_answer",
+  candidate: "peer_candidate",
+  close: "peer_close",
+} as const satisfies Record<Signal["type"], string>;
+const KINDS = new Map(Object.entries(TYPES).map(([kind, type]) => [type as string, kind as Signal["type"]]));
+/** Which states end an attempt. */
+const OUTCOMES: Partial<Record<PeerState, "connected" | "failed">> = {
+  connected: "connected",
+  failed: "failed",
+};
+
+/** A peer on the session of a client. */
+export class SkeinPeer {
+  readonly #client: SkeinClient;
+  readonly #identity: PeerIdentity;
+  readonly #node: PeerNode;
+  readonly #stop: (() => void)[] = [];
+  #announced: Promise<void> | undefined;
+
+  private constructor(client: SkeinClient, identity: PeerIdentity, node: PeerNode) {
+    this.#client = client;
+    this.#identity = identity;
+    this.#node = node;
+  }
+
+  /**
+   * Makes this session a peer that others can reach by its id. The client may be connected already or later; whenever it
+   * connects, the peer announces itself. Rejects with what the runtime says when no socket can be bound.
+   */
+  static async open(client: SkeinClient, options: SkeinPeerOptions = {}): Promise<SkeinPeer> {
+    const { identity = (await PeerIdentity.generate()).identity, ...rest } = options;
+    let take: (from: PeerId, signal: Signal) => void = () => {};
+    const signalling: Signalling = {
+      send: (to, signal) => peer.#send(to, signal),
+      onSignal: (listener) => void (take = listener),
+      servers: () => peer.#servers(),
+    };
+    const node = await PeerNode.open({ ...rest, identity, signalling });
+    const peer: SkeinPeer = new SkeinPeer(client, identity, node);
+    peer.#listen((from, signal) => take(from, signal));
+    return peer;
+  }
+
+  /** The id by which others reach this peer. */
+  get id(): PeerId {
+    return this.#node.id;
+  }
+
+  /** The connections there are. */
+  get connections(): ReadonlyMap<PeerId, PeerConnection> {
+    return this.#node.connections;
+  }
+
+  /** Resolves when the service knows where this peer is. Rejects with SkeinError. */
+  async announced(): Promise<void> {
+    if (this.#announced === undefined) await this.#client.connect();
+    await this.#announced;
+  }
+
+  /**
+   * Connects to a peer, or returns the connection there is; `ready()` of it waits. Throws TypeError when `peer` is no
+   * peer's id.
+   */
+  connect(peer: PeerId): PeerConnection {
+    const known = this.#node.connections.get(peer);
+    if (known !== undefined) return known;
+    const connection = this.#node.connect(peer);
+    this.#report(connection);
+    return connection;
+  }
+
+  /** What is known of the NAT in front of this machine. */
+  discoverNat(): ReturnType<PeerNode["discoverNat"]> {
+    return this.#node.discoverNat();
+  }
+
+  /** Ends every connection. The client goes on. */
+  async close(): Promise<void> {
+    for (const stop of this.#stop.splice(0)) stop();
+    await this.#node.close();
+  }
+
+  #listen(take: (from: PeerId, signal: Signal) => void): void {
+    const announce = (sessionId: string): void => {
+      this.#announced = this.#announce(sessionId);
+      // Whoever waits for it is told; without anybody it is tried again with the next connection.
+      this.#announced.catch(() => {});
+    };
+    this.#stop.push(
+      this.#client.on("connected", ({ sessionId }) => announce(sessionId)),
+      this.#client.on("message", ({ type, payload }) => {
+        const kind = KINDS.get(type);
+        const { from, userId: _, candidates, ...rest } = payload as Record<string, unknown>;
+        if (kind === undefined || typeof from !== "string" || !isPeerId(from)) return;
+        const addresses = Array.isArray(candidates) ? { candidates: candidates.map(toCandidate) } : {};
+        take(from, { type: kind, ...rest, ...addresses } as Signal);
+      }),
+    );
+    const { manager } = this.#client;
+    if (manager.isConnected() && manager.sessionId !== undefined) announce(manager.sessionId);
+  }
+
+  async #announce(sessionId: string): Promise<void> {
+    const signature = await this.#identity.announce(sessionId);
+    await this.#client.manager.send("peer_announce", { peer: this.id, signature });
+  }
+
+  async #send(to: PeerId, signal: Signal): Promise<void> {
+    const { type, ...rest } = signal;
+    const candidates = "candidates" in signal ? { candidates: signal.candidates.map(fromCandidate) } : {};
+    try {
+      await this.announced();
+      await this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to });
+    } catch (cause) {
+      throw peerError(cause);
+    }
+  }
+
+  async #servers(): Promise<MeetingServers> {
+    try {
+      return await this.#client.manager.send("peer_relay_credentials", {});
+    } catch (cause) {
+      throw peerError(cause);
+    }
+  }
+
+  /** Tells the service how attempts end, for its metrics. */
+  #report(connection: PeerConnection): void {
+    let since = performance.now();
+    connection.on({
+      state: (state) => {
+        if (state === "connecting" || state === "reconnecting") since = performance.now();
+        const outcome = OUTCOMES[state];
+        if (outcome === undefined) return;
+        const path = connection.path?.kind ?? "none";
+        const duration = Math.min(performance.now() - since, 600_000);
+        this.#client.manager.send("peer_report" satisfies UnansweredType, { outcome, path, duration }).catch(
+          () => {},
+        );
+      },
+    });
+  }
+}
+
+function toCandidate({ kind, hostname, port }: PeerCandidate): Candidate {
+  return { kind, address: { hostname, port } };
+}
+
+function fromCandidate({ kind, address }: Candidate): PeerCandidate {
+  return { kind, ...address };
+}
+
+function peerError(cause: unknown): PeerError {
+  const refused = cause instanceof SkeinError && cause.error === "permission_denied";
+  return new PeerError(refused ? "not_allowed" : "peer_unreachable", (cause as Error).message, { cause });
+}

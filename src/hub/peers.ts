@@ -1,0 +1,97 @@
+/**
+ * Peers: programs that want to be reached by others directly. Which session a peer is on is kept in the engine, so that it
+ * is found from every node.
+ *
+ * @module
+ */
+
+import type { Values } from "../engine/contract.ts";
+import type { Client } from "../router/types.ts";
+import type { Nodes } from "./nodes.ts";
+import type { SessionEvents } from "./session_events.ts";
+
+/** What the registry works with. */
+export interface PeersOptions {
+  readonly values: Values;
+  readonly nodes: Nodes;
+  readonly events: SessionEvents;
+  /** Told of what could not be kept or removed. */
+  readonly failed: (error: unknown, stage: string) => void;
+}
+
+/** Where a peer is. */
+export type PeerPlace = { readonly client: Client } | { readonly node: string };
+
+/** A value that was not removed, because its node died, goes after so many ms: announcing again renews it. */
+const LIFETIME = 7 * 86_400_000;
+const UTF8 = new TextEncoder();
+const TEXT = new TextDecoder();
+
+/** The peers on sessions of this node, and the way to the others. */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #clients = new Map<string, Client>();
+  readonly #ids = new Map<Client, string>();
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+    options.events.listen("peers", ({ kind, client }) => {
+      if (kind === "disconnect") this.#forget(client);
+      else if (kind === "end") this.#remove(client);
+    });
+  }
+
+  /** The peer that a connection is, when it has said so. */
+  idOf(client: Client): string | undefined {
+    return this.#ids.get(client);
+  }
+
+  /** The peer is on this session from now on, and on no other. The caller has checked that it is its own. */
+  async announce(peer: string, client: Client): Promise<void> {
+    this.#forget(client);
+    this.#clients.set(peer, client);
+    this.#ids.set(client, peer);
+    await this.#options.values.put(key(peer), { data: UTF8.encode(client.sessionId) }, { ttl: LIFETIME });
+    // It has gone while this was written.
+    if (client.closed.aborted) this.#forget(client);
+  }
+
+  /** Where a peer is; undefined: on no session that is connected. */
+  async locate(peer: string): Promise<PeerPlace | undefined> {
+    const client = this.#clients.get(peer);
+    if (client !== undefined) return { client };
+    const value = await this.#options.values.get(key(peer));
+    if (value?.data === undefined) return undefined;
+    const node = await this.#options.nodes.holderOf(TEXT.decode(value.data));
+    return node === undefined ? undefined : { node };
+  }
+
+  #forget(client: Client): void {
+    const peer = this.#ids.get(client);
+    if (peer === undefined) return;
+    this.#ids.delete(client);
+    if (this.#clients.get(peer) === client) this.#clients.delete(peer);
+    this.#last.set(client.sessionId, peer);
+  }
+
+  /** The peer that a session without a connection was: its value goes with the session. */
+  readonly #last = new Map<string, string>();
+
+  #remove(client: Client): void {
+    const peer = this.#last.get(client.sessionId);
+    this.#last.delete(client.sessionId);
+    if (peer === undefined || this.#clients.has(peer)) return;
+    const remove = async (): Promise<void> => {
+      const { values } = this.#options;
+      const value = await values.get(key(peer));
+      // Another session may be this peer by now.
+      if (value?.data === undefined || TEXT.decode(value.data) !== client.sessionId) return;
+      await values.delete(key(peer), value.revision);
+    };
+    remove().catch((error) => this.#options.failed(error, "peer removed"));
+  }
+}
+
+function key(peer: string): { name: string } {
+  return { name: `peer/${peer}` };
+}
