@@ -128,3 +128,42 @@ Deno.test("replay: a client that fails while it is asked for room has its subscr
   assert.deepEqual(ends(ann), ["not_available"]);
   assert.equal(hub.isOn(ann, "chat:a"), false);
 });
+
+for (const slow of [false, true]) {
+  Deno.test(`replay: what is too large for ${slow ? "a slow" : "the"} client is told in its place, once for those in a row`, async () => {
+    const { hub } = makeHub({ replay: { page: 4, tail: 2 } });
+    const ann = await join(hub, "s1", "ann");
+    ann.limits = { maxMessage: 600 };
+    for (const [i, size] of [1, 20_000, 20_000, 1, 1, 1, 20_000, 1, 20_000, 20_000].entries()) {
+      say(hub, "chat:a", `${i}`.padEnd(size, "."));
+    }
+    const { epoch } = hub.history("chat:a", { limit: 1 }) as { epoch: string };
+    ann.clear();
+    let room = slow ? 1 : Infinity;
+    let free = Promise.withResolvers<void>();
+    ann.ready = () => room > 0 ? undefined : free.promise;
+    ann.onSend = () => room--;
+    (hub.subscribe(ann, "chat:a", 1, { epoch, offset: 0 }) as Subscribed).start();
+    for (let i = 0; slow && i < 20; i++) {
+      room = 1;
+      const freed = free;
+      free = Promise.withResolvers<void>();
+      freed.resolve();
+      for (let turn = 0; turn < 3; turn++) await Promise.resolve();
+    }
+    const got = ann.sent.map(({ message: { type, payload } }) =>
+      type === "server_notice"
+        ? [payload.kind, payload.reason, payload.dropped, payload.epoch === epoch, payload.offset]
+        : payload.offset
+    );
+    const left = (dropped: number, offset: number) => [
+      "discontinuity",
+      "message_too_large",
+      dropped,
+      true,
+      offset,
+    ];
+    assert.deepEqual(got, [1, left(2, 3), 4, 5, 6, left(1, 7), 8, left(2, 10)]);
+    assert.equal(hub.isOn(ann, "chat:a"), true);
+  });
+}
