@@ -90,3 +90,35 @@ Deno.test("outbox: a lane that hardly anything waits on has room although others
   box.push(delivery("chat:b", 1001), 4);
   assert.notEqual(box.whenRoom(4), undefined, "more than an eighth of its bytes");
 });
+
+Deno.test("outbox: what is taken in is said to be, and leaves, whatever its type", () => {
+  const { box, log } = outbox(10_000);
+  const messages = [
+    encoded("server_notice", { kind: "draining" }),
+    delivery("chat:a", 200),
+    encoded("typing_start", { channel: "chat:a", from: "ann" }),
+  ];
+  for (const message of messages) assert.equal(box.add(message, 1), true);
+  assert.deepEqual(messages.map(() => box.take()?.message), messages);
+  assert.deepEqual([box.length, box.bytes, log], [0, 0, []]);
+});
+
+Deno.test("outbox: at exactly its bounds nothing is dropped", () => {
+  for (const [kind, bound] of [["add", 1000], ["push", 1250]] as const) {
+    const { box, log } = outbox(1000);
+    box.add(encoded("typing_start", { channel: "chat:a", from: "ann" }), 1);
+    box[kind](delivery("chat:a", bound - box.bytes), 1);
+    assert.deepEqual([box.bytes, box.length, log], [bound, 2, []]);
+    box[kind](delivery("chat:a", 100), 1);
+    assert.equal(log[0], "ephemeral 1");
+  }
+});
+
+Deno.test("outbox: channels are stopped for replies that find no room, and the connection goes on", () => {
+  const { box, log } = outbox(1000);
+  box.add(delivery("chat:a", 600), 1);
+  box.push(delivery("reply", 600), 0);
+  assert.deepEqual(log, []);
+  box.push(delivery("reply", 100), 0);
+  assert.deepEqual([box.bytes, log], [700, ["stopped chat:a 1"]]);
+});
