@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { routes } from "../../src/handlers/mod.ts";
+import { isDeliverable } from "../../src/hub/deliverable.ts";
 import type { Hub } from "../../src/hub/mod.ts";
 import { type Message, type Payload, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";
@@ -132,3 +133,19 @@ Deno.test("deliverable: answers show what is larger than a lowered limit without
 async function epochOf(hub: Hub): Promise<string> {
   return (await hub.position(CHANNEL)).epoch;
 }
+
+Deno.test("deliverable: a kept message may be a kilobyte larger than the limit in its largest form, and no byte more", () => {
+  const limits = { maxMessage: 2000 };
+  // Six bytes each in JSON.
+  for (const letter of ["x", "\u0001"]) {
+    const fits = (bytes: number) => {
+      const per = JSON.stringify(letter).length - 2;
+      const text = letter.repeat(Math.floor(bytes / per) - 5) + "x".repeat(bytes % per);
+      return isDeliverable({ text }, limits);
+    };
+    // What is around the text takes some, the same each time.
+    let most = 0;
+    for (let bytes = 1000; bytes < 6000; bytes++) if (fits(bytes)) most = bytes;
+    assert.ok(most > 2900 && most < 3200, `${most} bytes`);
+  }
+});

@@ -131,6 +131,17 @@ Deno.test("presence: a channel that a session came back without is left at once 
   assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:a"]);
 });
 
+Deno.test("presence: a channel that a session may not resume is left at once, though its token allows it", async () => {
+  let most = 10;
+  const world = clocked({ maxChannels: () => most });
+  const { ann, bob, back } = await watched(world);
+  world.hub.detach(bob);
+  most = 1;
+  const client = await back(["chat:a", "chat:b"]);
+  assert.deepEqual([world.hub.isOn(client, "chat:a"), world.hub.isOn(client, "chat:b")], [true, false]);
+  assert.deepEqual(ann.of("user_offline").map(({ payload }) => payload.channel), ["chat:b"]);
+});
+
 Deno.test("presence: a session that keeps coming back without its channels is shown on a bounded number", async () => {
   const world = clocked({ maxChannels: () => 5 });
   const { back } = await watched(world);

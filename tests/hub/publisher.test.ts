@@ -165,6 +165,17 @@ Deno.test("publisher: an inbox and the broadcast channel need their right, their
   assert.throws(() => publish(hub, other), refusal("unknown_channel"));
 });
 
+Deno.test("publisher: receipts come into an inbox from the service alone, and nothing else does from it", () => {
+  const { hub } = makeHub();
+  const receipt = { channel: "user:ann", type: "delivered", id: "r1", payload: { of: "m1" } } as const;
+  for (const request of [{ origin: "api", from: "bob" }, { origin: "client", client: ann }] as const) {
+    assert.throws(() => publish(hub, { ...receipt, ...request }), refusal("permission_denied"));
+  }
+  assert.equal(publish(hub, { ...receipt, origin: "service", from: "bob" }).offset, 1);
+  const chat = { ...receipt, origin: "service", from: "bob", type: "chat_message", id: "c1" } as const;
+  assert.throws(() => publish(hub, chat), refusal("permission_denied"));
+});
+
 Deno.test("publisher: the operations of a document outlive the retention of its namespace", () => {
   const { hub } = makeHub({
     namespace: () => ({ ...DEFAULT_NAMESPACE, retention: { size: 1, age: 60_000 } }),
