@@ -39,6 +39,33 @@ Deno.test("sqlite engine: what a commit brings about goes into a group after it,
   assert.deepEqual(groups.at(-1), ["ccc"]);
 });
 
+/** Adds one in each of six turns, two in the first one. */
+async function trickle(group: Group<number>): Promise<void> {
+  group.add(0);
+  for (let i = 1; i <= 6; i++) {
+    group.add(i);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+Deno.test("sqlite engine: a group is held back while each turn brings more", async () => {
+  const groups: number[][] = [];
+  const group = new Group<number>({ most: 100, hold: 1e9 }, (items) => groups.push([...items]));
+  await trickle(group);
+  assert.deepEqual(groups, []);
+  await turn();
+  assert.deepEqual(groups, [[0, 1, 2, 3, 4, 5, 6]]);
+});
+
+Deno.test("sqlite engine: a group is held back no longer than it may", async () => {
+  const groups: number[][] = [];
+  const group = new Group<number>({ most: 100, hold: 0 }, (items) => groups.push([...items]));
+  await trickle(group);
+  assert.ok(groups.length > 1, `${groups.length} groups`);
+  await turn();
+  assert.deepEqual(groups.flat(), [0, 1, 2, 3, 4, 5, 6]);
+});
+
 Deno.test("sqlite engine: small values are committed together with what is published, in order", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();

@@ -247,3 +247,48 @@ Deno.test("file failures: the thread that writes may end at any call: the upload
     }
   }
 });
+
+Deno.test("file failures: what was written of a write that failed is cut off, and nothing is appended after it", async () => {
+  const directory = await Deno.makeTempDir();
+  const [most, within] = [8 * 1024 ** 2, 5 * 1024 ** 2];
+  try {
+    // The system refuses what is beyond a limit of the process after it has written what is below it.
+    const child = decodeURIComponent(new URL("limited_child.ts", import.meta.url).pathname);
+    const run = [Deno.execPath(), "run", "--no-check", "-A", child, `${directory}/part`, within, most];
+    const command = run.map((word) => `'${word}'`).join(" ");
+    const { stdout, stderr } = await new Deno.Command("sh", {
+      args: ["-c", `trap '' XFSZ; ulimit -f ${most / 512}; exec ${command}`],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stdout);
+    assert.ok(said.startsWith("{"), new TextDecoder().decode(stderr));
+    const { before, after, failure, again } = JSON.parse(said);
+    assert.deepEqual([before, after], [within, within]);
+    assert.match(failure, /too large/i);
+    assert.match(again, /could not be written before/);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("file failures: a file and its directory are synced before the file is said to be there", () =>
+  withStore(async (open) => {
+    const { sync } = Deno.FsFile.prototype;
+    const synced: string[] = [];
+    Deno.FsFile.prototype.sync = async function (this: Deno.FsFile) {
+      const isDirectory = (await this.stat()).isDirectory;
+      await sync.call(this);
+      synced.push(isDirectory ? "directory" : "file");
+    };
+    try {
+      const store = open();
+      const bytes = sampleBytes(5000);
+      const upload = await store.start(requestOf(bytes), OWN_ONLY);
+      await pushAll(upload, bytes);
+      assert.deepEqual(synced, []);
+      await store.complete(upload, "m1");
+      assert.deepEqual(synced, ["file", "directory"]);
+    } finally {
+      Deno.FsFile.prototype.sync = sync;
+    }
+  }));

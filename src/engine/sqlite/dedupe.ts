@@ -41,15 +41,15 @@ export class DedupeTables {
     this.#generations = [generation("dedupe0"), generation("dedupe1")];
     this.#read = db.prepare("SELECT value FROM meta WHERE name = ?");
     this.#write = db.prepare("UPDATE meta SET value = ? WHERE name = ?");
-    this.#turned = now;
+    // A new database has no time yet. It is kept, or restarts before the first turn would put that off for ever.
+    if (!Number(this.#read.get("turned")!.value)) this.#write.run(now, "turned");
     this.load();
   }
 
   /** Reads the state of the tables from the database. */
   load(): void {
     this.#young = this.#read.get("young")!.value === 1 ? 1 : 0;
-    // It is 0 in a new database.
-    this.#turned = Number(this.#read.get("turned")!.value) || this.#turned;
+    this.#turned = Number(this.#read.get("turned")!.value);
     this.#oldIsEmpty = this.#old.any.get() === undefined;
   }
 
