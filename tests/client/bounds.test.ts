@@ -1,0 +1,145 @@
+/** Where a client's patience ends, and what it does not take: refusals, held messages, old positions, paths that failed. */
+
+import assert from "node:assert/strict";
+import { SkeinClient, WebSocketTransport } from "../../src/client/mod.ts";
+import { ChannelInbox, type Placed } from "../../src/client/session/inbox.ts";
+import { Encoded, LANES } from "../../src/protocol/mod.ts";
+import { decode, takeFrames } from "../support/wire.ts";
+import { connected, inWorld } from "./in_world.ts";
+import { KeptOutbox } from "./support.ts";
+
+Deno.test("refusals: a message that is refused again and again is given up, and the waits between grow to 30 s", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne();
+    await connected(world, client);
+    const asked: number[] = [];
+    world.hub.addHook({
+      name: "refuses",
+      before: ({ payload }: { payload: { text?: string } }) => {
+        if (payload.text !== "refused") return;
+        asked.push(world.clock.now());
+        throw new Error("not now");
+      },
+    } as never);
+    const channel = client.channel("chat:x");
+    let refusal: string | undefined;
+    channel.publish("refused").catch(({ error }) => refusal = error);
+    const next = channel.publish("next");
+    await world.until(() => refusal !== undefined, 900_000);
+    assert.equal(refusal, "internal");
+    assert.equal(asked.length, 21);
+    const waits = asked.slice(1).map((at, i) => at - asked[i]!);
+    for (const [at, wait] of waits.entries()) {
+      const least = Math.min(30_000, 500 * 2 ** at);
+      assert.ok(wait >= least && wait <= least + 100, `${wait} ms, not ${least}`);
+    }
+    // What stood behind it goes out.
+    await world.until(() => client.manager.pending === 0);
+    await next;
+  }));
+
+Deno.test("outbox: nothing new leaves before what an earlier run left behind is known, however late that is", () =>
+  inWorld(async (world, makeOne) => {
+    const storage = new KeptOutbox();
+    const payload = { channel: "chat:x", text: "old" };
+    await storage.add([{ type: "chat_message", id: crypto.randomUUID(), timestamp: 0, payload }]);
+    const load = storage.load;
+    storage.load = async () => {
+      await new Promise<void>((resolve) => void world.clock.after(3000, resolve));
+      return await load();
+    };
+    const { client } = makeOne("ann", { outbox: { storage } });
+    await connected(world, client);
+    client.channel("chat:x").publish("new");
+    await world.clock.advance(1000);
+    const texts = () =>
+      world.engine.log.read("chat:x", { limit: 10 }).records.map(({ payload }) => payload.text);
+    assert.deepEqual(texts(), []);
+    await world.until(() => client.manager.pending === 0 && texts().length > 0);
+    assert.deepEqual(texts(), ["old", "new"]);
+  }));
+
+Deno.test("inbox: a place that lies behind does not take it back", () => {
+  const inbox = new ChannelInbox<Placed>();
+  inbox.place({ epoch: "e", offset: 9 }, true);
+  const { ready, gap } = inbox.place({ epoch: "e", offset: 7 }, false);
+  assert.deepEqual([ready, gap?.to.offset], [[], 7]);
+  assert.deepEqual(inbox.position, { epoch: "e", offset: 9 });
+  assert.deepEqual(inbox.accept({ prev: 7, offset: 8 }), []);
+  assert.deepEqual(inbox.accept({ prev: 9, offset: 10 }), [{ prev: 9, offset: 10 }]);
+});
+
+Deno.test("inbox: no more than a thousand messages wait for one that is missing", () => {
+  const inbox = new ChannelInbox<Placed>();
+  inbox.place({ epoch: "e", offset: 0 }, true);
+  for (let offset = 2; offset <= 3000; offset++) {
+    assert.deepEqual(inbox.accept({ prev: offset - 1, offset }), []);
+  }
+  assert.equal(inbox.accept({ prev: 0, offset: 1 }).length, 1001);
+  // The others are asked for again, and are nothing new to it.
+  assert.equal(inbox.accept({ prev: 1001, offset: 1002 }).length, 1);
+});
+
+Deno.test("breaker: a path that came through is forgiven what it failed before", () =>
+  inWorld(async (world) => {
+    const client = new SkeinClient({
+      ...world.options("ann", {
+        breaker: { failures: 5 },
+        probing: false,
+        preference: { expiry: 0 },
+      }),
+      autoConnect: false,
+    });
+    const rounds = async (dial: "open" | "refused", count: number): Promise<unknown[]> => {
+      world.paths.quic.dial = dial;
+      const used: unknown[] = [];
+      for (let i = 0; i < count; i++) {
+        world.cut();
+        await world.until(() => client.manager.isConnected());
+        used.push(client.manager.getTransportType());
+      }
+      return used;
+    };
+    try {
+      await connected(world, client);
+      assert.deepEqual(await rounds("refused", 4), Array(4).fill("websocket"));
+      assert.deepEqual(await rounds("open", 1), ["webtransport"]);
+      assert.deepEqual(await rounds("refused", 4), Array(4).fill("websocket"));
+      assert.deepEqual(await rounds("open", 1), ["webtransport"]);
+    } finally {
+      await client.close();
+    }
+  }));
+
+Deno.test("websocket: what waits leaves by the priority of its lane, and in order within one", async () => {
+  const received: string[] = [];
+  const done = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      const bodies = typeof data === "string" ? [data] : takeFrames(new Uint8Array(data)).bodies;
+      for (const body of bodies) received.push(decode(body).id);
+      if (received.length === 10) done.resolve();
+    };
+    return response;
+  });
+  const transport = new WebSocketTransport(`ws://127.0.0.1:${server.addr.port}/`);
+  try {
+    await transport.connect();
+    for (const turn of [1, 2]) {
+      for (const cls of ["file", "bot", "conversation", "document", "control"] as const) {
+        const message = new Encoded({ type: "ping", id: `${cls} ${turn}`, timestamp: 0, payload: {} });
+        transport.send(message, LANES[cls][0]);
+      }
+    }
+    await done.promise;
+    assert.deepEqual(
+      received,
+      ["control", "document", "conversation", "bot", "file"].flatMap((cls) => [`${cls} 1`, `${cls} 2`]),
+    );
+  } finally {
+    await transport.close();
+    await server.shutdown();
+  }
+});
