@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { deflateRawSync } from "node:zlib";
 import { SignJWT } from "jose";
+import { PeerIdentity } from "../../src/peer/mod.ts";
 import { clientRow, crc32 } from "../../src/protocol/mod.ts";
 import { KINDS, type Received, type TestClient } from "../support/client.ts";
 import { downloadFile, startUpload, uploadFile } from "../files/support.ts";
@@ -173,6 +175,52 @@ async function documents(
 }
 
 /** A file goes up, is announced, comes down; another one is given up. */
+/** A peer that talks to itself: the service passes on what it says, to the session that announced it. */
+async function peers(client: TestClient, sessionId: string, seen: Map<string, string>): Promise<void> {
+  const { identity } = await PeerIdentity.generate();
+  const announcement = { peer: identity.id, signature: await identity.announce(sessionId) };
+  seen.set("peer_announce", (await client.ask("peer_announce", announcement)).type);
+  const text = (length: number) => "A".repeat(length);
+  const connection = text(22);
+  const introduction = {
+    connection,
+    fragment: text(12),
+    password: text(32),
+    certificate: text(43),
+    challenge: text(43),
+    candidates: [],
+    signature: text(86),
+  };
+  const signals = {
+    peer_offer: introduction,
+    peer_answer: { ...introduction, answers: text(43) },
+    peer_candidate: { connection, candidates: [] },
+    peer_close: { connection, reason: "" },
+  };
+  for (const [type, signal] of Object.entries(signals)) {
+    seen.set(type, (await client.ask(type, { ...signal, to: identity.id })).type);
+    const { payload } = await client.next((message) => message.type === type);
+    assert.equal(payload.from, identity.id);
+  }
+  seen.set("peer_relay_credentials", (await client.ask("peer_relay_credentials", {})).type);
+  await client.send("peer_report", { outcome: "failed", path: "none", duration: 1 });
+  seen.set("peer_report", (await client.ask("ping", {})).type);
+}
+
+/** A compressed message is answered as the message in it. */
+async function compressed(
+  client: TestClient,
+  form: "json" | "msgpack",
+  seen: Map<string, string>,
+): Promise<void> {
+  const inner = new TextEncoder().encode(
+    JSON.stringify({ type: "ping", id: crypto.randomUUID(), timestamp: Date.now(), payload: {} }),
+  );
+  const data = new Uint8Array(deflateRawSync(inner));
+  await client.send("deflated", { data: form === "json" ? data.toBase64() : data, size: inner.length });
+  seen.set("deflated", (await client.next("pong")).type);
+}
+
 async function files(
   client: TestClient,
   room: string,
@@ -224,7 +272,7 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
         seen.set(type, answer.type);
         return answer;
       };
-      await ask("auth_request", { token });
+      const auth = await ask("auth_request", { token });
       await ask("auth_refresh", { token });
       await ask("ping", {});
       await ask("subscribe", { channel: room });
@@ -288,6 +336,11 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       seen.set("replay_stop", stop.type);
       await files(client, room, form, text, seen);
       await documents(client, bot, room.replace("chat:", "doc:"), text, seen);
+      await peers(client, auth.payload.sessionId, seen);
+      // On a connection of its own: a test client does not read large answers that come compressed.
+      await using compressing = await service.dial(kind, { form });
+      await compressing.ask("auth_request", { token, deflate: true });
+      await compressed(compressing, form, seen);
       await ask("unsubscribe", { channel: room });
       return Object.fromEntries([...seen].sort());
     };
