@@ -149,6 +149,50 @@ test("file nodes: a file is announced once, and its request is known to all", as
   assert.equal(told, 1);
 });
 
+/** A node whose store lets something happen before a call. */
+async function withInterruption(
+  call: "reserve" | "write",
+  before: (node: FileStore, store: MemoryStore) => unknown,
+  run: (node: FileStore) => Promise<void>,
+): Promise<void> {
+  const store = new MemoryStore();
+  const { blobs, values } = new MemoryEngine({ store });
+  const interrupted = new Proxy(blobs, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== call) return value.bind(target);
+      return async (...args: unknown[]) => {
+        await before(node, store);
+        return value.apply(target, args);
+      };
+    },
+  });
+  const node = new FileStore({ blobs: interrupted, values, limits: () => LIMITS });
+  try {
+    await run(node);
+  } finally {
+    await node.close();
+  }
+}
+
+Deno.test("file nodes: an upload that another node ends while it begins may be begun again", () => {
+  const request = requestOf(sampleBytes(1000));
+  const discardAll = (_: FileStore, { blobs }: MemoryStore) => {
+    blobs.expire({ files: 0, uploads: Infinity });
+  };
+  return withInterruption("write", discardAll, async (node) => {
+    await assert.rejects(node.start(request, OWN_ONLY), refused("not_available"));
+    assert.deepEqual([node.status()!.uploads, node.status()!.partial], [0, 0]);
+  });
+});
+
+Deno.test("file nodes: an upload that begins while its node ends is refused", () =>
+  withInterruption("reserve", (node) => node.close(), async (node) => {
+    await assert.rejects(node.start(requestOf(sampleBytes(1000)), OWN_ONLY), refused("not_available"));
+    assert.equal(node.status()!.uploads, 0);
+  }));
+
 Deno.test("file nodes: a link is valid for every node on the store, and after a restart", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
   let now = 1_000_000_000;

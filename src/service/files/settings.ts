@@ -81,7 +81,7 @@ const files = v.strictObject({
     "10m",
   ),
   rate: v.optional(
-    size(0, TIB, "Bytes a second of one user's uploads. 0 switches this limit off."),
+    size(0, TIB, "Bytes a second of one user's uploads at one node. 0 switches this limit off."),
     0,
   ),
   busyRate: v.optional(
