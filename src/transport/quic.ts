@@ -31,15 +31,24 @@ export class QuicMessageConnection implements MessageConnection {
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0 };
   readonly #connection: Connection;
   #lanes: Lanes | undefined;
+  readonly #headerTimeout: number;
   #limits: { maxFrame: number; maxStreams: number };
   #datagramsInFlight = 0;
   #ours: { code: number; reason: string } | undefined;
 
-  /** `limits` hold until `setLimits`: what an unauthenticated peer may spend. */
-  constructor(connection: Connection, limits: { maxFrame: number; maxStreams: number }) {
+  /**
+   * `limits` hold until `setLimits`: what an unauthenticated peer may spend. `headerTimeout`: milliseconds a stream has to
+   * say which lane it is.
+   */
+  constructor(
+    connection: Connection,
+    limits: { maxFrame: number; maxStreams: number },
+    headerTimeout: number,
+  ) {
     this.kind = connection.kind;
     this.#connection = connection;
     this.#limits = limits;
+    this.#headerTimeout = headerTimeout;
   }
 
   get remoteAddress(): string {
@@ -65,6 +74,7 @@ export class QuicMessageConnection implements MessageConnection {
       wire: this.wire,
       traffic: this.traffic,
       limits: () => this.#limits,
+      headerTimeout: this.#headerTimeout,
       isClosing: () => this.#ours !== undefined,
     });
     connection.onMigrated((event) => {

@@ -12,8 +12,6 @@ import type { BidirectionalStream, Connection, ReceiveStream } from "../quic/typ
 import { FrameWriter, readFrames, type Unwritten } from "../streams/mod.ts";
 import type { Arrival, ConnectionSink, OutboxSource, Traffic, WireOptions } from "./contract.ts";
 
-/** Milliseconds a stream has to say which lane it is. */
-const HEADER_TIMEOUT = 5000;
 /** Milliseconds that what waits for a lane may take to leave, once the client has broken off its side. */
 const DRAIN_TIMEOUT = 5000;
 /** Milliseconds in which a connection whose streams break is known to have ended. */
@@ -35,6 +33,8 @@ export interface LanesOptions {
   readonly traffic: Traffic;
   /** The limits now: bytes of a frame, and streams. */
   readonly limits: () => { readonly maxFrame: number; readonly maxStreams: number };
+  /** Milliseconds a stream has to say which lane it is. */
+  readonly headerTimeout: number;
   /** Whether this side is ending the connection. */
   readonly isClosing: () => boolean;
 }
@@ -178,14 +178,14 @@ export class Lanes {
 
   /** Reads a stream to its end; `opened` is told the lane it is, which it has to say in time. */
   async #read(stream: ReceiveStream, opened: (lane: number) => Arrival): Promise<void> {
-    const { sink, limits, traffic } = this.#options;
+    const { sink, limits, traffic, headerTimeout } = this.#options;
     let arrival: Arrival | undefined;
     let isLate = false;
     const deadline = setTimeout(() => {
       isLate = true;
       stream.cancel();
       sink.streamLost(undefined, "timeout");
-    }, HEADER_TIMEOUT);
+    }, headerTimeout);
     try {
       await readFrames(stream, {
         header: (value) => {

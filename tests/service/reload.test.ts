@@ -106,3 +106,19 @@ Deno.test("reload: TLS is switched on and off on the same port", async () => {
     await service.stop();
   }
 });
+
+Deno.test("reload: what is in force is a line that names the changed keys, those that need a restart apart", async () => {
+  const service = await startTestService();
+  try {
+    await service.reconfigure({ session: { maxChannels: 7 }, engine: { dedupeWindow: "5m" } });
+    await service.reconfigure({ session: { maxChannels: 0 } } as never);
+    const lines = service.lines.filter(({ event }) => event === "configuration in force");
+    assert.deepEqual(lines.map(({ level, changed, afterRestart }) => ({ level, changed, afterRestart })), [{
+      level: "info",
+      changed: ["session.maxChannels", "engine.dedupeWindow"],
+      afterRestart: ["engine.dedupeWindow"],
+    }]);
+  } finally {
+    await service.stop();
+  }
+});

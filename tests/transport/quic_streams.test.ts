@@ -15,7 +15,7 @@ interface Taken {
 function takeMessages(connection: Connection): Taken {
   const frames: [number, string][] = [];
   const failures: string[] = [];
-  new QuicMessageConnection(connection, { maxFrame: 1000, maxStreams: 10 }).start({
+  new QuicMessageConnection(connection, { maxFrame: 1000, maxStreams: 10 }, 5000).start({
     frame: (data, { lane }) => {
       frames.push([lane, typeof data === "string" ? data : new TextDecoder().decode(data)]);
     },

@@ -58,7 +58,7 @@ const WEBTRANSPORT_PATH = "/connection/webtransport";
 interface Running {
   readonly listener: Listener;
   settings: QuicListenerSettings;
-  readonly loop: Promise<void>;
+  loop: Promise<void>;
 }
 
 /** Milliseconds for a handshake at most: anybody can begin one with a forged address. */
@@ -114,7 +114,9 @@ export class QuicListener {
       (hostname) => this.#listen({ ...settings, hostname }, certificate),
       () => observer.log("warn", "no IPv6 on this machine, listening on IPv4 alone", { listener: "quic" }),
     );
-    return { listener, settings, loop: this.#run(listener) };
+    const running: Running = { listener, settings, loop: Promise.resolve() };
+    running.loop = this.#run(running);
+    return running;
   }
 
   #update(running: Running, settings: QuicListenerSettings, { cert, key }: KeyPair): void {
@@ -210,17 +212,17 @@ export class QuicListener {
     });
   }
 
-  async #run(listener: Listener): Promise<void> {
+  async #run(running: Running): Promise<void> {
     try {
-      for await (const connection of listener.connections) this.#accept(connection);
+      for await (const connection of running.listener.connections) this.#accept(connection, running.settings);
     } catch (error) {
       this.#deps.observer.log("error", "quic listener failed", { error });
     }
   }
 
-  #accept(connection: Connection): void {
+  #accept(connection: Connection, { headerTimeout }: QuicListenerSettings): void {
     const { sessions } = this.#deps;
-    sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits));
+    sessions.accept(new QuicMessageConnection(connection, sessions.preAuthLimits, headerTimeout));
   }
 }
 
