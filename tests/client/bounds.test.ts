@@ -143,3 +143,18 @@ Deno.test("websocket: what waits leaves by the priority of its lane, and in orde
     await server.shutdown();
   }
 });
+
+Deno.test("draining: a client that is told goes elsewhere within half of the time, and tells the application", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne("ann", { probing: false });
+    const told: number[] = [];
+    client.on("draining", ({ deadline }) => told.push(deadline));
+    await connected(world, client);
+    const { sessionId } = client.manager;
+    const [connection] = world.sessions.connections;
+    connection!.outbound.push("server_notice", { kind: "draining", deadline: 10_000 });
+    await world.until(() => told.length > 0, 100);
+    assert.deepEqual(told, [10_000]);
+    await world.until(() => !world.sessions.connections.has(connection!), 5200);
+    assert.deepEqual([client.manager.sessionId, client.manager.isConnected()], [sessionId, true]);
+  }));

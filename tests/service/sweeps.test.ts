@@ -1,48 +1,46 @@
 /** What the service does by itself once a second. */
 
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import { loadConfig } from "../../src/service/config/load.ts";
+import type { EngineModule } from "../../src/service/engine/module.ts";
+import { HubModule } from "../../src/service/hub/module.ts";
+import { createLogger } from "../../src/service/log/mod.ts";
 import { uploadFile } from "../files/support.ts";
+import { join } from "../hub/support.ts";
 import { startTestService } from "../support/service.ts";
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (!await holds()) {
-    if (performance.now() > end) throw new Error(`not within 20 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-Deno.test("sweeps: a file that is past its age goes by itself", async () => {
-  const service = await startTestService({ files: { maxAge: "1s" }, engine: { kind: "sqlite" } });
+Deno.test("sweeps: a file that is past its age goes by itself, without anybody asking for it", async () => {
+  const service = await startTestService({ files: { maxAge: "1s" } });
   try {
     const client = await service.connect("websocket", "ann");
-    const { uploaded } = await uploadFile(client, { bytes: new Uint8Array(1000), channel: "chat:a" });
-    const fileId = uploaded!.fileId;
-    await until("it is gone", async () => {
-      const { type, payload } = await client.request("file_link", { fileId });
-      return type === "error" && payload.name === "unknown_file";
-    });
+    await uploadFile(client, { bytes: new Uint8Array(1000), channel: "chat:a" });
     await client.close();
+    const end = performance.now() + 20_000;
+    while ((await service.stats()).files.files !== 0) {
+      if (performance.now() > end) throw new Error("it is still there");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   } finally {
     await service.stop();
   }
 });
 
-Deno.test("sweeps: a channel that nobody is on is forgotten by itself", async () => {
-  const service = await startTestService();
-  try {
-    const client = await service.connect("websocket", "ann");
-    const channels = async () => (await service.stats()).channels as number;
-    const before = await channels();
-    for (let i = 0; i < 20; i++) {
-      await client.ask("chat_message", { channel: `chat:${i}`, text: "x" });
-      await client.ask("subscribe", { channel: `chat:${i}` });
-      await client.ask("unsubscribe", { channel: `chat:${i}` });
-    }
-    await until("they are forgotten", async () => await channels() <= before);
-    assert.equal(await channels(), before);
-    await client.close();
-  } finally {
-    await service.stop();
-  }
+Deno.test("sweeps: the hub's module closes channels that nobody is on", async () => {
+  const engine = new MemoryEngine();
+  const unfollowed: string[] = [];
+  const unfollow = engine.log.unfollow.bind(engine.log);
+  engine.log.unfollow = (channel) => {
+    unfollowed.push(channel);
+    return unfollow(channel);
+  };
+  const log = createLogger({ level: "error", format: "json", write() {} });
+  const module = new HubModule({ engine } as unknown as EngineModule, log);
+  module.start((await loadConfig({})).config!);
+  const ann = await join(module.hub, "s1", "ann");
+  await module.hub.subscribe(ann, "chat:a", 1);
+  module.hub.unsubscribe(ann, "chat:a");
+  assert.deepEqual(unfollowed, []);
+  module.sweep();
+  assert.deepEqual(unfollowed, ["chat:a"]);
 });
