@@ -22,7 +22,7 @@ async function withService(
   }
 }
 
-Deno.test("quic.alpn: raw QUIC is taken under the names that are configured and no others", () =>
+Deno.test("quic settings: alpn: raw QUIC is taken under the names that are configured and no others", () =>
   withService({ alpn: ["one/1", "two/1"] }, async (service) => {
     for (const alpn of ["one/1", "two/1"]) {
       await using client = await service.dial("quic", { alpn });
@@ -31,7 +31,7 @@ Deno.test("quic.alpn: raw QUIC is taken under the names that are configured and 
     await assert.rejects(service.dial("quic"));
   }));
 
-Deno.test("quic.maxStreams: a client has so many streams open at once and no more", () =>
+Deno.test("quic settings: maxStreams: a client has so many streams open at once and no more", () =>
   withService({ maxStreams: 7 }, async (service) => {
     const client = await service.connect("quic", "ann");
     const native = client.native as Deno.QuicConn;
@@ -45,7 +45,7 @@ Deno.test("quic.maxStreams: a client has so many streams open at once and no mor
   }));
 
 for (const zeroRtt of [true, false]) {
-  Deno.test(`quic.zeroRtt: what comes with the first packets is ${zeroRtt ? "" : "not "}early when it is ${zeroRtt}`, () =>
+  Deno.test(`quic settings: zeroRtt: what comes with the first packets is ${zeroRtt ? "" : "not "}early when it is ${zeroRtt}`, () =>
     withService({ zeroRtt }, async (service) => {
       const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
       const endpoint = createEndpoint({ hostname: "127.0.0.1" });
@@ -90,7 +90,7 @@ for (const zeroRtt of [true, false]) {
     }));
 }
 
-Deno.test("quic.headerTimeout: a stream that does not say its lane is given up after it", () =>
+Deno.test("quic settings: headerTimeout: a stream that does not say its lane is given up after it", () =>
   withService({ headerTimeout: "100ms" }, async (service) => {
     const client = await service.connect("quic", "ann");
     const stream = await client.openRawStream();
@@ -101,6 +101,31 @@ Deno.test("quic.headerTimeout: a stream that does not say its lane is given up a
     assert.ok(performance.now() - began < 4500);
     await client.close();
   }));
+
+Deno.test("quic settings: maxIdleTimeout: a connection whose packets vanish ends by timeout after it", async () => {
+  const service = await startTestService({
+    quic: { maxIdleTimeout: "1s" },
+    session: { heartbeat: { interval: "900ms", timeout: "60s" } },
+  });
+  const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
+  try {
+    const client = await service.dial("quic", { quicPort: proxy.port });
+    await client.authenticate(await service.token("ann"));
+    proxy.blackHole = true;
+    // Both sides have the service's timeout, which is the lower one; the default is thirty seconds.
+    await client.ended(15_000);
+    const end = performance.now() + 15_000;
+    const closed = () => service.lines.find(({ event }) => event === "connection closed");
+    while (closed() === undefined && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal(closed()?.by, "timeout");
+    await client.close();
+  } finally {
+    await proxy.close();
+    await service.stop();
+  }
+});
 
 /** Packets that the service sends to a subscriber before it hears of any that arrived. */
 async function firstWindow(congestionControl: "throughput" | "low-latency"): Promise<number> {
@@ -133,7 +158,7 @@ async function firstWindow(congestionControl: "throughput" | "low-latency"): Pro
   return window;
 }
 
-Deno.test("quic.congestionControl: it decides how much leaves before anything is acknowledged", async () => {
+Deno.test("quic settings: congestionControl: it decides how much leaves before anything is acknowledged", async () => {
   const narrow = await firstWindow("throughput"), wide = await firstWindow("low-latency");
   // RFC 6928's ten packets against BBR's two hundred.
   assert.ok(narrow < 40 && wide > 80, `${narrow} and ${wide} packets`);
