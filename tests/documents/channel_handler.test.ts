@@ -1,7 +1,15 @@
 /** A document and the session it is in, which the tests play. */
 
 import assert from "node:assert/strict";
-import { type ChannelHandlerPort, Document, type Receipt, SkeinError } from "../../src/client/mod.ts";
+import {
+  type ChannelHandler,
+  type ChannelHandlerPort,
+  Document,
+  type Receipt,
+  SkeinError,
+} from "../../src/client/mod.ts";
+import { ChannelHandlers } from "../../src/client/session/channel_handlers.ts";
+import type { Link } from "../../src/client/session/link.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
 import { FakeClock, settle } from "../client/support.ts";
 import { bytes } from "./support.ts";
@@ -120,4 +128,47 @@ Deno.test("document handler: a snapshot that is refused or lost with its connect
   await session.clock.advance(11_000);
   await assert.rejects(late, { error: "timeout" });
   document.close();
+});
+
+Deno.test("channel handlers: the answer to a handler that is gone says nothing to the next one, and the lane is kept until then", () => {
+  const sent: { type: string; id: string }[] = [], released: unknown[] = [];
+  const link = {
+    response: { limits: { maxMessage: 65_536 } },
+    laneOf: () => 300,
+    send: (type: string, _payload: Payload, _lane: number, id: string) => void sent.push({ type, id }),
+    releaseLane: (_type: string, channel: string) => void released.push(channel),
+  } as unknown as Link;
+  const handlers = new ChannelHandlers(() => []);
+  handlers.attach(link);
+  const heard: string[] = [];
+  const handle = (name: string): ChannelHandlerPort =>
+    handlers.handle(
+      DOC,
+      {
+        attached() {},
+        detached() {},
+        message: ({ type }) => void heard.push(`${name} ${type}`),
+        failed: (_re, { error }) => void heard.push(`${name} ${error}`),
+        refused() {},
+      } satisfies ChannelHandler,
+    );
+  const answer = (index: number, type: string, payload: Payload = {}): void => {
+    const { id: re } = sent[index]!;
+    assert.equal(handlers.take({ type, id: "s", timestamp: 0, re, payload }), true);
+  };
+
+  const first = handle("first");
+  first.send("doc_open", { channel: DOC });
+  first.release("doc_close");
+  const second = handle("second");
+  second.send("doc_open", { channel: DOC });
+  answer(0, "doc_opened");
+  answer(1, "error", { code: 3, name: "not_subscribed", message: "", temporary: false });
+  answer(2, "doc_opened");
+  assert.deepEqual([heard, released], [["second doc_opened"], []]);
+
+  second.release("doc_close");
+  assert.deepEqual(released, [], "what is opened next would overtake it");
+  answer(3, "doc_closed");
+  assert.deepEqual([heard, released], [["second doc_opened"], [DOC]]);
 });

@@ -94,6 +94,17 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     return this.#isOpen && this.#receiver.complete;
   }
 
+  /** Whether it is closed, by `close` or by the server. */
+  get closed(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Has everything told again, beginning with `reset`: for somebody who listens only now. */
+  restart(): void {
+    this.#receiver.restart();
+    this.#open();
+  }
+
   /** Calls `listener` at each `event`; returns what takes it off again. */
   on<E extends keyof DocumentEvents>(event: E, listener: Listener<DocumentEvents[E]>): () => void {
     return this.#events.on(event, listener);
@@ -148,8 +159,6 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /** Leaves the document. What was sent and is not acknowledged is still sent. */
   close(): void {
-    if (this.#hasEnded) return;
-    this.#port.send("doc_close", { channel: this.name });
     this.#end(undefined);
   }
 
@@ -303,7 +312,9 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     this.#idle.stop();
     this.#sender.abort(reason);
     this.#first.reject(reason);
-    this.#port.release();
+    // A document that the server has refused is not open there.
+    this.#port.release(this.#isOpen || this.#opening !== undefined ? "doc_close" : undefined);
+    this.#isOpen = false;
     for (const feed of [...this.#feeds]) error === undefined ? feed.end() : feed.fail(error);
     this.#events.emit("closed", error);
     this.#events.clear();

@@ -87,6 +87,12 @@ export class Receiver {
     return this.#queue.unreadable;
   }
 
+  /** Nothing was told: the next `doc_open` asks for everything. */
+  restart(): void {
+    this.#inbox = new ChannelInbox();
+    this.#applied = undefined;
+  }
+
   /** The document is being opened, or the connection is gone: a snapshot that has come in part is of no use. */
   detach(): void {
     this.#incoming = undefined;

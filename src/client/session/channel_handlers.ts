@@ -47,8 +47,19 @@ export interface ChannelHandlerPort {
   sendEphemeral(type: string, payload: Payload): void;
   /** Ends the channel's lane: it is opened again by what is sent next. */
   closeLane(): void;
-  /** The channel has no handler any more. */
-  release(): void;
+  /**
+   * The channel has no handler any more. `leave`: the message that tells the server. The channel keeps its lane until that
+   * is answered, so that it is not overtaken when the channel is opened again.
+   */
+  release(leave?: string): void;
+}
+
+/** A question to the server that is not answered. */
+interface Asked {
+  readonly channel: string;
+  readonly handler: ChannelHandler;
+  /** It leaves the channel. */
+  readonly isLast: boolean;
 }
 
 type Publish = ChannelHandlerPort["publish"];
@@ -57,7 +68,7 @@ type Publish = ChannelHandlerPort["publish"];
 export class ChannelHandlers implements SessionPart {
   readonly #publish: Publish;
   readonly #handlers = new Map<string, ChannelHandler>();
-  readonly #asked = new Map<string, string>();
+  readonly #asked = new Map<string, Asked>();
   #link: Link | undefined;
   #maxMessage = 65_536;
 
@@ -79,7 +90,7 @@ export class ChannelHandlers implements SessionPart {
         return maxMessage();
       },
       publish: this.#publish,
-      send: (type, payload) => this.#send(channel, type, payload),
+      send: (type, payload) => this.#send({ channel, handler, isLast: false }, type, payload),
       sendEphemeral: (type, payload) => {
         const link = this.#link;
         if (link === undefined) return;
@@ -87,10 +98,11 @@ export class ChannelHandlers implements SessionPart {
         if (!link.transport.sendDatagram(message)) link.sendEncoded(message, link.laneOf(type, channel));
       },
       closeLane: () => this.#link?.transport.closeLane?.(this.#link.laneOf("doc_op", channel)),
-      release: () => {
+      release: (leave) => {
         if (this.#handlers.get(channel) !== handler) return;
         this.#handlers.delete(channel);
-        this.#link?.releaseLane("doc_op", channel);
+        if (leave !== undefined) this.#send({ channel, handler, isLast: true }, leave, { channel });
+        this.#releaseLane(channel);
       },
     };
   }
@@ -120,15 +132,15 @@ export class ChannelHandlers implements SessionPart {
   take(message: Message): boolean {
     const { type, re, payload } = message;
     if (re !== undefined) {
-      const channel = this.#asked.get(re);
-      if (channel !== undefined) {
-        this.#asked.delete(re);
-        const handler = this.#handlers.get(channel);
-        if (type === "error") handler?.failed(re, SkeinError.from(readPayload("error", payload)));
-        else handler?.message(message);
-        return true;
-      }
-      return false;
+      const asked = this.#asked.get(re);
+      if (asked === undefined) return false;
+      this.#asked.delete(re);
+      const { channel, handler } = asked;
+      // The answer to a handler that is gone says nothing to the one after it.
+      if (this.#handlers.get(channel) !== handler) this.#releaseLane(channel);
+      else if (type === "error") handler.failed(re, SkeinError.from(readPayload("error", payload)));
+      else handler.message(message);
+      return true;
     }
     const handler = this.#handlers.get(payload.channel as string);
     handler?.message(message);
@@ -140,7 +152,14 @@ export class ChannelHandlers implements SessionPart {
     for (const handler of [...this.#handlers.values()]) handler.attached();
   }
 
-  #send(channel: string, type: string, payload: Payload): string | undefined {
+  /** Gives the lane back, unless somebody uses it or the server has still to say that the channel was left. */
+  #releaseLane(channel: string): void {
+    if (this.#handlers.has(channel)) return;
+    for (const asked of this.#asked.values()) if (asked.isLast && asked.channel === channel) return;
+    this.#link?.releaseLane("doc_op", channel);
+  }
+
+  #send(asked: Asked, type: string, payload: Payload): string | undefined {
     const link = this.#link;
     if (link === undefined) return undefined;
     const id = uuidv7();
@@ -150,8 +169,8 @@ export class ChannelHandlers implements SessionPart {
         break;
       }
     }
-    this.#asked.set(id, channel);
-    link.send(type, payload, link.laneOf(type, channel), id);
+    this.#asked.set(id, asked);
+    link.send(type, payload, link.laneOf(type, asked.channel), id);
     return id;
   }
 }
