@@ -3,7 +3,7 @@
  * in Deno; with a `WebSocket` and no QUIC also in Node.
  *
  * ```ts
- * import { SkeinClient } from "@skein/skein";
+ * import { SkeinClient } from "@skein/client";
  *
  * const client = new SkeinClient({ url: "https://chat.example", getToken });
  * await client.channel("chat:general").subscribe(({ from, text }) => console.log(from, text));
@@ -56,5 +56,5 @@ export type {
 } from "./transport/contract.ts";
 export { LanesTransport } from "./transport/lanes.ts";
 export { type QuicDialOptions, QuicTransport } from "./transport/quic.ts";
-export { type WebSocketConstructor, WebSocketTransport } from "./transport/websocket.ts";
+export { type WebSocketConstructor, type WebSocketLike, WebSocketTransport } from "./transport/websocket.ts";
 export { TransportManager } from "./transport_manager.ts";

@@ -4,7 +4,7 @@
  *
  * ```ts
  * import * as Y from "yjs";
- * import { SkeinYjsProvider } from "@skein/skein/client/yjs";
+ * import { SkeinYjsProvider } from "@skein/client/yjs";
  *
  * const doc = new Y.Doc();
  * const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);

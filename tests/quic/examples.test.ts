@@ -95,7 +95,7 @@ async function readmeDirectory(): Promise<{ path: string; hash: string } & Async
   const files = {
     "deno.json": JSON.stringify({
       unstable: ["net"],
-      imports: { "@skein/skein/quic": `${ROOT}src/quic/mod.ts` },
+      imports: { "@skein/client/quic": `${ROOT}src/quic/mod.ts` },
     }),
     "cert.pem": cert,
     "key.pem": key,

@@ -26,8 +26,21 @@ const LINGER = 1000;
 
 const ORDER: readonly LaneClass[] = ["control", "document", "conversation", "bot", "file"];
 
+/** A WebSocket as far as the SDK uses it: that of browsers, or of npm `ws`. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+}
+
 /** A `WebSocket` constructor: the global one, or another for runtimes that have none. */
-export type WebSocketConstructor = new (url: string) => WebSocket;
+export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
 /** A client's WebSocket. */
 export class WebSocketTransport implements ClientTransport {
@@ -42,7 +55,7 @@ export class WebSocketTransport implements ClientTransport {
   readonly #url: string;
   readonly #Socket: WebSocketConstructor;
   readonly #queues = new Map<LaneClass, JsonEncoded[]>(ORDER.map((cls) => [cls, []]));
-  #socket: WebSocket | undefined;
+  #socket: WebSocketLike | undefined;
   #scheduled = false;
   #mark = LOW_MARK;
   #drain: ReturnType<typeof setTimeout> | undefined;
@@ -73,15 +86,15 @@ export class WebSocketTransport implements ClientTransport {
       signal?.addEventListener("abort", aborted, { once: true });
       // The error event says nothing of use, and a close event follows it.
       socket.onerror = () => {};
-      socket.onclose = ({ code, reason }) => {
+      socket.onclose = ({ code, reason }: CloseEvent) => {
         settle();
         this.#ended = true;
         reject(new Error(`no WebSocket connection (${code}${reason === "" ? "" : ` ${reason}`})`));
       };
       socket.onopen = () => {
         settle();
-        socket.onmessage = ({ data }) => this.#receive(data);
-        socket.onclose = ({ code, reason }) =>
+        socket.onmessage = ({ data }: MessageEvent) => this.#receive(data);
+        socket.onclose = ({ code, reason }: CloseEvent) =>
           this.#end({
             code: code < 1000 || code === 1005 || code === 1006 ? 0 : code,
             reason,

@@ -18,27 +18,20 @@ interface NodeModule {
 /** The copy of Yjs that made `doc`. Throws SkeinError `bad_argument` when it cannot be had. */
 export function yjsOf(doc: Y.Doc): Yjs {
   if (doc instanceof Y.Doc) return Y;
-  for (const path of otherCopies()) {
-    try {
-      const copy = requireHere!(path);
-      if ((doc as object) instanceof copy.Doc) return copy;
-    } catch {
-      // An old Node does not load this copy from here.
-    }
-  }
+  for (const copy of otherCopies()) if ((doc as object) instanceof copy.Doc) return copy;
   throw new SkeinError("bad_argument", "the Y.Doc is of another copy of Yjs than the one this package loads");
 }
 
-/** Loads a module as `require` does; undefined where there is no Node. */
-const requireHere = (globalThis as { process?: { getBuiltinModule?(name: string): NodeModule } }).process
-  ?.getBuiltinModule?.("node:module")?.createRequire(import.meta.url);
-
-/** Files with the copies for `require` and for `import`. */
-function otherCopies(): string[] {
+/** The copies for `require` and for `import`, where there is Node. */
+function otherCopies(): (typeof Y)[] {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): NodeModule | undefined } };
+  const found: (typeof Y)[] = [];
   try {
-    const path = requireHere!.resolve("yjs");
-    return [path, path.replace(/\.cjs$/, ".mjs")];
+    const require = process!.getBuiltinModule!("node:module")!.createRequire(import.meta.url);
+    const path = require.resolve("yjs");
+    for (const copy of new Set([path, path.replace(/\.cjs$/, ".mjs")])) found.push(require(copy));
   } catch {
-    return [];
+    // No Node, or one that is too old to load the copy for `import` in this way.
   }
+  return found;
 }

@@ -1,0 +1,261 @@
+/**
+ * What components show of channels and documents, without React in it.
+ *
+ * @module
+ */
+
+import type { PresentUser } from "../../protocol/mod.ts";
+import type { Channel } from "../channel.ts";
+import type { SkeinClient } from "../client.ts";
+import type { Document } from "../documents/document.ts";
+import type { DocumentOptions } from "../documents/events.ts";
+import { SkeinError } from "../errors.ts";
+import type { Delivered } from "../session/subscription.ts";
+import { type View, viewOf } from "./view.ts";
+
+/** Answers that are looked through for the messages to begin with. */
+const MAX_PAGES = 10;
+
+/** A message of a channel as it is shown. */
+export interface ShownMessage {
+  readonly id: string;
+  /** The sender's user id. */
+  readonly from: string;
+  /** Milliseconds since the epoch, at the server. */
+  readonly timestamp: number;
+  readonly offset: number;
+  readonly text?: string;
+  readonly data?: unknown;
+  /** The sender has edited it: this is what it says now. */
+  readonly edited: boolean;
+  /** The sender has deleted it: it has no content any more. */
+  readonly deleted: boolean;
+}
+
+/** A channel as a component shows it. */
+export interface ChannelState {
+  /** `left`: the server has taken the session off, or did not let it on; `error` says why. */
+  readonly status: "joining" | "joined" | "left";
+  readonly error: SkeinError | undefined;
+  /** The newest messages, oldest first, edits and deletions applied. */
+  readonly messages: readonly ShownMessage[];
+}
+
+/** Which messages of a channel a component shows. */
+export interface ChannelViewOptions {
+  /** Messages of the history that are shown at the beginning, at most 1000. @default 0 */
+  readonly history?: number;
+  /** Messages that are kept; the oldest give way. @default 200 */
+  readonly keep?: number;
+}
+
+/** Who is on a channel, as a component shows it. */
+export interface PresenceState {
+  readonly users: readonly PresentUser[];
+  readonly error: SkeinError | undefined;
+}
+
+/** Who types on a channel, as a component shows it. */
+export interface TypingState {
+  /** User ids. */
+  readonly typists: readonly string[];
+}
+
+/** A document as a component shows it. */
+export interface DocumentState {
+  /** Null before the component is on the page, and on a server. */
+  readonly document: Document | null;
+  /** All that the service has said has been told. */
+  readonly synced: boolean;
+  /** The service takes no operations until somebody makes a snapshot. */
+  readonly full: boolean;
+  readonly error: SkeinError | undefined;
+}
+
+/** A view of a channel's messages; joins it while it is open. `onMessage` is called with each new one. */
+export function channelView(
+  client: SkeinClient,
+  name: string,
+  { history = 0, keep = 200 }: ChannelViewOptions,
+  onMessage: (message: Delivered) => void,
+): View<ChannelState> {
+  const initial: ChannelState = { status: "joining", error: undefined, messages: [] };
+  return viewOf(initial, (set, get) => {
+    const channel = client.channel(name);
+    const add = (added: readonly ShownMessage[]): void => {
+      const byOffset = new Map(get().messages.map((message) => [message.offset, message]));
+      for (const message of added) {
+        // What is known already may have been edited since.
+        if (!byOffset.has(message.offset)) byOffset.set(message.offset, message);
+      }
+      set({ messages: [...byOffset.values()].sort((a, b) => a.offset - b.offset).slice(-keep) });
+    };
+    const change = (target: number | undefined, how: Partial<ShownMessage>): void => {
+      const messages = get().messages.map((message) => {
+        if (message.offset !== target) return message;
+        const { text: _text, data: _data, ...rest } = message;
+        return { ...rest, ...how };
+      });
+      set({ messages });
+    };
+    const load = async (): Promise<void> => {
+      const found: ShownMessage[] = [];
+      let isMore = history > 0, since: number | undefined;
+      // Edits and deletions are in the history too, and are not shown.
+      for (let page = 0; isMore && page < MAX_PAGES; page++) {
+        const query = { limit: history, reverse: true, ...(since === undefined ? {} : { since }) };
+        const { messages, more } = await channel.history(query);
+        found.push(...messages.filter(({ type }) => type === "chat_message").map(shown));
+        since = messages.at(-1)?.offset;
+        isMore = more && since !== undefined && found.length < history;
+      }
+      add(found.slice(0, history));
+    };
+    return followed(client, channel, {
+      joined(isFirst) {
+        set({ status: "joined", error: undefined });
+        if (isFirst) load().catch((error) => set({ error }));
+      },
+      failed: (error) => set({ status: "left", error }),
+      message(message) {
+        add([shown(message)]);
+        onMessage(message);
+      },
+      offs: [
+        channel.on("edited", (edit) => change(edit.target, { ...contentOf(edit), edited: true })),
+        channel.on("deleted", ({ target }) => change(target, { deleted: true })),
+        channel.on("discontinuity", () => {
+          set({ messages: [] });
+          load().catch((error) => set({ error }));
+        }),
+      ],
+    });
+  });
+}
+
+/** A view of who is on a channel; joins it while it is open. */
+export function presenceView(client: SkeinClient, name: string): View<PresenceState> {
+  return viewOf<PresenceState>({ users: [], error: undefined }, (set, get) => {
+    const channel = client.channel(name);
+    const others = (userId: string): PresentUser[] => get().users.filter((user) => user.userId !== userId);
+    return followed(client, channel, {
+      // After each reconnection: who came and went meanwhile was not told.
+      joined: () => void channel.presence().then((users) => set({ users, error: undefined }), () => {}),
+      failed: (error) => set({ users: [], error }),
+      offs: [
+        channel.on("online", (user) => set({ users: [...others(user.userId), { ...user, sessions: 1 }] })),
+        channel.on("offline", ({ userId }) => set({ users: others(userId) })),
+      ],
+    });
+  });
+}
+
+/** A view of who types on a channel; joins it while it is open. */
+export function typingView(client: SkeinClient, name: string): View<TypingState> {
+  return viewOf<TypingState>({ typists: [] }, (set) => {
+    const channel = client.channel(name);
+    const look = (): void => set({ typists: channel.typists });
+    return followed(client, channel, { joined: look, failed: look, offs: [channel.on("typing", look)] });
+  });
+}
+
+/** Documents that views have open, and how many of them. */
+const opened = new WeakMap<Document, number>();
+
+/** A view of a document, which is open while one of its views is. The options of the first one count. */
+export function documentView(
+  client: SkeinClient,
+  name: string,
+  options: DocumentOptions,
+): View<DocumentState> {
+  const initial: DocumentState = { document: null, synced: false, full: false, error: undefined };
+  return viewOf(initial, (set) => {
+    const document = client.document(name, options);
+    opened.set(document, (opened.get(document) ?? 0) + 1);
+    set({ document, synced: document.synced, error: undefined });
+    const offs = [
+      document.on("synced", () => set({ synced: true, full: false })),
+      document.on("offline", () => set({ synced: false })),
+      document.on("full", () => set({ full: true })),
+      document.on("error", (error) => set({ error })),
+      document.on("closed", (error) => set({ document: null, synced: false, error })),
+    ];
+    return () => {
+      for (const off of offs) off();
+      opened.set(document, opened.get(document)! - 1);
+      // React takes a component off and puts it on again in one go: the document stays open for it.
+      queueMicrotask(() => opened.get(document) === 0 && document.close());
+    };
+  });
+}
+
+/** What a view of a channel is told. */
+interface Follower {
+  /** The server has confirmed it: `isFirst`, or on another connection. */
+  joined(isFirst: boolean): void;
+  failed(error: SkeinError): void;
+  message?(message: Delivered): void;
+  /** Take its other listeners off. */
+  readonly offs: readonly (() => void)[];
+}
+
+/** Joins a channel; returns what leaves it again. It is left when nobody else listens to it. */
+function followed(client: SkeinClient, channel: Channel, follower: Follower): () => void {
+  let isOpen = true, wasJoined = false;
+  let status: ChannelState["status"] = "joining";
+  // A function of its own: listeners are told apart by it.
+  const listen = (message: Delivered): void => follower.message?.(message);
+  const joined = (): void => {
+    status = "joined";
+    if (isOpen) follower.joined(!wasJoined);
+    wasJoined = true;
+  };
+  const failed = (cause: unknown): void => {
+    status = "left";
+    if (isOpen) {
+      follower.failed(cause instanceof SkeinError ? cause : new SkeinError("closed", String(cause)));
+    }
+  };
+  const subscribe = (): Promise<(() => Promise<void>) | undefined> => {
+    status = "joining";
+    return channel.subscribe(listen).then((leave) => {
+      joined();
+      return leave;
+    }, (error) => {
+      failed(error);
+      return undefined;
+    });
+  };
+  let subscribed = subscribe();
+  const offs = [
+    channel.on("left", failed),
+    client.on("connected", () => {
+      if (status === "joined") joined();
+      // Another token may allow it, and who disconnects may come back.
+      else if (status === "left") subscribed = subscribe();
+    }),
+    ...follower.offs,
+  ];
+  return () => {
+    isOpen = false;
+    for (const off of offs) off();
+    subscribed.then((leave) => leave?.()).catch(() => {});
+  };
+}
+
+type Content = Pick<Delivered, "text" | "data">;
+
+function contentOf({ text, data }: Content): Content {
+  return { ...(text === undefined ? {} : { text }), ...(data === undefined ? {} : { data }) };
+}
+
+function shown(
+  message: Content & Pick<Delivered, "id" | "from" | "timestamp" | "offset" | "deleted"> & {
+    edited?: number;
+  },
+): ShownMessage {
+  const { id, from, timestamp, offset, edited, deleted } = message;
+  const isDeleted = deleted !== undefined;
+  const content = isDeleted ? {} : contentOf(message);
+  return { id, from, timestamp, offset, ...content, edited: edited !== undefined, deleted: isDeleted };
+}

@@ -1,0 +1,165 @@
+/** What the React hooks show, over a network in memory. */
+
+import assert from "node:assert/strict";
+import type { SkeinClient } from "../../src/client/mod.ts";
+import type { View } from "../../src/client/react/view.ts";
+import { channelView, documentView, presenceView, typingView } from "../../src/client/react/views.ts";
+import { connected, inWorld } from "./in_world.ts";
+
+const ROOM = "chat:room";
+
+/** What a view of the room shows; what is deleted is "-", what is edited has a star. */
+function texts(view: ReturnType<typeof channelView>): string {
+  return view.get().messages.map(({ text, edited, deleted }) => deleted ? "-" : `${text}${edited ? "*" : ""}`)
+    .join();
+}
+
+function room(client: SkeinClient, options = {}, told: string[] = []): ReturnType<typeof channelView> {
+  return channelView(client, ROOM, options, ({ text }) => told.push(text!));
+}
+
+/** As StrictMode does it: on the page, off, and on again in one go. */
+function openTwice<T>(view: View<T>): () => void {
+  view.open()();
+  return view.open();
+}
+
+Deno.test("react views: a channel opened, closed and opened in one go shows each message once", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob");
+    await connected(world, client);
+    await connected(world, bob);
+    const told: string[] = [];
+    const view = room(client, {}, told), close = openTwice(view);
+    assert.equal(view.get().status, "joining");
+    await world.until(() => view.get().status === "joined");
+    for (const text of ["a", "b"]) void bob.channel(ROOM).publish(text);
+    await world.until(() => texts(view) === "a,b");
+    assert.deepEqual(told, ["a", "b"]);
+    assert.equal(view.get(), view.get());
+    close();
+    await world.until(() => client.store.getState().channels.length === 0);
+    void bob.channel(ROOM).publish("c");
+    await world.clock.advance(500);
+    assert.equal(texts(view), "a,b", "what is closed stays as it is");
+    const again = view.open();
+    await world.until(() => view.get().status === "joined");
+    again();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: history comes before what is new, edits and deletions are applied, and the oldest give way", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob");
+    await connected(world, client);
+    await connected(world, bob);
+    const channel = bob.channel(ROOM);
+    const offsets: number[] = [];
+    for (const text of ["one", "two", "three"]) {
+      void channel.publish(text).then(({ offset }) => offsets.push(offset));
+    }
+    await world.until(() => offsets.length === 3);
+    const view = room(client, { history: 2, keep: 3 }), close = view.open();
+    await world.until(() => texts(view) === "two,three");
+    void channel.publish("four");
+    await world.until(() => texts(view) === "two,three,four");
+    void channel.edit(offsets[1]!, "2");
+    void channel.delete(offsets[2]!);
+    await world.until(() => texts(view) === "2*,-,four");
+    void channel.publish("five");
+    await world.until(() => texts(view) === "-,four,five");
+    const newcomer = room(client, { history: 3 }), closeNewcomer = newcomer.open();
+    await world.until(() => texts(newcomer) === "-,four,five");
+    closeNewcomer();
+    close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: two of one channel go their own ways, and the channel is left with the last", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob");
+    await connected(world, client);
+    await connected(world, bob);
+    const views = [room(client), room(client)] as const;
+    const closes = views.map((view) => view.open());
+    const people = presenceView(client, ROOM), closePeople = people.open();
+    await world.until(() => views.every((view) => view.get().status === "joined"));
+    closes[0]!();
+    closePeople();
+    await world.clock.advance(500);
+    void bob.channel(ROOM).publish("a");
+    await world.until(() => texts(views[1]) === "a");
+    assert.equal(texts(views[0]), "");
+    closes[1]!();
+    await world.until(() => client.store.getState().channels.length === 0);
+  }));
+
+Deno.test("react views: a channel that could not be joined because the user disconnected is joined when they are back", () =>
+  inWorld(async (world, make) => {
+    const { client } = make();
+    Object.assign(world.paths.quic, { dial: "dropped" });
+    Object.assign(world.paths.websocket, { dial: "dropped" });
+    client.connect().catch(() => {});
+    const view = room(client), close = view.open();
+    await world.clock.advance(100);
+    await client.disconnect();
+    await world.clock.advance(100);
+    assert.deepEqual([view.get().status, view.get().error?.error], ["left", "closed"]);
+    Object.assign(world.paths.quic, { dial: "open" });
+    await connected(world, client);
+    await world.until(() => view.get().status === "joined");
+    assert.equal(view.get().error, undefined);
+    close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: who is there is asked for again after an interruption, and who types is shown", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob"), { client: cem } = make("cem");
+    for (const each of [client, bob, cem]) await connected(world, each);
+    const people = presenceView(client, ROOM), typing = typingView(client, ROOM);
+    const closes = [openTwice(people), openTwice(typing)];
+    const users = () => people.get().users.map(({ userId }) => userId).sort().join();
+    await world.until(() => users() === "ann");
+    void bob.channel(ROOM).subscribe();
+    void cem.channel(ROOM).subscribe();
+    await world.until(() => users() === "ann,bob,cem");
+    bob.channel(ROOM).typing();
+    await world.until(() => typing.get().typists.join() === "bob");
+    // Somebody leaves while the page is away: it is not told.
+    for (const path of ["quic", "websocket"] as const) world.paths[path].dial = "refused";
+    for (const link of [...world.links]) if (link.owner === "ann") link.cut();
+    await world.until(() => !client.manager.isConnected());
+    void cem.close();
+    await world.clock.advance(500);
+    for (const path of ["quic", "websocket"] as const) world.paths[path].dial = "open";
+    await world.until(() => client.manager.isConnected() && users() === "ann,bob");
+    void bob.close();
+    await world.until(() => users() === "ann");
+    for (const close of closes) close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: a document stays open when it is closed and opened in one go, and closes with its last view", () =>
+  inWorld(async (world, make) => {
+    const { client } = make();
+    await connected(world, client);
+    const view = documentView(client, "doc:plan", {}), first = view.open();
+    const { document } = view.get();
+    first();
+    const close = view.open();
+    assert.equal(view.get().document, document);
+    await world.until(() => view.get().synced);
+    assert.equal(document!.closed, false);
+    const other = documentView(client, "doc:plan", {}), closeOther = other.open();
+    assert.deepEqual([other.get().document, other.get().synced], [document, true]);
+    close();
+    await world.clock.advance(100);
+    assert.equal(document!.closed, false);
+    world.cut();
+    await world.until(() => !other.get().synced);
+    await world.until(() => other.get().synced);
+    closeOther();
+    await world.clock.advance(100);
+    assert.equal(document!.closed, true);
+  }));
