@@ -296,3 +296,47 @@ Deno.test("http app: /dev/token answers pages of this host, of this machine and 
   assert.deepEqual(await ask("https://evil.example"), [403, null]);
   assert.deepEqual(await ask("null"), [403, null]);
 });
+
+Deno.test("http app: files travel compressed to clients that take gzip, and each form has its own tag", async () => {
+  const app = createApp(makeDeps({}));
+  const get = (accepted?: string, etag?: string): Promise<Response> => {
+    const headers = new Headers();
+    if (accepted !== undefined) headers.set("accept-encoding", accepted);
+    if (etag !== undefined) headers.set("if-none-match", etag);
+    return Promise.resolve(app(request("/style.css", { headers }), REMOTE));
+  };
+  const plain = await get();
+  const text = await plain.text();
+  assert.equal(plain.headers.get("content-encoding"), null);
+  assert.equal(plain.headers.get("vary"), "accept-encoding");
+
+  const packed = await get("br, GZIP;q=0.5");
+  assert.equal(packed.headers.get("content-encoding"), "gzip");
+  assert.equal(packed.headers.get("vary"), "accept-encoding");
+  const bytes = await packed.bytes();
+  assert.equal(packed.headers.get("content-length"), String(bytes.length));
+  assert.ok(bytes.length < text.length / 2);
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  assert.equal(await new Response(unpacked).text(), text);
+
+  const [plainTag, packedTag] = [plain, packed].map(({ headers }) => headers.get("etag")!) as [
+    string,
+    string,
+  ];
+  assert.notEqual(plainTag, packedTag);
+  assert.equal((await get("gzip", packedTag)).status, 304);
+  const other = await get("gzip", plainTag);
+  assert.equal(other.status, 200);
+  await other.body?.cancel();
+
+  for (
+    const [accepted, isPacked] of [["*", true], ["gzip;q=0", false], ["gzip; q=0.0, *", false], [
+      "br",
+      false,
+    ]] as const
+  ) {
+    const answer = await get(accepted);
+    assert.equal(answer.headers.get("content-encoding") === "gzip", isPacked, accepted);
+    await answer.body?.cancel();
+  }
+});

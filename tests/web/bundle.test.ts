@@ -100,7 +100,10 @@ Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SD
   assert.deepEqual(ours.sort(), [
     "client/documents/encryption.ts",
     "client/emitter.ts",
+    "client/yjs/copies.ts",
+    "client/yjs/exchange.ts",
     "client/yjs/known.ts",
+    "client/yjs/presence.ts",
     "client/yjs/provider.ts",
   ]);
   const code = await Deno.readTextFile(new URL("dist/skein-yjs.js", ROOT));

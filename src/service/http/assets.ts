@@ -34,6 +34,7 @@ import styleCss from "../../web/style.css" with { type: "text" };
 import textJs from "../../web/text.js" with { type: "text" };
 
 import { type AnswerSource, sharedBytes } from "./answers.ts";
+import { acceptsGzip, gzipped } from "./compression.ts";
 import { answerWith, type Ctx } from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
 
@@ -110,11 +111,17 @@ export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
   "/style.css": PAGE_ASSETS["/style.css"]!,
 };
 
-interface Loaded {
+/** A file as it travels. */
+interface Form {
   /** The one copy that all answers share. */
   readonly source: AnswerSource;
   /** A strong entity tag (RFC 9110 §8.8.3): the SHA-256 of the body. */
   readonly etag: string;
+}
+
+interface Loaded {
+  readonly plain: Form;
+  readonly gzip: Form;
 }
 
 const loaded = new WeakMap<Asset, Promise<Loaded | undefined>>();
@@ -134,7 +141,11 @@ async function read({ body }: Asset): Promise<Loaded | undefined> {
   const text = typeof body === "string" ? body : await body();
   if (text === undefined) return undefined;
   const bytes = new TextEncoder().encode(text);
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return { plain: await formOf(bytes), gzip: await formOf(gzipped(bytes)) };
+}
+
+async function formOf(bytes: Uint8Array): Promise<Form> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return {
     source: sharedBytes(bytes),
     etag: `"${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}"`,
@@ -145,8 +156,9 @@ async function read({ body }: Asset): Promise<Loaded | undefined> {
 export async function assetResponse(asset: Asset, c: Ctx, deps: HttpDeps): Promise<Response> {
   const entry = asset.sourceMap === true && !deps.settings().sourceMaps ? undefined : await load(asset);
   if (entry === undefined) return new Response("not built: run `deno task build:client`\n", { status: 404 });
-  const { source, etag } = entry;
-  const headers: Record<string, string> = { etag, "cache-control": "no-cache" };
+  const isGzip = acceptsGzip(c.req.raw.headers.get("accept-encoding"));
+  const { source, etag } = isGzip ? entry.gzip : entry.plain;
+  const headers: Record<string, string> = { etag, "cache-control": "no-cache", vary: "accept-encoding" };
   if (asset.everywhere === true) headers["access-control-allow-origin"] = "*";
   const known = c.req.raw.headers.get("if-none-match");
   if (
@@ -154,5 +166,6 @@ export async function assetResponse(asset: Asset, c: Ctx, deps: HttpDeps): Promi
   ) {
     return new Response(null, { status: 304, headers });
   }
+  if (isGzip) headers["content-encoding"] = "gzip";
   return answerWith(source, c, deps, { ...headers, "content-type": asset.type });
 }
