@@ -75,7 +75,8 @@ async function chat(browser: BrowserPage, service: TestService, t: Deno.TestCont
     await t.step("a channel is left with its last component, and joined again", async () => {
       await browser.evaluate(() => page.showRoom(false));
       // Presence is on the channel still.
-      await room.publish("unseen");
+      const { offset } = await room.publish("unseen");
+      await browser.waitFor(`page.client.channel("chat:room").position.offset >= ${offset}`);
       await browser.evaluate(() => page.showRoom(true));
       await untilTexts(browser, "by a button,unseen");
       await room.publish("seen");
