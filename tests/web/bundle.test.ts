@@ -61,7 +61,9 @@ testWith(
             awareness: true,
           });
           // Yjs says so when there is a second one.
-          assert.deepEqual(page.log.filter((line) => /yjs|uncaught/i.test(line)), []);
+          // Firefox logs a WebSocket that lost the race against QUIC and is closed while it connects.
+          const faults = page.log.filter((line) => /yjs|uncaught/i.test(line) && !line.includes("ws://"));
+          assert.deepEqual(faults, []);
         });
       }
     } finally {
