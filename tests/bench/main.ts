@@ -100,12 +100,21 @@ async function main(): Promise<void> {
   if (chosen.length === 0) throw new Error(`no scenario's name has "${options.only}" in it; see --list`);
   if (options.list) return console.log(chosen.map(({ name }) => name).join("\n"));
   const results: Result[] = [];
+  let failed = 0;
   for (const [at, scenario] of chosen.entries()) {
     console.error(`${at + 1}/${chosen.length} ${scenario.name}`);
-    results.push(await run(scenario, options.rounds));
+    try {
+      results.push(await run(scenario, options.rounds));
+    } catch (error) {
+      // The others are measured all the same: all of them together take an hour.
+      console.error(error instanceof Error ? error.message : error);
+      failed++;
+      continue;
+    }
+    if (options.markdown !== undefined) await refresh(options.markdown, results, options.rounds);
   }
   console.log(table(results));
-  if (options.markdown !== undefined) await refresh(options.markdown, results, options.rounds);
+  if (failed > 0) Deno.exitCode = 1;
   if (options.json !== undefined) {
     const report = { date: new Date().toISOString(), machine: machine(), rounds: options.rounds, results };
     await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");

@@ -97,15 +97,16 @@ export const SCENARIOS: readonly Scenario[] = [
       ...(kind === "websocket" ? peersOf((peer) => peers.fanOut(peer, subscribers)) : {}),
     }))
   ),
-  ...[100, 1_000].map((subscribers): Scenario => ({
-    // The bare side is raw QUIC: the runtime's own WebTransport server loses streams under load.
-    name: `fan-out to ${subscribers} webtransport`,
+  {
+    // The bare side is raw QUIC: the runtime's own WebTransport server loses streams under load. Of a thousand sessions
+    // of its client in one process some break.
+    name: "fan-out to 100 webtransport",
     unit: "/s",
     better: "higher",
     target: { ratio: 0.7 },
-    bare: () => bare.fanOut("quic", subscribers),
-    skein: () => skein.fanOut("webtransport", subscribers),
-  })),
+    bare: () => bare.fanOut("quic", 100),
+    skein: () => skein.fanOut("webtransport", 100),
+  },
   ...KINDS.flatMap((kind) =>
     IDLE_COUNTS.map((count): Scenario => ({
       name: `idle memory of ${count} ${kind}`,

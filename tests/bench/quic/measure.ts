@@ -134,8 +134,11 @@ export async function thousandStreams(stack: Stack, carrier: Carrier): Promise<M
 export async function connectionMemory(stack: Stack, count = 500): Promise<Measure> {
   await using server = await start(stack, 100);
   const endpoint = endpointOf(stack);
-  const connect = async (): Promise<Stream> =>
-    opened(await dial(stack, "quic", server.hello as Target, { endpoint }), MODE.idle);
+  // The connections are kept, too: one that nobody refers to may be collected.
+  const connect = async (): Promise<unknown> => {
+    const connection = await dial(stack, "quic", server.hello as Target, { endpoint });
+    return { connection, stream: await opened(connection, MODE.idle) };
+  };
   const kept = await many(50, connect);
   const before = await settled(server, 50);
   kept.push(...await many(count, connect));
