@@ -12,6 +12,7 @@ import { roundTrip as streamRoundTrip } from "./quic/measure.ts";
 import { DOCUMENT_SCENARIOS } from "./documents/scenarios.ts";
 import type { Measure, Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
+import { durableFanOutCost, fanOutCost } from "./skein/fanout_cost.ts";
 import * as files from "./skein/files.ts";
 import * as skein from "./skein/measure.ts";
 
@@ -24,6 +25,9 @@ const WATCH = 10;
 function peersOf(measure: (peer: peers.Peer) => Promise<Measure>): Pick<Scenario, peers.Peer> {
   return Object.fromEntries(peers.PEERS.map((peer) => [peer, () => measure(peer)]));
 }
+
+/** Publishers that keep the service busy. */
+const SATURATION = { clients: 8, window: 16 };
 
 /** All scenarios, in the order they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -108,6 +112,30 @@ export const SCENARIOS: readonly Scenario[] = [
     skein: () => skein.fanOut("webtransport", 100),
   },
   ...KINDS.flatMap((kind) =>
+    [100, 1_000].flatMap((subscribers): Scenario[] => [
+      {
+        name: `fan-out processor at saturation to ${subscribers} ${kind}`,
+        unit: "us",
+        better: "lower",
+        target: { value: 0.7 },
+        skein: () => fanOutCost(kind, subscribers, SATURATION),
+      },
+      {
+        name: `fan-out processor at saturation, durable, to ${subscribers} ${kind}`,
+        unit: "us",
+        better: "lower",
+        target: { value: 0.7 },
+        skein: () => durableFanOutCost(kind, subscribers, SATURATION),
+      },
+      {
+        name: `fan-out processor one at a time to ${subscribers} ${kind}`,
+        unit: "us",
+        better: "lower",
+        skein: () => fanOutCost(kind, subscribers, { clients: 1, window: 1 }),
+      },
+    ])
+  ),
+  ...KINDS.flatMap((kind) =>
     IDLE_COUNTS.map((count): Scenario => ({
       name: `idle memory of ${count} ${kind}`,
       unit: "KB",
@@ -130,7 +158,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: `idle processor of 10000 ${kind}`,
     unit: "%",
     better: "lower",
-    target: { value: 3 },
+    target: { value: kind === "websocket" ? 4 : 8 },
     bare: async () => (await bare.idle(kind, 10_000, WATCH)).processor,
     skein: async () => (await skein.idle(kind, 10_000, WATCH)).processor,
   })),
