@@ -83,6 +83,44 @@ Deno.test("requests: what several messages answer fails when its lane is lost, o
   assert.equal(questions().length, 2);
 });
 
+Deno.test("requests: a question without an answer fails after its time, counted from when it was last asked", async () => {
+  const { clock, link, requests } = asking();
+  let outcome = "";
+  requests.ask("history", { channel: "chat:a" }, "a").catch(({ error }: SkeinError) => outcome = error);
+  await clock.advance(5000);
+  assert.equal(outcome, "", "without a connection it waits");
+  requests.attach(link);
+  await clock.advance(999);
+  requests.detach();
+  requests.attach(link);
+  await clock.advance(999);
+  assert.equal(outcome, "");
+  await clock.advance(1);
+  assert.equal(outcome, "timeout");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("requests: what several messages answer has its time anew with each of them", async () => {
+  const { clock, link, carrier, requests } = asking();
+  requests.attach(link);
+  let outcome = "";
+  void requests.follow({
+    id: "a",
+    type: "history",
+    payload: { channel: "chat:a" },
+    take: ({ payload }) => payload.last === true,
+    signal: new AbortController().signal,
+  }).then(() => outcome = "done");
+  for (const last of [false, false, true]) {
+    await clock.advance(999);
+    assert.equal(outcome, "");
+    carrier.onMessage({ type: "history", id: "1", timestamp: 0, re: "a", payload: { last } }, 0, false);
+  }
+  await settle();
+  assert.equal(outcome, "done");
+  assert.equal(clock.pending, 0);
+});
+
 Deno.test("link: a lane that is lost is not used again, before and after it is started", () => {
   const { transport: carrier } = transport();
   const link = new Link(carrier, "quic", new FakeClock());

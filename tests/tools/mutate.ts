@@ -25,7 +25,7 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const ROOMS: Readonly<Record<string, { readonly source: string; readonly tests: readonly string[] }>> = {
   session: { source: "src/session", tests: ["session", "client", "integration", "service"] },
   hub: { source: "src/hub", tests: ["hub", "handlers", "client", "integration", "service"] },
-  engine: { source: "src/engine", tests: ["engine", "hub", "handlers", "crash"] },
+  engine: { source: "src/engine", tests: ["engine", "hub", "handlers", "files", "crash"] },
   client: { source: "src/client/session", tests: ["client", "documents", "integration"] },
   h3: { source: "src/quic/h3", tests: ["quic", "files/http3.test.ts", "integration"] },
 };

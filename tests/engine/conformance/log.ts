@@ -57,6 +57,24 @@ export function logConformance(capabilities: Capabilities): void {
     }
   });
 
+  test("large texts come back as they were, whatever is in them", async ({ engine, time }) => {
+    for (const length of [8191, 8192, 8193, 12_288, 16_384, 20_000]) {
+      for (const odd of ["x", "\u00fc", "\u20ac", "\ud83d\ude00", "\ud800", "\udc00", "\ufeff"]) {
+        const rest = "x".repeat(length - odd.length);
+        const texts = [odd + rest, rest + odd, rest.slice(0, 4000) + odd + rest.slice(4000)];
+        const payload = { first: texts[0], text: texts[1], last: texts[2], short: odd };
+        const { offset } = await engine.log.publish("chat:a", { ...record("m1", time()), payload }, {
+          retention: KEEP,
+        });
+        const [kept] = (await engine.log.read("chat:a", { since: offset - 1 })).records;
+        assert.ok(
+          JSON.stringify(kept!.payload) === JSON.stringify(payload),
+          `${length} ${JSON.stringify(odd)}`,
+        );
+      }
+    }
+  });
+
   test("a known dedupe key has no second effect and gets the first one's place", async (b) => {
     const { log } = b.engine;
     const got: StoredRecord[] = [];
@@ -138,6 +156,18 @@ export function logConformance(capabilities: Capabilities): void {
       assert.equal(await publish(), true);
       for (let passed = 0; passed < 21_000; passed += 1_000) b.pass(1_000);
       assert.equal(await publish(), false);
+    });
+
+    test("a dedupe key is known for the whole window, whenever in the engine's life it came", async (b) => {
+      const publish = async (second: number) => {
+        const options = { retention: KEEP, dedupeKey: `k${second}` };
+        return (await b.engine.log.publish("chat:a", record(`m${second}`, b.time()), options)).duplicate;
+      };
+      for (let second = 0; second < 45; second++) {
+        assert.equal(await publish(second), false);
+        if (second >= 9) assert.equal(await publish(second - 9), true, `of second ${second - 9}`);
+        b.pass(1_000);
+      }
     });
   }
 
