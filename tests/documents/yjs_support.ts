@@ -67,8 +67,18 @@ export class Device {
 
   async close(): Promise<void> {
     this.provider.destroy();
-    const closing = this.client.close();
-    await this.world.clock.advance(1500);
+    await this.gone(1500);
+  }
+
+  /** Closes the client, and lets `ms` pass. What is being sealed takes real time, and is waited for after it. */
+  async gone(ms: number): Promise<void> {
+    let isClosed = false;
+    const closing = this.client.close().finally(() => isClosed = true);
+    await this.world.clock.advance(ms);
+    while (!isClosed) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await this.world.clock.advance(100);
+    }
     await closing;
   }
 }
