@@ -263,8 +263,7 @@ export class TransportManager {
     const error = SkeinError.closed();
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     await this.#stop("closed", error);
-    this.#connector.close();
-    await Promise.all(this.#parts.map((part) => part.close?.(error)));
+    await Promise.all([this.#connector.close(), ...this.#parts.map((part) => part.close?.(error))]);
     this.#events.clear();
   }
 

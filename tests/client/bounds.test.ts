@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { SkeinClient, WebSocketTransport } from "../../src/client/mod.ts";
 import { ChannelInbox, type Placed } from "../../src/client/session/inbox.ts";
 import { Encoded, LANES } from "../../src/protocol/mod.ts";
+import { startTestService } from "../support/service.ts";
 import { decode, takeFrames } from "../support/wire.ts";
 import { connected, inWorld } from "./in_world.ts";
 import { KeptOutbox } from "./support.ts";
@@ -158,3 +159,34 @@ Deno.test("draining: a client that is told goes elsewhere within half of the tim
     await world.until(() => !world.sessions.connections.has(connection!), 5200);
     assert.deepEqual([client.manager.sessionId, client.manager.isConnected()], [sessionId, true]);
   }));
+
+Deno.test("closing: the UDP endpoint of a client is closed once close() has resolved", async () => {
+  const service = await startTestService();
+  try {
+    const token = await service.token("ann");
+    for (let i = 0; i < 5; i++) {
+      const client = new SkeinClient({
+        token,
+        quicUrl: `quic://127.0.0.1:${service.quicPort}`,
+        certificateHashes: [service.certificateHash.toBase64()],
+        enableWebSocket: false,
+        autoConnect: false,
+      });
+      await client.connect();
+      let closed = 0;
+      const { close } = Deno.QuicEndpoint.prototype;
+      Deno.QuicEndpoint.prototype.close = function (...args) {
+        closed++;
+        return close.apply(this, args);
+      };
+      try {
+        await client.close();
+        assert.equal(closed, 1);
+      } finally {
+        Deno.QuicEndpoint.prototype.close = close;
+      }
+    }
+  } finally {
+    await service.stop();
+  }
+});

@@ -172,9 +172,9 @@ export class Connector {
     return { link, response, fellBackFrom, connectTime: clock.now() - begun };
   }
 
-  /** Gives up what is shared among dials. */
-  close(): void {
-    for (const { dialer } of this.#routes.values()) dialer.close();
+  /** Gives up what is shared among dials; resolves when nothing of it is left. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#routes.values()].map(({ dialer }) => dialer.close()));
   }
 
   #failed(path: Path): void {

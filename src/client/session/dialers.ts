@@ -23,8 +23,8 @@ export interface Dialer {
   kindAt(endpoints: Endpoints): ClientTransportKind | undefined;
   /** A transport that has still to be connected. */
   make(endpoints: Endpoints): ClientTransport | Promise<ClientTransport>;
-  /** Gives up what its transports share. */
-  close(): void;
+  /** Gives up what its transports share; resolves when nothing of it is left. */
+  close(): Promise<void>;
 }
 
 /** All paths, best first. */
@@ -75,8 +75,12 @@ class QuicDialer implements Dialer {
     return new module.NativeQuicTransport(quic!, options, endpoint);
   }
 
-  close(): void {
-    this.#native?.then(({ endpoint }) => setTimeout(() => endpoint.close(), 0), () => {});
+  async close(): Promise<void> {
+    const native = await this.#native?.catch(() => undefined);
+    if (native === undefined) return;
+    // The close of a connection leaves in the next turn, before the socket goes.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    native.endpoint.close();
   }
 }
 
@@ -108,5 +112,7 @@ class WebSocketDialer implements Dialer {
     return transports.websocket?.() ?? new WebSocketTransport(websocket!, WebSocket);
   }
 
-  close(): void {}
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
