@@ -22,6 +22,12 @@ export interface BrowserPage {
   evaluateText(source: string): Promise<unknown>;
   /** Waits until `source`, an expression in the page, is truthy. Rejects with what the page logged. */
   waitFor(source: string, timeoutMs?: number): Promise<void>;
+  /** Opens another page that shares this one's storage, with a log of its own. */
+  newTab(): Promise<BrowserPage>;
+  /** Closes it, as a user closes a tab. */
+  close(): Promise<void>;
+  /** Sends a command of the DevTools protocol; Chromium alone. */
+  devtools(method: string, parameters: object): Promise<void>;
   /** What the page wrote to its console, and its uncaught errors, oldest first; the last 200. */
   readonly log: readonly string[];
 }
@@ -39,6 +45,8 @@ export interface BrowserOptions {
   readonly timeout?: number;
   /** More arguments for Chromium's command line. @default none */
   readonly chromiumFlags?: readonly string[];
+  /** More preferences for Firefox. @default none */
+  readonly firefoxPreferences?: Readonly<Record<string, unknown>>;
 }
 
 const CHROMIUM_FLAGS = [
@@ -76,18 +84,26 @@ export function withChromium<T>(
     const args = [...CHROMIUM_FLAGS, ...options.chromiumFlags ?? []];
     const browser = await chromium.launch({ executablePath, args, timeout: left() });
     onEnd(() => browser.close());
+    const wrap = (page: Awaited<ReturnType<typeof browser.newPage>>): BrowserPage => {
+      page.setDefaultTimeout(left());
+      const log = makeLog();
+      page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
+      page.on("pageerror", (error) => log.add(`uncaught: ${error.message}`));
+      return makePage(log.lines, {
+        goto: (url) => page.goto(url),
+        evaluate: (source) => page.evaluate(source),
+        newTab: async () => wrap(await page.context().newPage()),
+        close: () => page.close(),
+        async devtools(method, parameters) {
+          const session = await page.context().newCDPSession(page);
+          await session.send(method as "Page.enable", parameters);
+        },
+      }, left);
+    };
     const testBrowser: TestBrowser = {
       name: "chromium",
       async newPage() {
-        const page = await browser.newPage();
-        page.setDefaultTimeout(left());
-        const log = makeLog();
-        page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
-        page.on("pageerror", (error) => log.add(`uncaught: ${error.message}`));
-        return makePage(log.lines, {
-          goto: (url) => page.goto(url),
-          evaluate: (source) => page.evaluate(source),
-        }, left);
+        return wrap(await (await browser.newContext()).newPage());
       },
     };
     return await fn(await testBrowser.newPage(), testBrowser);
@@ -113,25 +129,27 @@ export function withFirefox<T>(
       timeout: left(),
       protocolTimeout: left(),
       env: { ...Deno.env.toObject(), HOME: home, MOZ_CRASHREPORTER_DISABLE: "1" },
-      extraPrefsFirefox: FIREFOX_PREFERENCES,
+      extraPrefsFirefox: { ...FIREFOX_PREFERENCES, ...options.firefoxPreferences },
     });
     onEnd(() => browser.close());
+    const newPage = async (): Promise<BrowserPage> => {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(left());
+      const log = makeLog();
+      page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
+      page.on("pageerror", (error) => log.add(`uncaught: ${error instanceof Error ? error.message : error}`));
+      return makePage(log.lines, {
+        goto: (url) => page.goto(url),
+        evaluate: (source) => page.evaluate(source),
+        // All pages of this Firefox share their storage.
+        newTab: newPage,
+        close: () => page.close(),
+        devtools: () => Promise.reject(new Error("Firefox has no DevTools protocol")),
+      }, left);
+    };
     const testBrowser: TestBrowser = {
       name: "firefox",
-      async newPage() {
-        const page = await browser.newPage();
-        page.setDefaultTimeout(left());
-        const log = makeLog();
-        page.on("console", (message) => log.add(`${message.type()}: ${message.text()}`));
-        page.on(
-          "pageerror",
-          (error) => log.add(`uncaught: ${error instanceof Error ? error.message : error}`),
-        );
-        return makePage(log.lines, {
-          goto: (url) => page.goto(url),
-          evaluate: (source) => page.evaluate(source),
-        }, left);
-      },
+      newPage,
     };
     return await fn(await testBrowser.newPage(), testBrowser);
   });
@@ -146,7 +164,7 @@ export async function withEachBrowser(
   await withFirefox(fn, options);
 }
 
-interface RawPage {
+interface RawPage extends Pick<BrowserPage, "newTab" | "close" | "devtools"> {
   goto(url: string): Promise<unknown>;
   evaluate(source: string): Promise<unknown>;
 }
@@ -166,6 +184,9 @@ function makePage(log: readonly string[], raw: RawPage, left: () => number): Bro
       return await raw.evaluate(`(${fn})(${json})`).catch(withLog) as T;
     },
     evaluateText: (source) => raw.evaluate(source).catch(withLog),
+    newTab: raw.newTab,
+    close: raw.close,
+    devtools: raw.devtools,
     async waitFor(source, timeoutMs = 10_000) {
       const until = Date.now() + Math.min(timeoutMs, left());
       for (;;) {
