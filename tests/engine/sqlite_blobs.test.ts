@@ -55,3 +55,14 @@ Deno.test("sqlite blobs: what is discarded, wrong, too old or deleted leaves no 
     await blobs.delete(file.fileId);
     await until(databases, 0);
   }));
+
+Deno.test("sqlite blobs: a writer may be closed again, and takes nothing afterwards", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open();
+    const writer = await begin(engine, bytesOf(1));
+    await writer.append(bytesOf(1).slice(0, 10));
+    await Promise.all([writer.close(), writer.close()]);
+    await writer.close();
+    await assert.rejects(writer.append(bytesOf(1).slice(10)));
+    assert.equal((await begin(engine, bytesOf(1))).offset, 10);
+  }));

@@ -9,6 +9,8 @@ const all = (source: string, kind?: string) =>
 Deno.test("mutants: conditions are negated, comparisons and logic swapped", () => {
   assert.deepEqual(all("if (a) b = c;"), ["if (!(a)) b = c;"]);
   assert.deepEqual(all("x = a < b;"), ["x = a <= b;"]);
+  assert.deepEqual(all("x = a > b ? a : b;"), [], "equal ones are the same");
+  assert.deepEqual(all("x = a > b ? a : c;"), ["x = a >= b ? a : c;"]);
   assert.deepEqual(all("x = a !== b;"), ["x = a === b;"]);
   assert.deepEqual(all("x = a && b;"), ["x = a || b;"]);
   assert.deepEqual(all("while (a(b)) c = d;", "condition"), ["while (!(a(b))) c = d;"]);

@@ -202,8 +202,9 @@ export function findMutants(source: string): Mutant[] {
     const { text, start, end } = token;
     const isSpaced = source[start - 1] === " " && /\s/.test(source[end] ?? "");
     if (token.kind === "sign") {
-      if (text in COMPARISON && isSpaced) add("comparison", start, end, COMPARISON[text]!);
-      else if (text in LOGIC) add("logic", start, end, LOGIC[text]!);
+      if (text in COMPARISON && isSpaced && !choosesLarger(tokens, i)) {
+        add("comparison", start, end, COMPARISON[text]!);
+      } else if (text in LOGIC) add("logic", start, end, LOGIC[text]!);
       else if (text in ARITHMETIC && (isSpaced || text === "++" || text === "--")) {
         add("arithmetic", start, end, ARITHMETIC[text]!);
       }
@@ -243,6 +244,13 @@ function shorten(text: string): string {
 function another(text: string): string {
   const value = Number(text.replaceAll("_", ""));
   return String(value === 0 ? 1 : value * 2);
+}
+
+/** Whether it is the sign of `a > b ? a : b`: what two that are equal give is the same either way. */
+function choosesLarger(tokens: readonly Token[], i: number): boolean {
+  const [a, sign, b, question, yes, colon, no] = tokens.slice(i - 1, i + 6).map(({ text }) => text);
+  if (question !== "?" || colon !== ":" || !/^[<>]=?$/.test(sign ?? "")) return false;
+  return (yes === a && no === b) || (yes === b && no === a);
 }
 
 /** Whether it is the 0 of `(x ?? 0) > LIMIT`: a 1 in its place lies on the same side of the limit. */
