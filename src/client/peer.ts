@@ -112,6 +112,11 @@ export class SkeinPeer {
     return connection;
   }
 
+  /** Calls `listener` with each connection from now on, whichever side has called. Returns a function that stops it. */
+  onConnection(listener: (connection: PeerConnection) => void): () => void {
+    return this.#node.onConnection(listener);
+  }
+
   /** What is known of the NAT in front of this machine. */
   discoverNat(): ReturnType<PeerNode["discoverNat"]> {
     return this.#node.discoverNat();

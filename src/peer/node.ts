@@ -34,6 +34,7 @@ export class PeerNode {
   readonly #addresses: LocalAddresses;
   readonly #connections = new Map<PeerId, PeerConnection>();
   readonly #meetings = new Map<string, Meeting>();
+  readonly #listeners = new Set<(connection: PeerConnection) => void>();
   readonly #ending = new Set<Promise<void>>();
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -93,6 +94,12 @@ export class PeerNode {
     return connection;
   }
 
+  /** Calls `listener` with each connection from now on, whichever side has called. Returns a function that stops it. */
+  onConnection(listener: (connection: PeerConnection) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** The connections there are. */
   get connections(): ReadonlyMap<PeerId, PeerConnection> {
     return this.#connections;
@@ -139,6 +146,7 @@ export class PeerNode {
       },
     });
     this.#connections.set(peer, connection);
+    for (const listener of [...this.#listeners]) listener(connection);
     return connection;
   }
 

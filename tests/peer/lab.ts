@@ -147,24 +147,34 @@ export class Peers implements AsyncDisposable {
 }
 
 function open(nat: NatLab, side: Side, options: LabOptions): LabPeer {
+  return new LabPeer(spawnPeer(nat, side, "lab_peer.ts", options.turn));
+}
+
+/** Starts a program of this folder on a machine, with the lab's servers and the certificate of TURN as arguments. */
+export function spawnPeer(
+  nat: NatLab,
+  side: Side,
+  program: string,
+  turn: readonly TurnKind[] = ["udp", "tcp"],
+): Deno.ChildProcess {
   const username = `${Math.floor(Date.now() / 1000) + 3600}:${side}`;
   const credential = createHmac("sha1", TURN_SECRET).update(username).digest("base64");
   const urls = { udp: `turn:${SERVER}`, tcp: `turn:${SERVER}?transport=tcp`, tls: `turns:${SERVER}` };
   const servers: MeetingServers = {
     stun: [`stun:${SERVER}`],
-    turn: (options.turn ?? ["udp", "tcp"]).map((kind) => ({ url: urls[kind], username, credential })),
+    turn: turn.map((kind) => ({ url: urls[kind], username, credential })),
     expiresIn: 3_600_000,
   };
-  const child = nat.spawn(side, [
+  return nat.spawn(side, [
     Deno.execPath(),
     "run",
     "-A",
     "--unstable-net",
     "--no-check",
     "--quiet",
-    new URL("./lab_peer.ts", import.meta.url).pathname,
+    `--lock=${new URL("../deno.lock", import.meta.url).pathname}`,
+    new URL(`./${program}`, import.meta.url).pathname,
     JSON.stringify(servers),
     nat.caCert,
   ], { stdin: "piped", stdout: "piped", stderr: "inherit" });
-  return new LabPeer(child);
 }

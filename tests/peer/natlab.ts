@@ -1,7 +1,7 @@
 /**
- * Two machines behind NATs of chosen kinds, and the internet between them: network namespaces, nftables, coturn. Needs
- * root. Addresses: 203.0.113.1 and .2 are the STUN and TURN server, .11 and .12 the NATs, 10.0.1.2 and 10.0.2.2 the
- * machines A and B.
+ * Machines behind NATs of chosen kinds, and the internet between them: network namespaces, nftables, coturn. Needs root.
+ * Addresses: 203.0.113.1 and .2 are the STUN and TURN server, .3 is for a service, .11, .12 and .13 are the NATs, and
+ * 10.0.1.2, 10.0.2.2 and 10.0.3.2 the machines A, B and C.
  *
  * @module
  */
@@ -12,7 +12,8 @@ import { delay } from "../../src/async/deadline.ts";
 export type LabNat = "open" | "fullcone" | "restricted" | "portrestricted" | "symmetric" | "udpblocked";
 
 /** A machine of the lab. */
-export type Side = "A" | "B";
+export type Side = "A" | "B" | "C";
+const SIDES = ["A", "B", "C"] as const;
 
 /** The TURN secret of the lab's server. */
 export const TURN_SECRET = "lab-secret";
@@ -42,11 +43,11 @@ export class NatLab implements AsyncDisposable {
   }
 
   /** Makes the machines, the NATs and the servers. */
-  static async start(a: LabNat, b: LabNat): Promise<NatLab> {
+  static async start(a: LabNat, b: LabNat, c: LabNat = "open"): Promise<NatLab> {
     const lab = new NatLab(`sk${Deno.pid.toString(36)}${(labs++).toString(36)}-`);
     try {
       await lab.#build();
-      await Promise.all([lab.setNat("A", a), lab.setNat("B", b)]);
+      await Promise.all([lab.setNat("A", a), lab.setNat("B", b), lab.setNat("C", c)]);
       await lab.startTurn();
       return lab;
     } catch (error) {
@@ -87,13 +88,15 @@ export class NatLab implements AsyncDisposable {
     }
   }
 
-  /** Drops everything between both NATs; the servers stay in reach. */
+  /** Drops everything between the NATs of A and B; the servers stay in reach. */
   async blockDirect(): Promise<void> {
+    // A machine that is open has its own address on both sides of its router.
+    const addresses = (side: Side): string => `{ ${outside(side)}, ${subnet(side)} }`;
     await this.#nft(
       "inet",
       `table bridge block { chain f { type filter hook forward priority 0;
-      ip saddr ${outside("A")} ip daddr ${outside("B")} drop
-      ip saddr ${outside("B")} ip daddr ${outside("A")} drop
+      ip saddr ${addresses("A")} ip daddr ${addresses("B")} drop
+      ip saddr ${addresses("B")} ip daddr ${addresses("A")} drop
     }
     }`,
     );
@@ -119,7 +122,7 @@ export class NatLab implements AsyncDisposable {
 
   /** Gives a machine another address, as when it changes its network. */
   async changeAddress(side: Side, host: number): Promise<void> {
-    const name = `c${side}`, net = side === "A" ? "10.0.1" : "10.0.2";
+    const name = `c${side}`, net = netOf(side);
     await this.#in(name, ["ip", "addr", "flush", "dev", "eth0"]);
     await this.#in(name, ["ip", "addr", "add", `${net}.${host}/24`, "dev", "eth0"]);
     await this.#in(name, ["ip", "route", "add", "default", "via", `${net}.1`]);
@@ -188,8 +191,8 @@ export class NatLab implements AsyncDisposable {
     await ip("inet", "link add br0 type bridge");
     for (const host of [1, 2, 3]) await ip("inet", `addr add 203.0.113.${host}/24 dev br0`);
     await ip("inet", "link set br0 up");
-    for (const [i, side] of (["A", "B"] as const).entries()) {
-      const nat = `nat${side}`, machine = `c${side}`, net = `10.0.${i + 1}`;
+    for (const side of SIDES) {
+      const nat = `nat${side}`, machine = `c${side}`, net = netOf(side);
       await ip(nat, `link add wan0 type veth peer name p${side} netns ${this.#ns("inet")}`);
       await ip("inet", `link set p${side} master br0 up`);
       await ip(nat, `addr add ${outside(side)}/24 dev wan0`);
@@ -205,8 +208,11 @@ export class NatLab implements AsyncDisposable {
     // The internet drops what has no way; it does not say so to the sender.
     await ip("inet", "neigh add 203.0.113.250 lladdr 02:00:00:00:00:01 dev br0");
     await ip("inet", "route add default via 203.0.113.250");
-    await ip("natA", "route add 10.0.2.0/24 via 203.0.113.12");
-    await ip("natB", "route add 10.0.1.0/24 via 203.0.113.11");
+    for (const side of SIDES) {
+      for (const other of SIDES) {
+        if (other !== side) await ip(`nat${side}`, `route add ${subnet(other)} via ${outside(other)}`);
+      }
+    }
   }
 
   async #certificate(): Promise<{ cert: string; key: string }> {
@@ -241,15 +247,19 @@ export class NatLab implements AsyncDisposable {
   }
 }
 
-const NAMES = ["inet", "natA", "natB", "cA", "cB"] as const;
+const NAMES = ["inet", "natA", "natB", "natC", "cA", "cB", "cC"] as const;
 let labs = 0;
 
 function outside(side: Side): string {
-  return side === "A" ? "203.0.113.11" : "203.0.113.12";
+  return `203.0.113.${11 + SIDES.indexOf(side)}`;
+}
+
+function netOf(side: Side): string {
+  return `10.0.${1 + SIDES.indexOf(side)}`;
 }
 
 function subnet(side: Side): string {
-  return side === "A" ? "10.0.1.0/24" : "10.0.2.0/24";
+  return `${netOf(side)}.0/24`;
 }
 
 /** The rules of a NAT. */

@@ -10,6 +10,7 @@ import type { Document } from "../documents/document.ts";
 import type { Operation } from "../documents/events.ts";
 import type { SkeinError } from "../errors.ts";
 import type { Yjs } from "./copies.ts";
+import { FromPeer } from "./from_peer.ts";
 import { Known } from "./known.ts";
 import { Presence } from "./presence.ts";
 
@@ -32,6 +33,9 @@ export interface View {
 
 type Updated = (update: Uint8Array, origin: unknown, doc: Y.Doc, transaction: Y.Transaction) => void;
 
+/** Milliseconds that the author of a change, which came from it directly, has to bring it to the service itself. */
+const AUTHOR_TIME = 5_000;
+
 const exchanges = new WeakMap<Document, Exchange>();
 
 /** Keeps Yjs documents in step with a Skein document. */
@@ -47,6 +51,7 @@ export class Exchange {
   /** There may be deletions that the server does not know. To look for them costs as much as the document is long. */
   #deletionsMayMiss = false;
   #isLooking = false;
+  #cancelLook: (() => void) | undefined;
   /** Operations that are not acknowledged. */
   #onTheWay = 0;
   #compacting = false;
@@ -96,7 +101,7 @@ export class Exchange {
       this.#document.restart();
     }
     const updated: Updated = (update, origin, _doc, { local }) => {
-      if (origin !== view.origin) this.#updated(update, local, view);
+      if (origin !== view.origin) this.#updated(update, { local, origin }, view);
     };
     this.#views.set(view, updated);
     doc.on("update", updated);
@@ -116,6 +121,8 @@ export class Exchange {
   /** Closes the Skein document unless somebody has joined. */
   closeIfUnused(): void {
     if (this.#views.size > 0) return;
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
     this.presence.stop();
     this.#document.close();
   }
@@ -143,8 +150,15 @@ export class Exchange {
 
   // --- out ---
 
-  /** A Yjs document was changed: by the application, or (not `local`) by another provider, such as a local copy. */
-  #updated(update: Uint8Array, local: boolean, view: View): void {
+  /**
+   * A Yjs document was changed: by the application, or (not `local`) by another provider, such as a local copy, or by a
+   * peer.
+   */
+  #updated(
+    update: Uint8Array,
+    { local, origin }: { readonly local: boolean; readonly origin: unknown },
+    view: View,
+  ): void {
     this.#fanOut(update, view);
     if (local) {
       this.#updates.push(update);
@@ -152,7 +166,8 @@ export class Exchange {
     } else {
       // The server may have all of it: only what it lacks is sent, once it is known what that is.
       this.#deletionsMayMiss = true;
-      this.#look();
+      if (origin instanceof FromPeer) this.#lookLater();
+      else this.#look();
     }
   }
 
@@ -186,6 +201,14 @@ export class Exchange {
     this.#isLooking = true;
     queueMicrotask(() => {
       this.#isLooking = false;
+      this.#sendMissing();
+    });
+  }
+
+  /** What came from a peer is its author's to send. What has not come by then the author cannot send. */
+  #lookLater(): void {
+    this.#cancelLook ??= this.#document.clock.after(AUTHOR_TIME, () => {
+      this.#cancelLook = undefined;
       this.#sendMissing();
     });
   }

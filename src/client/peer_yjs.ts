@@ -1,0 +1,187 @@
+/**
+ * Yjs documents straight among peers, for Deno: `npm:yjs` over the connections of a `SkeinPeer`.
+ *
+ * ```ts
+ * const peer = await SkeinPeer.open(client);
+ * const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);
+ * const documents = new PeerDocuments(peer);
+ * documents.share("doc:plan", doc, { awareness: provider.awareness });
+ * ```
+ *
+ * @module
+ */
+
+import type { Awareness } from "y-protocols/awareness";
+import type * as Y from "yjs";
+import { isPeerId, type PeerConnection, type PeerId } from "../peer/mod.ts";
+import { type BidirectionalStream, type Connection, PRIORITY } from "../quic/types.ts";
+import type { Cipher } from "./documents/encryption.ts";
+import type { SkeinPeer } from "./peer.ts";
+import { type Carried, PeerDocument } from "./yjs/peer_document.ts";
+import { readLine } from "./yjs/peer_frames.ts";
+
+/** Options of `PeerDocuments`. */
+export interface PeerDocumentsOptions {
+  /** Takes streams of peers that are about no document; `line` is their first line. @default they are refused */
+  readonly onStream?: (line: string, stream: BidirectionalStream, connection: PeerConnection) => void;
+  /** Told of what a peer did wrong. @default nobody is */
+  readonly onError?: (error: unknown, context: { readonly peer: PeerId; readonly document: string }) => void;
+}
+
+/** How a document is shared. */
+export interface ShareOptions {
+  /**
+   * Who is there. Its states tell which peers have the document open (their field `peer`), so with it nothing else has to
+   * be said; give it to the document's `SkeinYjsProvider` too. @default null
+   */
+  readonly awareness?: Awareness | null;
+  /** Peers that have the document open, besides those that awareness tells of. */
+  readonly peers?: readonly PeerId[];
+  /** Seals what peers say of it: the key of the document, so that a peer without it reads nothing. @default none */
+  readonly key?: Cipher;
+}
+
+/** A document that is shared. */
+export interface SharedDocument {
+  /** The peers that have it open and are connected. */
+  readonly peers: readonly PeerId[];
+  /** Lets a peer in, and connects to it. */
+  add(peer: PeerId): void;
+  /** Shares it no more. The `Y.Doc` stays as it is. */
+  close(): void;
+}
+
+interface Shared {
+  readonly document: PeerDocument;
+  readonly members: Set<PeerId>;
+}
+
+/** What documents need of a peer: a `SkeinPeer`, or a `PeerNode` with signalling of its own. */
+export type DocumentPeer = Pick<SkeinPeer, "id" | "connect" | "onConnection">;
+
+/** Peers that one document is shared with directly; more are reached through the service, or through those. */
+const MAX_MEMBERS = 32;
+/** Operations before who is there; both before what applications send in the background. */
+const PRIORITIES: Record<Carried, number> = { operations: PRIORITY.HIGH, awareness: PRIORITY.NORMAL };
+
+/** The documents that a peer shares. It takes the streams that peers open. */
+export class PeerDocuments {
+  readonly #peer: DocumentPeer;
+  readonly #options: PeerDocumentsOptions;
+  readonly #shared = new Map<string, Shared>();
+  readonly #connections = new Map<PeerId, PeerConnection>();
+  readonly #stop: () => void;
+
+  constructor(peer: DocumentPeer, options: PeerDocumentsOptions = {}) {
+    this.#peer = peer;
+    this.#options = options;
+    this.#stop = peer.onConnection((connection) => this.#connected(connection));
+  }
+
+  /** Shares a document among the peers that have it open. Throws TypeError when it is shared already. */
+  share(channel: string, doc: Y.Doc, options: ShareOptions = {}): SharedDocument {
+    if (this.#shared.has(channel)) throw new TypeError(`${channel} is shared already`);
+    const { awareness = null, key, peers = [] } = options;
+    const failed = (peer: string, error: unknown): void =>
+      this.#options.onError?.(error, { peer, document: channel });
+    const document = new PeerDocument({ channel, doc, awareness, cipher: key, self: this.#peer.id, failed });
+    const shared: Shared = { document, members: new Set() };
+    this.#shared.set(channel, shared);
+    const add = (peer: PeerId): void => this.#add(shared, peer);
+    const met = (): void => {
+      for (const state of awareness!.getStates().values()) {
+        const { peer } = state as { peer?: unknown };
+        if (typeof peer === "string" && isPeerId(peer)) add(peer);
+      }
+    };
+    awareness?.on("change", met);
+    if (awareness !== null) {
+      awareness.setLocalStateField("peer", this.#peer.id);
+      met();
+    }
+    peers.forEach(add);
+    return {
+      get peers() {
+        return document.peers;
+      },
+      add,
+      close: () => {
+        awareness?.off("change", met);
+        if (this.#shared.get(channel) === shared) this.#shared.delete(channel);
+        document.close();
+      },
+    };
+  }
+
+  /** Shares nothing any more. Connections stay. */
+  close(): void {
+    this.#stop();
+    for (const { document } of this.#shared.values()) document.close();
+    this.#shared.clear();
+  }
+
+  #add(shared: Shared, peer: PeerId): void {
+    if (peer === this.#peer.id || shared.members.has(peer) || shared.members.size >= MAX_MEMBERS) return;
+    shared.members.add(peer);
+    const { current } = this.#peer.connect(peer);
+    if (current !== undefined) this.#open(shared, peer, current);
+  }
+
+  #connected(connection: PeerConnection): void {
+    this.#connections.set(connection.peer, connection);
+    const begin = (quic: Connection): void => {
+      void this.#accept(connection, quic);
+      for (const shared of this.#shared.values()) {
+        if (shared.members.has(connection.peer)) this.#open(shared, connection.peer, quic);
+      }
+    };
+    connection.on({ connection: begin });
+    if (connection.current !== undefined) begin(connection.current);
+  }
+
+  /** Of two peers the one with the lesser id opens the streams. */
+  #open(shared: Shared, peer: PeerId, quic: Connection): void {
+    if (this.#peer.id > peer) return;
+    for (const carried of ["operations", "awareness"] as const) {
+      void (async () => {
+        try {
+          const stream = await quic.openBidirectionalStream({ priority: PRIORITIES[carried], wait: true });
+          const line = JSON.stringify({ document: shared.document.channel, carries: carried });
+          await stream.write(new TextEncoder().encode(`${line}\n`));
+          await shared.document.carry(peer, carried, stream, quic);
+        } catch (error) {
+          if (!quic.isClosed) this.#options.onError?.(error, { peer, document: shared.document.channel });
+        }
+      })();
+    }
+  }
+
+  async #accept(connection: PeerConnection, quic: Connection): Promise<void> {
+    for await (const stream of quic.incomingBidirectionalStreams) {
+      void this.#take(connection, quic, stream).catch((error) => {
+        stream.cancel();
+        stream.abort();
+        if (!quic.isClosed) this.#options.onError?.(error, { peer: connection.peer, document: "" });
+      });
+    }
+  }
+
+  async #take(connection: PeerConnection, quic: Connection, stream: BidirectionalStream): Promise<void> {
+    const line = await readLine(stream);
+    const { document: channel, carries } = JSON.parse(line) as { document?: unknown; carries?: unknown };
+    if (typeof channel !== "string") {
+      if (this.#options.onStream === undefined) throw new RangeError("a stream about no document");
+      return this.#options.onStream(line, stream, connection);
+    }
+    const shared = this.#shared.get(channel);
+    if (shared === undefined || (carries !== "operations" && carries !== "awareness")) {
+      throw new RangeError(`a stream about ${channel}, which is not shared`);
+    }
+    // The service tells, by awareness, who may read a document: nobody else gets it.
+    if (!shared.members.has(connection.peer)) {
+      throw new RangeError("a peer that does not have the document open");
+    }
+    stream.priority = PRIORITIES[carries];
+    await shared.document.carry(connection.peer, carries, stream, quic);
+  }
+}
