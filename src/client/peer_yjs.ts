@@ -13,6 +13,8 @@
 
 import type { Awareness } from "y-protocols/awareness";
 import type * as Y from "yjs";
+import { deadline } from "../async/deadline.ts";
+import { type Deferred, quietDeferred } from "../async/deferred.ts";
 import { isPeerId, type PeerConnection, type PeerId } from "../peer/mod.ts";
 import { type BidirectionalStream, type Connection, PRIORITY } from "../quic/types.ts";
 import type { Cipher } from "./documents/encryption.ts";
@@ -54,7 +56,12 @@ export interface SharedDocument {
 interface Shared {
   readonly document: PeerDocument;
   readonly members: Set<PeerId>;
+  /** Peers that have opened a stream before it was known that they have the document open. */
+  readonly waiting: Map<PeerId, Deferred<void>>;
 }
+
+/** Milliseconds within which it has to be known of a peer that it has the document open. */
+const ADMISSION_TIME = 10_000;
 
 /** What documents need of a peer: a `SkeinPeer`, or a `PeerNode` with signalling of its own. */
 export type DocumentPeer = Pick<SkeinPeer, "id" | "connect" | "onConnection">;
@@ -85,7 +92,7 @@ export class PeerDocuments {
     const failed = (peer: string, error: unknown): void =>
       this.#options.onError?.(error, { peer, document: channel });
     const document = new PeerDocument({ channel, doc, awareness, cipher: key, self: this.#peer.id, failed });
-    const shared: Shared = { document, members: new Set() };
+    const shared: Shared = { document, members: new Set(), waiting: new Map() };
     this.#shared.set(channel, shared);
     const add = (peer: PeerId): void => this.#add(shared, peer);
     const met = (): void => {
@@ -108,6 +115,7 @@ export class PeerDocuments {
       close: () => {
         awareness?.off("change", met);
         if (this.#shared.get(channel) === shared) this.#shared.delete(channel);
+        for (const { reject } of shared.waiting.values()) reject(new RangeError("it is shared no more"));
         document.close();
       },
     };
@@ -123,6 +131,7 @@ export class PeerDocuments {
   #add(shared: Shared, peer: PeerId): void {
     if (peer === this.#peer.id || shared.members.has(peer) || shared.members.size >= MAX_MEMBERS) return;
     shared.members.add(peer);
+    shared.waiting.get(peer)?.resolve();
     const { current } = this.#peer.connect(peer);
     if (current !== undefined) this.#open(shared, peer, current);
   }
@@ -166,6 +175,22 @@ export class PeerDocuments {
     }
   }
 
+  /**
+   * The service tells, by awareness, who may read a document: nobody else gets it. A peer may be here before awareness
+   * tells of it. Rejects when it does not.
+   */
+  async #admitted(shared: Shared, peer: PeerId): Promise<void> {
+    if (shared.members.has(peer)) return;
+    const waiting = shared.waiting.get(peer) ?? quietDeferred<void>();
+    shared.waiting.set(peer, waiting);
+    const late = (): Error => new RangeError("a peer that does not have the document open");
+    try {
+      await deadline(waiting.promise, ADMISSION_TIME, late);
+    } finally {
+      shared.waiting.delete(peer);
+    }
+  }
+
   async #take(connection: PeerConnection, quic: Connection, stream: BidirectionalStream): Promise<void> {
     const line = await readLine(stream);
     const { document: channel, carries } = JSON.parse(line) as { document?: unknown; carries?: unknown };
@@ -177,10 +202,7 @@ export class PeerDocuments {
     if (shared === undefined || (carries !== "operations" && carries !== "awareness")) {
       throw new RangeError(`a stream about ${channel}, which is not shared`);
     }
-    // The service tells, by awareness, who may read a document: nobody else gets it.
-    if (!shared.members.has(connection.peer)) {
-      throw new RangeError("a peer that does not have the document open");
-    }
+    await this.#admitted(shared, connection.peer);
     stream.priority = PRIORITIES[carries];
     await shared.document.carry(connection.peer, carries, stream, quic);
   }
