@@ -75,6 +75,8 @@ export class Upload {
   #acknowledged = 0;
   readonly #queue: BlockQueue;
   readonly #waiting: Waiting[] = [];
+  /** Written, but their sender has not heard so: an end of the upload is told for these too. */
+  readonly #unacknowledged: Waiting[] = [];
   #pump: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -130,7 +132,7 @@ export class Upload {
   }
 
   /**
-   * Copies the next chunk. Resolves when it is written, or when the upload is cancelled. Throws ProtocolError: `file_gap`,
+   * Copies the next chunk. Resolves when it is acknowledged, or when the upload is cancelled. Throws ProtocolError: `file_gap`,
    * `file_overlap`, `file_beyond_end`, `file_window`, `message_too_large`, `unknown_upload` after the end of the upload.
    * Rejects with `not_available` when it cannot be written: the upload has ended then, and a new one goes on from what is
    * written. Rejects with `unknown_upload` when the upload was begun again elsewhere.
@@ -172,7 +174,7 @@ export class Upload {
     clearTimeout(this.#timer);
     this.#wake?.();
     // The client has cancelled it, and need not hear that its chunks are refused.
-    if (cancelled) { for (const { done } of this.#waiting.splice(0)) done.resolve(); }
+    if (cancelled) { for (const { done } of this.#pending()) done.resolve(); }
     this.#refuse(this.#stopped);
     // The next one must open it after this one and all before it, or it would lose the upload to one of them.
     if (this.#opening !== undefined) await this.#opening;
@@ -231,7 +233,7 @@ export class Upload {
     this.#parts.pool.give(await written);
     this.#written += length;
     while (this.#waiting.length > 0 && this.#waiting[0]!.end <= this.#written) {
-      this.#waiting.shift()!.done.resolve();
+      this.#unacknowledged.push(this.#waiting.shift()!);
     }
     await this.#acknowledge();
   }
@@ -251,7 +253,12 @@ export class Upload {
 
   #refuse(why: ProtocolError): void {
     this.#queue.clear();
-    for (const { done } of this.#waiting.splice(0)) done.reject(why);
+    for (const { done } of this.#pending()) done.reject(why);
+  }
+
+  /** Takes all chunks whose sender has heard nothing of them yet. */
+  #pending(): Waiting[] {
+    return [...this.#unacknowledged.splice(0), ...this.#waiting.splice(0)];
   }
 
   async #acknowledge(): Promise<void> {
@@ -264,6 +271,9 @@ export class Upload {
       if (this.#stopped !== undefined) return;
       this.#acknowledged += step;
       this.onWritten(this.#acknowledged);
+      while ((this.#unacknowledged[0]?.end ?? Infinity) <= this.#acknowledged) {
+        this.#unacknowledged.shift()!.done.resolve();
+      }
     }
   }
 

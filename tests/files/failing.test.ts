@@ -292,3 +292,16 @@ Deno.test("file failures: a file and its directory are synced before the file is
       Deno.FsFile.prototype.sync = sync;
     }
   }));
+
+Deno.test("file failures: an upload that is taken over says so of chunks whose acknowledgement it held back", () =>
+  withStore(async (open) => {
+    const store = open({ rate: 1000 });
+    const bytes = sampleBytes(50_000);
+    const first = await store.start(requestOf(bytes), OWN_ONLY);
+    // It is written at once, and acknowledged in a minute.
+    const pushed = first.push(0, bytes.slice(0, 40_000)).then(() => "acknowledged", ({ error }) => error);
+    while (first.busy === false) await turn();
+    await turn(100);
+    await store.start(requestOf(bytes), OWN_ONLY);
+    assert.equal(await pushed, "unknown_upload");
+  }));

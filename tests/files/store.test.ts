@@ -353,11 +353,12 @@ Deno.test("file store: above the rate acknowledgements come later, and an end of
     const upload = await store.start(requestOf(bytes), OWN_ONLY);
     let acknowledged = 0;
     upload.onWritten = (offset) => acknowledged = offset;
-    await upload.push(0, bytes.slice(0, 50_000));
-    // Fifty seconds' worth was taken: this one has to wait.
-    const next = upload.push(50_000, bytes.slice(50_000, 60_000));
+    // Fifty seconds' worth: its acknowledgement has to wait, and so does what follows.
+    const pushed = [[0, 50_000], [50_000, 60_000]].map(([from, to]) =>
+      upload.push(from!, bytes.slice(from, to))
+    );
     const closed = store.close();
-    await assert.rejects(next, refused("not_available"));
+    for (const each of pushed) await assert.rejects(each, refused("not_available"));
     await closed;
     assert.equal(acknowledged, 0);
   }));
@@ -377,10 +378,11 @@ Deno.test("file store: uploads together have a rate while there is something to 
             told += offset;
             whole.resolve();
           };
-          await upload.push(0, bytes.slice());
+          const pushed = upload.push(0, bytes.slice());
           // Fifty seconds' worth: an acknowledgement that is held back does not come while anybody waits for it.
-          await (busy ? turn(10) : whole.promise);
+          await (busy ? turn(100) : whole.promise);
           await store.cancel(upload);
+          await pushed;
         }
         return told;
       } finally {
