@@ -6,7 +6,7 @@
 
 import { type Principal, ProtocolError } from "../protocol/mod.ts";
 import { type CacheEntry, TokenCache, tokenDigest } from "./cache.ts";
-import { type Claims, readClaims, timeProblem } from "./claims.ts";
+import { amended, type Amendment, type Claims, readClaims, timeProblem } from "./claims.ts";
 import { type JwksDeps, type JwksStatus, RemoteKeys } from "./jwks.ts";
 import { KeyRing } from "./keys.ts";
 import { type AuthSettings, resolveAuth, type ResolvedAuth } from "./settings.ts";
@@ -37,6 +37,8 @@ export interface TokenAuthenticator {
   prepare(): Promise<void>;
   /** Whether the key that signed this principal's token still counts; true of principals it did not give out. */
   trusts(principal: Principal): boolean;
+  /** `principal` with other claims; it is trusted as long as that one. Throws ProtocolError `bad_payload`. */
+  amend(principal: Principal, claims: Amendment): Principal;
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
@@ -98,6 +100,13 @@ class Tokens implements TokenAuthenticator {
   trusts(principal: Principal): boolean {
     const keyId = this.#signers.get(principal);
     return keyId === undefined || this.#state.keys.has(keyId);
+  }
+
+  amend(principal: Principal, claims: Amendment): Principal {
+    const next = amended(principal, claims);
+    const signer = this.#signers.get(principal);
+    if (signer !== undefined) this.#signers.set(next, signer);
+    return next;
   }
 
   async prepare(): Promise<void> {

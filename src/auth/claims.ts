@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Principal, type Right, RIGHTS } from "../protocol/mod.ts";
+import { type Principal, ProtocolError, type Right, RIGHTS } from "../protocol/mod.ts";
 
 /** Most patterns in one claim, and most rights. Exported for tests. */
 export const MAX_PATTERNS = 128;
@@ -51,7 +51,7 @@ export interface ClaimsResult {
 export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
   if (!isObject(payload)) return { problems: ["the payload is not a JSON object"] };
   const problems: string[] = [];
-  const { sub, iss, aud, exp, nbf, bot, info } = payload;
+  const { sub, iss, aud, exp, nbf, iat, jti, bot, info } = payload;
 
   if (typeof sub !== "string" || !SUBJECT.test(sub)) {
     problems.push("sub: 1 to 128 printable ASCII characters without spaces");
@@ -84,6 +84,8 @@ export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
     subscribe: access.subscribe,
     publish: access.publish,
     rights,
+    ...typeof jti === "string" ? { tokenId: jti } : {},
+    ...isSeconds(iat) ? { issuedAt: iat * 1000 } : {},
     ...bot !== undefined ? { bot: bot as string } : {},
     ...peers.length > 0 ? { peers } : {},
     ...info !== undefined ? { info: freeze(info as Record<string, unknown>) } : {},
@@ -91,6 +93,34 @@ export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
   const notBefore = nbf === undefined ? -Infinity : (nbf as number) * 1000;
   // One principal serves every connection that shows the same token, so nobody may change it.
   return { claims: { principal: Object.freeze(principal), notBefore }, problems };
+}
+
+/** Claims that may take the place of those of a token. Absent ones stay. */
+export interface Amendment {
+  /** Milliseconds since the epoch; Infinity: never. */
+  readonly expiresAt?: number;
+  /** Any of the three replaces all patterns. */
+  readonly channels?: readonly string[];
+  readonly subscribe?: readonly string[];
+  readonly publish?: readonly string[];
+  readonly rights?: readonly string[];
+  readonly info?: Readonly<Record<string, unknown>>;
+}
+
+/** `principal` with other claims, checked as those of a token. Throws ProtocolError `bad_payload`. */
+export function amended(principal: Principal, { expiresAt, ...claims }: Amendment): Principal {
+  const none = { requireExpiry: false, issuers: [], audiences: [], defaultChannels: [], defaultRights: [] };
+  const { claims: read, problems } = readClaims({ ...claims, sub: principal.userId }, none);
+  if (read === undefined) throw new ProtocolError("bad_payload", problems[0]);
+  const { subscribe, publish, rights, info } = read.principal;
+  const { channels, subscribe: onlyRead, publish: onlySaid } = claims;
+  return Object.freeze({
+    ...principal,
+    ...expiresAt === undefined ? {} : { expiresAt },
+    ...(channels ?? onlyRead ?? onlySaid) === undefined ? {} : { subscribe, publish },
+    ...claims.rights === undefined ? {} : { rights },
+    ...info === undefined ? {} : { info },
+  });
 }
 
 /** Whether the token may be used at `now` (milliseconds since the epoch), give or take `tolerance`. */

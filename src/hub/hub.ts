@@ -251,6 +251,21 @@ export class Hub {
     return session?.client === client ? session.subscriptions.size : 0;
   }
 
+  /** The users with a connection to this node. */
+  *users(): Generator<{ readonly userId: string; readonly sessions: number }> {
+    for (const [userId, own] of this.#sessions.users()) {
+      let sessions = 0;
+      for (const { attached } of own) if (attached) sessions++;
+      if (sessions > 0) yield { userId, sessions };
+    }
+  }
+
+  /** The channels that a client is subscribed to. */
+  subscriptionsOf(client: Client): string[] {
+    const session = this.#sessions.get(client.sessionId);
+    return session?.client === client ? [...session.subscriptions.keys()] : [];
+  }
+
   /** How many sessions there are, those that wait for their client to come back included. */
   get sessionCount(): number {
     return this.#sessions.size;

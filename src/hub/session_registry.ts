@@ -28,6 +28,11 @@ export class SessionRegistry {
     return this.#users.size;
   }
 
+  /** All users and their sessions. */
+  users(): Iterable<[string, ReadonlySet<HubSession>]> {
+    return this.#users;
+  }
+
   /** The session of that id. */
   get(sessionId: string): HubSession | undefined {
     return this.#sessions.get(sessionId);

@@ -15,6 +15,10 @@ export interface Principal {
   readonly userId: string;
   /** The `exp` claim in milliseconds since the epoch; `Infinity` when the token does not expire. */
   readonly expiresAt: number;
+  /** The `jti` claim: names the token, so that it can be revoked. */
+  readonly tokenId?: string;
+  /** The `iat` claim in milliseconds since the epoch. */
+  readonly issuedAt?: number;
   /** Channel patterns that may be subscribed to; `*` matches any run of characters. */
   readonly subscribe: readonly string[];
   /** Channel patterns that may be published to. */

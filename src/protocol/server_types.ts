@@ -51,6 +51,7 @@ export const SERVER_TYPES = {
   error: NOTICE,
   close: NOTICE,
   server_notice: NOTICE,
+  server_message: NOTICE,
   subscribed: NOTICE,
   unsubscribed: NOTICE,
   history_response: REPLY,

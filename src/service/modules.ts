@@ -68,7 +68,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
 
   const engine = new EngineModule(failed, options.openEngine);
   const hub = new HubModule(engine, log);
-  const tokens = new TokensModule(log);
+  const tokens = new TokensModule(engine, log);
   const files = new FilesModule(engine, hub, tokens, log);
   const peers = new PeersModule();
   const handlers = new HandlersModule(hub, files, peers);

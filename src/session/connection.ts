@@ -29,6 +29,7 @@ import type {
 import type { ConnectionSnapshot, Described, SessionSettings } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { ConnectionPhase, Host } from "./host.ts";
+import { takeClaims } from "./handshake.ts";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import type { Outbox, StopReason } from "./outbox.ts";
@@ -185,6 +186,14 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
     this.inbound.userRate = undefined;
     this.#principal = undefined;
     this.sessionId = "";
+  }
+
+  /** Gives the session other claims of its user. The client is told of channels that it has to leave. */
+  amend(principal: Principal): void {
+    if (this.phase !== "open") return;
+    for (const channel of takeClaims(this, principal)) {
+      this.outbound.push("unsubscribed", { channel, reason: "permission_denied" });
+    }
   }
 
   /** Tells the client that its token ends in `ms` milliseconds. */

@@ -94,14 +94,19 @@ export async function refresh(client: HandshakeConnection, message: Message, lan
     host.observer.authenticated(client.transport, "refused");
     throw new CloseError("invalid_token", "the token is another user's");
   }
-  client.accept(principal);
-  host.refreshed(principal);
-  const left = host.membership.refresh(client, principal);
+  const left = takeClaims(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
   host.observer.logLimited("info", "token refreshed", { ...client.logFields(), left: left.length });
   const refused = Object.fromEntries(left.map((channel) => [channel, "permission_denied" as const]));
   const payload = response(client, true, { channels: {}, refused });
   client.outbound.push("auth_response", payload, lane, message.id);
+}
+
+/** Other claims of the same user hold from now on; returns the channels that the client had to leave. */
+export function takeClaims(client: HandshakeConnection, principal: Principal): readonly string[] {
+  client.accept(principal);
+  client.host.refreshed(principal);
+  return client.host.membership.refresh(client, principal);
 }
 
 function parseRequest({ host }: HandshakeConnection, message: Message) {

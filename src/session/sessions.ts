@@ -7,7 +7,7 @@
 import { type Clock, coarseClock } from "../async/clock.ts";
 import { settles } from "../async/deadline.ts";
 import type { Maybe } from "../async/when.ts";
-import { CloseError, type CloseName, CLOSES, ProtocolError } from "../protocol/mod.ts";
+import { CloseError, type CloseName, CLOSES, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
 import type { MessageConnection, TransportClose, TransportKind } from "../transport/contract.ts";
 import { Admission, hostOf } from "./admission.ts";
@@ -197,10 +197,18 @@ export class Sessions {
   /** Ends the connections whose token was signed with a key that no longer counts; returns how many. */
   revoke(): number {
     const { authenticator } = this.#options;
-    return this.#endAll(
-      (client) => client.userId !== undefined && authenticator.trusts?.(client.principal) === false,
-      "invalid_token",
+    return this.endTokens(
+      (principal) => authenticator.trusts?.(principal) === false,
       "the key of the token was withdrawn",
+    );
+  }
+
+  /** Ends the connections that came with such tokens; returns how many. `reason` is shown to the clients. */
+  endTokens(which: (principal: Principal) => boolean, reason: string): number {
+    return this.#endAll(
+      (client) => client.userId !== undefined && which(client.principal),
+      "invalid_token",
+      reason,
     );
   }
 

@@ -45,6 +45,7 @@ Deno.test("signer: every claim a signer writes comes back in the principal", asy
   assert.deepEqual(await createAuthenticator({ keys: [HS] }, { now }).verify(token), {
     userId: "ann",
     expiresAt: NOW + 3_600_000,
+    issuedAt: NOW,
     subscribe: ["a:*"],
     publish: ["b:*"],
     rights: new Set(["broadcast"]),

@@ -67,8 +67,8 @@ Deno.test("nodes files: a file that a back end deletes at one node is gone at al
   const { uploaded } = await uploadFile(ann, { bytes: sampleBytes(1000) });
   const { fileId: file } = uploaded!;
   assert.equal((await downloadFile(bob, file)).length, 1000);
-  assert.deepEqual(await api(two!, "delete_file", { file }), { deleted: true });
-  assert.deepEqual(await api(one!, "delete_file", { file }), { deleted: false });
+  assert.deepEqual(await api(two!, "file_delete", { file }), { deleted: true });
+  assert.deepEqual(await api(one!, "file_delete", { file }), { deleted: false });
   for (const client of [ann, bob]) {
     const { payload } = await client.request("file_download", { fileId: file });
     assert.equal(payload.name, "unknown_file");

@@ -6,9 +6,11 @@ import { ApiCounters } from "../../src/service/http/api_counters.ts";
 import { Exposition } from "../../src/service/metrics/exposition.ts";
 import { createApp, createInternalApp } from "../../src/service/http/app.ts";
 import { type HttpDeps } from "../../src/service/http/deps.ts";
-import { type ServerApi } from "../../src/service/http/server_api.ts";
+import { type ServerApi } from "../../src/service/http/api_contract.ts";
 import { parseExposition } from "./metrics_support.ts";
 import { KEY, LOCAL, makeDeps, post, request } from "./http_support.ts";
+
+const published = { channel: "chat:a", offset: 1, epoch: "e", duplicate: false };
 
 async function call(
   deps: HttpDeps,
@@ -24,7 +26,7 @@ Deno.test("api: methods get what was asked, checked, and their results come back
   const asked: [string, unknown][] = [];
   const record = (name: string) => (params: unknown) => {
     asked.push([name, params]);
-    return { did: name };
+    return { did: name } as never;
   };
   const names = [
     "publish",
@@ -36,9 +38,9 @@ Deno.test("api: methods get what was asked, checked, and their results come back
     "history",
     "connections",
     "channels",
-    "delete_file",
+    "file_delete",
   ] as const;
-  const api = Object.fromEntries(names.map((name) => [name, record(name)])) as ServerApi;
+  const api = Object.fromEntries(names.map((name) => [name, record(name)])) as unknown as ServerApi;
   const deps = makeDeps({ api });
   const params: Record<typeof names[number], unknown> = {
     publish: { channel: "chat:a", data: { x: [1] }, id: "m1", from: "bot" },
@@ -50,7 +52,7 @@ Deno.test("api: methods get what was asked, checked, and their results come back
     history: { channel: "chat:a", since: 3, limit: 10, reverse: true },
     connections: { user: "ann", limit: 3 },
     channels: {},
-    delete_file: { file: "f1" },
+    file_delete: { file: "f1" },
   };
   for (const name of names) {
     assert.deepEqual(await call(deps, name, params[name]), { status: 200, body: { result: { did: name } } });
@@ -67,7 +69,7 @@ Deno.test("api: parameters that are not right are refused before a method runs, 
       subscribe: never,
       disconnect: never,
       history: never,
-      delete_file: never,
+      file_delete: never,
     },
   });
   const bad: [string, unknown, RegExp][] = [
@@ -80,11 +82,15 @@ Deno.test("api: parameters that are not right are refused before a method runs, 
     ["broadcast", { channels: [], text: "x" }, /channels/],
     ["broadcast", { channels: Array(1001).fill("chat:a"), text: "x" }, /channels/],
     ["subscribe", { user: "", channel: "chat:a" }, /user/],
+    ["subscribe", { user: "ann", channel: "chat:a", sesion: "s" }, /sesion: no such field/],
     ["disconnect", {}, /user/],
+    ["revoke", {}, /jti alone/],
+    ["revoke", { jti: "a", user: "ann" }, /jti alone/],
+    ["refresh", { user: "ann", rights: ["all"] }, /rights/],
     ["history", { channel: "chat:a", limit: 0 }, /limit/],
     ["history", { channel: "chat:a", since: -1 }, /since/],
-    ["delete_file", {}, /file/],
-    ["delete_file", { file: "" }, /file/],
+    ["file_delete", {}, /file/],
+    ["file_delete", { file: "" }, /file/],
     ["batch", {}, /commands/],
     ["batch", { commands: Array(1001).fill({ method: "info" }) }, /commands/],
   ];
@@ -138,38 +144,110 @@ Deno.test("api: a batch runs in order, and one failure does not stop the others"
   const ran: unknown[] = [];
   const deps = makeDeps({
     api: {
-      async publish({ text }) {
-        await new Promise((resolve) => setTimeout(resolve, text === "first" ? 5 : 0));
-        ran.push(text);
-        if (text === "bad") throw new Error("secret");
-        return { offset: ran.length };
+      async unsubscribe({ user }) {
+        await new Promise((resolve) => setTimeout(resolve, user === "first" ? 5 : 0));
+        ran.push(user);
+        if (user === "bad") throw new Error("secret");
+        return { sessions: ran.length };
       },
     },
   });
-  const publish = (text: string) => ({ method: "publish", params: { channel: "chat:a", text } });
-  const commands = [
-    publish("first"),
-    publish("bad"),
-    { method: "batch", params: { commands: [] } },
-    publish("last"),
-  ];
+  const take = (user: string) => ({ method: "unsubscribe", params: { channel: "chat:a", user } });
+  const commands = [take("first"), take("bad"), { method: "batch", params: { commands: [] } }, take("last")];
   const { status, body } = await call(deps, "batch", { commands });
   assert.equal(status, 200);
   assert.deepEqual(ran, ["first", "bad", "last"]);
-  assert.deepEqual(body.result.replies[0], { result: { offset: 1 } });
+  assert.equal(body.result.replies[0].result.sessions, 1);
   assert.equal(body.result.replies[1].error.name, "internal");
   assert.equal(body.result.replies[2].error.name, "unknown_type");
-  assert.deepEqual(body.result.replies[3], { result: { offset: 3 } });
+  assert.equal(body.result.replies[3].result.sessions, 3);
   assert.equal(deps.logged.length, 1);
 });
 
-Deno.test("api: info is answered from the service's figures", async () => {
-  const deps = makeDeps({ status: () => ({ node: "n1", connections: 2 }) });
-  assert.deepEqual((await call(deps, "info", "")).body.result, { node: "n1", connections: 2 });
+Deno.test("api: an unknown method is answered with the nearest name", async () => {
+  const { body } = await call(makeDeps(), "publsh", {});
+  assert.match(body.error.message, /did you mean publish\?/);
+});
+
+Deno.test("api: a key has the rights that are configured for it, in a batch too", async () => {
+  const keys = [
+    { key: "key-that-may-publish", rights: ["publish"] as const },
+    { key: "key-that-may-read-it", rights: ["read"] as const },
+    { key: "key-that-may-read-it", rights: ["manage"] as const },
+    KEY,
+  ];
+  const deps = makeDeps({
+    settings: { apiKeys: keys },
+    api: {
+      publish: () => published,
+      disconnect: () => ({ connections: 0 }),
+      channels: () => ({ channels: [], more: false }),
+    },
+  });
+  const app = createApp(deps);
+  const status = async (key: string, method: string, params: unknown) =>
+    (await app(post(`/api/${method}`, params, { "x-api-key": key }), LOCAL)).status;
+  const calls = [["publish", { channel: "chat:a", text: "x" }], ["disconnect", { user: "a" }], [
+    "channels",
+    {},
+  ]] as const;
+  const tried = async (key: string) => {
+    const statuses = [];
+    for (const [method, params] of calls) statuses.push(await status(key, method, params));
+    return statuses;
+  };
+  assert.deepEqual(await tried("key-that-may-publish"), [200, 403, 403]);
+  assert.deepEqual(await tried("key-that-may-read-it"), [403, 200, 200]);
+  assert.deepEqual(await tried(KEY), [200, 200, 200]);
+  assert.deepEqual(await tried(`${KEY}x`), [401, 401, 401]);
+  const commands = calls.map(([method, params]) => ({ method, params }));
+  const answer = await app(post("/api/batch", { commands }, { "x-api-key": "key-that-may-publish" }), LOCAL);
+  const { result } = await answer.json();
+  assert.deepEqual(
+    result.replies.map((reply: { error?: { name: string } }) => reply.error?.name),
+    [undefined, "permission_denied", "permission_denied"],
+  );
+  const stats = (key: string) => app(request("/stats", { headers: { "x-api-key": key } }), LOCAL);
+  assert.equal((await stats("key-that-may-publish")).status, 403);
+  assert.equal((await stats("key-that-may-read-it")).status, 200);
+});
+
+Deno.test("api: the Idempotency-Key of a call is the id of what it publishes, with numbers in a batch", async () => {
+  const ids: unknown[] = [];
+  const deps = makeDeps({
+    api: {
+      publish: ({ id }) => {
+        ids.push(id);
+        return published;
+      },
+      channels: () => ({ channels: [], more: false }),
+    },
+  });
+  const app = createInternalApp(deps);
+  const send = (method: string, body: unknown, key: string) =>
+    app(post(`/api/${method}`, body, { "idempotency-key": key }), LOCAL);
+  const params = { channel: "chat:a", text: "x" };
+  await send("publish", params, "k1");
+  await send("publish", { ...params, id: "own" }, "k1");
+  const commands = [{ method: "publish", params }, { method: "publish", params: { ...params, id: "own" } }, {
+    method: "publish",
+    params,
+  }];
+  await send("batch", { commands }, "k2");
+  assert.equal((await send("channels", {}, "k3")).status, 200);
+  assert.deepEqual(ids, ["k1", "own", "k2-0", "own", "k2-2"]);
+  assert.equal((await send("publish", params, "x".repeat(57))).status, 400);
+});
+
+Deno.test("api: parameters that are nested too deeply are refused", async () => {
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const { status, body } = await call(makeDeps(), "publish", `{"channel":"chat:a","data":${deep}}`);
+  assert.equal(status, 400);
+  assert.match(body.error.message, /levels/);
 });
 
 Deno.test("api: whatever a body holds, the answer is JSON with a result or an error of the table", async () => {
-  const app = createApp(makeDeps({ settings: { apiKeys: [KEY] }, api: { publish: () => ({ ok: true }) } }));
+  const app = createApp(makeDeps({ settings: { apiKeys: [KEY] }, api: { publish: () => published } }));
   const known = new Set<string>(Object.keys(ERRORS));
   const bodies = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
@@ -240,7 +318,7 @@ Deno.test("api: a body that does not arrive is given up", async () => {
 Deno.test("api: calls are counted by method and result, those of a batch one by one", async () => {
   const counts = new ApiCounters();
   const api: ServerApi = {
-    publish: () => ({}),
+    publish: () => published,
     history: () => Promise.reject(new ProtocolError("unknown_channel")),
     channels: () => {
       throw new Error("broken");

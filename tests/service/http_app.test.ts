@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { createApp, createInternalApp } from "../../src/service/http/app.ts";
-import { type ServerApi } from "../../src/service/http/server_api.ts";
+import { type ServerApi } from "../../src/service/http/api_contract.ts";
 import { KEY, LOCAL, makeDeps, post, REMOTE, request } from "./http_support.ts";
 
 const keyed = { settings: { apiKeys: ["another-key-of-16", KEY], development: false } };

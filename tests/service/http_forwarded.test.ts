@@ -168,7 +168,7 @@ Deno.test("config: http.trustedProxies takes addresses and networks", async () =
 });
 
 function appOf(settings: Partial<HttpSettings>) {
-  return createApp(makeDeps({ settings, api: { channels: () => ({ channels: [] }) } }));
+  return createApp(makeDeps({ settings, api: { channels: () => ({ channels: [], more: false }) } }));
 }
 
 Deno.test("http app: in development, /stats and /api without a key are not open to what came through a proxy", async () => {

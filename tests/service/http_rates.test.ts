@@ -65,7 +65,7 @@ Deno.test("http rates: requests with a key are not counted, refused keys are", a
   const app = createApp(makeDeps({
     pace,
     settings: { apiKeys: [KEY], development: false },
-    api: { channels: () => ({ channels: [] }) },
+    api: { channels: () => ({ channels: [], more: false }) },
   }));
   assert.equal((await app(post("/api/channels", {}, { "x-api-key": KEY }), REMOTE)).status, 200);
   assert.deepEqual(asked, []);

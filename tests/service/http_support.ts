@@ -58,7 +58,7 @@ export function makeDeps(
     },
     status: () => ({ connections: 2 }),
     connections: () => [connection(1), connection(2), connection(3)],
-    api: {},
+    api: { info: () => ({ connections: 2 }) },
     log: (level, event, fields) => logged.push({ level, event, fields }),
     ...parts,
   };

@@ -6,7 +6,18 @@
 
 import * as v from "valibot";
 import type { ErrorName } from "../errors.ts";
-import { channelField, flag, integer, type Schema, type Schemas, shape, text, token } from "./fields.ts";
+import {
+  channelField,
+  type Content,
+  flag,
+  integer,
+  saying,
+  type Schema,
+  type Schemas,
+  shape,
+  text,
+  token,
+} from "./fields.ts";
 
 /** The server is about to close every connection: move before `deadline`. */
 export interface DrainingNotice {
@@ -52,6 +63,9 @@ export interface MovedNotice {
 
 /** `server_notice`. Clients ignore kinds they do not know. */
 export type ServerNotice = DrainingNotice | DiscontinuityNotice | TokenExpiringNotice | MovedNotice;
+
+/** `server_message`: what a back end sends to this session alone. It is not kept. */
+export type ServerMessage = Content;
 
 /** `error`; `re` of its message is the id of the message that failed, if that is known. */
 export interface ErrorPayload {
@@ -109,6 +123,7 @@ const close: Schema<Close> = shape({
 /** What a server sends. */
 export interface NoticeServerPayloads {
   server_notice: ServerNotice;
+  server_message: ServerMessage;
   error: ErrorPayload;
   close: Close;
 }
@@ -116,6 +131,7 @@ export interface NoticeServerPayloads {
 /** Its schemas. */
 export const NOTICE_SERVER: Schemas<NoticeServerPayloads> = {
   server_notice: serverNotice,
+  server_message: saying({}),
   error: errorPayload,
   close,
 };

@@ -1,5 +1,5 @@
 /**
- * `/api/<method>` and `/stats`: parameters in, results out.
+ * Runs methods of the server API: rights, parameters in, results out.
  *
  * @module
  */
@@ -7,19 +7,47 @@
 import * as v from "valibot";
 import { deadline } from "../../async/deadline.ts";
 import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
-import type { ApiResult } from "./api_counters.ts";
-import type { ConnectionState, HttpDeps } from "./deps.ts";
-import { API_PARAMS, batchParams, isApiMethod } from "./server_api.ts";
+import { API, API_METHODS, isApiMethod } from "../../protocol/api/table.ts";
+import type { ApiCommand, ApiMethod, ApiReply, ApiRight } from "../../protocol/api/types.ts";
+import { isJson } from "../../protocol/json.ts";
+import { nearest } from "../config/nearest.ts";
+import type { ApiResultName } from "./api_counters.ts";
+import type { HttpDeps } from "./deps.ts";
 
-/** Connections that are listed by default. */
-export const DEFAULT_CONNECTIONS = 100;
-/** Most connections listed. */
-const MOST_CONNECTIONS = 10_000;
 /** Milliseconds a method may take. */
 const API_TIMEOUT = 10_000;
+/** Milliseconds that the calls of a batch may take together. */
+const BATCH_TIMEOUT = 60_000;
+/** Calls of a batch that may be under way at once. */
+const OVERLAP = 256;
+/** Levels of arrays and objects in the parameters of a call: those of a message's data, in a batch. */
+const MAX_DEPTH = 40;
+/** Most characters of an `Idempotency-Key`: with the number of a line or a command it is a message id. */
+const MAX_KEY = 56;
 
-/** One answer of a batch. */
-type BatchReply = { readonly result: unknown } | { readonly error: ReturnType<typeof failureOf> };
+/** Who calls. */
+export interface Caller {
+  readonly rights: ReadonlySet<ApiRight>;
+  /** The id of what is published, when the parameters have none. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** The `Idempotency-Key` of a request. Throws ProtocolError `bad_request` when it is not 1 to 56 printable characters. */
+export function idempotencyKeyOf(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key");
+  if (key === null) return undefined;
+  if (key.length <= MAX_KEY && /^[!-~]+$/.test(key)) return key;
+  throw new ProtocolError(
+    "bad_request",
+    `Idempotency-Key: 1 to ${MAX_KEY} printable ASCII characters without spaces`,
+  );
+}
+
+/** The caller of one of several calls in a request: each message has an id of its own. */
+function callerOf(caller: Caller, index: number): Caller {
+  const { rights, idempotencyKey } = caller;
+  return idempotencyKey === undefined ? caller : { rights, idempotencyKey: `${idempotencyKey}-${index}` };
+}
 
 /** Runs methods of the server API. */
 export class ApiRunner {
@@ -30,33 +58,56 @@ export class ApiRunner {
   }
 
   /**
-   * Checks `params` and runs `method`. Rejects with ProtocolError: `unknown_type` for an unknown method, `bad_payload` for
-   * invalid parameters, or the error of the method.
+   * Checks `params` and runs `method`. Rejects with ProtocolError: `unknown_type` for an unknown method,
+   * `permission_denied` when the caller has not its right, `bad_payload` for invalid parameters, or the error of the method.
    */
-  async run(method: string, params: unknown): Promise<unknown> {
-    if (method === "batch") return await this.#batch(check(batchParams, params));
-    return await this.#single(method, params);
+  async run(method: string, params: unknown, caller: Caller): Promise<unknown> {
+    if (method !== "batch") return await this.#counted(method, params, caller);
+    if (!isJson(params, MAX_DEPTH + 3)) throw tooDeep();
+    return await this.#batch(check(API.batch.params, params).commands, caller);
   }
 
-  async #batch({ commands }: { commands: { method: string; params?: unknown }[] }) {
-    const replies: BatchReply[] = [];
-    // One after the other, so that messages of a batch keep their order.
-    for (const { method, params } of commands) {
-      try {
-        replies.push({ result: await this.#single(method, params) });
-      } catch (error) {
-        this.#log(method, error);
-        replies.push({ error: failureOf(error) });
+  /** As `run`, but resolves with the answer whatever becomes of the call. */
+  async reply(method: string, params: unknown, caller: Caller): Promise<ApiReply> {
+    try {
+      return { result: await this.#counted(method, params, caller) };
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) this.#deps.log("error", "api_failed", { method, error });
+      return { error: failureOf(error) };
+    }
+  }
+
+  /** Calls begin in their order; one waits for those before it unless they and it may overlap. */
+  async #batch(commands: readonly ApiCommand[], caller: Caller): Promise<{ replies: ApiReply[] }> {
+    const end = performance.now() + BATCH_TIMEOUT;
+    const replies: Promise<ApiReply>[] = [];
+    let begun = 0;
+    for (const [index, { method, params }] of commands.entries()) {
+      const overlaps = isApiMethod(method) && API[method].overlaps === true;
+      if (!overlaps || replies.length - begun >= OVERLAP) {
+        await Promise.all(replies.slice(begun));
+        begun = replies.length;
+      }
+      const reply = performance.now() < end
+        ? this.reply(method, params, callerOf(caller, index))
+        : Promise.resolve({
+          error: failureOf(new ProtocolError("not_available", "the batch took too long")),
+        });
+      replies.push(reply);
+      if (!overlaps) {
+        await reply;
+        begun = replies.length;
       }
     }
-    return { replies };
+    return { replies: await Promise.all(replies) };
   }
 
-  async #single(method: string, params: unknown): Promise<unknown> {
+  async #counted(method: string, params: unknown, caller: Caller): Promise<unknown> {
     const began = performance.now();
-    const counted = (result: ApiResult) => this.#deps.apiCall?.(method, result, performance.now() - began);
+    const counted = (result: ApiResultName) =>
+      this.#deps.apiCall?.(method, result, performance.now() - began);
     try {
-      const result = await this.#call(method, params);
+      const result = await this.#call(method, params, caller);
       counted("ok");
       return result;
     } catch (error) {
@@ -65,51 +116,45 @@ export class ApiRunner {
     }
   }
 
-  async #call(method: string, params: unknown): Promise<unknown> {
-    if (!isApiMethod(method)) throw new ProtocolError("unknown_type", "no such method");
-    const checked = check(API_PARAMS[method] as v.GenericSchema<unknown, never>, params ?? {});
-    if (method === "info") return this.#deps.status();
+  async #call(method: string, params: unknown = {}, { rights, idempotencyKey }: Caller): Promise<unknown> {
+    if (!isApiMethod(method) || method === "batch") throw unknownMethod(method);
+    const row = API[method];
+    if (!rights.has(row.right)) {
+      throw new ProtocolError("permission_denied", `the key needs the right ${row.right}`);
+    }
+    if (!isJson(params, MAX_DEPTH)) throw tooDeep();
+    const checked = check(row.params as v.GenericSchema<unknown, Record<string, unknown>>, params);
     const { api } = this.#deps;
     const run = api[method] as ((params: unknown) => unknown) | undefined;
     if (run === undefined) throw new ProtocolError("unknown_type", "not offered by this service");
-    return await inTime(run.call(api, checked)) ?? {};
-  }
-
-  #log(method: string, error: unknown): void {
-    if (!(error instanceof ProtocolError)) this.#deps.log("error", "api_failed", { method, error });
+    const named = idempotencyKey === undefined || checked.id !== undefined || !takesId(method)
+      ? checked
+      : { ...checked, id: idempotencyKey };
+    return await inTime(run.call(api, named));
   }
 }
 
-/** A part of the connections. */
-export interface ConnectionList {
-  readonly items: readonly ConnectionState[];
-  /** There are more than `limit`. */
-  readonly more: boolean;
+/** Methods whose effect has an id: sent again with it they have no second effect. */
+const WITH_ID: ReadonlySet<ApiMethod> = new Set<ApiMethod>([
+  "publish",
+  "broadcast",
+  "direct",
+  "edit",
+  "delete",
+]);
+
+/** Whether a method takes an `id`. */
+function takesId(method: ApiMethod): boolean {
+  return WITH_ID.has(method);
 }
 
-/** At most `limit` of `connections`, those of `user` when given. */
-export function listConnections(
-  connections: Iterable<ConnectionState>,
-  limit: number,
-  user?: string,
-): ConnectionList {
-  const items: ConnectionState[] = [];
-  for (const connection of connections) {
-    if (user !== undefined && connection.userId !== user) continue;
-    if (items.length === limit) return { items, more: true };
-    items.push(connection);
-  }
-  return { items, more: false };
+function unknownMethod(method: string): ProtocolError {
+  if (method === "batch") return new ProtocolError("unknown_type", "no batch within a batch");
+  return new ProtocolError("unknown_type", `no such method; did you mean ${nearest(method, API_METHODS)}?`);
 }
 
-/** The `limit` of a query. Throws ProtocolError `bad_request` unless it is a whole number from 0 to 10,000. */
-export function parseLimit(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_CONNECTIONS;
-  const limit = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
-  if (!(limit <= MOST_CONNECTIONS)) {
-    throw new ProtocolError("bad_request", `limit: a whole number from 0 to ${MOST_CONNECTIONS}`);
-  }
-  return limit;
+function tooDeep(): ProtocolError {
+  return new ProtocolError("bad_payload", `JSON of at most ${MAX_DEPTH} levels, without the key __proto__`);
 }
 
 function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
@@ -118,7 +163,7 @@ function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
   const issue = result.issues[0];
   const path = v.getDotPath(issue);
   const name: ErrorName = "bad_payload";
-  throw new ProtocolError(name, path === null ? issue.message : `${path}: ${issue.message}`);
+  throw new ProtocolError(name, path === null ? issue.message : `${path.slice(0, 64)}: ${issue.message}`);
 }
 
 async function inTime(work: unknown): Promise<unknown> {

@@ -8,13 +8,13 @@ import type { ErrorName } from "../../protocol/mod.ts";
 import { Histogram } from "../metrics/histogram.ts";
 import { counters, histograms, type Sample, type Series } from "../metrics/series.ts";
 import { LabelledCounter } from "../metrics/labelled_counter.ts";
-import { isApiMethod } from "./server_api.ts";
+import { isApiMethod } from "../../protocol/api/table.ts";
 
 /** Upper bounds, in seconds, of the time a method takes. */
 const BOUNDS: readonly number[] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 
 /** What has become of a call: `ok`, or the name of its error. */
-export type ApiResult = "ok" | ErrorName;
+export type ApiResultName = "ok" | ErrorName;
 
 /** Calls by method and result. Those of a batch are counted one by one; methods that do not exist are `other`. */
 export class ApiCounters {
@@ -33,7 +33,7 @@ export class ApiCounters {
   ];
 
   /** Counts a call that took `ms` milliseconds. */
-  readonly count = (name: string, result: ApiResult, ms: number): void => {
+  readonly count = (name: string, result: ApiResultName, ms: number): void => {
     const method = isApiMethod(name) ? name : "other";
     let results = this.#results.get(method);
     if (results === undefined) this.#results.set(method, results = new LabelledCounter());

@@ -12,24 +12,14 @@ import { isLoopback } from "./addresses.ts";
 import { assetResponse, PAGE_ASSETS } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { clientDocument, WEBSOCKET_PATH } from "./client_info.ts";
-import {
-  type Ctx,
-  type Env,
-  get,
-  type Guard,
-  notAllowed,
-  notFound,
-  plain,
-  refused,
-  tooMany,
-} from "./context.ts";
+import { type Ctx, type Env, get, notAllowed, notFound, plain, refused, tooMany } from "./context.ts";
 import type { FetchHandler, HttpDeps, RequestInfo, RequestSource } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
 import { sourceOf } from "./forwarded.ts";
 import { setSecurityHeaders } from "./headers.ts";
-import { KeyRing } from "./keys.ts";
-import { addOperators, guardOperator } from "./operators.ts";
+import { ALL_RIGHTS, KeyRing } from "./keys.ts";
+import { addOperators, guardFigures, operatorRights } from "./operators.ts";
 import { isExempt } from "./request_rates.ts";
 import { isCrossSite, isLoopbackHost, listed, originAllowed, sameHost } from "./origin.ts";
 
@@ -41,8 +31,8 @@ export function createApp(deps: HttpDeps): FetchHandler {
   addFiles(app, deps);
   addHealth(app, deps);
   addOperators(app, deps, {
-    figures: (c) => deps.settings().metricsPublic ? undefined : guardOperator(c, deps, keys),
-    api: (c) => guardOperator(c, deps, keys),
+    figures: (c) => deps.settings().metricsPublic ? undefined : guardFigures(c, deps, keys),
+    api: (c) => operatorRights(c, deps, keys),
     // The files of the dashboard hold no secrets: its figures come from /stats, which needs a key.
     admin: () => deps.settings().internal ? notFound() : undefined,
   });
@@ -55,13 +45,13 @@ export function createApp(deps: HttpDeps): FetchHandler {
  */
 export function createInternalApp(deps: HttpDeps): FetchHandler {
   const app = base(deps);
-  const own: Guard = (c) => {
+  const own = (c: Ctx): Response | undefined => {
     const { address, authority } = c.env.source;
     const pointedHere = isLoopback(address) && authority !== undefined && !isLoopbackHost(authority);
     return pointedHere || isCrossSite(c.req.raw, authority) ? refused() : undefined;
   };
   addHealth(app, deps);
-  addOperators(app, deps, { figures: own, api: own, admin: () => undefined });
+  addOperators(app, deps, { figures: own, api: (c) => own(c) ?? ALL_RIGHTS, admin: () => undefined });
   return serve(app, deps);
 }
 

@@ -21,7 +21,8 @@ import { createApp, createInternalApp } from "./app.ts";
 import { toHttpSettings } from "./app_settings.ts";
 import type { FetchHandler, HttpDeps, HttpSettings } from "./deps.ts";
 import { clientInfo, type Reachable } from "./client_info.ts";
-import { createServerApi } from "./methods.ts";
+import { createServerApi } from "./api_methods.ts";
+import { TokenEnds } from "./api_ends.ts";
 import { RequestRates } from "./request_rates.ts";
 import { upgradeWebSocket } from "./websocket.ts";
 
@@ -77,6 +78,7 @@ export class HttpAppModule implements Module {
   readonly #options: HttpAppOptions;
   #config: Config | undefined;
   #settings: HttpSettings | undefined;
+  #ends: TokenEnds | undefined;
   #handler: FetchHandler | undefined;
   #internalHandler: FetchHandler | undefined;
 
@@ -115,6 +117,7 @@ export class HttpAppModule implements Module {
   sweep(): void {
     this.#answers.sweep();
     this.#internalAnswers.sweep();
+    this.#ends?.sweep();
   }
 
   #budget(): AnswerBudget {
@@ -158,6 +161,10 @@ export class HttpAppModule implements Module {
         sessions,
         connections: () => withNode(connections(), node),
         deleteFile: (fileId) => files.store.delete(fileId),
+        amend: tokens.amend,
+        revocations: tokens.revocations,
+        ends: this.#ends = new TokenEnds(hub, sessions),
+        status: () => modules.status(),
       }),
       // Asked for with each request: keys that are configured while running end it.
       get devToken() {

@@ -12,14 +12,20 @@ import { AddressList } from "./addresses.ts";
 import type { HttpSettings } from "./deps.ts";
 import type { HttpConfig } from "./settings.ts";
 
+const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{16,256}$/));
+const RIGHTS = ["publish", "manage", "read"] as const;
+
 /** `api`: the server API. */
 const api = v.strictObject({
   keys: v.optional(
     about(
-      v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{16,256}$/))),
+      v.pipe(
+        v.array(v.union([secret, v.strictObject({ key: secret, rights: v.array(v.picklist(RIGHTS)) })])),
+        v.maxLength(64),
+      ),
       "list",
-      "a list of keys of 16 to 256 printable ASCII characters",
-      "Keys for `/api`, `/metrics`, `/stats` and `/admin`, given as `X-API-Key` or `Authorization: Bearer`. Without any, these are only on `http.internal`.",
+      'a list of at most 64 keys of 16 to 256 printable ASCII characters, or of `{"key": ..., "rights": ["publish", "manage", "read"]}`',
+      "Keys for `/api`, `/metrics`, `/stats` and `/admin`, given as `X-API-Key` or `Authorization: Bearer`. A key alone has all rights; `read` is for listings and figures, `publish` for messages, `manage` for the rest. Several are accepted at once, so that they can be changed one after the other. Without any, these are only on `http.internal`.",
       { secret: true },
     ),
     [],

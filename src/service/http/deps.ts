@@ -9,8 +9,9 @@ import type { ServerWebSocket } from "../../transport/mod.ts";
 import type { ConnectionSnapshot, Level } from "../../session/contract.ts";
 import type { AddressList } from "./addresses.ts";
 import type { AnswerBudget } from "./answers.ts";
-import type { ApiResult } from "./api_counters.ts";
-import type { ServerApi } from "./server_api.ts";
+import type { ServerApi } from "./api_contract.ts";
+import type { ApiResultName } from "./api_counters.ts";
+import type { ApiKey } from "./keys.ts";
 
 /** Who sent a request. `transport` is `udp` for HTTP/3. */
 export interface RequestInfo {
@@ -70,7 +71,7 @@ export interface HttpSettings {
   /** Proxies whose word on where a request comes from is taken. */
   readonly trustedProxies: AddressList;
   /** Keys of `X-API-Key` or `Authorization: Bearer`. */
-  readonly apiKeys: readonly string[];
+  readonly apiKeys: readonly ApiKey[];
   /** `/metrics`, `/stats`, `/api` and `/admin` are on the internal listener and not on this one. */
   readonly internal: boolean;
   /** `/metrics` and `/stats` need no key, on the public listener too. */
@@ -173,6 +174,6 @@ export interface HttpDeps {
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;
   /** Counts a call of the server API, those of a batch one by one. @default not counted */
-  readonly apiCall?: (method: string, result: ApiResult, ms: number) => void;
+  readonly apiCall?: (method: string, result: ApiResultName, ms: number) => void;
   log(level: Level, event: string, fields: Record<string, unknown>): void;
 }

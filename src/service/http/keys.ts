@@ -1,8 +1,16 @@
 /**
- * API keys, compared in constant time.
+ * API keys, compared in constant time, and what each may do.
  *
  * @module
  */
+
+import type { ApiRight } from "../../protocol/api/types.ts";
+
+/** All rights. */
+export const ALL_RIGHTS: ReadonlySet<ApiRight> = new Set<ApiRight>(["publish", "manage", "read"]);
+
+/** A configured key. A text has all rights. */
+export type ApiKey = string | { readonly key: string; readonly rights: readonly ApiRight[] };
 
 const encoder = new TextEncoder();
 
@@ -19,19 +27,29 @@ export function keyOf(headers: Headers): string | undefined {
 
 /** Checks keys. The digests of the configured keys are kept until the list changes. */
 export class KeyRing {
-  #keys: readonly string[] = [];
+  #keys: readonly ApiKey[] = [];
   #digests: Promise<readonly Uint8Array[]> = Promise.resolve([]);
+  #rights: readonly ReadonlySet<ApiRight>[] = [];
 
-  /** Whether `candidate` is one of `keys`. The time this takes does not depend on the keys. */
-  async accepts(candidate: string, keys: readonly string[]): Promise<boolean> {
+  /**
+   * The rights of `candidate` when it is one of `keys`, those of all entries that have it. The time this takes does not
+   * depend on the keys.
+   */
+  async rightsOf(candidate: string, keys: readonly ApiKey[]): Promise<ReadonlySet<ApiRight> | undefined> {
     if (keys !== this.#keys) {
       this.#keys = keys;
-      this.#digests = Promise.all(keys.map(digest));
+      this.#digests = Promise.all(keys.map((each) => digest(typeof each === "string" ? each : each.key)));
+      this.#rights = keys.map((each) => typeof each === "string" ? ALL_RIGHTS : new Set(each.rights));
     }
+    const rights = this.#rights;
     const [given, known] = await Promise.all([digest(candidate), this.#digests]);
-    let found = 0;
-    for (const one of known) found |= sameBytes(given, one);
-    return found === 1;
+    let found: ReadonlySet<ApiRight> | undefined;
+    for (const [index, one] of known.entries()) {
+      if (sameBytes(given, one) === 1) {
+        found = found === undefined ? rights[index]! : found.union(rights[index]!);
+      }
+    }
+    return found;
   }
 }
 

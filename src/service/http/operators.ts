@@ -8,19 +8,27 @@ import type { Hono } from "@hono/hono";
 import { delay } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 import { ownBytes } from "./answers.ts";
-import { ApiRunner, listConnections, parseLimit } from "./api.ts";
+import { ApiRunner, type Caller, idempotencyKeyOf } from "./api.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
+import { listConnections, parseLimit } from "./connection_list.ts";
 import { answerWith, type Ctx, type Env, get, type Guard, notAllowed, notFound, tooMany } from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
-import { keyOf, type KeyRing } from "./keys.ts";
+import { ALL_RIGHTS, keyOf, type KeyRing } from "./keys.ts";
 import { isLocalRequest } from "./origin.ts";
+
+/** What a caller may do. */
+export type Rights = Caller["rights"];
+
+/** Bytes of the body of a call: those of a batch of a thousand messages. */
+const MAX_API_BODY = 8 * 1024 * 1024;
 
 /** Who may. */
 export interface Guards {
   readonly figures: Guard;
-  readonly api: Guard;
+  /** The rights of the caller, or the answer to one who has none. */
+  readonly api: (c: Ctx) => Promise<Rights | Response> | Rights | Response;
   readonly admin: Guard;
 }
 
@@ -44,9 +52,11 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
     return figures(JSON.stringify(stats), "application/json", c, deps);
   });
   app.post("/api/:method", async (c) => {
-    const answer = await guards.api(c);
-    if (answer !== undefined) return answer;
-    const result = await runner.run(c.req.param("method"), await readJson(c.req.raw));
+    const rights = await guards.api(c);
+    if (rights instanceof Response) return rights;
+    const caller = { rights, idempotencyKey: idempotencyKeyOf(c.req.raw.headers) };
+    const params = await readJson(c.req.raw, { maxBytes: MAX_API_BODY });
+    const result = await runner.run(c.req.param("method"), params, caller);
     return Response.json({ result }, { headers: { "cache-control": "no-store" } });
   });
   app.all("/api/:method", () => notAllowed("POST"));
@@ -67,26 +77,34 @@ function figures(text: string, type: string, c: Ctx, deps: HttpDeps): Response {
   return answerWith(source, c, deps, { "content-type": type, "cache-control": "no-store" });
 }
 
+/** Lets a request pass whose key has the right `read`: see `operatorRights`. */
+export async function guardFigures(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
+  const rights = await operatorRights(c, deps, ring);
+  if (rights instanceof Response) return rights;
+  if (rights.has("read")) return undefined;
+  return failureResponse(new ProtocolError("permission_denied", "the key needs the right read"));
+}
+
 /**
- * Lets a request with a key pass; without any keys, in development, one of this machine. Refusals count against the rate
- * of their address, so that keys cannot be tried out quickly.
+ * What the key of a request may do; without any keys, in development, one of this machine may do everything. Refusals
+ * count against the rate of their address, so that keys cannot be tried out quickly.
  */
-export async function guardOperator(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
-  const refusal = await refusalOf(c, deps, ring);
-  if (refusal === undefined) return undefined;
+export async function operatorRights(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Rights | Response> {
+  const rights = await rightsOf(c, deps, ring);
+  if (!(rights instanceof Response)) return rights;
   const wait = deps.pace(c.env.source.address);
   if (wait === Infinity) return tooMany(c.env.info);
   if (wait > 0) await delay(wait);
-  return refusal;
+  return rights;
 }
 
-async function refusalOf(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Response | undefined> {
+async function rightsOf(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Rights | Response> {
   const settings = deps.settings();
   if (settings.internal) return notFound();
   if (settings.apiKeys.length > 0) {
     const key = keyOf(c.req.raw.headers);
-    if (key !== undefined && await ring.accepts(key, settings.apiKeys)) return undefined;
-    return failureResponse(
+    const rights = key === undefined ? undefined : await ring.rightsOf(key, settings.apiKeys);
+    return rights ?? failureResponse(
       new ProtocolError(
         "unauthorized",
         key === undefined ? "a key is needed: X-API-Key" : "key not accepted",
@@ -96,7 +114,7 @@ async function refusalOf(c: Ctx, deps: HttpDeps, ring: KeyRing): Promise<Respons
   if (!settings.development) {
     return failureResponse(new ProtocolError("permission_denied", "no key is configured: api.keys"));
   }
-  if (isLocalRequest(c.req.raw, c.env.source)) return undefined;
+  if (isLocalRequest(c.req.raw, c.env.source)) return ALL_RIGHTS;
   return failureResponse(
     new ProtocolError("permission_denied", "without api.keys this is open to this machine only"),
   );

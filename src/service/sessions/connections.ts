@@ -5,6 +5,7 @@
  */
 
 import type { ClientConnection, Sessions } from "../../session/mod.ts";
+import type { ApiConnection } from "../../protocol/api/types.ts";
 import type { ConnectionState } from "../http/mod.ts";
 
 /** Depth of the outboxes of all connections. */
@@ -22,7 +23,7 @@ export interface OutboxDepth {
 export function* connectionStates(
   sessions: Sessions,
   channels: (client: ClientConnection) => number,
-): Iterable<ConnectionState> {
+): Iterable<ConnectionState & { readonly channels: number }> {
   for (const client of sessions.connections) {
     yield {
       connectionId: client.connectionId,
@@ -46,7 +47,10 @@ export function deepestOutbox(sessions: Sessions): ClientConnection | undefined 
 }
 
 /** The same, with the name of the node that they are on. */
-export function* withNode(connections: Iterable<ConnectionState>, node: string): Iterable<ConnectionState> {
+export function* withNode(
+  connections: Iterable<ConnectionState & { readonly channels: number }>,
+  node: string,
+): Iterable<ApiConnection> {
   for (const connection of connections) yield { ...connection, node };
 }
 

@@ -6,11 +6,13 @@
 
 import { type AuthSettings, createAuthenticator, type TokenAuthenticator } from "../../auth/mod.ts";
 import type { Authenticator } from "../../session/mod.ts";
+import type { EngineModule } from "../engine/module.ts";
 import type { Config } from "../config/mod.ts";
 import type { DevTokenRequest } from "../http/mod.ts";
 import type { Logger } from "../log/mod.ts";
 import { type Module, started } from "../module.ts";
 import { DevelopmentKeys } from "./development.ts";
+import { Revocations } from "./revocations.ts";
 import { makesTokens, toAuthSettings } from "./settings.ts";
 
 /** Follows `auth`, and at every reload the files with keys that it names. */
@@ -18,22 +20,38 @@ export class TokensModule implements Module {
   readonly name = "tokens";
   readonly keys = ["auth"] as const;
   readonly everyReload = true;
+  readonly #engine: EngineModule;
   readonly #log: Logger;
   readonly #developmentKeys = new DevelopmentKeys();
   #settings: AuthSettings | undefined;
   #development = false;
   #revision = 0;
   #authenticator: TokenAuthenticator | undefined;
+  #revocations: Revocations | undefined;
 
-  constructor(log: Logger) {
+  constructor(engine: EngineModule, log: Logger) {
+    this.#engine = engine;
     this.#log = log;
   }
 
   /** Checks tokens under the configuration in force. */
   readonly authenticator: Required<Authenticator> = {
-    verify: (token) => started(this.#authenticator, this.name).verify(token),
+    verify: async (token) => {
+      const principal = await started(this.#authenticator, this.name).verify(token);
+      await this.revocations.check(principal);
+      return principal;
+    },
     trusts: (principal) => started(this.#authenticator, this.name).trusts(principal),
   };
+
+  /** What is refused although its signature is right. */
+  get revocations(): Revocations {
+    return this.#revocations ??= new Revocations(this.#engine.engine.values);
+  }
+
+  /** `principal` with other claims. Throws ProtocolError `bad_payload`. */
+  readonly amend: TokenAuthenticator["amend"] = (principal, claims) =>
+    started(this.#authenticator, this.name).amend(principal, claims);
 
   /** Rises when the keys, or anything else that decides which tokens are accepted, have changed. */
   get revision(): number {

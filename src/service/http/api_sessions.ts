@@ -4,14 +4,30 @@
  * @module
  */
 
+import type { Amendment } from "../../auth/mod.ts";
 import { attempt } from "../../async/deferred.ts";
 import type { Hub } from "../../hub/mod.ts";
-import { Encoded, type Payload, ProtocolError, type ServerType, uuidv7 } from "../../protocol/mod.ts";
+import {
+  Encoded,
+  type Payload,
+  type Principal,
+  ProtocolError,
+  type ServerType,
+  uuidv7,
+} from "../../protocol/mod.ts";
 import type { Client } from "../../router/types.ts";
 import type { Sessions } from "../../session/mod.ts";
-import { type ConnectionList, DEFAULT_CONNECTIONS, listConnections } from "./api.ts";
-import type { ConnectionState } from "./deps.ts";
-import type { ApiDisconnect, ApiSubscription, ServerApi } from "./server_api.ts";
+import type {
+  ApiConnection,
+  ApiDisconnect,
+  ApiRefresh,
+  ApiSend,
+  ApiSessions,
+  ApiSubscription,
+} from "../../protocol/api/types.ts";
+import { contentOf } from "../../protocol/schemas/fields.ts";
+import { type ConnectionList, DEFAULT_CONNECTIONS, listConnections } from "./connection_list.ts";
+import type { ServerApi } from "./api_contract.ts";
 
 /** Connections that a node lists in one answer to another: with the longest names they take less than its 1 MiB. */
 const PAGE = 500;
@@ -29,7 +45,9 @@ export interface SessionMethodsParts {
   readonly hub: Hub;
   readonly sessions: Sessions;
   /** The connections of this node, the oldest first. */
-  readonly connections: () => Iterable<ConnectionState>;
+  readonly connections: () => Iterable<ApiConnection>;
+  /** `principal` with other claims. Throws ProtocolError `bad_payload`. */
+  readonly amend: (principal: Principal, claims: Amendment) => Principal;
 }
 
 /** What a method did on one node: how many sessions of the user there are, and with how many it did something. */
@@ -39,12 +57,14 @@ interface Done extends Payload {
 }
 
 /** Methods that are carried out wherever the user has sessions. */
-type Everywhere = "subscribe" | "unsubscribe" | "disconnect";
+type Everywhere = "subscribe" | "unsubscribe" | "disconnect" | "refresh";
+/** Methods that are about one session. */
+type ForOne = "send" | "connection";
 
 /** Makes the methods, and answers the other nodes that have to carry out their part of one. */
 export function createSessionMethods(
-  { hub, sessions, connections }: SessionMethodsParts,
-): Required<Pick<ServerApi, Everywhere | "connections">> {
+  { hub, sessions, connections, amend }: SessionMethodsParts,
+): Required<Pick<ServerApi, Everywhere | ForOne | "connections">> {
   const { nodes } = hub;
   const here = {
     async subscribe(params: ApiSubscription): Promise<Done> {
@@ -70,8 +90,34 @@ export function createSessionMethods(
       const done = sessions.disconnect(user, session, "forced", reason);
       return { sessions: done, done };
     },
+    refresh(params: ApiRefresh): Done {
+      const clients = clientsOf(hub, params);
+      const claims = claimsOf(params);
+      for (const { sessionId } of clients) {
+        const client = sessions.find(sessionId);
+        client?.amend(amend(client.principal, claims));
+      }
+      return { sessions: clients.length, done: clients.length };
+    },
   };
-  const list = ({ after, limit, user }: ListPage): ConnectionList =>
+  const one = {
+    send({ session, ...said }: ApiSend): Payload | undefined {
+      const client = hub.clientOf(session);
+      if (client === undefined) return undefined;
+      notify(client, "server_message", contentOf(said));
+      return { sent: true };
+    },
+    connection({ session }: { session: string }): Payload | undefined {
+      const client = hub.clientOf(session);
+      if (client === undefined) return undefined;
+      const [connection] = listConnections(only(connections(), client.connectionId), 1).items;
+      return connection && { connection, subscriptions: hub.subscriptionsOf(client) };
+    },
+  };
+  for (const method of Object.keys(one) as ForOne[]) {
+    nodes.handle(`api_${method}`, (params) => ({ found: one[method](params as never) }));
+  }
+  const list = ({ after, limit, user }: ListPage): ConnectionList<ApiConnection> =>
     listConnections(since(connections(), after), limit, user);
   for (const method of Object.keys(here) as Everywhere[]) {
     nodes.handle(`api_${method}`, (params) => here[method](params as never));
@@ -79,7 +125,7 @@ export function createSessionMethods(
   nodes.handle("api_connections", (page) => ({ ...list(page as ListPage) }));
 
   /** Here first: a session that leaves this node meanwhile is found at the one that has claimed it. */
-  async function everywhere(method: Everywhere, params: ApiSubscription | ApiDisconnect): Promise<Done> {
+  async function everywhere(method: Everywhere, params: ApiSessions): Promise<Done> {
     const [own] = await Promise.allSettled([attempt<Done>(() => here[method](params as never))]);
     const holders = await nodes.holders({ user: params.user });
     const others = await nodes.askEach(holders, `api_${method}`, { ...params }) as Done[];
@@ -92,17 +138,38 @@ export function createSessionMethods(
   }
 
   /** Throws ProtocolError `unknown_user` when the user has no session anywhere. */
-  async function ofUser(method: Everywhere, params: ApiSubscription): Promise<{ sessions: number }> {
+  async function ofUser(method: Everywhere, params: ApiSessions): Promise<{ sessions: number }> {
     const { sessions, done } = await everywhere(method, params);
     if (sessions === 0) throw new ProtocolError("unknown_user", "the user has no session");
     return { sessions: done };
   }
 
+  /** At the node that has the session; undefined when none has. */
+  async function atHolder(
+    method: ForOne,
+    params: { readonly session: string },
+  ): Promise<Payload | undefined> {
+    const own = one[method](params as never);
+    if (own !== undefined) return own;
+    const holder = await nodes.holderOf(params.session);
+    if (holder === undefined) return undefined;
+    return (await nodes.ask(holder, `api_${method}`, { ...params }))?.found as Payload | undefined;
+  }
+
   return {
+    refresh: (params) => ofUser("refresh", params),
+    send: async (params) => ({ sent: await atHolder("send", params) !== undefined }),
+    async connection(params) {
+      const found = await atHolder("connection", params);
+      if (found === undefined) throw new ProtocolError("unknown_user", "no connection has the session");
+      return found as unknown as { connection: ApiConnection; subscriptions: string[] };
+    },
     subscribe: (params) => ofUser("subscribe", params),
     unsubscribe: (params) => ofUser("unsubscribe", params),
     disconnect: async (params) => ({ connections: (await everywhere("disconnect", params)).done }),
-    async connections({ user, limit = DEFAULT_CONNECTIONS }): Promise<ConnectionList> {
+    async connections(
+      { user, limit = DEFAULT_CONNECTIONS },
+    ): Promise<{ items: ApiConnection[]; more: boolean }> {
       const own = list({ user, limit });
       const items = [...own.items];
       let { more } = own;
@@ -112,7 +179,9 @@ export function createSessionMethods(
         let rest = true;
         while (rest && !more) {
           const page = { user, after, limit: Math.min(PAGE, limit - items.length) };
-          const part = await nodes.ask(node, "api_connections", page) as ConnectionList | undefined;
+          const part = await nodes.ask(node, "api_connections", page) as
+            | ConnectionList<ApiConnection>
+            | undefined;
           // A node that is gone has no connections any more.
           if (part === undefined) break;
           items.push(...part.items);
@@ -128,15 +197,25 @@ export function createSessionMethods(
 
 /** The connections after the one of that id; ids rise. */
 function* since(
-  connections: Iterable<ConnectionState>,
+  connections: Iterable<ApiConnection>,
   after: string | undefined,
-): Generator<ConnectionState> {
+): Generator<ApiConnection> {
   for (const connection of connections) {
     if (after === undefined || connection.connectionId > after) yield connection;
   }
 }
 
-function clientsOf(hub: Hub, { user, session }: ApiSubscription): Client[] {
+function* only(connections: Iterable<ApiConnection>, connectionId: string): Generator<ApiConnection> {
+  for (const connection of connections) if (connection.connectionId === connectionId) yield connection;
+}
+
+/** The claims that a call names. */
+function claimsOf({ user: _user, session: _session, expiresIn, ...claims }: ApiRefresh): Amendment {
+  if (expiresIn === undefined) return claims;
+  return { ...claims, expiresAt: expiresIn === null ? Infinity : Date.now() + expiresIn * 1000 };
+}
+
+function clientsOf(hub: Hub, { user, session }: ApiSessions): Client[] {
   return hub.clientsOf(user).filter((client) => session === undefined || client.sessionId === session);
 }
 

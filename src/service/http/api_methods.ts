@@ -1,0 +1,152 @@
+/**
+ * The methods of the server API, on the hub and the sessions.
+ *
+ * @module
+ */
+
+import type { Published } from "../../engine/contract.ts";
+import type { Hub, ServerRequest } from "../../hub/mod.ts";
+import {
+  BROADCAST_CHANNEL,
+  inboxOf,
+  keptOf,
+  type PriorityName,
+  ProtocolError,
+  uuidv7,
+} from "../../protocol/mod.ts";
+import type { ApiDelete, ApiPublish, ApiPublished, ApiSaid } from "../../protocol/api/types.ts";
+import type { Revocations } from "../tokens/revocations.ts";
+import type { ServerApi } from "./api_contract.ts";
+import type { TokenEnds } from "./api_ends.ts";
+import { createKeptMethods } from "./api_kept.ts";
+import { createListMethods } from "./api_lists.ts";
+import { createSessionMethods, type SessionMethodsParts } from "./api_sessions.ts";
+
+/** The sender of a message of the API when the call gives none. */
+const SERVER = "server";
+
+/** What the methods need. */
+export interface ServerApiParts extends SessionMethodsParts {
+  /** Removes a file; false: it is not known. */
+  readonly deleteFile: (fileId: string) => Promise<boolean>;
+  readonly revocations: Revocations;
+  readonly ends: TokenEnds;
+  /** The state of the node. */
+  readonly status: () => Readonly<Record<string, unknown>>;
+}
+
+/** Makes the server API. */
+export function createServerApi(parts: ServerApiParts): Required<ServerApi> {
+  return {
+    ...createPublishMethods(parts.hub),
+    ...createSessionMethods(parts),
+    ...createAccessMethods(parts),
+    ...createListMethods(parts.hub),
+    ...createKeptMethods(parts.hub),
+    file_delete: async ({ file }) => ({ deleted: await parts.deleteFile(file) }),
+    info: () => parts.status(),
+  };
+}
+
+type Publishing = "publish" | "broadcast" | "direct" | "edit" | "delete";
+
+function createPublishMethods(hub: Hub): Required<Pick<ServerApi, Publishing>> {
+  return {
+    publish: (params) => publish(hub, params),
+
+    async broadcast({ channels, ...said }) {
+      const names = channels ?? [BROADCAST_CHANNEL];
+      // Made here, so that the whole call has one id.
+      const { id = uuidv7() } = said;
+      const published = [];
+      for (const channel of names) published.push(await publish(hub, { ...said, id, channel }));
+      return { published };
+    },
+
+    direct: ({ user, ...said }) => publish(hub, { ...said, channel: inboxOf(user) }),
+
+    async edit({ channel, target, epoch, id, from, ...said }) {
+      const priority = await priorityOf(hub, { channel, target, epoch });
+      const content = keptOf({ priority: priority as PriorityName ?? "normal", ...said });
+      return await keep(hub, channel, { id, from }, {
+        type: "chat_edit",
+        payload: { target, ...content },
+        edit: { kind: "replace", target, content },
+      });
+    },
+
+    async delete({ channel, target, epoch, id, from }) {
+      await priorityOf(hub, { channel, target, epoch });
+      return await keep(hub, channel, { id, from }, {
+        type: "chat_delete",
+        payload: { target },
+        edit: { kind: "erase", target },
+      });
+    },
+  };
+}
+
+function createAccessMethods(
+  { revocations, ends }: ServerApiParts,
+): Required<Pick<ServerApi, "revoke" | "block" | "unblock">> {
+  return {
+    async revoke({ jti, user, issuedBefore, keepFor }) {
+      // `iat` counts whole seconds: a token of this second was made before as well.
+      const before = jti === undefined ? issuedBefore ?? Math.floor(Date.now() / 1000) + 1 : undefined;
+      const selector = { jti, user, issuedBefore: before };
+      await revocations.revoke(selector, keepFor);
+      return { connections: await ends.end(selector) };
+    },
+
+    async block({ user, expiresIn }) {
+      await revocations.block(user, expiresIn);
+      return { connections: await ends.end({ user }) };
+    },
+
+    async unblock({ user }) {
+      const unblocked = await revocations.unblock(user);
+      await ends.forget(user);
+      return { unblocked };
+    },
+  };
+}
+
+async function publish(hub: Hub, { channel, id, from, ...said }: ApiPublish): Promise<ApiPublished> {
+  const content = keptOf(said);
+  // A direct message names its recipient in the payload.
+  const inbox = inboxOf("");
+  const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;
+  return await keep(hub, channel, { id, from }, { payload });
+}
+
+async function keep(
+  hub: Hub,
+  channel: string,
+  { id = uuidv7(), from = SERVER }: {
+    readonly id?: ApiSaid["id"] | undefined;
+    readonly from?: string | undefined;
+  },
+  message: Pick<ServerRequest, "type" | "payload" | "edit">,
+): Promise<ApiPublished> {
+  const { offset, epoch, duplicate }: Published = await hub.publish({
+    origin: "api",
+    from,
+    channel,
+    id,
+    ...message,
+  });
+  return { channel, offset, epoch, duplicate };
+}
+
+/** The priority of a message that is to be changed. Rejects with ProtocolError when it cannot be. */
+async function priorityOf(
+  hub: Hub,
+  { channel, target, epoch }: Pick<ApiDelete, "channel" | "target"> & { readonly epoch: string | undefined },
+): Promise<unknown> {
+  const { epoch: current, record } = await hub.message(channel, target);
+  if (epoch !== undefined && epoch !== current) throw new ProtocolError("wrong_epoch");
+  if (record?.type !== "chat_message" || record.payload.deleted !== undefined) {
+    throw new ProtocolError("unknown_message");
+  }
+  return record.payload.priority;
+}
