@@ -7,7 +7,9 @@
 
 import {
   type Candidate,
+  firstOf,
   isPeerId,
+  LanSignalling,
   type MeetingServers,
   type PeerConnection,
   PeerError,
@@ -36,6 +38,11 @@ export interface SkeinPeerOptions
   extends Pick<PeerNodeOptions, "accept" | "onIncoming" | "onError" | "caCerts"> {
   /** The key of this device. Keep it: it is who this peer is. @default a new one */
   readonly identity?: PeerIdentity;
+  /**
+   * Peers are also found on the local network, by multicast DNS, when the service is away or does not know them. Others
+   * on that network see the id of this peer. @default false
+   */
+  readonly local?: boolean;
 }
 
 /** The types of messages that signals travel as. */
@@ -57,10 +64,17 @@ export class SkeinPeer {
   readonly #client: SkeinClient;
   readonly #identity: PeerIdentity;
   readonly #node: PeerNode;
+  readonly #lan: LanSignalling | undefined;
   readonly #stop: (() => void)[] = [];
   #announced: Promise<void> | undefined;
 
-  private constructor(client: SkeinClient, identity: PeerIdentity, node: PeerNode) {
+  private constructor(
+    client: SkeinClient,
+    identity: PeerIdentity,
+    node: PeerNode,
+    lan: LanSignalling | undefined,
+  ) {
+    this.#lan = lan;
     this.#client = client;
     this.#identity = identity;
     this.#node = node;
@@ -71,15 +85,20 @@ export class SkeinPeer {
    * connects, the peer announces itself. Rejects with what the runtime says when no socket can be bound.
    */
   static async open(client: SkeinClient, options: SkeinPeerOptions = {}): Promise<SkeinPeer> {
-    const { identity = (await PeerIdentity.generate()).identity, ...rest } = options;
+    const { identity = (await PeerIdentity.generate()).identity, local = false, ...rest } = options;
     let take: (from: PeerId, signal: Signal) => void = () => {};
     const signalling: Signalling = {
       send: (to, signal) => peer.#send(to, signal),
       onSignal: (listener) => void (take = listener),
       servers: () => peer.#servers(),
     };
-    const node = await PeerNode.open({ ...rest, identity, signalling });
-    const peer: SkeinPeer = new SkeinPeer(client, identity, node);
+    const lan = local ? await LanSignalling.open({ self: identity.id }) : undefined;
+    const node = await PeerNode.open({
+      ...rest,
+      identity,
+      signalling: lan === undefined ? signalling : firstOf(signalling, lan),
+    });
+    const peer: SkeinPeer = new SkeinPeer(client, identity, node, lan);
     peer.#listen((from, signal) => take(from, signal));
     return peer;
   }
@@ -126,6 +145,12 @@ export class SkeinPeer {
   async close(): Promise<void> {
     for (const stop of this.#stop.splice(0)) stop();
     await this.#node.close();
+    await this.#lan?.close();
+  }
+
+  /** Peers that have been heard of on the local network; empty without the option `local`. */
+  localPeers(): PeerId[] {
+    return this.#lan?.peers() ?? [];
   }
 
   #listen(take: (from: PeerId, signal: Signal) => void): void {
@@ -156,6 +181,10 @@ export class SkeinPeer {
   async #send(to: PeerId, signal: Signal): Promise<void> {
     const { type, ...rest } = signal;
     const candidates = "candidates" in signal ? { candidates: signal.candidates.map(fromCandidate) } : {};
+    // The local network need not wait until the service is back.
+    if (this.#lan !== undefined && !this.#client.manager.isConnected()) {
+      throw new PeerError("peer_unreachable");
+    }
     try {
       await this.announced();
       await this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to });
@@ -165,6 +194,9 @@ export class SkeinPeer {
   }
 
   async #servers(): Promise<MeetingServers> {
+    if (this.#lan !== undefined && !this.#client.manager.isConnected()) {
+      throw new PeerError("peer_unreachable");
+    }
     try {
       return await this.#client.manager.send("peer_relay_credentials", {});
     } catch (cause) {

@@ -299,7 +299,8 @@ table ip n {
 `;
 }
 
-async function run(command: string[]): Promise<{ stdout: string }> {
+/** Runs a command; rejects with what it said when it fails. */
+export async function run(command: string[]): Promise<{ stdout: string }> {
   const [program, ...args] = command;
   const { success, stdout, stderr } = await new Deno.Command(program!, { args, stdin: "null" }).output();
   const text = new TextDecoder();
