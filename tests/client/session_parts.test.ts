@@ -136,6 +136,19 @@ Deno.test("link: a lane that is lost is not used again, before and after it is s
   assert.equal(link.laneOf("chat_message", "chat:b"), 0);
 });
 
+for (const [how, end] of [["ends", "onClose"], ["is discarded", "close"]] as const) {
+  Deno.test(`link: a ping that waits is given up when the link ${how}, and its timer with it`, async () => {
+    const clock = new FakeClock();
+    const { transport: carrier } = transport({ close: () => Promise.resolve() });
+    const link = new Link(carrier, "quic", clock);
+    const failed = assert.rejects(link.ping(5_000));
+    if (end === "onClose") carrier.onClose({ code: 0, reason: "", by: "timeout" });
+    else await link.discard();
+    await failed;
+    assert.equal(clock.pending, 0);
+  });
+}
+
 // --- channels ---
 
 const at = (prev: number, offset: number) => ({ prev, offset });

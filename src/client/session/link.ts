@@ -55,7 +55,7 @@ export class Link {
   readonly #lanes = new LaneAllocator();
   readonly #lostLanes = new Set<number>();
   readonly #early: { message: Message; datagram: boolean }[] = [];
-  readonly #pongs = new Map<string, () => void>();
+  readonly #pongs = new Map<string, Deferred<void>>();
   #handler: LinkHandler | undefined;
   #announced: { code: number; reason: string; reconnect: boolean } | undefined;
   #end: LinkEnd | undefined;
@@ -119,12 +119,12 @@ export class Link {
     if (this.#end !== undefined) throw errorOf(this.#end);
     const id = uuidv7();
     const start = this.#clock.now();
-    const { promise, resolve } = deferred<void>();
-    this.#pongs.set(id, resolve);
+    const pong = deferred<void>();
+    this.#pongs.set(id, pong);
     this.send("ping", {}, 0, id);
     try {
       const late = () => new SkeinError("timeout", `no pong within ${timeout} ms`, { temporary: true });
-      await deadline(promise, timeout, late, { timers: this.#clock });
+      await deadline(pong.promise, timeout, late, { timers: this.#clock });
       return this.#clock.now() - start;
     } finally {
       this.#pongs.delete(id);
@@ -171,6 +171,8 @@ export class Link {
   discard(): Promise<void> {
     this.#handler = undefined;
     this.#early.length = 0;
+    // A probe that is called off waits no more.
+    this.#dropPings(SkeinError.closed());
     return this.close();
   }
 
@@ -194,7 +196,9 @@ export class Link {
     const { re } = message;
     const auth = this.#auth;
     if (auth !== undefined && re === auth.id) return this.#answered(auth.settled, message);
-    if (message.type === "pong" && re !== undefined && this.#pongs.has(re)) return this.#pongs.get(re)!();
+    if (message.type === "pong" && re !== undefined && this.#pongs.has(re)) {
+      return this.#pongs.get(re)!.resolve();
+    }
     if (this.#handler !== undefined) this.#handler.message(this, message, datagram);
     else if (this.#early.length < MAX_EARLY) this.#early.push({ message, datagram });
     else void this.close(3501, "too much before the answer was read");
@@ -217,10 +221,16 @@ export class Link {
     this.#finish({ code, reason, by: end.by });
   }
 
+  #dropPings(error: SkeinError): void {
+    for (const { reject } of this.#pongs.values()) reject(error);
+  }
+
   #finish(end: TransportEnd): void {
     if (this.#end !== undefined) return;
     this.#end = { ...end, reconnect: this.#announced?.reconnect ?? shouldReconnect(end.code) };
-    this.#auth?.settled.reject(errorOf(this.#end));
+    const error = errorOf(this.#end);
+    this.#auth?.settled.reject(error);
+    this.#dropPings(error);
     this.#handler?.ended(this, this.#end);
   }
 }
