@@ -12,6 +12,7 @@ import {
   LanSignalling,
   type MeetingServers,
   type PeerConnection,
+  type PeerConnectOptions,
   PeerError,
   type PeerId,
   PeerIdentity,
@@ -27,6 +28,7 @@ import { SkeinError } from "./errors.ts";
 
 export {
   type PeerConnection,
+  type PeerConnectOptions,
   PeerError,
   type PeerErrorCode,
   type PeerId,
@@ -35,7 +37,7 @@ export {
 
 /** Options of a peer. */
 export interface SkeinPeerOptions
-  extends Pick<PeerNodeOptions, "accept" | "onIncoming" | "onError" | "caCerts"> {
+  extends Pick<PeerNodeOptions, "accept" | "fastLane" | "onIncoming" | "onError" | "caCerts"> {
   /** The key of this device. Keep it: it is who this peer is. @default a new one */
   readonly identity?: PeerIdentity;
   /**
@@ -123,10 +125,10 @@ export class SkeinPeer {
    * Connects to a peer, or returns the connection there is; `ready()` of it waits. Throws TypeError when `peer` is no
    * peer's id.
    */
-  connect(peer: PeerId): PeerConnection {
+  connect(peer: PeerId, options: PeerConnectOptions = {}): PeerConnection {
     const known = this.#node.connections.get(peer);
     if (known !== undefined) return known;
-    const connection = this.#node.connect(peer);
+    const connection = this.#node.connect(peer, options);
     this.#report(connection);
     return connection;
   }

@@ -13,8 +13,8 @@ import { nextDecision, type PathKind, selectPath } from "./path_selector.ts";
 import type { Candidate, DatagramSocket } from "./ports.ts";
 import { addressAttribute, numberAttribute, textAttribute, textOf } from "./stun/attributes.ts";
 import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
-import { ATTRIBUTE, type DecodedMessage } from "./stun/message.ts";
-import { type PendingRequests, Transactions } from "./stun/transactions.ts";
+import { ATTRIBUTE, type Attribute, attributeOf, type DecodedMessage } from "./stun/message.ts";
+import { type PendingRequests, type RequestOptions, Transactions } from "./stun/transactions.ts";
 
 /** The ICE credentials of a side. */
 export interface IceCredentials {
@@ -43,6 +43,8 @@ export interface IceAgentOptions {
   readonly onStale?: () => void;
   /** A path exists from which packets of the peer may come. */
   readonly onCandidatePath?: (path: Path) => void;
+  /** The peer has chosen this path for good (RFC 8445 §8.1.1). Only the fast lane nominates. */
+  readonly onNominated?: (path: Path) => void;
 }
 
 /** A path in use with so many checks unanswered is stale: a better one would have been taken long before. */
@@ -53,6 +55,12 @@ const MAX_PATHS = 64;
 const PACE = 10;
 /** A check of a confirmed path that is not answered within this, or 4 round trips, has failed. */
 const CHECK_TIMEOUT = 150;
+/** A nomination that is not answered is sent again after this many ms, or 1.5 round trips. */
+const NOMINATION_PAUSE = 50;
+/** A relay that has not agreed to let an address in is asked again after this many ms. */
+const PERMIT_PAUSE = 1_000;
+/** Refused so often it is not asked any more; the pause grows each time. */
+const MAX_PERMITS = 5;
 
 /** The checks of one connection. */
 export class IceAgent {
@@ -72,6 +80,8 @@ export class IceAgent {
   #startedAt: number;
   #lastSent = 0;
   #cancel: (() => void) | undefined;
+  /** Cancel the questions to relays that are to be asked again. */
+  readonly #questions = new Set<() => void>();
   #told = false;
   #closed = false;
 
@@ -144,6 +154,16 @@ export class IceAgent {
     this.#schedule();
   }
 
+  /**
+   * Tells the peer that `path` is chosen for good. Resolves when it has answered, or has had the time to: its answer may
+   * be lost, and its socket closed already.
+   */
+  async nominate(path: Path): Promise<void> {
+    const firstPause = Math.max(NOMINATION_PAUSE, (path.rtt ?? 0) * 1.5);
+    const chosen = { type: ATTRIBUTE.useCandidate, value: new Uint8Array(0) };
+    await this.#request(path, { attempts: 3, firstPause }, chosen).catch(() => {});
+  }
+
   /** A binding request that names this agent. Returns the answer, or undefined when it is not the peer's. */
   answer(request: DecodedMessage, socket: DatagramSocket, from: Address): Uint8Array | undefined {
     if (this.#closed || !hasIntegrity(request, this.#localKey)) return undefined;
@@ -155,6 +175,9 @@ export class IceAgent {
       if (path !== undefined && (path.confirmedAt === undefined || path.failures > 0)) {
         path.hurry(this.#clock.now());
         this.#schedule();
+      }
+      if (path !== undefined && attributeOf(request, ATTRIBUTE.useCandidate) !== undefined) {
+        this.#options.onNominated?.(path);
       }
     }
     return encodeProtected({
@@ -176,6 +199,7 @@ export class IceAgent {
   close(): void {
     this.#closed = true;
     this.#cancel?.();
+    for (const cancel of this.#questions) cancel();
     this.#transactions.close();
     this.paths.length = 0;
     this.current = undefined;
@@ -200,13 +224,27 @@ export class IceAgent {
     if (local.permit !== undefined) {
       // A relay drops what goes to an address it was not told of.
       path.dueAt = Infinity;
-      local.permit(path.remote).then((allowed) => {
-        if (!allowed || this.#closed) return;
-        path.hurry(this.#clock.now());
-        this.#schedule();
-      });
+      this.#permit(path, local.permit);
     }
     return path;
+  }
+
+  /** A refusal may be a lost packet: without another question this path would never be tried. */
+  #permit(path: Path, permit: (address: Address) => Promise<boolean>, attempt = 1): void {
+    permit(path.remote).then((allowed) => {
+      if (this.#closed || !this.paths.includes(path)) return;
+      if (allowed) {
+        path.hurry(this.#clock.now());
+        this.#schedule();
+      } else if (attempt < MAX_PERMITS) {
+        const again = (): void => {
+          this.#questions.delete(cancel);
+          this.#permit(path, permit, attempt + 1);
+        };
+        const cancel = this.#clock.after(PERMIT_PAUSE * attempt, again);
+        this.#questions.add(cancel);
+      }
+    });
   }
 
   #schedule(): void {
@@ -234,23 +272,11 @@ export class IceAgent {
   }
 
   #check(path: Path, now: number): void {
-    const remote = this.#remote!;
     this.#lastSent = now;
     path.checked(now, path === this.current);
     const patience = path.confirmedAt === undefined ? 3_000 : Math.max(CHECK_TIMEOUT, (path.rtt ?? 0) * 4);
-    const request = {
-      method: "binding",
-      attributes: () => [
-        textAttribute(ATTRIBUTE.username, `${remote.fragment}:${this.local.fragment}`),
-        numberAttribute(ATTRIBUTE.priority, 1),
-      ],
-    } as const;
-    const send = (bytes: Uint8Array): void => void path.socket.send(bytes, path.remote);
-    const key = this.#remoteKey!;
-    // An answer that anybody could have made proves nothing.
-    const verify = (answer: DecodedMessage): boolean => hasIntegrity(answer, key);
     // The path decides when it is checked again, so each check is sent once.
-    this.#transactions.request(request, send, { key, attempts: 1, firstPause: patience, verify })
+    this.#request(path, { attempts: 1, firstPause: patience })
       .then((answer) => {
         if (answer.class !== "success") return;
         const at = this.#clock.now();
@@ -261,6 +287,26 @@ export class IceAgent {
         this.#decide();
         this.#schedule();
       });
+  }
+
+  #request(
+    path: Path,
+    pace: Pick<RequestOptions, "attempts" | "firstPause">,
+    ...more: Attribute[]
+  ): Promise<DecodedMessage> {
+    const remote = this.#remote!, key = this.#remoteKey!;
+    const request = {
+      method: "binding",
+      attributes: () => [
+        textAttribute(ATTRIBUTE.username, `${remote.fragment}:${this.local.fragment}`),
+        numberAttribute(ATTRIBUTE.priority, 1),
+        ...more,
+      ],
+    } as const;
+    const send = (bytes: Uint8Array): void => void path.socket.send(bytes, path.remote);
+    // An answer that anybody could have made proves nothing.
+    const verify = (answer: DecodedMessage): boolean => hasIntegrity(answer, key);
+    return this.#transactions.request(request, send, { key, ...pace, verify });
   }
 
   #unanswered(path: Path): void {

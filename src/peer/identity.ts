@@ -115,11 +115,22 @@ async function check(from: PeerId, signature: string, text: string): Promise<voi
 function introductionText(
   from: PeerId,
   to: PeerId,
-  { connection, fragment, password, certificate, challenge }: Omit<Introduction, "signature">,
+  introduction: Omit<Introduction, "signature">,
   answers: string,
 ): string {
-  return [PURPOSE.introduction, from, to, connection, fragment, password, certificate, challenge, answers]
-    .join("\n");
+  const { connection, fragment, password, certificate, challenge, lane } = introduction;
+  const lines = [
+    PURPOSE.introduction,
+    from,
+    to,
+    connection,
+    fragment,
+    password,
+    certificate,
+    challenge,
+    answers,
+  ];
+  return [...lines, ...lane === undefined ? [] : [lane]].join("\n");
 }
 
 function proofText(from: PeerId, to: PeerId, certificate: string, challenge: string): string {

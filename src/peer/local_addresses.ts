@@ -110,13 +110,18 @@ export class LocalAddresses {
     else if (!await relay.verify()) relay.close();
   }
 
-  /** The addresses that are known at once, or within a moment. @param later Told of those that come after. */
-  async gather(later: (candidate: Candidate) => void): Promise<Candidate[]> {
-    const { mux, clock } = this.#options;
+  /**
+   * The addresses that are known at once, or within a moment: those of the sockets of `mux`, and the relayed one where it
+   * is the shared one.
+   *
+   * @param later Told of those that come after.
+   */
+  async gather(mux: Multiplexer, later: (candidate: Candidate) => void): Promise<Candidate[]> {
+    const { clock } = this.#options;
     const { stun } = await this.#meetingServers();
     const candidates = hostCandidates(mux, this.#hostnames());
     const { relayed } = this;
-    if (relayed !== undefined) candidates.push(relayed);
+    if (relayed !== undefined && mux === this.#options.mux) candidates.push(relayed);
     let gathering = true;
     const asked = reflexiveCandidates(mux, stun, (found) => {
       if (candidates.some(({ address }) => sameAddress(address, found.address))) return;

@@ -5,8 +5,11 @@
  */
 
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
+import type { Connection } from "../quic/mod.ts";
+import { sameAddress } from "./address.ts";
 import { randomText } from "./base64url.ts";
 import { PeerError } from "./errors.ts";
+import type { FastLane } from "./fast_lane.ts";
 import { IceAgent } from "./ice_agent.ts";
 import type { PeerId } from "./identity.ts";
 import type { PeerLink } from "./link.ts";
@@ -19,9 +22,13 @@ import type { AnswerSignal, Candidate, Clock, Introduction } from "./ports.ts";
 export interface MeetingOptions {
   readonly peer: PeerId;
   /** @default a new one */
-  readonly connection?: string;
+  readonly connection?: string | undefined;
   readonly mux: Multiplexer;
   readonly clock: Clock;
+  /** The connection that is made stays on the path it is made on. */
+  readonly fast?: FastLane | undefined;
+  /** Sends more addresses of this side to the peer. */
+  readonly tell: (candidates: readonly Candidate[], replace: boolean) => void;
   /** The path has changed; undefined: there is none now. */
   readonly onPath: (path: Path | undefined) => void;
   /** The path does not answer, and there is no other. */
@@ -34,22 +41,34 @@ export class Meeting {
   readonly connection: string;
   readonly challenge: string = randomText(32);
   readonly link: PeerLink;
+  readonly fast: FastLane | undefined;
+  /** Resolves with the path that the caller has chosen for good. */
+  readonly nominated: Deferred<Path> = quietDeferred();
   /** The peer's answer to our offer. */
   readonly answer: Deferred<AnswerSignal> = quietDeferred();
   /** Resolves with the first path. Rejects with PeerError `no_path`. */
   readonly path: Deferred<Path> = quietDeferred();
   /** The peer has called at the same time, and its call counts. */
   superseded = false;
+  /** The connection that came of it. */
+  quic: Connection | undefined;
   readonly #mux: Multiplexer;
   readonly #clock: Clock;
+  readonly #tell: MeetingOptions["tell"];
+  /** Addresses found before the introduction left: the peer would not know what they are for. */
+  #held: Candidate[] | undefined = [];
+  readonly #endings: (() => void)[] = [];
   #closed: Promise<void> | undefined;
   #cancelPatience: (() => void) | undefined;
 
-  constructor({ peer, connection, mux, clock, onPath, onStale }: MeetingOptions) {
+  constructor(options: MeetingOptions) {
+    const { peer, connection, mux, clock, fast, onPath, onStale } = options;
     this.peer = peer;
     this.connection = connection ?? randomText(16);
+    this.fast = fast;
     this.#mux = mux;
     this.#clock = clock;
+    this.#tell = options.tell;
     const agent = new IceAgent({
       // RFC 8445 §5.3 asks for 24 and 128 random bits at least.
       local: { fragment: randomText(9), password: randomText(24) },
@@ -57,6 +76,7 @@ export class Meeting {
       pending: mux.pending,
       onStale,
       onCandidatePath: (path) => mux.expect(this.link, path),
+      onNominated: (path) => this.nominated.resolve(path),
       onPath: (path) => {
         this.link.path = path;
         if (path === undefined) {
@@ -70,6 +90,28 @@ export class Meeting {
 
   get agent(): IceAgent {
     return this.link.agent;
+  }
+
+  /** More addresses of this side; `replace`: those told before no longer hold. They follow the introduction. */
+  tell(candidates: readonly Candidate[], replace = false): void {
+    // A fast lane uses no relay.
+    const useful = candidates.filter(({ kind }) => this.fast === undefined || kind !== "relayed");
+    if (this.#held === undefined) this.#tell(useful, replace);
+    else this.#held = [...replace ? [] : this.#held, ...useful];
+  }
+
+  /** The introduction, with the addresses `told`, has left. */
+  introduced(told: readonly Candidate[]): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    const more = held.filter(({ address }) => !told.some((known) => sameAddress(known.address, address)));
+    if (more.length > 0) this.#tell(more, false);
+  }
+
+  /** Calls `fn` when it ends, at once when it has ended. */
+  whenEnded(fn: () => void): void {
+    if (this.#closed === undefined) this.#endings.push(fn);
+    else fn();
   }
 
   /** Calls `fn` after `ms` milliseconds, unless the connection comes (`established`) or the meeting ends before. */
@@ -98,6 +140,7 @@ export class Meeting {
       challenge,
       candidates,
       ...nat === undefined ? {} : { nat },
+      ...this.fast === undefined ? {} : { lane: "fast" as const },
     };
   }
 
@@ -106,6 +149,9 @@ export class Meeting {
     this.agent.prediction = predictPath(ownNat, nat);
     this.agent.addCandidates(candidates);
     this.agent.setRemote({ fragment, password });
+    if (this.fast !== undefined && this.agent.prediction === "relayed") {
+      this.path.reject(new PeerError("symmetric_nat", "the NATs allow no direct path"));
+    }
   }
 
   /** Resolves when nothing of it is under way any more. */
@@ -113,10 +159,13 @@ export class Meeting {
     return this.#closed ??= this.#close(error);
   }
 
-  #close(error: PeerError): Promise<void> {
+  async #close(error: PeerError): Promise<void> {
     this.#cancelPatience?.();
     this.answer.reject(error);
     this.path.reject(error);
-    return this.#mux.remove(this.link);
+    this.nominated.reject(error);
+    for (const ended of this.#endings) ended();
+    await this.#mux.remove(this.link);
+    await this.fast?.close();
   }
 }

@@ -10,41 +10,44 @@ import { deadline, delay } from "../async/deadline.ts";
 import type { Connection } from "../quic/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { PeerError } from "./errors.ts";
+import type { FastLane } from "./fast_lane.ts";
 import { checkIntroduction, isPeerId, type PeerId } from "./identity.ts";
-import type { PeerNodeOptions } from "./node_options.ts";
+import type { PeerConnectOptions, PeerNodeOptions } from "./node_options.ts";
+import { Lanes } from "./lanes.ts";
 import { LocalAddresses } from "./local_addresses.ts";
-import { Meeting } from "./meeting.ts";
+import type { Meeting } from "./meeting.ts";
+import { Meetings } from "./meetings.ts";
 import { Multiplexer } from "./multiplexer.ts";
-import { LINGER, PeerConnection } from "./peer_connection.ts";
+import { type Attempt, LINGER, PeerConnection } from "./peer_connection.ts";
 import type { AnswerSignal, Candidate, OfferSignal, Signal } from "./ports.ts";
-import { PeerEndpoint } from "./quic_endpoint.ts";
-import { openUdpSocket, type UdpSocket } from "./udp_socket.ts";
+import { openSockets } from "./udp_socket.ts";
 
 /** The peer's answer has to come within this many ms. */
 const ANSWER_TIMEOUT = 10_000;
-/** Connections to peers at once. */
-const MAX_CONNECTIONS = 1_024;
+/** Receive buffers of the shared sockets. */
+const BUFFERS = 128;
+
 /** A peer. */
 export class PeerNode {
   readonly id: PeerId;
   readonly #options: PeerNodeOptions;
   readonly #clock: Clock;
   readonly #mux: Multiplexer;
-  readonly #endpoint: PeerEndpoint;
+  readonly #lanes: Lanes;
   readonly #addresses: LocalAddresses;
   readonly #connections = new Map<PeerId, PeerConnection>();
-  readonly #meetings = new Map<string, Meeting>();
+  readonly #meetings = new Meetings((to, signal) => this.#send(to, signal));
   readonly #listeners = new Set<(connection: PeerConnection) => void>();
   readonly #ending = new Set<Promise<void>>();
   #closed = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: PeerNodeOptions, mux: Multiplexer, endpoint: PeerEndpoint) {
+  private constructor(options: PeerNodeOptions, mux: Multiplexer, lanes: Lanes) {
     this.id = options.identity.id;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#mux = mux;
-    this.#endpoint = endpoint;
+    this.#lanes = lanes;
     this.#addresses = new LocalAddresses({
       mux,
       clock: this.#clock,
@@ -52,7 +55,7 @@ export class PeerNode {
       interfaces: options.interfaces,
       caCerts: options.caCerts,
       onRelay: (candidate) => {
-        for (const meeting of this.#meetings.values()) this.#tellCandidate(meeting, candidate);
+        for (const meeting of this.#meetings) meeting.tell([candidate]);
       },
       onRelayClosed: () => {
         if (this.#meetings.size > 0) this.#addresses.openRelay();
@@ -67,13 +70,10 @@ export class PeerNode {
 
   /** Binds the sockets of a peer. Throws what Deno throws when that fails. */
   static async open(options: PeerNodeOptions): Promise<PeerNode> {
-    const sockets: UdpSocket[] = [openUdpSocket({ hostname: "0.0.0.0", buffers: 128 })];
-    try {
-      sockets.push(openUdpSocket({ hostname: "::", buffers: 128 }));
-    } catch { /* A machine without IPv6. */ }
+    const sockets = openSockets(BUFFERS, options.openSocket);
     const mux = new Multiplexer({ sockets, clock: options.clock ?? systemClock });
     try {
-      return new PeerNode(options, mux, await PeerEndpoint.open(options.identity));
+      return new PeerNode(options, mux, await Lanes.open(options));
     } catch (error) {
       mux.close();
       throw error;
@@ -84,12 +84,18 @@ export class PeerNode {
    * Connects to a peer, or returns the connection there is. It is made in the background: `ready()` waits for it.
    * Throws TypeError when `peer` is no peer's id.
    */
-  connect(peer: PeerId): PeerConnection {
+  connect(peer: PeerId, { fastLane = false }: PeerConnectOptions = {}): PeerConnection {
     if (!isPeerId(peer) || peer === this.id) throw new TypeError(`not the id of another peer: ${peer}`);
     if (this.#closed) throw new PeerError("closed");
     const known = this.#connections.get(peer);
     if (known !== undefined) return known;
-    const connection = this.#connection(peer, true);
+    // Once: what breaks on a path for good has to move.
+    let fast = fastLane;
+    const connection: PeerConnection = this.#connection(peer, (signal) => {
+      const lane = fast;
+      fast = false;
+      return this.#call(connection, signal, lane);
+    });
     connection.start();
     return connection;
   }
@@ -120,19 +126,19 @@ export class PeerNode {
     for (const connection of [...this.#connections.values()]) void connection.close();
     await Promise.all(this.#ending);
     this.#addresses.close();
-    await this.#endpoint.close();
-    await Promise.all([...this.#meetings.values()].map((meeting) => meeting.close()));
+    await this.#lanes.close();
+    await Promise.all([...this.#meetings].map((meeting) => meeting.close()));
     await this.#mux.close();
   }
 
-  #connection(peer: PeerId, calls: boolean): PeerConnection {
+  #connection(peer: PeerId, attempt?: Attempt): PeerConnection {
     const release = this.#addresses.useRelay();
     const last = deferred<void>();
     const connection: PeerConnection = new PeerConnection({
       peer,
       clock: this.#clock,
       random: this.#options.random ?? Math.random,
-      attempt: calls ? (signal) => this.#call(connection, signal) : undefined,
+      attempt,
       onClosing: () => {
         release();
         this.#endsWith(last.promise);
@@ -140,9 +146,7 @@ export class PeerNode {
       },
       onClosed: (reason) => {
         last.resolve();
-        for (const meeting of [...this.#meetings.values()]) {
-          if (meeting.peer === peer) this.#end(meeting, reason);
-        }
+        for (const meeting of this.#meetings.with(peer)) this.#end(meeting, reason);
       },
     });
     this.#connections.set(peer, connection);
@@ -152,27 +156,46 @@ export class PeerNode {
 
   // The side that calls.
 
-  async #call(connection: PeerConnection, signal: AbortSignal): Promise<Connection | undefined> {
-    const { peer } = connection;
-    const meeting = this.#meet(peer);
+  async #call(
+    connection: PeerConnection,
+    signal: AbortSignal,
+    fastLane: boolean,
+  ): Promise<Connection | undefined> {
+    if (fastLane) {
+      try {
+        return await this.#callOn(connection, signal, this.#lanes.fast());
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof PeerError && error.recovery === "end") throw error;
+      }
+    }
+    return await this.#callOn(connection, signal);
+  }
+
+  async #callOn(
+    { peer }: PeerConnection,
+    signal: AbortSignal,
+    fast?: FastLane,
+  ): Promise<Connection | undefined> {
+    const meeting = this.#meet(peer, { fast });
     const stopped = (): void => void meeting.close();
     signal.addEventListener("abort", stopped, { once: true });
     try {
-      const certificate = await this.#endpoint.certificate();
+      const { hash } = await this.#lanes.certificate();
       const candidates = await this.#gather(meeting);
       const offer = await this.#options.identity.introduce(
         peer,
-        meeting.introduction(certificate, candidates, this.#addresses.nat),
+        meeting.introduction(hash, candidates, this.#addresses.nat),
       );
       await this.#options.signalling.send(peer, { type: "offer", ...offer });
-      this.#tellRelay(meeting, candidates);
+      meeting.introduced(candidates);
       const late = (): PeerError => new PeerError("peer_unreachable", "the peer does not answer");
       const answer = await deadline(meeting.answer.promise, ANSWER_TIMEOUT, late, { timers: this.#clock });
       await checkIntroduction(peer, this.id, answer, offer.challenge);
       meeting.begin(answer, this.#addresses.nat);
-      await meeting.path.promise;
-      const quic = await this.#endpoint.dial(meeting.link, { peer, ...answer }, signal);
+      const quic = await this.#lanes.dial(meeting, answer, signal);
       this.#lasts(meeting, quic);
+      this.#tellPath(meeting);
       return quic;
     } catch (error) {
       if (meeting.superseded) return undefined;
@@ -183,21 +206,19 @@ export class PeerNode {
     }
   }
 
-  #meet(peer: PeerId, id?: string): Meeting {
-    if (this.#meetings.size >= MAX_CONNECTIONS) {
-      throw new PeerError("peer_unreachable", "too many connections");
-    }
-    const meeting: Meeting = new Meeting({
+  #meet(peer: PeerId, { connection, fast }: { connection?: string; fast?: FastLane | undefined }): Meeting {
+    const meeting = this.#meetings.begin({
       peer,
-      ...id === undefined ? {} : { connection: id },
-      mux: this.#mux,
+      connection,
+      fast,
+      mux: fast?.mux ?? this.#mux,
       clock: this.#clock,
-      onPath: (path) => this.#connections.get(peer)?.moved(path),
-      onStale: () => void this.#addresses.verifyRelay(),
+      // A fast lane tells its path once it has a connection.
+      onPath: (path) => fast === undefined && this.#connections.get(peer)?.moved(path),
+      onStale: () => fast === undefined && void this.#addresses.verifyRelay(),
     });
-    this.#meetings.set(meeting.connection, meeting);
     void this.#addresses.discoverNat();
-    this.#addresses.openRelay();
+    if (fast === undefined) this.#addresses.openRelay();
     return meeting;
   }
 
@@ -209,36 +230,33 @@ export class PeerNode {
 
   /** The meeting is there as long as its QUIC connection. */
   #lasts(meeting: Meeting, quic: Connection): void {
+    meeting.quic = quic;
     quic.closed.then(() => {
+      const connection = this.#connections.get(meeting.peer);
+      if (meeting.fast !== undefined && connection?.current === undefined) connection?.moved(undefined);
       const over = delay(LINGER, { timers: this.#clock }).then(() => this.#end(meeting));
       this.#endsWith(over);
     });
   }
 
-  /** @param reason Tells the peer, too. */
-  #end(meeting: Meeting, reason?: string, error?: PeerError): void {
-    if (this.#meetings.get(meeting.connection) !== meeting) return;
-    this.#meetings.delete(meeting.connection);
-    void meeting.close(error);
-    if (reason !== undefined && !this.#closed) {
-      this.#send(meeting, { type: "close", connection: meeting.connection, reason });
-    }
+  /** The path that the connection begins with; the multiplexer's paths are told whenever they change, too. */
+  #tellPath({ peer, link, fast }: Meeting): void {
+    const { path } = link;
+    if (path === undefined) return;
+    const { kind, remote, rtt } = path;
+    this.#connections.get(peer)?.moved({ kind, remote, rtt, fastLane: fast !== undefined });
+  }
+
+  #end(meeting: Meeting, reason?: string): void {
+    this.#meetings.end(meeting, this.#closed ? undefined : reason);
   }
 
   // What comes from peers.
 
   async #take(from: PeerId, signal: Signal): Promise<void> {
     if (this.#closed) return;
-    if (signal.type === "offer") return await this.#offered(from, signal);
-    const meeting = this.#meetings.get(signal.connection);
-    if (meeting === undefined || meeting.peer !== from) return;
-    if (signal.type === "answer") meeting.answer.resolve(signal);
-    else if (signal.type === "candidate") meeting.agent.addCandidates(signal.candidates, signal.replace);
-    else {this.#end(
-        meeting,
-        undefined,
-        new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`),
-      );}
+    if (signal.type === "offer") await this.#offered(from, signal);
+    else this.#meetings.take(from, signal);
   }
 
   async #offered(from: PeerId, offer: OfferSignal): Promise<void> {
@@ -255,12 +273,13 @@ export class PeerNode {
         reason: "not accepted",
       });
     }
-    for (const before of [...this.#meetings.values()]) {
-      if (before.peer !== from || known?.current !== undefined) continue;
+    for (const before of this.#meetings.with(from)) {
+      if (known?.current !== undefined) break;
       before.superseded = true;
       this.#end(before);
     }
-    const meeting = this.#meet(from, offer.connection);
+    const fast = offer.lane === "fast" && (this.#options.fastLane ?? true) ? this.#lanes.fast() : undefined;
+    const meeting = this.#meet(from, { connection: offer.connection, fast });
     try {
       await this.#answer(meeting, offer);
     } catch (error) {
@@ -270,72 +289,61 @@ export class PeerNode {
   }
 
   async #answer(meeting: Meeting, offer: OfferSignal): Promise<void> {
-    const { peer, challenge, link } = meeting;
+    const { peer, challenge } = meeting;
     meeting.begin(offer, this.#addresses.nat);
-    const certificate = await this.#endpoint.certificate();
-    const stop = this.#endpoint.expect({
-      link,
+    const certificate = await this.#lanes.certificate();
+    const listening = this.#lanes.listen(meeting, certificate, {
       peer,
       challenge,
-      certificate,
+      certificate: certificate.hash,
       onConnection: (quic) => this.#called(meeting, quic),
     });
+    listening.catch((error) => this.#failed(error, "fast lane", peer));
     const candidates = await this.#gather(meeting);
-    const introduction = meeting.introduction(certificate, candidates, this.#addresses.nat);
+    const introduction = meeting.introduction(certificate.hash, candidates, this.#addresses.nat);
     const signed = await this.#options.identity.introduce(peer, introduction, offer.challenge);
     const answer: AnswerSignal = { type: "answer", ...signed, answers: offer.challenge };
     await this.#options.signalling.send(peer, answer);
-    this.#tellRelay(meeting, candidates);
-    meeting.giveUpAfter(ANSWER_TIMEOUT * 2, () => {
-      stop();
-      this.#end(meeting);
-    });
+    meeting.introduced(candidates);
+    meeting.giveUpAfter(ANSWER_TIMEOUT * 2, () => this.#end(meeting));
   }
 
   #called(meeting: Meeting, quic: Connection): void {
     meeting.established();
     this.#lasts(meeting, quic);
     const known = this.#connections.get(meeting.peer);
-    const connection = known ?? this.#connection(meeting.peer, false);
+    const connection = known ?? this.#connection(meeting.peer);
     connection.adopt(quic);
-    connection.moved(meeting.link.path);
+    this.#tellPath(meeting);
     if (known === undefined) this.#options.onIncoming?.(connection);
   }
 
   // Addresses.
-
-  /** A relayed address that came while an offer or answer was being made, or later. */
-  #tellRelay(meeting: Meeting, told: readonly Candidate[]): void {
-    const { relayed } = this.#addresses;
-    if (relayed === undefined || told.some(({ kind }) => kind === "relayed")) return;
-    this.#tellCandidate(meeting, relayed);
-  }
-
-  #tellCandidate(meeting: Meeting, candidate: Candidate): void {
-    this.#send(meeting, { type: "candidate", connection: meeting.connection, candidates: [candidate] });
-  }
 
   /** The network has changed: new addresses are found and told, and every path is checked. */
   networkChanged(): void {
     this.#addresses.changed();
     this.#mux.recheck();
     if (this.#meetings.size > 0) this.#addresses.openRelay();
-    for (const meeting of this.#meetings.values()) {
-      this.#gather(meeting).then((candidates) =>
-        this.#send(meeting, { type: "candidate", connection: meeting.connection, candidates, replace: true })
-      ).catch((error) => this.#failed(error, "gather", meeting.peer));
+    for (const meeting of this.#meetings) {
+      // A fast lane cannot move: another connection takes its place, which can.
+      if (meeting.fast !== undefined) {
+        void meeting.quic?.close(0, "network changed");
+        continue;
+      }
+      this.#gather(meeting).then((candidates) => meeting.tell(candidates, true))
+        .catch((error) => this.#failed(error, "gather", meeting.peer));
     }
   }
 
   #gather(meeting: Meeting): Promise<Candidate[]> {
-    return this.#addresses.gather((found) => this.#tellCandidate(meeting, found));
+    const mux = meeting.fast?.mux ?? this.#mux;
+    return this.#addresses.gather(mux, (found) => meeting.tell([found]));
   }
 
   /** Sends what may be lost: a path is found without it, or another attempt made. */
-  #send(meeting: Meeting, signal: Signal): void {
-    this.#options.signalling.send(meeting.peer, signal).catch((error) =>
-      this.#failed(error, "signal", meeting.peer)
-    );
+  #send(to: PeerId, signal: Signal): void {
+    this.#options.signalling.send(to, signal).catch((error) => this.#failed(error, "signal", to));
   }
 
   #failed(error: unknown, stage: string, peer?: PeerId): void {

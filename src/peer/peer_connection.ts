@@ -21,6 +21,8 @@ export interface PathInfo {
   readonly remote: Address;
   /** Round trip in ms, smoothed. */
   readonly rtt: number | undefined;
+  /** The connection has a socket of its own, and cannot move to another path. @default false */
+  readonly fastLane?: boolean;
 }
 
 /** What a connection tells. */
@@ -80,7 +82,9 @@ export class PeerConnection {
   /** The path that is used now. */
   get path(): PathInfo | undefined {
     const path = this.#path;
-    return path && { kind: path.kind, remote: path.remote, rtt: path.rtt };
+    if (path === undefined) return undefined;
+    const { kind, remote, rtt, fastLane = false } = path;
+    return { kind, remote, rtt, fastLane };
   }
 
   /** The QUIC connection there is now. */

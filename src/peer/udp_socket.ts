@@ -33,6 +33,18 @@ export function openUdpSocket(options: UdpOptions): UdpSocket {
   return new UdpSocket(Deno.listenDatagram({ transport: "udp", hostname, port }), buffers);
 }
 
+/** Sockets on all addresses of this machine, one of each family it has. Throws what `open` throws for IPv4. */
+export function openSockets(
+  buffers: number,
+  open: (options: UdpOptions) => DatagramSocket = openUdpSocket,
+): DatagramSocket[] {
+  const sockets = [open({ hostname: "0.0.0.0", buffers })];
+  try {
+    sockets.push(open({ hostname: "::", buffers }));
+  } catch { /* A machine without IPv6. */ }
+  return sockets;
+}
+
 /** A bound UDP socket. */
 export class UdpSocket implements DatagramSocket {
   readonly address: Address;

@@ -58,6 +58,8 @@ const LIFETIME = 600;
 const MARGIN = 60;
 /** Permissions last 300 seconds, channels 600 (RFC 8656 §9, §12); both are renewed well before. */
 const PERMISSION_RENEWAL = 240_000;
+/** A renewal that failed is tried again after this many ms, while the permission still lasts. */
+const RENEWAL_PAUSE = 5_000;
 /** Peers of one allocation. Each is renewed by itself. */
 const MAX_PEERS = 1024;
 
@@ -159,7 +161,8 @@ interface RelayedPeer {
   readonly channel: number;
   /** The server has agreed to the channel: data may go by it. */
   bound: boolean;
-  readonly ready: Promise<boolean>;
+  /** The question to the server; undefined: it has refused, or not answered. */
+  asked: Promise<boolean> | undefined;
 }
 
 /** A relayed address. It is a socket like others: what is sent leaves from `address`, at the server. */
@@ -193,38 +196,43 @@ export class Allocation implements DatagramSocket {
    * anything is sent to it; calls for the same address share the work.
    */
   permit(address: Address): Promise<boolean> {
-    const known = this.#peers.get(formatAddress(address));
-    if (known !== undefined) return known.ready;
-    if (!this.#open || this.#peers.size >= MAX_PEERS || this.#nextChannel > LAST_CHANNEL) {
-      return Promise.resolve(false);
-    }
-    const { hostname, port } = address;
-    const channel = this.#nextChannel++;
-    const bind = async (): Promise<boolean> => {
-      try {
-        await this.#client.request("channelBind", (id) => [
-          { type: ATTRIBUTE.channelNumber, value: Uint8Array.of(channel >> 8, channel & 0xff, 0, 0) },
-          addressAttribute(ATTRIBUTE.xorPeerAddress, address, id),
-        ]);
-        peer.bound = true;
-        this.#after(PERMISSION_RENEWAL, () => void bind());
-        return true;
-      } catch {
-        peer.bound = false;
-        return false;
+    const key = formatAddress(address);
+    let peer = this.#peers.get(key);
+    if (peer === undefined) {
+      if (!this.#open || this.#peers.size >= MAX_PEERS || this.#nextChannel > LAST_CHANNEL) {
+        return Promise.resolve(false);
       }
-    };
-    const peer: RelayedPeer = {
-      address: { hostname, port },
-      channel,
-      bound: false,
-      // Binding a channel installs the permission as well (RFC 8656 §12).
-      ready: Promise.resolve().then(bind),
-    };
-    this.#peers.set(formatAddress(address), peer);
-    // Before the answer: the peer's first packet may overtake it.
-    this.#byChannel.set(channel, peer);
-    return peer.ready;
+      const { hostname, port } = address;
+      peer = { address: { hostname, port }, channel: this.#nextChannel++, bound: false, asked: undefined };
+      this.#peers.set(key, peer);
+      // Before the answer: the peer's first packet may overtake it.
+      this.#byChannel.set(peer.channel, peer);
+    }
+    const asked = peer;
+    return asked.asked ??= Promise.resolve().then(() => this.#bind(asked));
+  }
+
+  /** Binding a channel installs the permission as well (RFC 8656 §12). */
+  async #bind(peer: RelayedPeer): Promise<boolean> {
+    const { address, channel } = peer;
+    try {
+      await this.#client.request("channelBind", (id) => [
+        { type: ATTRIBUTE.channelNumber, value: Uint8Array.of(channel >> 8, channel & 0xff, 0, 0) },
+        addressAttribute(ATTRIBUTE.xorPeerAddress, address, id),
+      ]);
+    } catch {
+      // The next call of `permit` asks again, for the same channel: the server may have agreed already.
+      peer.bound = false;
+      peer.asked = undefined;
+      return false;
+    }
+    peer.bound = true;
+    this.#after(PERMISSION_RENEWAL, () => void this.#renew(peer));
+    return true;
+  }
+
+  async #renew(peer: RelayedPeer): Promise<void> {
+    if (!await this.#bind(peer)) this.#after(RENEWAL_PAUSE, () => void this.#renew(peer));
   }
 
   send(bytes: Uint8Array, to: Address): Promise<void> | void {

@@ -62,6 +62,8 @@ export interface PeerIntroduction {
   challenge: string;
   candidates: PeerCandidate[];
   nat?: PeerNat;
+  /** Asks for a connection that never changes its path, or agrees to that. */
+  lane?: "fast";
   signature: string;
 }
 
@@ -157,6 +159,7 @@ const INTRODUCTION = {
   challenge: base64url(43, 43),
   candidates: candidates(),
   nat: v.exactOptional(shape({ mapping: dependence(), filtering: dependence() })),
+  lane: v.exactOptional(v.literal("fast", "fast")),
   signature: base64url(86, 86),
 } as const;
 const ANSWER = { ...INTRODUCTION, answers: base64url(43, 43) } as const;

@@ -1,0 +1,83 @@
+/** Signals of a meeting: what follows what, and what comes too early. */
+
+import assert from "node:assert/strict";
+import { PeerIdentity, type Signal, type Signalling } from "../../src/peer/mod.ts";
+import { Meetings } from "../../src/peer/meetings.ts";
+import { Multiplexer } from "../../src/peer/multiplexer.ts";
+import { FakeClock } from "../support/clock.ts";
+import { SignallingHub } from "./support.ts";
+
+const candidate = (port: number, kind: "host" | "relayed" = "host") =>
+  ({ kind, address: { hostname: "192.0.2.1", port } }) as const;
+
+/** A meeting without sockets, and what it sends. */
+function meet() {
+  const clock = new FakeClock();
+  const mux = new Multiplexer({ sockets: [], clock });
+  const sent: Signal[] = [];
+  const meetings = new Meetings((_, signal) => void sent.push(signal));
+  const begin = (connection: string) =>
+    meetings.begin({ peer: "bob", connection, mux, clock, onPath() {}, onStale() {} });
+  return { sent, meetings, begin, [Symbol.asyncDispose]: () => mux.close() };
+}
+
+Deno.test("peer meeting: an address found before the offer left is told after it", async () => {
+  await using parts = meet();
+  const meeting = parts.begin("first");
+  meeting.tell([candidate(1)]);
+  meeting.tell([candidate(2)]);
+  assert.deepEqual(parts.sent, []);
+  meeting.introduced([candidate(1)]);
+  assert.deepEqual(parts.sent, [{ type: "candidate", connection: "first", candidates: [candidate(2)] }]);
+});
+
+Deno.test("peer meeting: an address found later is told at once", async () => {
+  await using parts = meet();
+  const meeting = parts.begin("first");
+  meeting.introduced([]);
+  meeting.tell([candidate(3)], true);
+  assert.deepEqual(parts.sent, [{
+    type: "candidate",
+    connection: "first",
+    candidates: [candidate(3)],
+    replace: true,
+  }]);
+});
+
+Deno.test("peer meeting: addresses that overtake their offer are used", async () => {
+  const hub = new SignallingHub();
+  const { identity } = await PeerIdentity.generate();
+  const inner = hub.of(identity.id);
+  const signalling: Signalling = {
+    ...inner,
+    onSignal: (listener) =>
+      inner.onSignal((from, signal) => {
+        if (signal.type !== "offer") return listener(from, signal);
+        const { connection, candidates } = signal;
+        listener(from, { type: "candidate", connection, candidates });
+        listener(from, { ...signal, candidates: [] });
+      }),
+  };
+  const ann = await hub.peer(), bob = await hub.peer({ identity, signalling });
+  // Ann knows no address of Bob's, so only what overtook the offer leads to a path.
+  hub.filter = (signal) => signal.type === "answer" ? { ...signal, candidates: [] } : signal;
+  const connection = ann.connect(bob.id);
+  await connection.ready();
+  assert.equal(connection.state, "connected");
+  await Promise.all([ann.close(), bob.close()]);
+});
+
+Deno.test("peer meeting: addresses of another sender are no part of it", async () => {
+  await using parts = meet();
+  parts.meetings.take("mallory", { type: "candidate", connection: "first", candidates: [candidate(9)] });
+  const meeting = parts.begin("first");
+  assert.equal(meeting.agent.describe(), "the peer named no address");
+});
+
+Deno.test("peer meeting: early addresses are kept for some connections only", async () => {
+  await using parts = meet();
+  for (let i = 0; i < 100; i++) {
+    parts.meetings.take("bob", { type: "candidate", connection: `c${i}`, candidates: [candidate(9)] });
+  }
+  assert.equal(parts.meetings.earlyConnections, 64);
+});
