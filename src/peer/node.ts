@@ -89,13 +89,11 @@ export class PeerNode {
     if (this.#closed) throw new PeerError("closed");
     const known = this.#connections.get(peer);
     if (known !== undefined) return known;
-    // Once: what breaks on a path for good has to move.
-    let fast = fastLane;
-    const connection: PeerConnection = this.#connection(peer, (signal) => {
-      const lane = fast;
-      fast = false;
-      return this.#call(connection, signal, lane);
-    });
+    // What was lost on a path that cannot change has to be able to move.
+    const connection = this.#connection(
+      peer,
+      (signal, isFirst) => this.#call(peer, signal, fastLane && isFirst),
+    );
     connection.start();
     return connection;
   }
@@ -156,27 +154,19 @@ export class PeerNode {
 
   // The side that calls.
 
-  async #call(
-    connection: PeerConnection,
-    signal: AbortSignal,
-    fastLane: boolean,
-  ): Promise<Connection | undefined> {
+  async #call(peer: PeerId, signal: AbortSignal, fastLane: boolean): Promise<Connection | undefined> {
     if (fastLane) {
       try {
-        return await this.#callOn(connection, signal, this.#lanes.fast());
+        return await this.#callOn(peer, signal, this.#lanes.fast());
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof PeerError && error.recovery === "end") throw error;
       }
     }
-    return await this.#callOn(connection, signal);
+    return await this.#callOn(peer, signal);
   }
 
-  async #callOn(
-    { peer }: PeerConnection,
-    signal: AbortSignal,
-    fast?: FastLane,
-  ): Promise<Connection | undefined> {
+  async #callOn(peer: PeerId, signal: AbortSignal, fast?: FastLane): Promise<Connection | undefined> {
     const meeting = this.#meet(peer, { fast });
     const stopped = (): void => void meeting.close();
     signal.addEventListener("abort", stopped, { once: true });

@@ -35,7 +35,7 @@ export interface PeerConnectionEvents {
 }
 
 /** Makes one QUIC connection to the peer. Undefined: the peer has called at the same time, and its call counts. */
-export type Attempt = (signal: AbortSignal) => Promise<Connection | undefined>;
+export type Attempt = (signal: AbortSignal, isFirst: boolean) => Promise<Connection | undefined>;
 
 /** Options of a connection. */
 export interface PeerConnectionOptions {
@@ -66,6 +66,7 @@ export class PeerConnection {
   #current: Connection | undefined;
   #waiting: Deferred<Connection> | undefined;
   #path: PathInfo | undefined;
+  #attempts = 0;
   #failedAttempts = 0;
   #cancel: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -180,7 +181,8 @@ export class PeerConnection {
   async #try(): Promise<void> {
     const { attempt, clock, random } = this.#options;
     try {
-      const connection = await attempt!(this.#stop.signal);
+      const isFirst = this.#attempts++ === 0;
+      const connection = await attempt!(this.#stop.signal, isFirst);
       if (connection !== undefined) return this.adopt(connection);
       if (this.#current !== undefined || this.isClosed) return;
       this.#cancel = clock.after(CALL_PATIENCE, () => void this.#try());
