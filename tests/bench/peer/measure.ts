@@ -39,7 +39,9 @@ async function start(carrier: Carrier): Promise<Pair> {
     const options = { alpn: "bench", serverCertificateHashes: [Uint8Array.fromHex(hash)] };
     return { server, node: undefined, connect: () => connect(address, options), [Symbol.asyncDispose]: stop };
   }
-  const node = await openPeer(await Deno.connect({ hostname: "127.0.0.1", port }), servers);
+  const signals = await Deno.connect({ hostname: "127.0.0.1", port });
+  const node = await openPeer(signals, servers);
+  resources.defer(() => node.close());
   const { id } = await server.ask({});
   return {
     server,
