@@ -113,6 +113,33 @@ Deno.test("config watch: a change that cannot be put in force is reported, and t
     }, { onChange });
   }));
 
+Deno.test("config watch: a change that comes while another is put in force waits for its end", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/skein.jsonc`;
+    await Deno.writeTextFile(path, portFile(1));
+    const started = new Inbox<number>(), order: string[] = [];
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const onChange = async ({ quic: { port } }: Config, previous: Config) => {
+      order.push(`${previous.quic.port} to ${port} begins`);
+      started.put(port);
+      await gate;
+      order.push(`${port} is in force`);
+    };
+    await watching(path, async ({ reload }) => {
+      await Deno.writeTextFile(path, portFile(2));
+      assert.equal(await started.next(), 2);
+      await Deno.writeTextFile(path, portFile(3));
+      const later = reload();
+      // Reads the same file afterwards: without a turn for each, the reload above would be as far by now.
+      await watching(path, async (control) => {
+        for (let i = 0; i < 5; i++) assert.equal(await control.reload(), true);
+      });
+      open();
+      assert.equal(await later, true);
+    }, { onChange });
+    assert.deepEqual(order, ["1 to 2 begins", "2 is in force", "2 to 3 begins", "3 is in force"]);
+  }));
+
 Deno.test("config watch: environment and flags stay over the file when it is read again", () =>
   inDirectory(async (dir) => {
     const path = `${dir}/skein.jsonc`;
