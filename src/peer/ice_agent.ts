@@ -7,6 +7,7 @@
 
 import type { Clock } from "../async/clock.ts";
 import { type Address, familyOf, formatAddress, sameAddress, scopeOf } from "./address.ts";
+import type { IceAgentOptions, IceCredentials, LocalSocket } from "./ice_types.ts";
 import type { Prediction } from "./nat.ts";
 import { Path } from "./path.ts";
 import { nextDecision, type PathKind, selectPath } from "./path_selector.ts";
@@ -14,38 +15,7 @@ import type { Candidate, DatagramSocket } from "./ports.ts";
 import { addressAttribute, numberAttribute, textAttribute, textOf } from "./stun/attributes.ts";
 import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
 import { ATTRIBUTE, type Attribute, attributeOf, type DecodedMessage } from "./stun/message.ts";
-import { type PendingRequests, type RequestOptions, Transactions } from "./stun/transactions.ts";
-
-/** The ICE credentials of a side. */
-export interface IceCredentials {
-  readonly fragment: string;
-  readonly password: string;
-}
-
-/** A socket that checks may leave from. */
-export interface LocalSocket {
-  readonly socket: DatagramSocket;
-  /** A relayed address: whatever goes through it is a relayed path. */
-  readonly relayed: boolean;
-  /** Lets packets of an address in, before the first is sent. @default nothing has to be done */
-  readonly permit?: (address: Address) => Promise<boolean>;
-}
-
-/** Options of an agent. */
-export interface IceAgentOptions {
-  readonly local: IceCredentials;
-  readonly clock: Clock;
-  /** Requests under way of all that share the sockets. */
-  readonly pending: PendingRequests;
-  /** The path in use has changed; undefined: there is none, the service has to carry the data. */
-  readonly onPath: (path: Path | undefined) => void;
-  /** The path in use does not answer, and there is no other. */
-  readonly onStale?: () => void;
-  /** A path exists from which packets of the peer may come. */
-  readonly onCandidatePath?: (path: Path) => void;
-  /** The peer has chosen this path for good (RFC 8445 §8.1.1). Only the fast lane nominates. */
-  readonly onNominated?: (path: Path) => void;
-}
+import { type RequestOptions, Transactions } from "./stun/transactions.ts";
 
 /** A path in use with so many checks unanswered is stale: a better one would have been taken long before. */
 const STALE_AFTER = 4;
@@ -79,6 +49,8 @@ export class IceAgent {
   #remoteKey: Uint8Array | undefined;
   #startedAt: number;
   #lastSent = 0;
+  /** When the next check may leave, of all that share the sockets; undefined: no slot is taken. */
+  #slot: number | undefined;
   #cancel: (() => void) | undefined;
   /** Cancel the questions to relays that are to be asked again. */
   readonly #questions = new Set<() => void>();
@@ -255,7 +227,8 @@ export class IceAgent {
     const decision = this.current === undefined
       ? nextDecision({ startedAt: this.#startedAt, now })
       : undefined;
-    const at = Math.min(Math.max(due, this.#lastSent + PACE), now + (decision ?? Infinity));
+    const next = Math.max(due, this.#lastSent + PACE, this.#slot ?? 0);
+    const at = Math.min(next, now + (decision ?? Infinity));
     if (at === Infinity) return;
     this.#cancel = this.#clock.after(Math.max(0, Math.ceil(at - now)), () => this.#turn());
   }
@@ -266,7 +239,13 @@ export class IceAgent {
     // The one in use first, then those that have waited longest.
     const next = due.find((path) => path === this.current) ??
       due.sort((a, b) => a.dueAt - b.dueAt)[0];
-    if (next !== undefined) this.#check(next, now);
+    if (next !== undefined) {
+      this.#slot ??= this.#options.pacer.reserve(now);
+      if (this.#slot <= now) {
+        this.#slot = undefined;
+        this.#check(next, now);
+      }
+    }
     this.#decide();
     this.#schedule();
   }

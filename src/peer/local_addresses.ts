@@ -9,7 +9,7 @@ import { settles } from "../async/deadline.ts";
 import { type Address, familyOf, sameAddress } from "./address.ts";
 import { discoverNat, type Discovery } from "./discovery.ts";
 import { hostCandidates, interfaceAddresses, reflexiveCandidates, stunAddress } from "./gather.ts";
-import type { LocalSocket } from "./ice_agent.ts";
+import type { LocalSocket } from "./ice_types.ts";
 import type { Multiplexer } from "./multiplexer.ts";
 import type { NatBehaviour } from "./nat.ts";
 import type { Candidate, MeetingServers } from "./ports.ts";

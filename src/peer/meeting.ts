@@ -74,6 +74,7 @@ export class Meeting {
       local: { fragment: randomText(9), password: randomText(24) },
       clock,
       pending: mux.pending,
+      pacer: mux.pacer,
       onStale,
       onCandidatePath: (path) => mux.expect(this.link, path),
       onNominated: (path) => this.nominated.resolve(path),

@@ -9,7 +9,9 @@
 import type { Clock } from "../async/clock.ts";
 import { type Address, familyOf } from "./address.ts";
 import { ConnectionIds } from "./connection_ids.ts";
-import { checkedFragment, type IceAgent, type LocalSocket } from "./ice_agent.ts";
+import { checkedFragment, type IceAgent } from "./ice_agent.ts";
+import type { LocalSocket } from "./ice_types.ts";
+import { Pacer } from "./pacer.ts";
 import { PeerLink } from "./link.ts";
 import type { Path } from "./path.ts";
 import type { DatagramSocket } from "./ports.ts";
@@ -41,6 +43,8 @@ export class Multiplexer {
   readonly sockets: readonly DatagramSocket[];
   /** Requests under way: for the agents of this multiplexer's links. */
   readonly pending: PendingRequests = new Map();
+  /** Paces their checks. */
+  readonly pacer: Pacer = new Pacer();
   readonly #clock: Clock;
   readonly #transactions: Transactions;
   /** By local ICE fragment. */

@@ -24,6 +24,8 @@ export interface RelayAllocatorOptions {
   readonly onClose: (relay: Allocation) => void;
   /** Certificate authorities in PEM to trust for TLS besides the runtime's. */
   readonly caCerts?: readonly string[];
+  /** Asks one server. Rejects with PeerError. @default over UDP, TCP or TLS as its URL says */
+  readonly allocate?: (server: RelayServer) => Promise<Allocation>;
 }
 
 /** The next server is asked too when one has not agreed within this many ms: UDP may be blocked in silence. */
@@ -157,8 +159,10 @@ export class RelayAllocator {
     }
   }
 
-  async #ask({ url, username, credential }: RelayServer): Promise<Allocation> {
+  async #ask(server: RelayServer): Promise<Allocation> {
     const { caCerts, clock } = this.#options;
+    if (this.#options.allocate !== undefined) return await this.#options.allocate(server);
+    const { url, username, credential } = server;
     const carrier = await openCarrier(parseServerUrl(url), caCerts === undefined ? {} : { caCerts });
     return await allocate({ carrier, username, credential, clock });
   }

@@ -6,6 +6,7 @@
 
 import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
+import { PEER_SCENARIOS } from "./peer/scenarios.ts";
 import * as peers from "./peers/measure.ts";
 import { QUIC_SCENARIOS } from "./quic/scenarios.ts";
 import { roundTrip as streamRoundTrip } from "./quic/measure.ts";
@@ -227,6 +228,7 @@ export const SCENARIOS: readonly Scenario[] = [
     skein: async () => ({ value: (await durable.startWith()).memory }),
   },
   ...QUIC_SCENARIOS,
+  ...PEER_SCENARIOS,
   ...DOCUMENT_SCENARIOS,
   ...CLIENT_SCENARIOS,
 ];
