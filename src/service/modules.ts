@@ -88,6 +88,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     modules: control,
     reachable,
     node,
+    version: options.version ?? "0.0.0",
     log,
   });
   const quic = new QuicModule({ sessions, app, log });

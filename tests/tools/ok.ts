@@ -67,6 +67,14 @@ async function generatedReadme(readme: string): Promise<string> {
   return repository.withConfiguration(readme, stdout);
 }
 
+const API_PAGE = "src/service/http/API.md";
+
+/** The page of the server API with its methods as the table says. */
+async function generatedApiPage(page: string): Promise<string> {
+  const { methodsMarkdown } = await import("../../src/service/http/api_docs.ts");
+  return repository.withGenerated(page, "methods", await methodsMarkdown());
+}
+
 /** Where the module graphs begin that a server and the pages it serves are made of. */
 const PRODUCT = ["main.ts", "src/client/mod.ts", "src/client/build/yjs.ts"];
 const LOCK = "deno.lock", TEST_LOCK = "tests/deno.lock";
@@ -200,6 +208,12 @@ async function checks(): Promise<Check[]> {
         ? []
         : ["README.md is not what `deno task ok --fix` makes it"];
     }),
+    rule("methods of the API", async () => {
+      const page = files.get(API_PAGE) ?? "";
+      return await generatedApiPage(page) === page
+        ? []
+        : [`${API_PAGE} is not what \`deno task ok --fix\` makes it`];
+    }),
     rule(
       "packages of the product",
       async () =>
@@ -246,6 +260,8 @@ async function fix(): Promise<void> {
   const readme = await Deno.readTextFile(ROOT + "README.md");
   const made = await generatedReadme(readme);
   if (made !== readme) await Deno.writeTextFile(ROOT + "README.md", made);
+  const page = await Deno.readTextFile(ROOT + API_PAGE);
+  await Deno.writeTextFile(ROOT + API_PAGE, await generatedApiPage(page));
   const code = [...(await readFiles()).keys()].filter((path) => /\.tsx?$/.test(path));
   const cached = await deno("cache", "--quiet", `--lock=${TEST_LOCK}`, ...code);
   if (!cached.ok) throw new Error(cached.output);

@@ -275,13 +275,18 @@ function isOfPackage(type: string, text: string): boolean {
   return false;
 }
 
-const BEGIN = "<!-- configuration: begin -->", END = "<!-- configuration: end -->";
 const UNTOUCHED = ["<!-- deno-fmt-ignore-start -->", "<!-- deno-fmt-ignore-end -->"] as const;
 
 /** The README with this table of settings between its marks. Throws when they are not there. */
 export function withConfiguration(readme: string, table: string): string {
-  const begin = readme.indexOf(BEGIN), end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} ... ${END}`);
-  const inner = ["", UNTOUCHED[0], "", table.trim(), "", UNTOUCHED[1], ""].join("\n");
-  return readme.slice(0, begin + BEGIN.length) + inner + readme.slice(end);
+  return withGenerated(readme, "configuration", table);
+}
+
+/** `page` with `text` between the marks of `name`. Throws when it has no such marks. */
+export function withGenerated(page: string, name: string, text: string): string {
+  const first = `<!-- ${name}: begin -->`, last = `<!-- ${name}: end -->`;
+  const begin = page.indexOf(first), end = page.indexOf(last);
+  if (begin < 0 || end < begin) throw new Error(`the page has no ${first} ... ${last}`);
+  const inner = ["", UNTOUCHED[0], "", text.trim(), "", UNTOUCHED[1], ""].join("\n");
+  return page.slice(0, begin + first.length) + inner + page.slice(end);
 }

@@ -11,6 +11,7 @@ import { channel, exactly, flag, list, name, object, whole, words } from "./fiel
 import type {
   ApiConnection,
   ApiDocument,
+  ApiFailure,
   ApiHistoryPage,
   ApiMessage,
   ApiPublished,
@@ -94,18 +95,18 @@ export const document: Schema<ApiDocument> = exactly({
 }) as Schema<ApiDocument>;
 
 /** An error of the protocol's table. */
-const failure = exactly({
+export const failureSchema: Schema<ApiFailure> = exactly({
   code: whole(100, 999),
   name: name(64) as Schema<ErrorName>,
   message: v.string(),
   temporary: flag(),
   retryAfter: v.exactOptional(v.number()),
-});
+}) as Schema<ApiFailure>;
 
 /** The answers of a batch. */
 export const replies: Schema<{ replies: ApiReply[] }> = exactly({
   replies: list(
-    v.union([exactly({ result: v.unknown() }), exactly({ error: failure })]) as Schema<ApiReply>,
+    v.union([exactly({ result: v.unknown() }), exactly({ error: failureSchema })]) as Schema<ApiReply>,
     1000,
   ),
 });

@@ -220,7 +220,8 @@ export interface ApiFailure {
 /** One answer of a batch. */
 export type ApiReply = { result: unknown } | { error: ApiFailure };
 
-interface Call<P, R> {
+/** What one method takes and gives. */
+export interface Call<P, R> {
   readonly params: P;
   readonly result: R;
 }

@@ -40,6 +40,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Make a certificate for development.",
     load: async () => (await import("./gen_cert.ts")).genCert,
   },
+  "gen-key": {
+    summary: "Make a key pair for tokens.",
+    load: async () => (await import("./gen_key.ts")).genKey,
+  },
   backup: {
     summary: "Copy the database while the service runs.",
     load: async () => (await import("./backup.ts")).backup,

@@ -44,7 +44,7 @@ export function idempotencyKeyOf(headers: Headers): string | undefined {
 }
 
 /** The caller of one of several calls in a request: each message has an id of its own. */
-function callerOf(caller: Caller, index: number): Caller {
+export function callerOf(caller: Caller, index: number): Caller {
   const { rights, idempotencyKey } = caller;
   return idempotencyKey === undefined ? caller : { rights, idempotencyKey: `${idempotencyKey}-${index}` };
 }
@@ -144,7 +144,7 @@ const WITH_ID: ReadonlySet<ApiMethod> = new Set<ApiMethod>([
 ]);
 
 /** Whether a method takes an `id`. */
-function takesId(method: ApiMethod): boolean {
+export function takesId(method: ApiMethod): boolean {
   return WITH_ID.has(method);
 }
 

@@ -42,6 +42,7 @@ export interface HttpAppOptions {
   readonly reachable: () => Reachable;
   /** The name of this node. */
   readonly node: string;
+  readonly version: string;
   readonly log: Logger;
 }
 
@@ -170,6 +171,7 @@ export class HttpAppModule implements Module {
       get devToken() {
         return tokens.devToken;
       },
+      version: this.#options.version,
       apiCall: this.#apiCalls.count,
       log: (level, event, fields) => log.log(level, event, fields),
     };

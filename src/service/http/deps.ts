@@ -169,6 +169,8 @@ export interface HttpDeps {
   /** The fields of `/stats` and `/api/info`: the figures and the state of all modules. */
   status(): Readonly<Record<string, unknown>>;
   readonly api: ServerApi;
+  /** The version of the service, for the description of its API. @default none */
+  readonly version?: string;
   /** @default there are no files */
   readonly files?: FileAccess;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */

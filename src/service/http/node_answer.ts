@@ -21,8 +21,9 @@ export async function writeAnswer(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<Response> {
-  // Everything larger tells its length (`answerWith`).
-  if (answer.body === null || Number(answer.headers.get("content-length") ?? 0) <= SMALL) {
+  // Everything larger tells its length (`answerWith`), or is written while it is made.
+  const isLive = answer.headers.has("x-accel-buffering");
+  if (answer.body === null || (!isLive && Number(answer.headers.get("content-length") ?? 0) <= SMALL)) {
     return answer;
   }
   const reader = answer.body.getReader();

@@ -9,6 +9,9 @@ import { delay } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 import { ownBytes } from "./answers.ts";
 import { ApiRunner, type Caller, idempotencyKeyOf } from "./api.ts";
+import { DOCS_CSS, docsPage } from "./api_docs.ts";
+import { bringsLines, publishLines } from "./api_lines.ts";
+import { openApi } from "./api_openapi.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { listConnections, parseLimit } from "./connection_list.ts";
@@ -51,10 +54,15 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
     };
     return figures(JSON.stringify(stats), "application/json", c, deps);
   });
+  addDescription(app, deps, guards);
   app.post("/api/:method", async (c) => {
     const rights = await guards.api(c);
     if (rights instanceof Response) return rights;
-    const caller = { rights, idempotencyKey: idempotencyKeyOf(c.req.raw.headers) };
+    const { headers, body } = c.req.raw;
+    const caller = { rights, idempotencyKey: idempotencyKeyOf(headers) };
+    if (bringsLines(headers) && c.req.param("method") === "publish") {
+      return publishLines(body, runner, caller);
+    }
     const params = await readJson(c.req.raw, { maxBytes: MAX_API_BODY });
     const result = await runner.run(c.req.param("method"), params, caller);
     return Response.json({ result }, { headers: { "cache-control": "no-store" } });
@@ -70,6 +78,16 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
       });
     }
   }
+}
+
+/** The description of the API holds no secrets: it needs no key. */
+function addDescription(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
+  const serve = (path: string, type: string, text: () => Promise<string>) =>
+    get(app, path, async (c) => await guards.admin(c) ?? figures(await text(), type, c, deps));
+  const described = () => openApi(deps.version ?? "");
+  serve("/api/openapi.json", "application/json", async () => JSON.stringify(await described()));
+  serve("/api/docs", "text/html; charset=utf-8", async () => docsPage(await described()));
+  serve("/api/docs.css", "text/css; charset=utf-8", () => Promise.resolve(DOCS_CSS));
 }
 
 function figures(text: string, type: string, c: Ctx, deps: HttpDeps): Response {

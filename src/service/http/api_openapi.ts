@@ -1,0 +1,148 @@
+/**
+ * The server API described in OpenAPI 3.1, made of its table.
+ *
+ * @module
+ */
+
+import { API, API_METHODS } from "../../protocol/api/table.ts";
+import { failureSchema } from "../../protocol/api/results.ts";
+import { takesId } from "./api.ts";
+
+/** A schema of JSON Schema 2020-12. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** One method of the description. */
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly "x-right": string;
+  readonly parameters?: readonly unknown[];
+  readonly requestBody: {
+    readonly required: boolean;
+    readonly content: Readonly<Record<string, { readonly schema: JsonSchema; readonly example: unknown }>>;
+  };
+  readonly responses: Readonly<
+    Record<
+      string,
+      {
+        readonly description: string;
+        readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>>;
+      }
+    >
+  >;
+}
+
+/** The description. */
+export interface OpenApi {
+  readonly openapi: string;
+  readonly info: { readonly title: string; readonly version: string; readonly description: string };
+  readonly paths: Readonly<Record<string, { readonly post: Operation }>>;
+  readonly components: Readonly<Record<string, unknown>>;
+  readonly security: readonly unknown[];
+}
+
+const JSON_TYPE = "application/json";
+/** The type of lines of JSON. */
+export const LINES_TYPE = "application/x-ndjson";
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description:
+    "The `id` of what is published, when the body has none: a call that is sent again has one effect.",
+  schema: { type: "string", pattern: "^[!-~]{1,56}$" },
+};
+
+/** Makes the description. Loads the converter at first use. */
+export async function openApi(version: string): Promise<OpenApi> {
+  const { toJsonSchema } = await import("@valibot/to-json-schema");
+  const schemaOf = (schema: unknown): JsonSchema => {
+    const options = { typeMode: "input", errorMode: "ignore", target: "draft-2020-12" } as const;
+    const { $schema: _, ...rest } = toJsonSchema(schema as never, options);
+    return rest;
+  };
+  const failed = {
+    description: "It failed: `name` and `code` are of the protocol's table of errors.",
+    content: { [JSON_TYPE]: { schema: { $ref: "#/components/schemas/Failure" } } },
+  };
+  const paths: Record<string, { post: Operation }> = {};
+  for (const method of API_METHODS) {
+    const { right, text, params, result, example } = API[method];
+    const schema = schemaOf(params);
+    const told = { type: "object", properties: { result: schemaOf(result) }, required: ["result"] };
+    const lines = { schema, example };
+    paths[`/api/${method}`] = {
+      post: {
+        operationId: method,
+        summary: text.split(/(?<=[.:]) /)[0]!.replace(/[.:]$/, ""),
+        description: text,
+        "x-right": right,
+        ...takesId(method) || method === "batch" ? { parameters: [IDEMPOTENCY_KEY] } : {},
+        requestBody: {
+          required: (schema.required as unknown[] | undefined ?? []).length > 0,
+          content: {
+            [JSON_TYPE]: { schema, example },
+            ...method === "publish" ? { [LINES_TYPE]: lines } : {},
+          },
+        },
+        responses: {
+          "200": { description: "It is done.", content: { [JSON_TYPE]: { schema: told } } },
+          default: failed,
+        },
+      },
+    };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Skein server API",
+      version,
+      description:
+        "For back ends: each method is a POST of a JSON object; the answer has `result` or `error`.",
+    },
+    paths,
+    components: {
+      schemas: {
+        Failure: { type: "object", properties: { error: schemaOf(failureSchema) }, required: ["error"] },
+      },
+      securitySchemes: {
+        key: { type: "apiKey", in: "header", name: "X-API-Key" },
+        bearer: { type: "http", scheme: "bearer" },
+      },
+    },
+    security: [{ key: [] }, { bearer: [] }],
+  };
+}
+
+/** One field of an object, in words. */
+export interface Field {
+  readonly name: string;
+  readonly type: string;
+  readonly isRequired: boolean;
+  readonly text: string;
+}
+
+/** The fields of an object. */
+export function fieldsOf({ properties = {}, required = [] }: JsonSchema): Field[] {
+  return Object.entries(properties as Record<string, JsonSchema>).map(([name, schema]) => ({
+    name,
+    type: typeOf(schema),
+    isRequired: (required as string[]).includes(name),
+    text: typeof schema.description === "string" ? schema.description : "",
+  }));
+}
+
+function typeOf(schema: JsonSchema): string {
+  const { type, items, anyOf, pattern, maxLength, minimum, maximum } = schema;
+  if (Array.isArray(schema.enum)) return schema.enum.map((each) => JSON.stringify(each)).join(" or ");
+  if (Array.isArray(anyOf)) return anyOf.map((each) => typeOf(each)).join(" or ");
+  if (type === "array") return `list of ${typeOf(items as JsonSchema)}`;
+  if (type === undefined) return "any JSON";
+  if (typeof pattern === "string") return `${type} like \`${pattern}\``;
+  if (typeof maxLength === "number") return `${type}, at most ${maxLength} characters`;
+  if (type !== "integer") return String(type);
+  return maximum === Number.MAX_SAFE_INTEGER
+    ? `integer from ${minimum}`
+    : `integer from ${minimum} to ${maximum}`;
+}

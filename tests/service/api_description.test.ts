@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { API_METHODS } from "../../src/protocol/api/table.ts";
+import { ERRORS } from "../../src/protocol/mod.ts";
+import { createApp } from "../../src/service/http/app.ts";
+import type { OpenApi } from "../../src/service/http/api_openapi.ts";
+import { startTestService } from "../support/service.ts";
+import { KEY, LOCAL, makeDeps, request } from "./http_support.ts";
+import { misfit, type Schema, valuesOf } from "./json_schema.ts";
+
+async function described(url: string): Promise<OpenApi> {
+  return await (await fetch(`${url}/api/openapi.json`)).json();
+}
+
+function schemasOf(document: OpenApi, method: string): { params: Schema; result: Schema } {
+  const { requestBody, responses } = document.paths[`/api/${method}`]!.post;
+  return {
+    params: requestBody.content["application/json"]!.schema,
+    result: responses["200"]!.content["application/json"]!.schema,
+  };
+}
+
+/** Validates: the server API never fails of itself, and its answers are as it is described. */
+Deno.test("Feature: quic-transport, Property 181: every method answers random bodies as its description says", async () => {
+  const service = await startTestService({ engine: { kind: "memory" } });
+  try {
+    const document = await described(service.url);
+    const failed = (document.components.schemas as Record<string, Schema>).Failure!;
+    await using ann = await service.connect("websocket", "ann");
+    await ann.ask("subscribe", { channel: "chat:a" });
+    const calls = fc.constantFrom(...API_METHODS).chain((method) =>
+      valuesOf(schemasOf(document, method).params).map((params) => ({ method, params }))
+    );
+    const seen = new Set<string>();
+    const session = ann.messages.find(({ type }) => type === "auth_response")!.payload.sessionId;
+    const of = { user: "ann", channel: "chat:b" };
+    // What random parameters hardly meet.
+    for (
+      const [method, params] of [
+        ["publish", { channel: "chat:a", text: "x" }],
+        ["edit", { channel: "chat:a", target: 1, text: "y" }],
+        ["delete", { channel: "chat:a", target: 1 }],
+        ["subscribe", of],
+        ["unsubscribe", of],
+        ["refresh", { user: "ann", channels: ["chat:*"], expiresIn: null, info: { name: "Ann" } }],
+        ["connection", { session }],
+      ] as const
+    ) {
+      const answer = await fetch(`${service.url}/api/${method}`, {
+        method: "POST",
+        body: JSON.stringify(params),
+      });
+      const body = await answer.json();
+      assert.equal(answer.status, 200, `${method} ${JSON.stringify(body)}`);
+      assert.equal(misfit(body, schemasOf(document, method).result), undefined, method);
+      seen.add(method);
+    }
+    await fc.assert(
+      fc.asyncProperty(calls, async ({ method, params }) => {
+        const answer = await fetch(`${service.url}/api/${method}`, {
+          method: "POST",
+          body: JSON.stringify(params) ?? "",
+        });
+        const body = await answer.json();
+        assert.ok(answer.status < 500, `${method}: ${answer.status} ${JSON.stringify(body)}`);
+        if (answer.ok) seen.add(method);
+        const { result } = schemasOf(document, method);
+        assert.equal(
+          misfit(body, answer.ok ? result : failed),
+          undefined,
+          `${method} ${JSON.stringify(body)}`,
+        );
+        if (!answer.ok) assert.ok(Object.hasOwn(ERRORS, body.error.name));
+      }),
+      { numRuns: 1000 },
+    );
+    // What answers is checked, not only what refuses.
+    assert.deepEqual(API_METHODS.filter((method) => !seen.has(method)), []);
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("api description: every method's example fits its parameters", async () => {
+  const app = createApp(makeDeps());
+  const document: OpenApi = await (await app(request("/api/openapi.json"), LOCAL)).json();
+  assert.equal(document.openapi, "3.1.0");
+  assert.deepEqual(Object.keys(document.paths), API_METHODS.map((method) => `/api/${method}`));
+  for (const { post } of Object.values(document.paths)) {
+    const { schema, example } = post.requestBody.content["application/json"]!;
+    assert.equal(misfit(example, schema), undefined, post.operationId);
+  }
+});
+
+Deno.test("api description: the page names every method and asks no other host", async () => {
+  const app = createApp(makeDeps());
+  const page = await (await app(request("/api/docs"), LOCAL)).text();
+  for (const method of API_METHODS) assert.match(page, new RegExp(`id="${method}"`));
+  const links = [...page.matchAll(/(?:href|src)="([^"]*)"/g)].map(([, to]) => to!);
+  assert.ok(links.includes("/api/docs.css"));
+  assert.ok(links.every((to) => to.startsWith("/api/") || to.startsWith("#")), links.join());
+  assert.equal(
+    (await app(request("/api/docs.css"), LOCAL)).headers.get("content-type"),
+    "text/css; charset=utf-8",
+  );
+  const away = createApp(makeDeps({ settings: { internal: true, apiKeys: [KEY] } }));
+  for (const path of ["/api/docs", "/api/openapi.json"]) {
+    assert.equal((await away(request(path), LOCAL)).status, 404);
+  }
+});
