@@ -25,8 +25,8 @@ Deno.test("server client: calls give results, errors of the table, and answers t
     assert.deepEqual([offset, duplicate], [1, false]);
     assert.equal((await client.history({ channel: "chat:a" })).messages[0]!.payload.text, "hello");
     assert.equal(typeof (await client.info()).connections, "number");
-    await assert.rejects(client.publish({ channel: "nowhere:a", text: "x" }), (error) => {
-      return error instanceof ServerApiError && error.error === "unknown_channel" && !error.temporary;
+    await assert.rejects(client.edit({ channel: "chat:a", target: 99, text: "x" }), (error) => {
+      return error instanceof ServerApiError && error.error === "unknown_message" && !error.temporary;
     });
     const stranger = createServerClient({ url: service.url, key: `${KEY}-not` });
     await assert.rejects(stranger.info(), { error: "unauthorized" });
