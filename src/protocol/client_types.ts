@@ -25,6 +25,15 @@ export interface ClientRow {
   /** It may come as a datagram. */
   readonly datagram?: true;
   /**
+   * The type that somebody else may send because of it, with `re` set to its id, now or much later. Nobody waits for it:
+   * an application gets it like what comes unasked.
+   */
+  readonly response?: ServerType;
+  /** It is about a download: a client sends it on another lane than what is about uploads, not to wait behind chunks. */
+  readonly download?: true;
+  /** It keeps a connection up or measures it: nobody notices when it waits, so uploads need not make room for it. */
+  readonly upkeep?: true;
+  /**
    * Bytes in its payload are lent to the handler: views of a buffer that is used again once the handler has returned.
    * One copy less of all that is uploaded saves a fifth of the cost of an upload.
    */
@@ -36,8 +45,8 @@ export const CLIENT_TYPES = {
   auth_request: { lane: "control", answer: "auth_response", idempotent: true },
   auth_refresh: { lane: "control", answer: "auth_response" },
   deflated: { lane: "control" },
-  ping: { lane: "control", answer: "pong", idempotent: true, datagram: true },
-  client_report: { lane: "control" },
+  ping: { lane: "control", answer: "pong", idempotent: true, datagram: true, upkeep: true },
+  client_report: { lane: "control", upkeep: true },
   subscribe: { lane: "channel", answer: "subscribed", idempotent: true },
   unsubscribe: { lane: "channel", answer: "unsubscribed", idempotent: true },
   history: { lane: "channel", answer: "history_response", idempotent: true },
@@ -56,14 +65,14 @@ export const CLIENT_TYPES = {
   settle: { lane: "control", answer: "settled", idempotent: true },
   replay: { lane: "channel", answer: "replay_started" },
   replay_stop: { lane: "channel" },
-  bot_command: { lane: "bot" },
+  bot_command: { lane: "bot", response: "bot_response" },
   bot_response: { lane: "bot" },
   file_upload_start: { lane: "file", answer: "file_upload_ready" },
   file_chunk: { lane: "file", lent: true },
   file_upload_complete: { lane: "file", answer: "file_uploaded" },
   file_upload_cancel: { lane: "file", answer: "file_upload_cancelled" },
-  file_download: { lane: "file", answer: "file_download_ready" },
-  file_download_cancel: { lane: "file" },
+  file_download: { lane: "file", answer: "file_download_ready", download: true },
+  file_download_cancel: { lane: "file", download: true },
   file_link: { lane: "file", answer: "file_link_response", idempotent: true },
   doc_open: { lane: "document", answer: "doc_opened", idempotent: true },
   doc_op: { lane: "document", answer: "message_ack", idempotent: true },
@@ -81,7 +90,7 @@ export const CLIENT_TYPES = {
     answer: "peer_relay_credentials_response",
     idempotent: true,
   },
-  peer_report: { lane: "control" },
+  peer_report: { lane: "control", upkeep: true },
 } as const satisfies Record<string, ClientRow>;
 
 /** A type a client may send. */

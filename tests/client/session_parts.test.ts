@@ -5,10 +5,12 @@ import type { SkeinError } from "../../src/client/errors.ts";
 import { Heartbeat } from "../../src/client/session/heartbeat.ts";
 import { ChannelInbox } from "../../src/client/session/inbox.ts";
 import { Link, type LinkHandler } from "../../src/client/session/link.ts";
+import { Pushes } from "../../src/client/session/pushes.ts";
 import { Requests } from "../../src/client/session/requests.ts";
 import { Tokens } from "../../src/client/session/tokens.ts";
 import type { ClientTransport } from "../../src/client/transport/contract.ts";
 import type { Encoded, Message } from "../../src/protocol/mod.ts";
+import { serverTypes } from "../support/message_types.ts";
 import { FakeClock, settle } from "./support.ts";
 
 /** A transport that keeps what is sent. */
@@ -316,4 +318,25 @@ Deno.test("tokens: a token is asked for again when it was forgotten or is no lon
   assert.deepEqual(await Promise.all([tokens.get(), tokens.get()]), ["token 3", "token 3"]);
   await settle();
   assert.equal(asked, 3);
+});
+
+Deno.test("pushes: an answer that nobody waits for is dropped, and a response to an earlier command is handed on", () => {
+  const pushed: string[] = [];
+  const pushes = new Pushes(({ type }) => pushed.push(type), assert.fail);
+  const take = (type: string, re?: string) =>
+    pushes.take({
+      type,
+      id: "m",
+      timestamp: 1,
+      ...re === undefined ? {} : { re },
+      payload: { bot: "helper", from: "bot" },
+    });
+  for (const type of serverTypes) {
+    if (type !== "error" && type !== "bot_response") take(type, "an-earlier-one");
+  }
+  take("unheard_of", "an-earlier-one");
+  assert.deepEqual(pushed, []);
+  take("bot_response", "a-command");
+  take("unheard_of");
+  assert.deepEqual(pushed, ["bot_response", "unheard_of"]);
 });

@@ -6,6 +6,7 @@
 
 import {
   classOfType,
+  clientRow,
   CLOSE_CODES,
   Encoded,
   LaneAllocator,
@@ -252,7 +253,7 @@ export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
   });
 }
 
-// What is said of uploads goes one way: that one is complete must not overtake its last chunk.
+// Everything about uploads is on one lane: that one is complete must not overtake its last chunk.
 function directionOf(type: string): string {
-  return type === "file_download" || type === "file_download_cancel" ? "down" : "up";
+  return clientRow(type)?.download === true ? "down" : "up";
 }

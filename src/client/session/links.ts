@@ -104,7 +104,7 @@ export class Links implements LinkHandler {
       this.#moving = false;
       const left = this.#left?.end;
       this.#left = undefined;
-      // The link before ended meanwhile, and the new one did not come.
+      // The move failed, and the link it was to replace ended meanwhile: connect anew.
       if (this.#link === undefined && left !== undefined && !signal.aborted) {
         this.#host.ended(left, true);
         void this.#cycle(0, signal);

@@ -252,7 +252,8 @@ export class Publisher implements SessionPart {
   #refused(entry: OutboxEntry, error: SkeinError): void {
     const early = this.#early;
     if (error.error === "unauthorized" && early?.sent.has(entry.id)) {
-      // A server that does not wait with what follows `auth_request`: now it is granted. Said once for all of it.
+      // The server refused early messages because it read them before it had granted `auth_request`. Each of them gets
+      // this answer; the first one sends them all again.
       if (early.open.size === 0) return;
       early.open.clear();
       this.#rewind(true);
@@ -331,7 +332,7 @@ export class Publisher implements SessionPart {
 
   #encoded({ id, type, timestamp, payload, target }: OutboxEntry): Encoded {
     // Operations of documents have an order of their own.
-    const after = type === "doc_op" ? {} : { after: this.#last.get(target) ?? "" };
+    const after = clientRow(type)?.lane === "document" ? {} : { after: this.#last.get(target) ?? "" };
     const said: Payload = { ...payload, ...after };
     readBytes(said);
     return new Encoded({ type, id, timestamp, payload: said });

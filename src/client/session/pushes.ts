@@ -5,11 +5,16 @@
  * @module
  */
 
-import type { Message } from "../../protocol/core.ts";
+import { CLIENT_TYPES, type ClientRow, type Message } from "../../protocol/core.ts";
 import type { ServerType } from "../../protocol/mod.ts";
 import { SkeinError } from "../errors.ts";
 import type { SessionPart } from "./part.ts";
 import { readPayload } from "./payloads.ts";
+
+/** Types with `re` that are not the answer to a question of this connection: they come at any time. */
+const RESPONSES: ReadonlySet<string> = new Set(
+  Object.values<ClientRow>(CLIENT_TYPES).flatMap(({ response }) => response ?? []),
+);
 
 /** Hands the application what is not kept: presence, typing, bots, types that this version does not know. */
 export class Pushes implements SessionPart {
@@ -25,7 +30,7 @@ export class Pushes implements SessionPart {
     const { type, re, payload } = message;
     if (type === "error") this.#failed(SkeinError.from(readPayload(type, payload), re));
     // An answer that nobody waits for any more; a notice of a kind that this version does not know.
-    else if (type !== "server_notice" && (re === undefined || type === "bot_response")) {
+    else if (type !== "server_notice" && (re === undefined || RESPONSES.has(type))) {
       // Types that are not known are checked by whoever knows them.
       readPayload(type as ServerType, payload);
       this.#pushed(message);

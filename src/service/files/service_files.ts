@@ -50,7 +50,8 @@ export class ServiceFiles implements FileService, FileAccess {
 
   /** Notes that somebody sends messages: uploads are slowed down for a while. */
   readonly listen: Middleware = ({ message: { type } }, next) => {
-    if (type !== "ping" && clientRow(type)?.lane !== "file") this.#heardAt = performance.now();
+    const row = clientRow(type);
+    if (row?.lane !== "file" && row?.upkeep !== true) this.#heardAt = performance.now();
     return next();
   };
 
