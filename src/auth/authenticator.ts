@@ -6,7 +6,7 @@
 
 import { type Principal, ProtocolError } from "../protocol/mod.ts";
 import { type CacheEntry, TokenCache, tokenDigest } from "./cache.ts";
-import { amended, type Amendment, type Claims, readClaims, timeProblem } from "./claims.ts";
+import { type ClaimChanges, type Claims, readClaims, timeProblem, withClaims } from "./claims.ts";
 import { type JwksDeps, type JwksStatus, RemoteKeys } from "./jwks.ts";
 import { KeyRing } from "./keys.ts";
 import { type AuthSettings, resolveAuth, type ResolvedAuth } from "./settings.ts";
@@ -38,7 +38,7 @@ export interface TokenAuthenticator {
   /** Whether the key that signed this principal's token still counts; true of principals it did not give out. */
   trusts(principal: Principal): boolean;
   /** `principal` with other claims; it is trusted as long as that one. Throws ProtocolError `bad_payload`. */
-  amend(principal: Principal, claims: Amendment): Principal;
+  amend(principal: Principal, claims: ClaimChanges): Principal;
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
@@ -102,8 +102,8 @@ class Tokens implements TokenAuthenticator {
     return keyId === undefined || this.#state.keys.has(keyId);
   }
 
-  amend(principal: Principal, claims: Amendment): Principal {
-    const next = amended(principal, claims);
+  amend(principal: Principal, claims: ClaimChanges): Principal {
+    const next = withClaims(principal, claims);
     const signer = this.#signers.get(principal);
     if (signer !== undefined) this.#signers.set(next, signer);
     return next;
@@ -136,7 +136,7 @@ class Tokens implements TokenAuthenticator {
   #build(settings: AuthSettings, before: RemoteKeys | undefined): State {
     const resolved = resolveAuth(settings);
     const { jwks } = resolved;
-    // A change elsewhere in the settings must not throw away a key set that may be past fetching.
+    // Keep the key set when only other settings changed: its URL may not answer now.
     const same = before && jwks && JSON.stringify(before.settings) === JSON.stringify(jwks);
     const remote = same ? before : jwks && new RemoteKeys(jwks, this.#deps);
     return {

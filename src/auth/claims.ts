@@ -96,7 +96,7 @@ export function readClaims(payload: unknown, rules: ClaimRules): ClaimsResult {
 }
 
 /** Claims that may take the place of those of a token. Absent ones stay. */
-export interface Amendment {
+export interface ClaimChanges {
   /** Milliseconds since the epoch; Infinity: never. */
   readonly expiresAt?: number;
   /** Any of the three replaces all patterns. */
@@ -108,7 +108,7 @@ export interface Amendment {
 }
 
 /** `principal` with other claims, checked as those of a token. Throws ProtocolError `bad_payload`. */
-export function amended(principal: Principal, { expiresAt, ...claims }: Amendment): Principal {
+export function withClaims(principal: Principal, { expiresAt, ...claims }: ClaimChanges): Principal {
   const none = { requireExpiry: false, issuers: [], audiences: [], defaultChannels: [], defaultRights: [] };
   const { claims: read, problems } = readClaims({ ...claims, sub: principal.userId }, none);
   if (read === undefined) throw new ProtocolError("bad_payload", problems[0]);

@@ -190,7 +190,7 @@ async function importSet(text: string, allowed: readonly Algorithm[]): Promise<r
     const algorithm = jwkAlgorithm(jwk);
     if (!algorithm || !allowed.includes(algorithm)) continue;
     try {
-      // Only the public part, whatever else the set gives away.
+      // A set may hold private parts by mistake: only the public ones are imported.
       const { kty, crv, x, y, n, e, kid } = jwk as JWK;
       const part = Object.fromEntries(
         Object.entries({ kty, crv, x, y, n, e }).filter((entry) => entry[1] !== undefined),

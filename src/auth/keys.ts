@@ -15,7 +15,7 @@ import type { TokenHeader } from "./token.ts";
 const MAX_TRIES = 8;
 
 interface LocalKey {
-  /** Tells keys apart without saying anything of them. */
+  /** Identifies the key in comparisons; the key cannot be found out from it. */
   readonly id: string;
   readonly algorithm: KeySettings["alg"];
   readonly kid: string | undefined;

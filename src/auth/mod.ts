@@ -10,7 +10,7 @@ export {
   createAuthenticator,
   type TokenAuthenticator,
 } from "./authenticator.ts";
-export type { Amendment } from "./claims.ts";
+export type { ClaimChanges } from "./claims.ts";
 export { checkToken, type TokenReport } from "./check.ts";
 export type { JwksStatus } from "./jwks.ts";
 export {

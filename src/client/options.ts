@@ -186,7 +186,7 @@ export function hashOf(text: string): Uint8Array<ArrayBuffer> {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     if (bytes.length === 32) return bytes;
   } catch {
-    // Told below.
+    // Not base64: `bad` below says so.
   }
   throw bad("certificateHashes", "SHA-256 hashes in base64");
 }

@@ -97,7 +97,7 @@ export class Assemblies {
   #expire(now: number): void {
     for (const assembly of this.#all) {
       if (now - assembly.at <= PATIENCE) return;
-      // Its connection still names it, but can add nothing: `parts` that are gone are a gap.
+      // The connection may still send parts for it. They are refused, because the earlier ones are lost.
       this.#remove(assembly);
       assembly.chunks.length = 0;
     }

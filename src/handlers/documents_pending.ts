@@ -10,7 +10,7 @@ import type { Checkpoint, Hub } from "../hub/mod.ts";
 import type { DocOp } from "../protocol/mod.ts";
 import { PartialOperations } from "./documents_parts.ts";
 import { SNAPSHOT } from "./documents_snapshot.ts";
-import { readTurns } from "./turns.ts";
+import { yieldBetweenReads } from "./yielding.ts";
 
 /** Documents whose counts are remembered; others are counted anew. */
 const MAX_DOCUMENTS = 10_000;
@@ -83,7 +83,7 @@ export class PendingOperations {
    * all of them, later only new ones.
    */
   async find(channel: string, from: string, id: string): Promise<Position | undefined> {
-    const pause = readTurns();
+    const pause = yieldBetweenReads();
     for (;;) {
       await pause();
       const known = this.#known.get(channel);

@@ -10,7 +10,7 @@ import { inboxOf, parsePayload, ProtocolError, serverRow, type UnreadCount } fro
 import type { Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
-import { readTurns } from "./turns.ts";
+import { yieldBetweenReads } from "./yielding.ts";
 
 /** Messages read from the engine at once, and about how many bytes of them. */
 const PAGE = 200, PAGE_BYTES = 256 * 1024;
@@ -48,7 +48,7 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
         const { principal } = context.client;
         const counts: Record<string, UnreadCount> = {};
         const refused: Record<string, string> = {};
-        const pause = readTurns();
+        const pause = yieldBetweenReads();
         for (const channel of new Set(channels)) {
           const refusal = refuseSubscribe(principal, channel, hub.namespace);
           if (refusal !== undefined) {

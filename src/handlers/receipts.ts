@@ -38,12 +38,12 @@ function confirm(hub: Hub, userId: string, epoch: string, record: StoredRecord):
       origin: "service",
       type: "delivered",
       channel: inboxOf(from),
-      // The same for each device, so that two at once tell it once.
+      // Every device makes the same id, so the receipts of two at once are one message.
       id: `receipt-${epoch.slice(0, 32)}-${offset}`,
       from: userId,
       payload: { to: userId, message, target: offset, epoch },
     });
-  // As long as the message is kept: later no device can take it.
+  // Remembered as long as the message is kept: after that no device can take it any more.
   const ttl = hub.settings(own)!.retention.age;
   return hub.checkpoints.once(own, `receipt ${offset}`, { epoch, offset }, ttl, tell);
 }

@@ -90,7 +90,6 @@ class Replay {
 
 /** Routes of replays. A client may ask for the messages of channels that it is subscribed to. */
 export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[] {
-  // The map is emptied as replays end, and they end with their connection.
   const running: StateKey<Map<string, Replay>> = {
     create: () => new Map(),
     release: (replays) => {
@@ -119,7 +118,7 @@ export function replayRoutes({ hub, clock = systemClock }: HandlerParts): Route[
         if (!(await hub.history(channel, { since: from, limit: 1 })).complete) {
           throw new ProtocolError("unrecoverable_position");
         }
-        // The engine was asked meanwhile.
+        // Checked again: the client may have left while the engine was asked.
         if (!hub.isOn(client, channel)) throw new ProtocolError("not_subscribed");
         const own = client.state(running);
         if (own.size >= MAX_REPLAYS) {

@@ -25,7 +25,7 @@ export function enterOrder(client: Client, channel: string, id: string, after: s
   last.set(channel, id);
 }
 
-/** A message that was taken in is refused after all: so is what was sent behind it. */
+/** The last message of `channel` is refused after all. Those that name it in `after` are refused, too. */
 export function leaveOrder(client: Client, channel: string): void {
   client.state(TAKEN).delete(channel);
 }

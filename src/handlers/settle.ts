@@ -10,7 +10,7 @@ import type { Hub } from "../hub/mod.ts";
 import { parsePayload, ProtocolError, type SettledMessage } from "../protocol/mod.ts";
 import type { Client, Route, StateKey } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
-import { readTurns } from "./turns.ts";
+import { yieldBetweenReads } from "./yielding.ts";
 
 /** Messages read at once, and about how many bytes of them. */
 const PAGE = 256, PAGE_BYTES = 256 * 1024;
@@ -67,7 +67,7 @@ async function find(
   clock: Clock,
 ): Promise<{ epoch: string; messages: SettledMessage[] }> {
   refuseDebt(cost, clock.now());
-  const pause = readTurns();
+  const pause = yieldBetweenReads();
   const messages: SettledMessage[] = [];
   let since: number | undefined;
   for (let looked = 0;;) {

@@ -48,7 +48,7 @@ export function matches(pattern: string, channel: string): boolean {
     if (found < 0) return false;
     at = found + part.length;
   }
-  // The parts must not reach into the tail.
+  // The parts in the middle must not overlap the tail.
   return at <= end;
 }
 

@@ -218,7 +218,7 @@ export abstract class BaseConnection implements Connection, DatagramTransport {
     if (this.#info !== undefined) return undefined;
     const rtt = await this.transportRtt() ?? await this.datagrams.probe(timeout);
     if (rtt === undefined) return undefined;
-    // The handshake's duration is no sample to smooth with: it holds the time for the certificate.
+    // The first value comes from the handshake, which includes checking the certificate: replace it, do not smooth it.
     this.#rtt = this.#probed ? this.#rtt! + (rtt - this.#rtt!) * RTT_WEIGHT : rtt;
     this.#probed = true;
     return rtt;

@@ -17,8 +17,9 @@ export interface SessionClaim {
 /** Claims of sessions, as the engine keeps them for all nodes. */
 export interface SessionClaims {
   /**
-   * Claims a session for this node; it outlives the node by `window` milliseconds. With `revision` only if that is its
-   * claim's (0: it has none), without it only if it has a claim of the same user. Undefined: nothing was claimed.
+   * Claims a session for this node; the claim outlives the node by `window` milliseconds. With `revision`: only if the
+   * session's claim has that revision (0: no claim). Without: only if the claim it has is of the same user. Undefined:
+   * nothing was claimed.
    */
   claim(
     claim: SessionClaim,

@@ -1,14 +1,15 @@
 /**
- * For how long this process did nothing: a client is not to be ended because its messages lay unread meanwhile.
+ * For how long the event loop stood still. A client must not be disconnected for silence while its messages were there
+ * and nobody read them.
  *
  * @module
  */
 
 /** Milliseconds between two sweeps, when nothing delays them. */
 const SWEEP_INTERVAL = 1000;
-/** A sweep that is late by less is no pause: timers are not exact. */
+/** Timers are not exact: a sweep that is late by less than this many milliseconds is not counted as a pause. */
 const TOLERANCE = 50;
-/** Pauses that are remembered. One for each sweep of a minute, and the long ones for longer. */
+/** How many pauses are remembered: one for each sweep of a minute. When there are more, the shortest is dropped. */
 const KEPT = 64;
 
 interface Pause {

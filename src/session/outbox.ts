@@ -15,11 +15,11 @@ export type StopReason = "slow_consumer" | "lane_lost";
 
 /** What an outbox tells its session. */
 export interface OutboxEvents {
-  /** `channel` was stopped: `dropped` of its messages are gone, perhaps more, and no more are to be sent. */
+  /** `channel` was stopped: at least `dropped` of its messages are lost. The owner must send no more of them. */
   stopped(channel: string, dropped: number, reason: StopReason): void;
   /** Messages that may be lost were replaced by newer ones, or dropped. */
   dropped(grade: "coalesced" | "ephemeral", count: number): void;
-  /** Even without any channel it is full: the connection has to end. */
+  /** The outbox is full although every channel was stopped: the connection has to end. */
   overflow(): void;
 }
 
@@ -38,7 +38,7 @@ export class Outbox implements OutboxSource {
   readonly #lanes = new Map<number, LaneQueue>();
   /** By descending priority. */
   #order: LaneQueue[] = [];
-  /** What may be dropped, under a key of its own or one that newer messages share. */
+  /** What may be dropped. A newer message with the same key replaces one that waits; an ephemeral one has a key of its own. */
   readonly #droppable = new Map<string | number, QueuedItem>();
   #nextKey = 0;
   /** What waits for room, by lane. */
@@ -234,8 +234,8 @@ export class Outbox implements OutboxSource {
   }
 
   /**
-   * Drops all that may be dropped. When that is not enough it stops channels, those that hold most first, until half is
-   * free.
+   * Drops all messages that may be dropped. If that is not enough, it stops channels, those with the most bytes
+   * first, until half of the outbox is free.
    */
   #relieve(): void {
     if (this.#droppable.size > 0) {

@@ -46,7 +46,7 @@ export interface ServerWebSocket {
   sendFramed(message: Encoded, form: Form): number;
   /** Sends a binary message. The bytes are copied. */
   sendBinary(bytes: Uint8Array): void;
-  /** What is sent between the two leaves in one write where that can be. */
+  /** Messages sent between `cork` and `uncork` leave in one write, if the adapter can do that. */
   cork(): void;
   uncork(): void;
   pause(): void;

@@ -42,7 +42,7 @@ export class Editor {
   #read = 0;
   #unread = 0;
   #ended = false;
-  #telling = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  #statusTimer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   /**
    * @param {any} yjs What `/skein-yjs.js` exports.
@@ -115,7 +115,7 @@ export class Editor {
   end() {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#telling);
+    clearTimeout(this.#statusTimer);
     this.#peers?.end();
     for (const off of this.#offs) off();
     for (const field of this.#fields) field.end();
@@ -184,9 +184,9 @@ export class Editor {
       saving: "saving …",
       saved: "all changes saved",
     }[state];
-    clearTimeout(this.#telling);
+    clearTimeout(this.#statusTimer);
     // Each key is saved at once; only a wait is worth a word.
-    this.#telling = setTimeout(() => ($("saved").textContent = text), state === "saving" ? SLOW : 0);
+    this.#statusTimer = setTimeout(() => ($("saved").textContent = text), state === "saving" ? SLOW : 0);
   }
 }
 

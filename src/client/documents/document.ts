@@ -46,7 +46,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   #cancelWatch: (() => void) | undefined;
   #failures = 0;
 
-  /** `port` is made with the document as its keeper; `closing` is called once when it closes. */
+  /** `port` is made as the handler of the document's channel; `closing` is called once when it closes. */
   constructor(
     name: string,
     port: (handler: ChannelHandler) => ChannelHandlerPort,

@@ -58,7 +58,7 @@ export class Download {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #manager: TransportManager;
   readonly #clock: Clock;
-  readonly #turns: Semaphore;
+  readonly #slots: Semaphore;
   readonly #fileId: string;
   readonly #options: DownloadOptions;
   #hash: Sha256 | undefined;
@@ -80,7 +80,7 @@ export class Download {
   constructor(
     manager: TransportManager,
     clock: Clock,
-    turns: Semaphore,
+    slots: Semaphore,
     fileId: string,
     options: DownloadOptions = {},
   ) {
@@ -90,7 +90,7 @@ export class Download {
     }
     this.#manager = manager;
     this.#clock = clock;
-    this.#turns = turns;
+    this.#slots = slots;
     this.#fileId = fileId;
     this.#options = options;
     this.#begin = this.#at = offset;
@@ -145,8 +145,8 @@ export class Download {
     for (let tries = 0;;) {
       const before = this.#at;
       try {
-        await this.#turns.acquire(signal);
-        return await this.#ask(signal).finally(() => this.#turns.release());
+        await this.#slots.acquire(signal);
+        return await this.#ask(signal).finally(() => this.#slots.release());
       } catch (error) {
         tries = this.#at > before ? 1 : tries + 1;
         if (!(error instanceof SkeinError && error.temporary) || tries >= MAX_TRIES) {

@@ -55,7 +55,7 @@ export class Meter {
     this.#current = { kind, traffic };
     this.#connections++;
     this.#connectTime ??= connectTime;
-    // Round trips and losses are a path's own.
+    // Round trips and losses of the earlier path say nothing of this one.
     this.#rtts = [];
     this.#datagrams = [];
   }

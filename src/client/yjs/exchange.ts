@@ -189,7 +189,8 @@ export class Exchange {
       this.#known.add(update);
       this.#sendMissing();
     }, () => {
-      // Refused or given up: it is found missing and sent after the next one that is not.
+      // Refused or given up. Its content is still missing at the service, so it is sent again with the next update that
+      // succeeds.
       this.#onTheWay--;
       this.#deletionsMayMiss = true;
     });

@@ -37,7 +37,7 @@ export class ChannelCache {
     return channel;
   }
 
-  /** Counts that a channel takes so many bytes more. */
+  /** Adds `bytes`, which a channel has grown by, to what the cache weighs. */
   grew(bytes: number): void {
     this.#weight += bytes;
     if (this.#weight < this.#half) return;

@@ -26,7 +26,7 @@ export interface Pending {
   write(touched: Touched): void;
   /** The transaction is committed. */
   committed(): void;
-  /** Nothing of it was written. */
+  /** The transaction failed and was rolled back. */
   failed(error: unknown): void;
 }
 

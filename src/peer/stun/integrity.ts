@@ -74,7 +74,7 @@ function hmac(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHmac("sha1", key).update(bytes).digest());
 }
 
-/** `covered` holds everything before the FINGERPRINT attribute, with a length that counts it already. */
+/** `covered` is everything before the FINGERPRINT attribute; the length in its header includes that attribute. */
 function checksum(covered: Uint8Array): number {
   return (crc32(covered) ^ FINGERPRINT_XOR) >>> 0;
 }

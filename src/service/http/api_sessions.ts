@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Amendment } from "../../auth/mod.ts";
+import type { ClaimChanges } from "../../auth/mod.ts";
 import { attempt } from "../../async/deferred.ts";
 import type { Hub } from "../../hub/mod.ts";
 import {
@@ -47,7 +47,7 @@ export interface SessionMethodsParts {
   /** The connections of this node, the oldest first. */
   readonly connections: () => Iterable<ApiConnection>;
   /** `principal` with other claims. Throws ProtocolError `bad_payload`. */
-  readonly amend: (principal: Principal, claims: Amendment) => Principal;
+  readonly amend: (principal: Principal, claims: ClaimChanges) => Principal;
 }
 
 /** What a method did on one node: how many sessions of the user there are, and with how many it did something. */
@@ -210,7 +210,7 @@ function* only(connections: Iterable<ApiConnection>, connectionId: string): Gene
 }
 
 /** The claims that a call names. */
-function claimsOf({ user: _user, session: _session, expiresIn, ...claims }: ApiRefresh): Amendment {
+function claimsOf({ user: _user, session: _session, expiresIn, ...claims }: ApiRefresh): ClaimChanges {
   if (expiresIn === undefined) return claims;
   return { ...claims, expiresAt: expiresIn === null ? Infinity : Date.now() + expiresIn * 1000 };
 }

@@ -7,10 +7,10 @@
 import { setImmediate } from "node:timers";
 
 /** Reads in a row before other work gets a turn of the event loop. */
-const TURN = 4;
+const READS = 4;
 
 /** To be awaited before each read: every fourth time it lets other work go first. */
-export function readTurns(): () => Promise<void> | undefined {
+export function yieldBetweenReads(): () => Promise<void> | undefined {
   let reads = 0;
-  return () => ++reads % TURN === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
+  return () => ++reads % READS === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
 }
