@@ -1,0 +1,188 @@
+/** The checks of one connection, over a network in memory and a clock moved by hand: what changes, and what is done. */
+
+import assert from "node:assert/strict";
+import { type Address, sameAddress } from "../../src/peer/address.ts";
+import { IceAgent } from "../../src/peer/ice_agent.ts";
+import { Pacer } from "../../src/peer/pacer.ts";
+import type { Path } from "../../src/peer/path.ts";
+import type { DatagramListener, DatagramSocket } from "../../src/peer/ports.ts";
+import { hasFingerprint } from "../../src/peer/stun/integrity.ts";
+import { decodeStun } from "../../src/peer/stun/message.ts";
+import { type PendingRequests, Transactions } from "../../src/peer/stun/transactions.ts";
+import { FakeClock } from "../support/clock.ts";
+
+/** Passes datagrams between sockets, after `delay` ms, unless `drops` says so. */
+class Net {
+  delay = 10;
+  drops: (from: Address, to: Address) => boolean = () => false;
+  /** Packets that left, by destination. */
+  readonly sent: { at: number; from: Address; to: Address }[] = [];
+  readonly #listeners: { address: Address; listener: DatagramListener }[] = [];
+  readonly clock: FakeClock;
+
+  constructor(clock: FakeClock) {
+    this.clock = clock;
+  }
+
+  socket(hostname: string, port = 1): DatagramSocket {
+    const address = { hostname, port };
+    return {
+      address,
+      send: (bytes, to) => {
+        this.sent.push({ at: this.clock.now(), from: address, to: { ...to } });
+        if (this.drops(address, to)) return;
+        const copy = bytes.slice();
+        this.clock.after(this.delay, () => {
+          void this.#listeners.find((one) => sameAddress(one.address, to))?.listener(copy, address);
+        });
+      },
+      onDatagram: (listener) => void this.#listeners.push({ address, listener }),
+      close: () => {},
+    };
+  }
+}
+
+/** An agent on sockets of its own. */
+function agent(net: Net, name: string, ...sockets: DatagramSocket[]) {
+  const pending: PendingRequests = new Map();
+  const transactions = new Transactions(net.clock, pending);
+  const paths: (Path | undefined)[] = [];
+  const made = new IceAgent({
+    local: { fragment: `${name}-fragment`, password: `${name}-password-password` },
+    clock: net.clock,
+    pending,
+    pacer: new Pacer(),
+    onPath: (path) => paths.push(path),
+  });
+  const listen = (socket: DatagramSocket): void => {
+    socket.onDatagram((bytes, from) => {
+      const message = decodeStun(bytes);
+      assert.ok(message && hasFingerprint(message));
+      if (message.class !== "request") return void transactions.take(message);
+      const answer = made.answer(message, socket, from);
+      if (answer !== undefined) void socket.send(answer, from);
+    });
+    made.addSocket({ socket, relayed: false });
+  };
+  for (const socket of sockets) listen(socket);
+  return { agent: made, paths, listen };
+}
+
+/** Two agents that have found the path between A and B. */
+async function connected() {
+  const clock = new FakeClock(), net = new Net(clock);
+  const a = net.socket("192.0.2.1"), b = net.socket("192.0.2.2");
+  const ann = agent(net, "ann", a), bob = agent(net, "bob", b);
+  ann.agent.addCandidates([{ kind: "host", address: b.address }]);
+  bob.agent.addCandidates([{ kind: "host", address: a.address }]);
+  ann.agent.setRemote(bob.agent.local);
+  bob.agent.setRemote(ann.agent.local);
+  await clock.advance(1_000);
+  assert.deepEqual(ann.agent.current?.remote, b.address);
+  assert.deepEqual(bob.agent.current?.remote, a.address);
+  const close = (): void => {
+    ann.agent.close();
+    bob.agent.close();
+  };
+  return { clock, net, ann, bob, a, b, [Symbol.dispose]: close };
+}
+
+Deno.test("ice agent: an idle path is checked often enough that no NAT forgets it", async () => {
+  using pair = await connected();
+  const { clock, net, a } = pair;
+  net.sent.length = 0;
+  await clock.advance(600_000);
+  const times = net.sent.filter(({ from }) => from === a.address).map(({ at }) => at);
+  const longest = Math.max(...times.slice(1).map((at, i) => at - times[i]!));
+  // NATs must keep a mapping for two minutes (RFC 4787 REQ-5); many forget after 30 s.
+  assert.ok(longest <= 15_000, `${longest} ms without a packet`);
+  assert.ok(times.length < 900, `${times.length} packets in ten minutes`);
+});
+
+Deno.test("ice agent: a mapping that changes is taken over after a check has proved it", async () => {
+  using pair = await connected();
+  const { clock, net, bob, a, b } = pair;
+  const moved = net.socket("192.0.2.77", 9);
+  pair.ann.listen(moved);
+  net.drops = (from, to) => sameAddress(from, a.address) || sameAddress(to, a.address);
+  const [socket] = [bob.agent.paths[0]!.socket];
+  bob.agent.suspect(socket, moved.address);
+  bob.agent.doubt();
+  await clock.advance(1_000);
+  assert.deepEqual(bob.agent.current?.remote, moved.address);
+  assert.equal(bob.agent.current.kind, "punched");
+  assert.equal(b.address.port, 1);
+});
+
+Deno.test("ice agent: a stranger's address that proves nothing is not taken", async () => {
+  using pair = await connected();
+  const { clock, bob, a } = pair;
+  bob.agent.suspect(bob.agent.paths[0]!.socket, { hostname: "198.51.100.9", port: 9 });
+  await clock.advance(5_000);
+  assert.deepEqual(bob.agent.current?.remote, a.address);
+});
+
+Deno.test("ice agent: a doubted path that still answers stays", async () => {
+  using pair = await connected();
+  const { clock, ann, b } = pair;
+  ann.paths.length = 0;
+  ann.agent.doubt();
+  await clock.advance(2_000);
+  assert.deepEqual(ann.agent.current?.remote, b.address);
+  assert.deepEqual(ann.paths, []);
+});
+
+Deno.test("ice agent: addresses that replace those before lead to the new place", async () => {
+  using pair = await connected();
+  const { clock, net, ann, bob, b } = pair;
+  const elsewhere = net.socket("192.0.2.9", 4);
+  bob.listen(elsewhere);
+  net.drops = (from, to) => sameAddress(from, b.address) || sameAddress(to, b.address);
+  ann.agent.addCandidates([{ kind: "host", address: elsewhere.address }], true);
+  ann.agent.doubt();
+  await clock.advance(3_000);
+  assert.deepEqual(ann.agent.current?.remote, elsewhere.address);
+});
+
+for (const share of [0.01, 0.05]) {
+  Deno.test(`ice agent: ${share * 100} of a hundred packets lost at a round trip of 200 ms change no path`, async () => {
+    using pair = await connected();
+    const { clock, net, ann, bob } = pair;
+    net.delay = 100;
+    // The first answers still seem late, compared with the round trip before.
+    await clock.advance(20_000);
+    let count = 0;
+    net.drops = () => ++count % Math.round(1 / share) === 0;
+    ann.paths.length = bob.paths.length = 0;
+    await clock.advance(120_000);
+    assert.deepEqual([ann.paths, bob.paths], [[], []]);
+  });
+}
+
+Deno.test("ice agent: a relay that does not agree at first is asked again", async () => {
+  const clock = new FakeClock(), net = new Net(clock);
+  const b = net.socket("192.0.2.2");
+  const relay = net.socket("192.0.2.50");
+  const ann = agent(net, "ann"), bob = agent(net, "bob", b);
+  let asked = 0;
+  ann.listen(net.socket("2001:db8::1"));
+  relay.onDatagram((bytes) => {
+    const message = decodeStun(bytes);
+    assert.ok(message);
+    const answer = message.class === "request" && ann.agent.answer(message, relay, b.address);
+    if (answer) void relay.send(answer, b.address);
+  });
+  ann.agent.addSocket({
+    socket: relay,
+    relayed: true,
+    permit: () => Promise.resolve(++asked > 2),
+  });
+  ann.agent.addCandidates([{ kind: "host", address: b.address }]);
+  bob.agent.setRemote(ann.agent.local);
+  ann.agent.setRemote(bob.agent.local);
+  await clock.advance(5_000);
+  assert.equal(asked, 3);
+  assert.deepEqual(bob.agent.current?.remote, relay.address);
+  ann.agent.close();
+  bob.agent.close();
+});
