@@ -1,7 +1,7 @@
 /**
  * werift-ice: another STUN and TURN codec to compare ours with. A package of the tests is named here and not in `deno.json`, because every task downloads what that names.
  *
- * It is imported by a name that is not known before it runs, because its types bring those of Node, which are others than Deno's, into every check of types. So no lock holds it, and the version is exact.
+ * It is imported by a name that is not known before it runs, because its types bring those of Node, which are others than Deno's, into every check of types. The version is exact, because the name is.
  *
  * @module
  */
