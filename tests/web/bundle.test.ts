@@ -104,6 +104,7 @@ Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SD
     "client/emitter.ts",
     "client/yjs/copies.ts",
     "client/yjs/exchange.ts",
+    "client/yjs/from_peer.ts",
     "client/yjs/known.ts",
     "client/yjs/presence.ts",
     "client/yjs/provider.ts",
