@@ -18,7 +18,7 @@ import {
 
 /** What the test says. */
 export type LabCommand =
-  | { do: "connect"; peer: string }
+  | { do: "connect"; peer: string; fastLane?: boolean }
   | { do: "send"; peer: string; bytes: number }
   | { do: "echo"; peer: string; times: number }
   | { do: "signal"; from: string; signal: Signal }
@@ -30,7 +30,14 @@ export type LabEvent =
   | { on: "open"; id: string }
   | { on: "signal"; to: string; signal: Signal }
   | { on: "state"; peer: string; state: string; error?: string | undefined; at: number }
-  | { on: "path"; peer: string; kind: string | undefined; remote: string | undefined; at: number }
+  | {
+    on: "path";
+    peer: string;
+    kind: string | undefined;
+    remote: string | undefined;
+    fastLane: boolean;
+    at: number;
+  }
   | { on: "connected"; peer: string; ms: number }
   | { on: "sent"; hash: string; ms: number; stall: number }
   | { on: "received"; hash: string; bytes: number }
@@ -68,7 +75,14 @@ function watch(connection: ReturnType<PeerNode["connect"]>): void {
   connection.on({
     state: (state, error) => say({ on: "state", peer, state, error: error?.code, at: performance.now() }),
     path: (path) =>
-      say({ on: "path", peer, kind: path?.kind, remote: path?.remote.hostname, at: performance.now() }),
+      say({
+        on: "path",
+        peer,
+        kind: path?.kind,
+        remote: path?.remote.hostname,
+        fastLane: path?.fastLane === true,
+        at: performance.now(),
+      }),
   });
 }
 
@@ -139,7 +153,8 @@ async function obey(command: LabCommand): Promise<void> {
       return hear(command.from, command.signal);
     case "connect": {
       const start = performance.now();
-      const connection = node.connect(command.peer);
+      const { peer, fastLane = false } = command;
+      const connection = node.connect(peer, { fastLane });
       watch(connection);
       await connection.ready();
       return say({ on: "connected", peer: command.peer, ms: performance.now() - start });
