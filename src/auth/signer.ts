@@ -44,6 +44,8 @@ export interface TokenClaims {
   readonly subscribe?: readonly string[] | undefined;
   readonly publish?: readonly string[] | undefined;
   readonly rights?: readonly Right[] | undefined;
+  /** Patterns of users whose peers this user's may meet. @default none, only its own */
+  readonly peers?: readonly string[] | undefined;
   readonly bot?: string | undefined;
   readonly info?: Readonly<Record<string, unknown>> | undefined;
 }

@@ -143,6 +143,11 @@ export class SkeinPeer {
     return this.#node.discoverNat();
   }
 
+  /** The STUN and TURN servers that the service names, with credentials for them. Rejects with PeerError. */
+  servers(): Promise<MeetingServers> {
+    return this.#servers();
+  }
+
   /** Ends every connection. The client goes on. */
   async close(): Promise<void> {
     for (const stop of this.#stop.splice(0)) stop();

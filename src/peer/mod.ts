@@ -10,13 +10,21 @@ export type { Address } from "./address.ts";
 export type { Discovery } from "./discovery.ts";
 export * from "./errors.ts";
 export { isPeerId, type PeerId, PeerIdentity } from "./identity.ts";
-export { type Dependence, type NatBehaviour, type NatType, natType } from "./nat.ts";
 export { LanSignalling, type LanSignallingOptions } from "./lan/signalling.ts";
+export {
+  type Dependence,
+  type NatBehaviour,
+  type NatType,
+  natType,
+  type Prediction,
+  predictPath,
+} from "./nat.ts";
 export { PeerNode } from "./node.ts";
 export type { PeerConnectOptions, PeerNodeOptions } from "./node_options.ts";
 export { type PathInfo, PeerConnection, type PeerConnectionEvents } from "./peer_connection.ts";
 export type { PathKind } from "./path_selector.ts";
 export type * from "./ports.ts";
 export { firstOf } from "./signalling_chain.ts";
+export { type ProbeOptions, probeServers, type ServerProbe } from "./probe.ts";
 export type { PeerState } from "./state.ts";
 export type { UdpOptions } from "./udp_socket.ts";

@@ -47,6 +47,12 @@ Deno.test("rooms: every room may import what is common to all", () => {
   }
 });
 
+Deno.test("rooms: `skein peer` uses the SDK by its doors", () => {
+  const source = `import { SkeinClient } from "../../../client/mod.ts";
+    import { SkeinPeer } from "../../../client/peer.ts";`;
+  assert.deepEqual(lint("src/service/cli/peer/session.ts", source), []);
+});
+
 const FORBIDDEN: readonly [name: string, file: string, source: string][] = [
   ["a static import", "src/protocol/a.ts", `import { x } from "../hub/mod.ts";`],
   ["a type-only import", "src/quic/a.ts", `import type { X } from "../protocol/mod.ts";`],
@@ -66,6 +72,8 @@ const FORBIDDEN: readonly [name: string, file: string, source: string][] = [
   ["another door than mod.ts", "src/web/a.ts", `import { x } from "../client/outbox.ts";`],
   ["the server side of quic in the client", "src/client/a.ts", `import { x } from "../quic/listen.ts";`],
   ["the client in the service", "src/service/a.ts", `import { x } from "../client/mod.ts";`],
+  ["the client beside `skein peer`", "src/service/cli/a.ts", `import { x } from "../../client/peer.ts";`],
+  ["no door in `skein peer`", "src/service/cli/peer/a.ts", `import { x } from "../../../client/client.ts";`],
   ["a test in the source", "src/hub/a.ts", `import { x } from "../../tests/support/client.ts";`],
   ["a room that is not in the table", "src/hub/a.ts", `import { x } from "../cellar/mod.ts";`],
   ["an inline package", "src/hub/a.ts", `import { x } from "npm:jose@6";`],

@@ -76,7 +76,12 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
 export const COMMON = "async";
 
 /** The room that knows all others, and the rooms of which it may only embed built files. */
-export const SERVICE = { room: "service", except: ["client", "web"] } as const;
+export const SERVICE = {
+  room: "service",
+  except: ["client", "web"],
+  // `skein peer` is a client program in the same binary: it uses the SDK by its doors, as any other program.
+  doors: { folder: "cli/peer", files: ["client/mod.ts", "client/peer.ts"] },
+} as const;
 
 /** The one file of `client/` that dials native QUIC: it may use `Deno` and all of `quic/`. */
 export const NATIVE_DIAL = "client/native.ts";
@@ -87,8 +92,10 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 /** What the table's second column says about a room. */
 export function cellOf(room: string): string {
   if (room === SERVICE.room) {
-    const [first, second] = SERVICE.except;
-    return `all but ${first} and ${second} (${second}'s built files excepted)`;
+    const { except: [first, second], doors: { folder, files } } = SERVICE;
+    return `all but ${first} and ${second} (${second}'s built files excepted); in ${folder}: ${
+      files.join(", ")
+    }`;
   }
   const grants = ROOMS[room];
   if (grants === undefined) throw new RangeError(`no room ${room}`);
@@ -149,7 +156,10 @@ interface Place {
 function mayImport(from: Place, to: Place, isCode: boolean): boolean {
   if (to.room === COMMON) return true;
   if (from.room === SERVICE.room) {
-    return !isCode || !(SERVICE.except as readonly string[]).includes(to.room);
+    const { except, doors } = SERVICE;
+    if (!isCode || !(except as readonly string[]).includes(to.room)) return true;
+    return from.rest.startsWith(`${doors.folder}/`) &&
+      (doors.files as readonly string[]).includes(`${to.room}/${to.rest}`);
   }
   if (`${from.room}/${from.rest}` === NATIVE_DIAL && to.room === "quic") return true;
   const grant = ROOMS[from.room]?.find((grant) => grant.room === to.room);

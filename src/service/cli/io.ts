@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CONFIG_VARIABLE } from "../config/environment.ts";
+import { CLIENT_VARIABLES, CONFIG_VARIABLE } from "../config/environment.ts";
 import { variables } from "../config/document.ts";
 import type { Io } from "./command.ts";
 
@@ -17,7 +17,9 @@ function environment(): Record<string, string> {
     return Deno.env.toObject();
   } catch {
     const env: Record<string, string> = {};
-    for (const name of ["PORT", CONFIG_VARIABLE, ...variables().values()]) {
+    for (
+      const name of ["PORT", CONFIG_VARIABLE, ...Object.values(CLIENT_VARIABLES), ...variables().values()]
+    ) {
       try {
         const value = Deno.env.get(name);
         if (value !== undefined) env[name] = value;

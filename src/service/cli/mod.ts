@@ -14,8 +14,16 @@ interface Entry {
   load(): Promise<Command>;
 }
 
+/** Commands under one word: `skein peer send`. */
+interface Group {
+  readonly summary: string;
+  /** What they have in common, some lines. */
+  readonly text: string;
+  readonly commands: Readonly<Record<string, Entry>>;
+}
+
 /** All commands. `serve` is the one without a name. */
-const COMMANDS: Readonly<Record<string, Entry>> = {
+const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   serve: {
     summary: "Serve WebTransport, QUIC and WebSocket (the default).",
     load: async () => (await import("./serve.ts")).serve,
@@ -52,6 +60,32 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Find out whether this machine can serve.",
     load: async () => (await import("./doctor.ts")).doctor,
   },
+  peer: {
+    summary: "Reach another machine directly, through NATs: send files, talk, find out what is in the way.",
+    text: "Connections from machine to machine, encrypted from end to end. The service only introduces them.",
+    commands: {
+      id: {
+        summary: "Print the id of this device, under which others reach it.",
+        load: async () => (await import("./peer/id.ts")).peerId,
+      },
+      connect: {
+        summary: "Connect to a peer, watch the path, and talk.",
+        load: async () => (await import("./peer/connect.ts")).peerConnect,
+      },
+      send: {
+        summary: "Send a file to a peer.",
+        load: async () => (await import("./peer/send.ts")).peerSend,
+      },
+      receive: {
+        summary: "Receive files from peers.",
+        load: async () => (await import("./peer/receive.ts")).peerReceive,
+      },
+      doctor: {
+        summary: "Find out what NAT this machine is behind, and which paths to peers to expect.",
+        load: async () => (await import("./peer/doctor.ts")).peerDoctor,
+      },
+    },
+  },
   version: {
     summary: "Print the version.",
     load: async () => (await import("./version.ts")).version,
@@ -59,10 +93,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 };
 
 function overview(): string {
-  const rows = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}\n`);
   return `Skein: real-time messaging over WebTransport, QUIC and WebSocket.\n\n` +
-    `Usage: skein [COMMAND] [options]\n\nCommands:\n${rows.join("")}\n` +
+    `Usage: skein [COMMAND] [options]\n\nCommands:\n${rows(COMMANDS)}\n` +
     `"skein COMMAND --help" says more about one. Exit codes: 0 good, 1 bad, 2 wrong usage.\n`;
+}
+
+function groupOverview(name: string, { text, commands }: Group): string {
+  return `Usage: skein ${name} COMMAND [options]\n\n${text}\n\nCommands:\n${rows(commands)}\n` +
+    `"skein ${name} COMMAND --help" says more about one.\n`;
+}
+
+function rows(entries: Readonly<Record<string, { readonly summary: string }>>): string {
+  return Object.entries(entries).map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}\n`).join("");
 }
 
 function help(name: string, command: Command): string {
@@ -81,17 +123,11 @@ export async function run(args: readonly string[], io: Io = processIo()): Promis
     }
     const named = first !== undefined && !first.startsWith("-");
     const name = named ? first : first === "--version" ? "version" : "serve";
-    if (!Object.hasOwn(COMMANDS, name)) {
-      const guess = nearest(name, Object.keys(COMMANDS));
-      throw new UsageError(`${JSON.stringify(name)}: unknown command; did you mean ${guess}?`);
-    }
-    const command = await COMMANDS[name]!.load();
-    const parsed = parseArguments(named || name === "version" ? args.slice(1) : args, command);
-    if (parsed.options.has(HELP.name)) {
-      io.out(help(name, command));
-      return EXIT.ok;
-    }
-    return await command.run(parsed, io);
+    const entry = entryOf(name, COMMANDS);
+    const rest = named || name === "version" ? args.slice(1) : args;
+    return "load" in entry
+      ? await runCommand(name, await entry.load(), rest, io)
+      : await runGroup(name, entry, rest, io);
   } catch (error) {
     if (error instanceof UsageError) {
       io.err(`${error.message}\n`);
@@ -100,4 +136,34 @@ export async function run(args: readonly string[], io: Io = processIo()): Promis
     io.err(`${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
     return EXIT.failed;
   }
+}
+
+async function runGroup(name: string, group: Group, args: readonly string[], io: Io): Promise<number> {
+  const [word, ...rest] = args;
+  if (word === undefined || word === "help" || word === "--help" || word === "-h") {
+    io.out(groupOverview(name, group));
+    return word === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const entry = entryOf(word, group.commands);
+  return await runCommand(`${name} ${word}`, await entry.load(), rest, io);
+}
+
+async function runCommand(
+  name: string,
+  command: Command,
+  args: readonly string[],
+  io: Io,
+): Promise<number> {
+  const parsed = parseArguments(args, command);
+  if (parsed.options.has(HELP.name)) {
+    io.out(help(name, command));
+    return EXIT.ok;
+  }
+  return await command.run(parsed, io);
+}
+
+function entryOf<T>(name: string, entries: Readonly<Record<string, T>>): T {
+  if (Object.hasOwn(entries, name)) return entries[name]!;
+  const guess = nearest(name, Object.keys(entries));
+  throw new UsageError(`${JSON.stringify(name)}: unknown command; did you mean ${guess}?`);
 }

@@ -11,7 +11,7 @@ import { parseDuration } from "../config/units.ts";
 import { type Arguments, HELP, UsageError } from "./arguments.ts";
 import { type Command, CONFIG, EXIT, type Io, loadFor, reportProblems, valueOf } from "./command.ts";
 
-const CLAIMS = ["expires", "channels", "subscribe", "publish", "rights", "bot", "info"] as const;
+const CLAIMS = ["expires", "channels", "subscribe", "publish", "rights", "peers", "bot", "info"] as const;
 
 function parts(args: Arguments, name: string): string[] | undefined {
   return valueOf(args, name)?.split(",").map((part) => part.trim()).filter((part) => part !== "");
@@ -41,6 +41,7 @@ function claimsOf(args: Arguments, user: string): TokenClaims {
     subscribe: parts(args, "subscribe"),
     publish: parts(args, "publish"),
     rights: rights as TokenClaims["rights"],
+    peers: parts(args, "peers"),
     bot: valueOf(args, "bot"),
     info: parsed as TokenClaims["info"],
   };
@@ -134,6 +135,11 @@ export const token: Command = {
     { name: "subscribe", value: "LIST", text: "Channel patterns to subscribe to." },
     { name: "publish", value: "LIST", text: "Channel patterns to publish to." },
     { name: "rights", value: "LIST", text: "Rights, with commas between." },
+    {
+      name: "peers",
+      value: "LIST",
+      text: "Patterns of users whose devices this user's may reach directly; both must agree.",
+    },
     { name: "bot", value: "NAME", text: "The bot this user answers as." },
     { name: "info", value: "JSON", text: "What others are shown of the user: an object." },
     { name: "kid", value: "ID", text: "Sign with the key of this id." },

@@ -13,6 +13,9 @@ import { rootShape, type Setting, settings, type Shape, shapeAt } from "./shape.
 const PREFIX = "SKEIN_";
 /** The variable that names the configuration file; not a setting itself. */
 export const CONFIG_VARIABLE = "SKEIN_CONFIG";
+/** Variables of commands that are clients (`skein peer`): where the service is, and the token. No settings either. */
+export const CLIENT_VARIABLES = { url: "SKEIN_URL", token: "SKEIN_TOKEN" } as const;
+const NO_SETTINGS: readonly string[] = [CONFIG_VARIABLE, ...Object.values(CLIENT_VARIABLES)];
 
 /** `maxIdleTimeout` is `MAX_IDLE_TIMEOUT`. */
 function words(key: string): string {
@@ -87,7 +90,7 @@ export function readEnvironment(
   // Sorted, so that a group comes before its members, which override it.
   for (const variable of Object.keys(env).filter((name) => name.startsWith(PREFIX)).sort()) {
     const value = env[variable]!;
-    if (value === "" || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue;
+    if (value === "" || NO_SETTINGS.includes(variable) || isServiceLink(variable, value)) continue;
     const path = pathOfVariable(variable);
     if (path !== undefined) {
       put(path, variable, value);

@@ -1,0 +1,116 @@
+/**
+ * What the commands of `skein peer` have in common: where the service is, who the user is, and the key of the device.
+ *
+ * @module
+ */
+
+import { deadline } from "../../../async/deadline.ts";
+import { isPeerId, type PeerId } from "../../../peer/mod.ts";
+import { CLIENT_VARIABLES } from "../../config/environment.ts";
+import { type Arguments, HELP, type Option, UsageError } from "../arguments.ts";
+import { type Io, valueOf } from "../command.ts";
+import { CommandError } from "./errors.ts";
+
+const DEFAULT_URL = "http://localhost:8080";
+/** Milliseconds for one answer of the service over HTTP. */
+const HTTP_TIMEOUT = 10_000;
+
+/** The key of the device. */
+export const KEY: Option = {
+  name: "key",
+  value: "FILE",
+  text:
+    "The key of this device; made when it is not there. Default: skein/peer.key in the configuration directory.",
+};
+
+/** The options of every command that needs the service. */
+export const SERVICE_OPTIONS: readonly Option[] = [
+  { name: "url", value: "URL", text: `The service. Default: $${CLIENT_VARIABLES.url}, else ${DEFAULT_URL}.` },
+  {
+    name: "token",
+    value: "TOKEN",
+    text: `The token of the user. Default: $${CLIENT_VARIABLES.token}. Others see it in \`ps\`.`,
+  },
+  { name: "token-file", value: "FILE", text: "A file with the token, read again whenever one is needed." },
+  { name: "user", value: "NAME", text: "With a service in development mode: a token for this user." },
+  KEY,
+  HELP,
+];
+
+/** Where the service is, and how to get a token for it. */
+export interface Access {
+  readonly url: URL;
+  readonly getToken: () => Promise<string>;
+}
+
+/** Reads the options. Throws UsageError. */
+export function accessOf(args: Arguments, io: Io): Access {
+  const text = valueOf(args, "url") ?? (io.env[CLIENT_VARIABLES.url] || DEFAULT_URL);
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new UsageError(`--url: "${text}" is not an address such as https://chat.example`);
+  }
+  const given = ["token", "token-file", "user"].filter((name) => args.options.has(name));
+  if (given.length > 1) throw new UsageError(`--${given[1]}: not with --${given[0]}`);
+  const file = valueOf(args, "token-file"), user = valueOf(args, "user");
+  if (file !== undefined) return { url, getToken: () => readToken(file) };
+  if (user !== undefined) return { url, getToken: () => developmentToken(url, user) };
+  const token = valueOf(args, "token") ?? io.env[CLIENT_VARIABLES.token];
+  if (token === undefined || token === "") {
+    throw new UsageError(
+      `needs a token: --token-file FILE, $${CLIENT_VARIABLES.token} or --token; ` +
+        "with a service in development mode --user NAME is enough",
+    );
+  }
+  return { url, getToken: () => Promise.resolve(token) };
+}
+
+/** The id of another peer, as it was typed. Throws UsageError. */
+export function peerIdOf(text: string | undefined, command: string): PeerId {
+  if (text === undefined) {
+    throw new UsageError(`${command}: needs the id of a PEER: what "skein peer id" prints there`);
+  }
+  if (!isPeerId(text)) {
+    throw new UsageError(
+      `"${text}" is not the id of a peer: 43 letters, digits, - and _, from "skein peer id" there`,
+    );
+  }
+  return text;
+}
+
+/** One answer of the service. Rejects with CommandError when it cannot be reached. */
+export async function fetchFrom(url: URL, init: RequestInit = {}): Promise<Response> {
+  const late = () => new CommandError(`${url.origin} does not answer within ${HTTP_TIMEOUT / 1000} s`);
+  try {
+    return await deadline(fetch(url, init), HTTP_TIMEOUT, late);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`${url.origin} cannot be reached: is the service running, and --url right?`);
+  }
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    return (await Deno.readTextFile(file)).trim();
+  } catch (error) {
+    throw new CommandError(`--token-file: ${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+async function developmentToken(url: URL, user: string): Promise<string> {
+  const answer = await fetchFrom(new URL("/dev/token", url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    // In development anybody may be anybody, so meeting everybody takes nothing away.
+    body: JSON.stringify({ user, peers: ["*"] }),
+  });
+  if (answer.status === 404) {
+    await answer.body?.cancel();
+    throw new CommandError(
+      `${url.origin} is not in development mode: --user gets no token there; use --token-file`,
+    );
+  }
+  const { token, message } = await answer.json() as { token?: string; message?: string };
+  if (token === undefined) throw new CommandError(`--user: ${message ?? `HTTP status ${answer.status}`}`);
+  return token;
+}
