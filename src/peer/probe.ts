@@ -15,7 +15,7 @@ import { decodeStun } from "./stun/message.ts";
 import { Transactions } from "./stun/transactions.ts";
 import { allocate } from "./turn/allocation.ts";
 import { openCarrier } from "./turn/carrier.ts";
-import { parseServerUrl, type TurnTransport } from "./turn/url.ts";
+import { parseServerUrl } from "./turn/url.ts";
 import { openUdpSocket } from "./udp_socket.ts";
 
 /** Milliseconds a server has. */
@@ -24,7 +24,7 @@ const TIMEOUT = 5_000;
 /** What became of one server. */
 export interface ServerProbe {
   readonly url: string;
-  readonly transport: TurnTransport;
+  readonly transport: "udp" | "tcp" | "tls";
   /** What was got: the address that a STUN server sees of us, or the one that a TURN server relays from. */
   readonly address?: Address;
   /** Milliseconds it took: one round trip for STUN, connecting and an allocation for TURN. */
@@ -55,7 +55,7 @@ export function probeServers(
 
 async function probe(url: string, clock: Clock, ask: () => Promise<Address>): Promise<ServerProbe> {
   const start = clock.now();
-  let transport: TurnTransport = "udp";
+  let transport: ServerProbe["transport"] = "udp";
   try {
     ({ transport } = parseServerUrl(url));
     const late = () => new PeerError("server_timeout", `no answer within ${TIMEOUT / 1000} s`);

@@ -39,6 +39,7 @@ Deno.test("cli: every command has a help that names its options, and the overvie
       "config-schema",
       "gen-cert",
       "doctor",
+      "peer",
       "version",
     ]
   ) {
@@ -48,6 +49,25 @@ Deno.test("cli: every command has a help that names its options, and the overvie
     assert(help.out.startsWith(`Usage: skein ${name} `), help.out);
     assert(help.out.includes("--help"), help.out);
   }
+});
+
+Deno.test("cli: commands under one word have an overview, and each a help of its own", async () => {
+  const overview = await skein(["peer", "--help"]);
+  assert.equal(overview.code, 0);
+  for (const name of ["id", "connect", "send", "receive", "doctor"]) {
+    assert(overview.out.includes(`  ${name} `), name);
+    const help = await skein(["peer", name, "--help"]);
+    assert.equal(help.code, 0);
+    assert(help.out.startsWith(`Usage: skein peer ${name} `), help.out);
+  }
+  const without = await skein(["peer"]);
+  assert.equal(without.code, 2);
+  assert.equal(without.out, overview.out);
+});
+
+Deno.test("cli: variables of commands that are clients are no settings", async () => {
+  const env = { SKEIN_URL: "https://chat.example", SKEIN_TOKEN: "x" };
+  assert.equal((await skein(["check-config"], env)).code, 0);
 });
 
 Deno.test("cli: wrong usage ends with 2, says what is wrong and what was meant, and prints nothing on standard output", async () => {
@@ -64,6 +84,9 @@ Deno.test("cli: wrong usage ends with 2, says what is wrong and what was meant, 
     [["token", "ann", "--check", "x"], /needs USER or --check/],
     [["token", "--check", "x", "--rights", "broadcast"], /^--rights: not with --check/],
     [["token", "ann", "--help=yes"], /^--help: takes no value/],
+    [["token", "--check", "x", "--peers", "*"], /^--peers: not with --check/],
+    [["peer", "sned"], /^"sned": unknown command; did you mean send\?/],
+    [["peer", "send"], /needs the id of a PEER/],
   ];
   for (const [args, expected] of cases) {
     const { code, out, err } = await skein(args);
@@ -199,6 +222,8 @@ Deno.test("cli: a token that was made is accepted by the check, which reads it f
       "broadcast",
       "--info",
       '{"name":"Ann"}',
+      "--peers",
+      "team-*",
     ],
     KEYS,
   );
@@ -217,6 +242,7 @@ Deno.test("cli: a token that was made is accepted by the check, which reads it f
     assert.equal(report.header.kid, "k1");
     assert.deepEqual(report.principal.subscribe, ["chat:*", "doc:*"]);
     assert.deepEqual(report.principal.rights, ["broadcast"]);
+    assert.deepEqual(report.principal.peers, ["team-*"]);
     assert(!checked.out.includes(token), "the token is not repeated");
   }
 });

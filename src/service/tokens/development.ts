@@ -23,14 +23,16 @@ export class DevelopmentKeys {
 
   /** Makes a token that `settings` accept. Throws ProtocolError `bad_payload` for invalid claims. */
   async token(request: DevTokenRequest, settings: AuthSettings): Promise<string> {
-    const { user, expiresIn, rights, channels, subscribe, publish, bot, info } = request;
+    const { user, expiresIn, rights, channels, subscribe, publish, peers, bot, info } = request;
     const signer = createTokenSigner({
       key: { alg: HS256, secret: this.#secret },
       ...(settings.issuer === undefined ? {} : { issuer: first(settings.issuer) }),
       ...(settings.audience === undefined ? {} : { audience: first(settings.audience) }),
     });
     const given = Object.fromEntries(
-      Object.entries({ channels, subscribe, publish, bot, info }).filter(([, value]) => value !== undefined),
+      Object.entries({ channels, subscribe, publish, peers, bot, info }).filter(([, value]) =>
+        value !== undefined
+      ),
     );
     const claims = {
       ...given,

@@ -9,7 +9,7 @@ import { delay } from "../../../async/deadline.ts";
 import { deferred } from "../../../async/deferred.ts";
 import type { Arguments } from "../arguments.ts";
 import { type Command, EXIT, type Io } from "../command.ts";
-import { describePath, describeTime, printable, shortId, StatusLine } from "./display.ts";
+import { describePath, describeTime, onOtherKind, printable, shortId, StatusLine } from "./display.ts";
 import { CommandError, Interrupted, reported } from "./errors.ts";
 import { peerIdOf, SERVICE_OPTIONS } from "./options.ts";
 import { openSession, type PeerSession, whileConnected } from "./session.ts";
@@ -91,9 +91,9 @@ class Call {
     this.#connection = connection;
     connection.on({
       state: (state, error) => this.#changed(connection, state, error),
-      path: (path) => {
+      path: onOtherKind(connection, (path) => {
         if (connection.state === "connected") this.#say(`Path: ${describePath(path)}`);
-      },
+      }),
       connection: (quic) => this.#talk(quic),
     });
     if (connection.current === undefined) return;

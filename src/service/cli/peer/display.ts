@@ -24,6 +24,19 @@ export function describePath(path: Path | undefined): string {
     (path.rtt === undefined ? "" : `, ${path.rtt.toFixed(path.rtt < 10 ? 1 : 0)} ms round trip`);
 }
 
+/** Calls `tell` when the path is of another kind: that it leads to another address of the same machine is no news. */
+export function onOtherKind(
+  connection: PeerConnection,
+  tell: (path: Path | undefined) => void,
+): (path: Path | undefined) => void {
+  let last = connection.path?.kind;
+  return (path) => {
+    if (path?.kind === last) return;
+    last = path?.kind;
+    tell(path);
+  };
+}
+
 /** An id where the whole one would be too long to read. */
 export function shortId(peer: PeerId): string {
   return `${peer.slice(0, 8)}…`;

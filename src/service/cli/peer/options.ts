@@ -93,7 +93,8 @@ async function readToken(file: string): Promise<string> {
   try {
     return (await Deno.readTextFile(file)).trim();
   } catch (error) {
-    throw new CommandError(`--token-file: ${file} cannot be read: ${(error as Error).message}`);
+    const why = error instanceof Deno.errors.NotFound ? "there is no such file" : "it cannot be read";
+    throw new CommandError(`--token-file ${file}: ${why}`);
   }
 }
 

@@ -16,6 +16,7 @@ import {
   describePath,
   describeProgress,
   describeRate,
+  onOtherKind,
   shortId,
   StatusLine,
 } from "./display.ts";
@@ -105,7 +106,7 @@ class Desk {
     this.status.line(`${name} connected: ${describePath(connection.path)}`);
     connection.on({
       connection: (quic) => void this.#serve(connection, quic),
-      path: (path) => this.status.line(`${name}: path ${describePath(path)}`),
+      path: onOtherKind(connection, (path) => this.status.line(`${name}: path ${describePath(path)}`)),
       state: (state) => {
         if (state === "disconnected") this.status.line(`${name} has left`);
         if (state === "reconnecting") this.status.line(`${name}: the connection is lost, waiting for it`);

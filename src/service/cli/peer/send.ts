@@ -15,6 +15,7 @@ import {
   describeProgress,
   describeRate,
   describeTime,
+  onOtherKind,
   shortId,
   StatusLine,
 } from "./display.ts";
@@ -149,11 +150,8 @@ class Delivery {
     try {
       const quic = await reach(peer, this.#peer, { url, signal, patience });
       const { path } = peer.connect(this.#peer);
-      this.#status.line(
-        `${first ? "Connected" : "Connected again"} in ${describeTime(performance.now() - start)}: ${
-          describePath(path)
-        }`,
-      );
+      const took = first ? ` in ${describeTime(performance.now() - start)}` : " again";
+      this.#status.line(`Connected${took}: ${describePath(path)}`);
       return quic;
     } catch (error) {
       if (error instanceof Interrupted && !first) throw this.#interrupted();
@@ -172,7 +170,7 @@ class Delivery {
     const { name, size } = this.#file;
     const connection = peer.connect(this.#peer);
     const stop = connection.on({
-      path: (path) => this.#status.line(`Path: ${describePath(path)}`),
+      path: onOtherKind(connection, (path) => this.#status.line(`Path: ${describePath(path)}`)),
     });
     let offset = 0, start = performance.now();
     const show = (): void =>
