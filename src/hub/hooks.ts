@@ -6,8 +6,8 @@
 
 import { deadline } from "../async/deadline.ts";
 import type { MaybePromise, Published } from "../engine/contract.ts";
-import { ProtocolError } from "../protocol/mod.ts";
-import { KEPT_TYPES, type KeptType, type Publication } from "./publication.ts";
+import { type KeptType, ProtocolError } from "../protocol/mod.ts";
+import { KEPT_TYPES, type Publication } from "./publication.ts";
 
 /** What takes part in publications. Each part is optional; hooks are called in the order they were added. */
 export interface PublishHook {

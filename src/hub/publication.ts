@@ -6,24 +6,18 @@
 
 import type { Edit, Position } from "../engine/contract.ts";
 import {
-  type AcknowledgedType,
-  CLIENT_TYPES,
-  type ClientType,
   type Form,
-  isAcknowledged,
+  type KeptType,
   type Payload,
+  SERVER_TYPES,
+  serverRow,
+  type ServerType,
 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 
-/** A type of message that channels keep: those that clients send are acknowledged, the others are the service's own. */
-export type KeptType = AcknowledgedType | "doc_op_given_up" | "delivered";
-
 /** The types of messages that channels keep. */
-export const KEPT_TYPES: readonly KeptType[] = [
-  ...(Object.keys(CLIENT_TYPES) as ClientType[]).filter(isAcknowledged),
-  "doc_op_given_up",
-  "delivered",
-];
+export const KEPT_TYPES = (Object.keys(SERVER_TYPES) as ServerType[])
+  .filter((type): type is KeptType => serverRow(type).keptIn !== undefined);
 
 /**
  * Where publications come from: a message of a client, the server API, the announcement of an uploaded file, the service

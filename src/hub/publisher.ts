@@ -7,23 +7,20 @@
 import type { Log, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
 import {
   BROADCAST_CHANNEL,
+  clientRow,
   fitsEveryForm,
   type Form,
+  type KeptIn,
+  type KeptType,
   type Payload,
   type Principal,
   ProtocolError,
   type Right,
+  serverRow,
 } from "../protocol/mod.ts";
 import { type HookChain, type PublishHook, PublishHooks } from "./hooks.ts";
-import type { KeptType, Publication, PublishRequest } from "./publication.ts";
-import {
-  DOCUMENT_RETENTION,
-  isBuiltIn,
-  isDocument,
-  mayPublish,
-  type NamespaceLookup,
-  settingsOf,
-} from "./settings.ts";
+import type { Publication, PublishRequest } from "./publication.ts";
+import { DOCUMENT_RETENTION, isDocument, mayPublish, type NamespaceLookup, settingsOf } from "./settings.ts";
 
 /** What a publisher is made of; see `HubOptions`. */
 export interface PublisherParts {
@@ -59,7 +56,7 @@ export class Publisher {
    */
   publish(request: PublishRequest): MaybePromise<Published> {
     const { origin, channel, id, client, payload } = request;
-    const type = request.type ?? contentTypeOf(channel);
+    const type = request.type ?? CONTENT_TYPES[kindOf(channel)];
     const retention = this.#admit(request, type);
     this.#measure(payload, request.form);
     const publication: Publication = {
@@ -158,25 +155,28 @@ export class Publisher {
     const { channel, origin } = request;
     const principal = request.client?.principal;
     const settings = settingsOf(channel, this.#parts.namespace);
-    if (isDocument(channel)) {
-      // A file may be uploaded to a document; its announcement has an offset there and is no operation.
-      if (type !== "doc_op" && origin !== "file" && origin !== "service") {
-        throw new ProtocolError("not_a_document", "a document takes doc_op alone");
+    const kind = kindOf(channel);
+    const { keptIn } = serverRow(type);
+    // A file may be uploaded to a document; its announcement has an offset there and is no operation.
+    if (keptIn !== kind && !(kind === "document" && origin === "file")) {
+      if (kind === "document") throw new ProtocolError("not_a_document", "a document takes doc_op alone");
+      if (keptIn === "document") {
+        throw new ProtocolError("not_a_document", "documents are the channels doc:*");
       }
-    } else if (type === "doc_op" || type === "doc_op_given_up") {
-      throw new ProtocolError("not_a_document", "documents are the channels doc:*");
-    }
-    if (isBuiltIn(channel)) {
-      const isReceipt = type === "delivered" && origin === "service";
-      if (type !== contentTypeOf(channel) && !isReceipt) throw new ProtocolError("permission_denied");
-      if (type === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
-      if (principal !== undefined) needRight(principal, type as "direct_message" | "broadcast");
-    }
-    if (settings === undefined) throw new ProtocolError("unknown_channel");
-    if (principal !== undefined && !isBuiltIn(channel) && !mayPublish(principal, channel, settings)) {
       throw new ProtocolError("permission_denied");
     }
-    return isDocument(channel) ? DOCUMENT_RETENTION : settings.retention;
+    // No client sends this type: it is the service's own.
+    if (origin !== "service" && clientRow(type as string) === undefined) {
+      throw new ProtocolError("permission_denied");
+    }
+    if (kind === "broadcast" && channel !== BROADCAST_CHANNEL) throw new ProtocolError("unknown_channel");
+    const right = RIGHTS[kind];
+    if (principal !== undefined && right !== undefined) needRight(principal, right);
+    if (settings === undefined) throw new ProtocolError("unknown_channel");
+    if (principal !== undefined && right === undefined && !mayPublish(principal, channel, settings)) {
+      throw new ProtocolError("permission_denied");
+    }
+    return kind === "document" ? DOCUMENT_RETENTION : settings.retention;
   }
 
   /** What is kept has to be deliverable to every reader, whatever form it speaks. */
@@ -191,10 +191,22 @@ export class Publisher {
   }
 }
 
-/** The type of a message with content on `channel`. */
-function contentTypeOf(channel: string): KeptType {
-  if (channel.startsWith("user:")) return "direct_message";
-  return channel.startsWith("broadcast:") ? "broadcast" : "chat_message";
+/** The right that a client needs to publish in channels that no pattern of its token can name. */
+const RIGHTS: Readonly<Partial<Record<KeptIn, Right>>> = { inbox: "direct_message", broadcast: "broadcast" };
+
+/** The type of a message with content, by the channel that keeps it. */
+const CONTENT_TYPES = {
+  conversation: "chat_message",
+  document: "chat_message",
+  inbox: "direct_message",
+  broadcast: "broadcast",
+} as const satisfies Record<KeptIn, KeptType>;
+
+/** Which kind of channel it is. */
+function kindOf(channel: string): KeptIn {
+  if (isDocument(channel)) return "document";
+  if (channel.startsWith("user:")) return "inbox";
+  return channel.startsWith("broadcast:") ? "broadcast" : "conversation";
 }
 
 function needRight(principal: Principal, right: Right): void {

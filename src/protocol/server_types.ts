@@ -27,11 +27,16 @@ export interface Latest {
   readonly group: string;
 }
 
+/** Which channels keep messages of a type: `document` is `doc:*`, `inbox` is `user:*`. */
+export type KeptIn = "conversation" | "document" | "inbox" | "broadcast";
+
 /** How a type that servers send is treated. */
 export interface ServerRow {
   readonly delivery: DeliveryPolicy;
   /** Sent as a datagram where it fits into one. */
   readonly datagram?: true;
+  /** Messages of this type are published and kept in these channels. @default they are never published */
+  readonly keptIn?: KeptIn;
   /** A kept message that others have to read: it counts as unread. */
   readonly unread?: true;
 }
@@ -60,13 +65,13 @@ export const SERVER_TYPES = {
   user_online: { delivery: { latest: ["channel", "userId"], group: "presence" } },
   user_offline: { delivery: { latest: ["channel", "userId"], group: "presence" } },
   message_ack: REPLY,
-  chat_message: { ...KEPT, unread: true },
-  chat_edit: KEPT,
-  chat_delete: KEPT,
-  direct_message: { ...KEPT, unread: true },
-  broadcast: { ...KEPT, unread: true },
+  chat_message: { ...KEPT, keptIn: "conversation", unread: true },
+  chat_edit: { ...KEPT, keptIn: "conversation" },
+  chat_delete: { ...KEPT, keptIn: "conversation" },
+  direct_message: { ...KEPT, keptIn: "inbox", unread: true },
+  broadcast: { ...KEPT, keptIn: "broadcast", unread: true },
   received_response: REPLY,
-  delivered: KEPT,
+  delivered: { ...KEPT, keptIn: "inbox" },
   typing_start: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   typing_stop: { delivery: { latest: ["channel", "from"], group: "typing" }, datagram: true },
   read_position: { delivery: { latest: ["channel"], group: "read_position" } },
@@ -85,8 +90,8 @@ export const SERVER_TYPES = {
   file_data: REPLY,
   file_link_response: REPLY,
   doc_opened: REPLY,
-  doc_op: KEPT,
-  doc_op_given_up: KEPT,
+  doc_op: { ...KEPT, keptIn: "document" },
+  doc_op_given_up: { ...KEPT, keptIn: "document" },
   doc_nack: REPLY,
   doc_snapshot: KEPT,
   doc_snapshot_ack: REPLY,
@@ -106,6 +111,10 @@ export const SERVER_TYPES = {
 
 /** A type a server may send. */
 export type ServerType = keyof typeof SERVER_TYPES;
+/** A type of message that channels keep. */
+export type KeptType = {
+  [T in ServerType]: (typeof SERVER_TYPES)[T] extends { keptIn: KeptIn } ? T : never;
+}[ServerType];
 
 const TABLE: ReadonlyMap<string, ServerRow> = new Map<string, ServerRow>(Object.entries(SERVER_TYPES));
 

@@ -176,6 +176,30 @@ Deno.test("publisher: receipts come into an inbox from the service alone, and no
   assert.throws(() => publish(hub, chat), refusal("permission_denied"));
 });
 
+Deno.test("publisher: what an author gave up of a document is said by the service alone", () => {
+  const { hub } = makeHub();
+  const given = { channel: "doc:a", type: "doc_op_given_up", id: "g1", payload: { op: "m1" } } as const;
+  for (const request of [{ origin: "api", from: "bob" }, { origin: "client", client: ann }] as const) {
+    assert.throws(() => publish(hub, { ...given, ...request }), refusal("permission_denied"));
+  }
+  assert.equal(publish(hub, { ...given, origin: "service", from: "bob" }).offset, 1);
+});
+
+Deno.test("publisher: a conversation takes no type that other channels keep", () => {
+  const { hub } = makeHub();
+  for (const type of ["direct_message", "broadcast"] as const) {
+    const request = {
+      origin: "api",
+      from: "bob",
+      channel: "chat:a",
+      type,
+      id: type,
+      payload: { text: "x" },
+    } as const;
+    assert.throws(() => publish(hub, request), refusal("permission_denied"), type);
+  }
+});
+
 Deno.test("publisher: the operations of a document outlive the retention of its namespace", () => {
   const { hub } = makeHub({
     namespace: () => ({ ...DEFAULT_NAMESPACE, retention: { size: 1, age: 60_000 } }),
