@@ -146,6 +146,10 @@ export class ClientConnection implements ConnectionSink, Client, Deadlines, Desc
       this.rtt = report.rtt;
       observer.rtt(this.transport, report.rtt, this);
     }
+    if (report.fallbackFrom !== undefined) {
+      const { fallbackFrom: from, fallbackReason: reason } = report;
+      observer.logLimited("info", "client fell back", { ...this.logFields(), from, reason });
+    }
     // Every report repeats the number, so it cannot be added up.
     if (report.reconnects !== undefined && report.reconnects > 0 && !this.#reconnectCounted) {
       this.#reconnectCounted = true;

@@ -141,6 +141,8 @@ export interface RateSettings {
 export interface ClientReport {
   /** It came here because another transport failed. */
   readonly fallbackFrom?: string;
+  /** Why that one failed, in the client's words. */
+  readonly fallbackReason?: string;
   /** Milliseconds from the first dial to the first authenticated answer. */
   readonly connectTime?: number;
   readonly reconnects?: number;

@@ -24,6 +24,11 @@ Deno.test("dialling: with UDP dropped WebSocket is dialled after the head start,
     const [report] = world.observer.of("report") as { fallbackFrom?: string; connectTime?: number }[];
     assert.equal(report!.fallbackFrom, "webtransport");
     assert.equal(report!.connectTime, 520);
+    const [line] = world.observer.events.filter(({ event }) => event === "client fell back");
+    assert.deepEqual(
+      [line?.fields?.user, line?.fields?.from, line?.fields?.reason],
+      ["ann", "webtransport", "no answer within 500 ms"],
+    );
     assert.equal(client.manager.measure().fallbacks, 1);
   }));
 

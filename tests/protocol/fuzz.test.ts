@@ -111,7 +111,17 @@ Deno.test("fuzz: any payload of any type is taken or refused with bad_payload", 
       "command",
       "args",
     ],
-    ...["rtt", "loss", "batch", "client", "fallbackFrom", "connectTime", "reconnects", "migrationFailed"],
+    ...[
+      "rtt",
+      "loss",
+      "batch",
+      "client",
+      "fallbackFrom",
+      "fallbackReason",
+      "connectTime",
+      "reconnects",
+      "migrationFailed",
+    ],
   );
   const value = fc.oneof(
     json(4),

@@ -124,6 +124,7 @@ Deno.test("schemas: a refusal never repeats what was received", () => {
     ["direct_message", { to: secret, text: "" }],
     ["history", { channel: "chat:x", limit: secret }],
     ["client_report", { fallbackFrom: secret }],
+    ["client_report", { fallbackReason: secret.padEnd(201) }],
   ];
   for (const [type, payload] of cases) assert.ok(!/s3cr3t|scrt/.test(refusal(type, payload)));
 });

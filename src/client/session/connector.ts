@@ -24,6 +24,8 @@ export interface Established {
   readonly response: AuthResponse;
   /** The better transport that did not come through in time; undefined when none failed. */
   readonly fellBackFrom: ClientTransportKind | undefined;
+  /** Why it did not; undefined also when it was not dialled because it had failed too often. */
+  readonly fellBackReason: string | undefined;
   /** Milliseconds from the first dial to the answer. */
   readonly connectTime: number;
 }
@@ -169,7 +171,10 @@ export class Connector {
     this.#preference.set(this.#server(), environment.network(), path, clock.wall());
     const fellBack = better.find((path) => lost.has(path) || broken.includes(path));
     const fellBackFrom = fellBack === undefined ? undefined : kinds.get(fellBack);
-    return { link, response, fellBackFrom, connectTime: clock.now() - begun };
+    const fellBackReason = fellBack !== undefined && lost.has(fellBack)
+      ? reasonOf(lost.get(fellBack))
+      : undefined;
+    return { link, response, fellBackFrom, fellBackReason, connectTime: clock.now() - begun };
   }
 
   /** Gives up what is shared among dials; resolves when nothing of it is left. */
@@ -184,7 +189,7 @@ export class Connector {
   /** The same reason is told once: a network that drops UDP does so at each connection. */
   #tell(path: Path, kind: ClientTransportKind, cause: unknown): void {
     const route = this.#routes.get(path)!;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     if (route.reason === reason) return;
     route.reason = reason;
     this.#fellBack(
@@ -227,4 +232,8 @@ export class Connector {
     });
     return transport;
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

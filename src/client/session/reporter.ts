@@ -13,6 +13,8 @@ import type { SessionPart } from "./part.ts";
 
 /** Milliseconds between reports to the server. */
 const REPORT_INTERVAL = 30_000;
+/** The server takes a `fallbackReason` of so many characters. */
+const MAX_REASON = 200;
 
 /** Measures while there is a connection. */
 export class Reporter implements SessionPart {
@@ -35,7 +37,7 @@ export class Reporter implements SessionPart {
   }
 
   /** The server is told how the connection came to be. */
-  attach(link: Link, { fellBackFrom, connectTime }: Established): void {
+  attach(link: Link, { fellBackFrom, fellBackReason, connectTime }: Established): void {
     const { kind, traffic } = link.transport;
     this.#link = link;
     this.#meter.connected(kind, traffic, connectTime);
@@ -46,6 +48,7 @@ export class Reporter implements SessionPart {
       connectTime: Math.min(connectTime, 86_400_000),
       reconnects,
       ...(fellBackFrom === undefined ? {} : { fallbackFrom: fellBackFrom }),
+      ...(fellBackReason === undefined ? {} : { fallbackReason: fellBackReason.slice(0, MAX_REASON) }),
       ...(this.#migrationFailed ? { migrationFailed: true } : {}),
     });
     this.#migrationFailed = false;

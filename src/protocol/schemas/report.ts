@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { flag, integer, number, type Schema, type Schemas, shape } from "./fields.ts";
+import { flag, integer, number, type Schema, type Schemas, shape, text } from "./fields.ts";
 import { MAX_RTT } from "./ping.ts";
 
 /** Transports that a client may have failed on. The list is fixed because they become labels of a metric. */
@@ -15,6 +15,8 @@ export const REPORTED_TRANSPORTS = ["webtransport", "quic", "websocket"] as cons
 export interface Report {
   /** The transport that failed before this one was used. */
   fallbackFrom?: typeof REPORTED_TRANSPORTS[number];
+  /** Why that one failed, in words for the operator's log. */
+  fallbackReason?: string;
   /** Milliseconds from the first dial to the first `auth_response`. */
   connectTime?: number;
   /** Connections of the session after the first. */
@@ -27,8 +29,12 @@ export interface Report {
   migrationFailed?: boolean;
 }
 
+/** Longest `fallbackReason`, in UTF-16 units: it becomes part of a log line. */
+const MAX_FALLBACK_REASON = 200;
+
 const report: Schema<Report> = shape({
   fallbackFrom: v.exactOptional(v.picklist(REPORTED_TRANSPORTS, `one of ${REPORTED_TRANSPORTS.join(", ")}`)),
+  fallbackReason: v.exactOptional(text(MAX_FALLBACK_REASON)),
   connectTime: v.exactOptional(number(0, 86_400_000)),
   reconnects: v.exactOptional(integer(0)),
   loss: v.exactOptional(number(0, 1)),
