@@ -16,11 +16,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_message",
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
-        const { channel, after } = payload;
+        const { channel, after, stream } = payload;
+        const said = keptOf(payload);
         return publishAndAcknowledge(hub, context, {
           channel,
           type: "chat_message",
-          payload: keptOf(payload),
+          payload: stream === true ? { ...said, stream: "open" } : said,
           after,
         });
       },

@@ -5,6 +5,7 @@
  */
 
 import type { Route } from "../router/types.ts";
+import { appendRoutes } from "./append.ts";
 import { botRoutes } from "./bots.ts";
 import { channelRoutes } from "./channels.ts";
 import type { HandlerParts } from "./contract.ts";
@@ -31,6 +32,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...pingRoutes(),
     ...channelRoutes(parts),
     ...messageRoutes(parts),
+    ...appendRoutes(parts),
     ...receiptRoutes(parts),
     ...typingRoutes(parts),
     ...historyRoutes(parts),

@@ -9,6 +9,7 @@ import type {
   Engine,
   EphemeralMessage,
   Found,
+  Growth,
   MaybePromise,
   Page,
   Position,
@@ -34,6 +35,7 @@ import type { HubSession } from "./session.ts";
 import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
 import { type NamespaceLookup, type NamespaceSettings, settingsOf } from "./settings.ts";
+import { Streams } from "./streams.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** Sessions, their subscriptions, presence and fan-out of one node. What is kept is kept by the engine. */
@@ -47,6 +49,8 @@ export class Hub {
   readonly #attachments: Attachments;
   readonly #publisher: Publisher;
   readonly #bots = new Bots();
+  readonly #streams: Streams;
+  readonly #maxMessage: () => number;
   /** Read positions and snapshots. */
   readonly checkpoints: Checkpoints;
   /** Which sessions are peers. */
@@ -86,6 +90,8 @@ export class Hub {
       presenceGrace,
     });
     this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
+    this.#streams = new Streams(log, clock);
+    this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
     this.peers = new Peers({ values: engine.values, nodes, events, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
@@ -190,6 +196,18 @@ export class Hub {
   /** Adds a hook of publications. Throws TypeError when there is one of its name. */
   addHook(hook: PublishHook): void {
     this.#publisher.addHook(hook);
+  }
+
+  /**
+   * Makes a streamed message of `growth.from` longer: see `Streams.append`. Rejects with ProtocolError `unknown_channel`
+   * when its namespace does not exist.
+   */
+  async append(channel: string, growth: Omit<Growth, "most" | "patience">): Promise<number> {
+    const settings = this.settings(channel);
+    if (settings === undefined) throw new ProtocolError("unknown_channel");
+    // What is kept has to be deliverable to every reader.
+    const most = Math.min(settings.maxStreamed, this.#maxMessage());
+    return await this.#streams.append(channel, { ...growth, most, patience: settings.streamPatience });
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */

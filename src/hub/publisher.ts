@@ -142,12 +142,12 @@ export class Publisher {
     if (kept !== undefined) return { epoch: kept.epoch, offset: kept.offset, duplicate: true };
     const record = { type, id, from, timestamp: this.#parts.now(), payload };
     // Neither an id nor a user id holds a space, so no two pairs make one key.
-    const options: PublishOptions = { retention, dedupeKey: id + " " + from };
-    return this.#parts.log.publish(
-      channel,
-      record,
-      edit === undefined ? options : { ...options, edit },
-    );
+    let options: PublishOptions = { retention, dedupeKey: id + " " + from };
+    if (edit !== undefined) options = { ...options, edit };
+    if (payload.stream === "open") {
+      options = { ...options, patience: settingsOf(channel, this.#parts.namespace)!.streamPatience };
+    }
+    return this.#parts.log.publish(channel, record, options);
   }
 
   /** How the message is kept. Throws ProtocolError when the channel does not take it, or not from this sender. */

@@ -1,5 +1,5 @@
 /**
- * What the engine tells of and nobody keeps: ephemeral messages, and users who come and go.
+ * What the engine tells of and has no offset: ephemeral messages, pieces of streamed messages, and users who come and go.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { Encoded, type Payload, type ServerType, uuidv7 } from "../protocol/mod.
 import { isBuiltIn, type NamespaceLookup, settingsOf } from "./settings.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-/** Sends it on to the subscribers on this node, but never to the session or the user that it is about. */
+/** Sends it on to the subscribers on this node, an ephemeral message never to the session or the user that it is about. */
 export function pushToSubscribers(
   engine: Engine,
   subscriptions: Subscriptions,
@@ -22,6 +22,16 @@ export function pushToSubscribers(
       new Encoded(message, true),
       (session) => session.sessionId === sessionId,
     );
+  });
+  engine.log.onPiece((channel, { target, from, at, content, end }, epoch) => {
+    const subscribers = subscriptions.get(channel);
+    // Another epoch has another message at that offset.
+    if (subscribers === undefined || subscribers.epoch !== epoch) return;
+    const payload: Payload = { channel, from, target, at };
+    payload[typeof content === "string" ? "text" : "data"] = content;
+    if (end !== undefined) payload.final = end;
+    const type = "message_append" satisfies ServerType;
+    subscribers.push(new Encoded({ type, id: uuidv7(), timestamp: now(), payload }, true), () => false);
   });
   engine.presence.onChange((channel, event, { userId, info }) => {
     const settings = settingsOf(channel, namespace);

@@ -28,6 +28,10 @@ export interface NamespaceSettings {
   readonly joinLeave: boolean;
   /** Sessions on one channel of this node. @default 10000 */
   readonly maxSubscribers: number;
+  /** Bytes that a streamed message may grow to; never more than `maxMessage`. @default 65536 */
+  readonly maxStreamed: number;
+  /** Milliseconds after which a streamed message that does not grow is ended with `interrupted`. @default 30000 */
+  readonly streamPatience: number;
   /** @default "claims" */
   readonly subscribe: Access;
   /** @default "claims" */
@@ -46,6 +50,8 @@ export const DEFAULT_NAMESPACE: NamespaceSettings = {
   presence: true,
   joinLeave: true,
   maxSubscribers: 10_000,
+  maxStreamed: 65_536,
+  streamPatience: 30_000,
   subscribe: "claims",
   publish: "claims",
 };

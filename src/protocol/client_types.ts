@@ -55,6 +55,7 @@ export const CLIENT_TYPES = {
   chat_message: { lane: "channel", answer: "message_ack", idempotent: true },
   chat_edit: { lane: "channel", answer: "message_ack", idempotent: true },
   chat_delete: { lane: "channel", answer: "message_ack", idempotent: true },
+  message_append: { lane: "channel", answer: "message_appended", idempotent: true },
   direct_message: { lane: "control", answer: "message_ack", idempotent: true },
   broadcast: { lane: "control", answer: "message_ack", idempotent: true },
   received: { lane: "control", answer: "received_response", idempotent: true },

@@ -79,6 +79,8 @@ export const ERRORS = {
     temporary: false,
     text: "parts of the operation came too late, none of them counts",
   },
+  stream_ended: { code: 163, temporary: false, text: "the message does not grow, or no more" },
+  stream_gap: { code: 164, temporary: false, text: "a piece before this one is missing" },
   unknown_peer: { code: 170, temporary: true, text: "no such peer is connected" },
 } as const satisfies Record<string, ErrorRow>;
 

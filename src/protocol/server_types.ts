@@ -68,6 +68,8 @@ export const SERVER_TYPES = {
   chat_message: { ...KEPT, keptIn: "conversation", unread: true },
   chat_edit: { ...KEPT, keptIn: "conversation" },
   chat_delete: { ...KEPT, keptIn: "conversation" },
+  message_append: KEPT,
+  message_appended: REPLY,
   direct_message: { ...KEPT, keptIn: "inbox", unread: true },
   broadcast: { ...KEPT, keptIn: "broadcast", unread: true },
   received_response: REPLY,

@@ -65,6 +65,8 @@ export class DelayedEngine implements Engine {
       this.inner.log.unfollow(channel);
     },
     publishEphemeral: (...args) => void this.#tasks.push(() => this.inner.log.publishEphemeral(...args)),
+    grow: (...args) => this.#later(() => this.inner.log.grow(...args)),
+    onPiece: (listener) => this.inner.log.onPiece(listener),
     onEphemeral: (listener) => this.inner.log.onEphemeral(listener),
   };
 

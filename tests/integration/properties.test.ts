@@ -318,6 +318,12 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       const response = await client.next("bot_response");
       assert.equal(response.payload.text, text);
       seen.set("bot_response", response.type);
+      const stream = await client.ask("chat_message", { channel: room, text: "", stream: true });
+      await client.next("chat_message");
+      const target = stream.payload.offset;
+      await ask("message_append", { channel: room, target, at: 0, text, final: "ended" });
+      const { payload: piece } = await client.next("message_append");
+      assert.deepEqual([piece.target, piece.at, piece.text, piece.final], [target, 0, text, "ended"]);
       await client.send("client_report", { rtt: 12 });
       seen.set("client_report", (await ask("ping", {})).type);
       const { epoch, offset } = (await ask("chat_edit", {

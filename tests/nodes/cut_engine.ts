@@ -17,7 +17,15 @@ export interface CutEngine {
 }
 
 /** What answers nothing, and happens at once. */
-const SILENT = new Set(["unfollow", "publishEphemeral", "onEphemeral", "onChange", "onLost", "onCommand"]);
+const SILENT = new Set([
+  "unfollow",
+  "publishEphemeral",
+  "onEphemeral",
+  "onPiece",
+  "onChange",
+  "onLost",
+  "onCommand",
+]);
 
 /** Opens a memory engine that can be cut off. `later`: what an answer waits for. @default every answer is there at once */
 export function cutEngine(options: MemoryEngineOptions, later?: () => Promise<void>): CutEngine {

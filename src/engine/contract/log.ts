@@ -56,6 +56,57 @@ export type Edit =
   /** The message at `target` has no content any more. */
   | { readonly kind: "erase"; readonly target: number };
 
+/** How a streamed message ended: by its sender, who said all (`ended`) or gave up (`failed`), or because nothing came for too long. */
+export type StreamEnd = "ended" | "failed" | "interrupted";
+
+/**
+ * What a streamed message grows by: more of its `text`, or more elements of the list that is its `data`. Lengths count
+ * UTF-16 code units of a text and elements of a list. `growth.ts` says what payloads become.
+ */
+export interface Growth {
+  /** The offset of the message, whose payload says `stream: "open"`. */
+  readonly target: number;
+  /** Only a message of this user grows. */
+  readonly from: string;
+  /** Refused in another epoch. @default not checked */
+  readonly epoch?: string | undefined;
+  /** The length before this piece. What lies below the message's length is known already and not added again. */
+  readonly at: number;
+  readonly content: string | readonly unknown[];
+  /** Nothing follows. @default the message stays open */
+  readonly end?: "ended" | "failed" | undefined;
+  /** Bytes that the payload may take afterwards, in JSON and in MessagePack. */
+  readonly most: number;
+  /** Milliseconds until the engine ends the message with `interrupted`, unless it grows again. */
+  readonly patience: number;
+}
+
+/** Why a message did not grow. `gap`: a piece before this one is missing. `kind`: a text does not grow by a list, nor a list by a text. */
+export type GrowthRefusal = "unknown" | "foreign" | "epoch" | "ended" | "gap" | "kind" | "size";
+
+/** What became of a growth. */
+export interface Grown {
+  /** How long the message is now. */
+  readonly length: number;
+  /** Nothing was added, for this reason. @default it was added, or known */
+  readonly refused?: GrowthRefusal;
+}
+
+/** A piece that a message has grown by, for those who follow its channel. */
+export interface Piece {
+  readonly target: number;
+  /** The sender's user id. */
+  readonly from: string;
+  /** The length before it. */
+  readonly at: number;
+  readonly content: string | readonly unknown[];
+  /** Nothing follows. @default the message stays open */
+  readonly end?: StreamEnd | undefined;
+}
+
+/** Called with each committed piece of messages of followed channels: those of one message in order, once each. */
+export type PieceListener = (channel: string, piece: Piece, epoch: string) => void;
+
 /** How a message is published. */
 export interface PublishOptions {
   readonly retention: Retention;
@@ -63,6 +114,8 @@ export interface PublishOptions {
   readonly dedupeKey?: string;
   /** Takes place with the commit, but not when the message is a duplicate or its target is not kept. @default none */
   readonly edit?: Edit;
+  /** The message says `stream: "open"`: milliseconds until the engine ends it with `interrupted`, unless it grows. @default never */
+  readonly patience?: number;
 }
 
 /** What became of a publish. */
@@ -145,4 +198,11 @@ export interface Log {
   publishEphemeral(channel: string, message: EphemeralMessage): void;
   /** One listener. */
   onEphemeral(listener: EphemeralListener): void;
+  /**
+   * Makes a message longer in its place: no offset is used up, readers find it whole. Resolves once committed. A message
+   * that does not grow for its patience is ended by the engine, also after a restart.
+   */
+  grow(channel: string, growth: Growth): MaybePromise<Grown>;
+  /** Hears of pieces, whichever instance they were added at. One listener. */
+  onPiece(listener: PieceListener): void;
 }

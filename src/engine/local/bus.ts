@@ -8,6 +8,8 @@ import type {
   EphemeralListener,
   EphemeralMessage,
   Follower,
+  Piece,
+  PieceListener,
   PresenceEntry,
   PresenceListener,
   StoredRecord,
@@ -17,6 +19,7 @@ import type {
 export class Listeners {
   readonly followers = new Map<string, Follower>();
   ephemeral: EphemeralListener | undefined;
+  piece: PieceListener | undefined;
   presence: PresenceListener | undefined;
   readonly #failed: (error: unknown, stage: string) => void;
 
@@ -33,6 +36,16 @@ export class Listeners {
       follower(channel, record, epoch);
     } catch (error) {
       this.#failed(error, "follower");
+    }
+  }
+
+  /** Hands on a piece of a message of a channel that is followed. */
+  grown(channel: string, piece: Piece, epoch: string): void {
+    if (!this.followers.has(channel)) return;
+    try {
+      this.piece?.(channel, piece, epoch);
+    } catch (error) {
+      this.#failed(error, "piece");
     }
   }
 
@@ -59,6 +72,7 @@ export class Listeners {
   clear(): void {
     this.followers.clear();
     this.ephemeral = undefined;
+    this.piece = undefined;
     this.presence = undefined;
   }
 }
@@ -86,6 +100,11 @@ export class Bus {
   /** Hands a committed message on to all engines. */
   committed(channel: string, record: StoredRecord, epoch: string): void {
     for (let i = 0; i < this.#all.length; i++) this.#all[i]!.committed(channel, record, epoch);
+  }
+
+  /** Hands a piece on to all engines. */
+  grown(channel: string, piece: Piece, epoch: string): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.grown(channel, piece, epoch);
   }
 
   /** Hands an ephemeral message on to all engines. */

@@ -5,6 +5,7 @@
  */
 
 import type { Edit, NewRecord, Page, ReadOptions, Retention, StoredRecord } from "../contract.ts";
+import type { Payload } from "../../protocol/mod.ts";
 import { changesOf } from "../edits.ts";
 import { LargeTexts, plain } from "./large_texts.ts";
 
@@ -99,9 +100,14 @@ export class ChannelLog {
     const kept = this.get(edit.target);
     if (kept === undefined) return;
     for (const { offset, payload } of changesOf(kept.payload, edit, by)) {
-      const record = this.get(offset);
-      if (record !== undefined) this.#replace({ ...record, payload });
+      this.replace(offset, payload);
     }
+  }
+
+  /** Gives the record at `offset` another payload. */
+  replace(offset: number, payload: Payload): void {
+    const record = this.get(offset);
+    if (record !== undefined) this.#replace({ ...record, payload });
   }
 
   /** Drops the records that are older than their age; `now` in milliseconds since the epoch. */

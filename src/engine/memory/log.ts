@@ -9,14 +9,18 @@ import type {
   EphemeralMessage,
   Follower,
   Found,
+  Grown,
+  Growth,
   Log,
   NewRecord,
   Page,
+  PieceListener,
   Position,
   Published,
   PublishOptions,
   ReadOptions,
 } from "../contract.ts";
+import { growthOf } from "../growth.ts";
 import type { Listeners } from "../local/bus.ts";
 import type { MemoryStore } from "./store.ts";
 
@@ -30,7 +34,11 @@ export class MemoryLog implements Log {
     this.#listeners = listeners;
   }
 
-  publish(channel: string, record: NewRecord, { dedupeKey, retention, edit }: PublishOptions): Published {
+  publish(
+    channel: string,
+    record: NewRecord,
+    { dedupeKey, retention, edit, patience }: PublishOptions,
+  ): Published {
     const store = this.#store;
     const log = store.begin(channel);
     log.touched = store.tick;
@@ -45,6 +53,7 @@ export class MemoryLog implements Log {
       log.edit(edit, offset);
       stored = log.get(offset) ?? stored;
     }
+    if (patience !== undefined && retention.size > 0) store.streams.touch(channel, offset, patience);
     store.bus.committed(channel, stored, log.epoch);
     return { offset, epoch: log.epoch, duplicate: false };
   }
@@ -92,5 +101,23 @@ export class MemoryLog implements Log {
 
   onEphemeral(listener: EphemeralListener): void {
     this.#listeners.ephemeral = listener;
+  }
+
+  grow(channel: string, growth: Growth): Grown {
+    const store = this.#store;
+    const { target, end, patience } = growth;
+    const log = store.channel(channel);
+    const { grown, change } = growthOf(log?.get(target), growth, log?.epoch ?? store.epoch);
+    if (log === undefined || change === undefined) return grown;
+    log.touched = store.tick;
+    log.replace(target, change.payload);
+    if (end === undefined) store.streams.touch(channel, target, patience);
+    else store.streams.remove(channel, target);
+    store.bus.grown(channel, change.piece, log.epoch);
+    return grown;
+  }
+
+  onPiece(listener: PieceListener): void {
+    this.#listeners.piece = listener;
   }
 }

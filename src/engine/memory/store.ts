@@ -7,7 +7,9 @@
 import { type Clock, systemClock } from "../../async/clock.ts";
 import { uuidv7 } from "../../protocol/mod.ts";
 import { Bus } from "../local/bus.ts";
+import { interruptionOf } from "../growth.ts";
 import { NodeTable } from "../local/commands.ts";
+import { OpenStreams } from "../local/open_streams.ts";
 import { PresenceTable } from "../local/presence_table.ts";
 import { MemoryBlobs } from "./blobs.ts";
 import { ChannelLog } from "./channel.ts";
@@ -46,6 +48,7 @@ export class MemoryStore {
   readonly nodes: NodeTable;
   readonly blobs: MemoryBlobs;
   readonly dedupe: DedupeWindow;
+  readonly streams: OpenStreams;
   readonly #texts = new LargeTexts();
   readonly #logs = new Map<string, ChannelLog>();
   readonly #idle: number;
@@ -64,6 +67,7 @@ export class MemoryStore {
     this.#shared = options.offsets === "store";
     // A key may be known for two windows, and is of no use once its channel counts from 1 again.
     this.#idle = Math.max(options.idle ?? 600_000, 2 * dedupeWindow + 1);
+    this.streams = new OpenStreams(() => clock.now());
     this.dedupe = new DedupeWindow(dedupeWindow, dedupeMax, this.tick);
     this.presence = new PresenceTable(
       this.tick,
@@ -112,6 +116,7 @@ export class MemoryStore {
     this.presence.sweep(clock);
     this.values.sweep();
     this.nodes.sweep();
+    this.#interruptStreams();
     let forgotten = false;
     for (const [channel, log] of this.#logs) {
       if (log.size > 0) log.expire(wall);
@@ -122,5 +127,16 @@ export class MemoryStore {
     }
     // A forgotten channel counts from 1 again, which must not look like its old history.
     if (forgotten) this.#epoch = uuidv7();
+  }
+
+  #interruptStreams(): void {
+    for (const { channel, target } of this.streams.due()) {
+      this.streams.remove(channel, target);
+      const log = this.#logs.get(channel);
+      const change = interruptionOf(log?.get(target), target);
+      if (log === undefined || change === undefined) continue;
+      log.replace(target, change.payload);
+      this.bus.grown(channel, change.piece, log.epoch);
+    }
   }
 }

@@ -130,11 +130,18 @@ export class Channel implements ChannelRow {
     return weight;
   }
 
-  /** Gives a committed message another payload, if it is in memory. */
-  replace(offset: number, payload: Payload): void {
+  /**
+   * Gives a committed message another payload, `more` bytes longer, if it is in memory. Returns the bytes that it takes
+   * more, about.
+   */
+  replace(offset: number, payload: Payload, more = 0): number {
     const start = this.#tail[0]?.offset;
     const record = start === undefined ? undefined : this.#tail[offset - start];
-    if (record !== undefined) this.#tail[offset - start!] = { ...record, payload };
+    if (record === undefined) return 0;
+    this.#tail[offset - start!] = { ...record, payload };
+    this.#tailBytes += more;
+    if (this.#tailBytes > 2 * TAIL_BYTES) this.#halve();
+    return more;
   }
 
   /** Drops the messages up to `offset` from the history, except the last `keep` of them and the last one of the channel. */

@@ -79,6 +79,7 @@ export class SqliteEngine implements Engine {
       dedupeWindow,
       cache,
       now: () => clock.wall(),
+      clock: () => clock.now(),
       failed: (error) => failed(error, "database"),
       measured: options.measured,
     });
@@ -116,6 +117,7 @@ export class SqliteEngine implements Engine {
     if (!this.#storage.open) return;
     // What is dropped may be the room that is missing.
     this.#expiry.sweep(this.#clock.wall());
+    this.log.interruptStreams();
     const { transactions } = this.#storage;
     if (!transactions.works) transactions.probe(this.#room);
   }

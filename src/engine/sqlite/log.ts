@@ -9,9 +9,12 @@ import type {
   EphemeralMessage,
   Follower,
   Found,
+  Grown,
+  Growth,
   Log,
   NewRecord,
   Page,
+  PieceListener,
   Position,
   Published,
   PublishOptions,
@@ -22,6 +25,7 @@ import type { Listeners } from "../local/bus.ts";
 import { bodyOf } from "./body.ts";
 import type { Channel } from "./channel.ts";
 import type { Pending, Storage } from "./storage.ts";
+import { PendingGrowth, PendingInterruption } from "./growth.ts";
 import type { Touched } from "./transactions.ts";
 
 /** Channels in the database. */
@@ -104,6 +108,25 @@ export class SqliteLog implements Log {
   onEphemeral(listener: EphemeralListener): void {
     this.#listeners.ephemeral = listener;
   }
+
+  grow(channel: string, growth: Growth): Promise<Grown> {
+    return new Promise((resolve, reject) => {
+      this.#storage.add(
+        new PendingGrowth(this.#storage, this.#listeners, channel, growth, resolve, reject),
+      );
+    });
+  }
+
+  onPiece(listener: PieceListener): void {
+    this.#listeners.piece = listener;
+  }
+
+  /** Ends the messages whose senders were silent for too long. */
+  interruptStreams(): void {
+    for (const { channel, target } of this.#storage.streams.due()) {
+      this.#storage.add(new PendingInterruption(this.#storage, this.#listeners, channel, target));
+    }
+  }
 }
 
 /** A message that waits for its group to be committed. */
@@ -126,7 +149,7 @@ class PendingPublish implements Pending {
 
   write(touched: Touched): void {
     const { storage, record, body } = this;
-    const { dedupeKey, retention, edit } = this.options;
+    const { dedupeKey, retention, edit, patience } = this.options;
     const channel = this.#channel = storage.touch(this.name, touched);
     this.#changed = undefined;
     const known = dedupeKey === undefined
@@ -139,6 +162,7 @@ class PendingPublish implements Pending {
     }
     const offset = this.#offset = channel.advance(retention, record.timestamp);
     if (retention.size > 0) storage.store.insert(channel, offset, record.timestamp, body);
+    if (patience !== undefined && retention.size > 0) storage.streams.insert(this.name, offset, patience);
     if (edit !== undefined) storage.store.edit(channel, offset, edit, this.#changed = []);
   }
 
@@ -153,6 +177,10 @@ class PendingPublish implements Pending {
       const payload = this.#changed?.find((one) => one.offset === offset)?.payload ?? this.record.payload;
       const stored = { type, id, from, timestamp, payload, offset, prev: offset - 1 };
       this.storage.channels.grew(channel.append(stored, this.body.length));
+      const { patience, retention } = this.options;
+      if (patience !== undefined && retention.size > 0) {
+        this.storage.streams.touch(this.name, offset, patience);
+      }
       this.listeners.committed(channel.name, stored, epoch);
     }
     this.resolve({ offset, epoch, duplicate: this.#duplicate });

@@ -79,6 +79,16 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX value_expires ON value(expires) WHERE expires IS NOT NULL;
     `);
   },
+  (db) => {
+    db.exec(`
+      CREATE TABLE stream(        -- messages that may still grow
+        channel TEXT NOT NULL,
+        target INTEGER NOT NULL,  -- offset of the message
+        patience INTEGER NOT NULL,
+        PRIMARY KEY(channel, target)
+      ) STRICT, WITHOUT ROWID;
+    `);
+  },
 ];
 
 /** Reads a pragma that answers with one number. */

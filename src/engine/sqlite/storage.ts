@@ -17,6 +17,7 @@ import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
 import { pragma } from "./schema.ts";
 import { Store } from "./store.ts";
+import { StreamTable } from "./streams.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
 import { ValueTable } from "./value_table.ts";
 
@@ -38,6 +39,8 @@ export interface StorageOptions {
   readonly cache: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock: () => number;
   /** Told once when the database fails after it worked. */
   readonly failed: (error: unknown) => void;
   /** Told of each commit: how many messages and values it held, and the milliseconds it took. @default not measured */
@@ -59,13 +62,14 @@ export class Storage {
   readonly values: ValueTable;
   readonly dedupe: DedupeTables;
   readonly channels: ChannelCache;
+  readonly streams: StreamTable;
   readonly now: () => number;
   readonly #opened: Opened;
   readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commit(group));
   readonly #measured: StorageOptions["measured"];
   #open = true;
 
-  constructor(opened: Opened, { dedupeWindow, cache, now, failed, measured }: StorageOptions) {
+  constructor(opened: Opened, { dedupeWindow, cache, now, clock, failed, measured }: StorageOptions) {
     this.#measured = measured;
     this.#opened = opened;
     this.now = now;
@@ -73,6 +77,7 @@ export class Storage {
     const store = this.store = new Store(db);
     const dedupe = this.dedupe = new DedupeTables(db, dedupeWindow, now());
     this.values = new ValueTable(db, now);
+    this.streams = new StreamTable(db, clock);
     this.transactions = new Transactions(db, () => dedupe.load(), failed);
     this.channels = new ChannelCache(cache, (name) => store.load(name));
   }

@@ -5,7 +5,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { uuidv7 } from "../../protocol/mod.ts";
+import { type Payload, uuidv7 } from "../../protocol/mod.ts";
 import type { Edit, ReadOptions, StoredRecord } from "../contract.ts";
 import { type Change, changesOf } from "../edits.ts";
 import { type Body, bodyOf, parseBody } from "./body.ts";
@@ -157,6 +157,18 @@ export class Store {
       this.#replace.run(row, channel.id, change.offset);
       changed.push(change);
     }
+  }
+
+  /** The sender and payload of a message; undefined when it is not kept. */
+  message(channel: Channel, offset: number): Pick<StoredRecord, "from" | "payload"> | undefined {
+    const body = offset <= channel.last ? this.#bodyAt(channel, offset) : undefined;
+    return body && { from: body[2], payload: body[3] };
+  }
+
+  /** Gives a kept message another payload. */
+  replace(channel: Channel, offset: number, payload: Payload): void {
+    const [type, id, from] = this.#bodyAt(channel, offset)!;
+    this.#replace.run(bodyOf({ type, id, from, payload }), channel.id, offset);
   }
 
   #bodyAt(channel: Channel, offset: number): Body | undefined {

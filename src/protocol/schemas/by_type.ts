@@ -5,6 +5,12 @@
  * @module
  */
 
+import {
+  APPEND_CLIENT,
+  APPEND_SERVER,
+  type AppendClientPayloads,
+  type AppendServerPayloads,
+} from "./append.ts";
 import { AUTH_CLIENT, AUTH_SERVER, type AuthClientPayloads, type AuthServerPayloads } from "./auth.ts";
 import { BOT_CLIENT, BOT_SERVER, type BotClientPayloads, type BotServerPayloads } from "./bot.ts";
 import { CHAT_CLIENT, CHAT_SERVER, type ChatClientPayloads, type ChatServerPayloads } from "./chat.ts";
@@ -80,6 +86,7 @@ import type { Schemas } from "./fields.ts";
 /** The payload of each type a client sends, after the check: with defaults filled in. */
 export interface ClientPayloads
   extends
+    AppendClientPayloads,
     AuthClientPayloads,
     BotClientPayloads,
     ChatClientPayloads,
@@ -103,6 +110,7 @@ export interface ClientPayloads
 /** The payload of each type a server sends. */
 export interface ServerPayloads
   extends
+    AppendServerPayloads,
     AuthServerPayloads,
     BotServerPayloads,
     ChatServerPayloads,
@@ -125,6 +133,7 @@ export interface ServerPayloads
 
 /** The schema of each type a client sends. Unknown fields are ignored. */
 export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
+  ...APPEND_CLIENT,
   ...AUTH_CLIENT,
   ...BOT_CLIENT,
   ...CHAT_CLIENT,
@@ -148,6 +157,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
 
 /** The schema of each type a server sends. Unknown fields are ignored. */
 export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
+  ...APPEND_SERVER,
   ...AUTH_SERVER,
   ...BOT_SERVER,
   ...CHAT_SERVER,

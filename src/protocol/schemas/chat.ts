@@ -33,6 +33,8 @@ import {
 /** A message to a channel. */
 export interface ChatMessage extends Content, Ordered, Prioritised {
   channel: string;
+  /** It grows by `message_append`: its content is a text, or a list. */
+  stream?: true;
 }
 
 /** The message is committed. */
@@ -56,11 +58,26 @@ export interface Delivery extends Content, Prioritised {
   edited?: number;
   /** It was deleted before this delivery: the offset of the deletion; `data` is null. */
   deleted?: number;
+  /** It is streamed: `open` while it may grow. */
+  stream?: StreamState;
 }
+
+/** How a streamed message stands: its sender goes on, has said all, gave up, or was not heard of for too long. */
+export type StreamState = "open" | "ended" | "failed" | "interrupted";
+
+const STREAM_STATES = ["open", "ended", "failed", "interrupted"] as const;
+
+/** The schema of `stream` of what is kept. */
+export function streamField(): Schema<StreamState> {
+  return v.picklist(STREAM_STATES, `one of ${STREAM_STATES.join(", ")}`);
+}
+
+const STREAM_RULE = "stream: true, with a text or a list as content";
 
 /** `parseChat` checks the same, faster. */
 const chatMessage: Schema<ChatMessage> = saying({
   channel: channelField(),
+  stream: v.exactOptional(v.literal(true, "true")),
   ...ORDERED,
   ...PRIORITISED,
 });
@@ -85,11 +102,12 @@ const chatDelivery: Schema<Delivery> = saying({
   ...DELIVERY,
   edited: v.exactOptional(offsetField()),
   deleted: v.exactOptional(offsetField()),
+  stream: v.exactOptional(streamField()),
 });
 
 /** Checks `chat_message`; written by hand because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function parseChat(payload: Payload): ChatMessage {
-  const { channel, after, priority } = payload;
+  const { channel, after, priority, stream } = payload;
   if (typeof channel !== "string" || !isChannel(channel)) {
     throw new ProtocolError(
       "bad_payload",
@@ -105,6 +123,12 @@ export function parseChat(payload: Payload): ChatMessage {
   const message: ChatMessage = { channel, ...content };
   if (after !== undefined) message.after = after;
   if (priority !== undefined) message.priority = priority;
+  if (stream !== undefined) {
+    if (stream !== true || (content.text === undefined && !Array.isArray(content.data))) {
+      throw new ProtocolError("bad_payload", STREAM_RULE);
+    }
+    message.stream = stream;
+  }
   return message;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import { streamField, type StreamState } from "./chat.ts";
 import {
   channelField,
   type Content,
@@ -58,6 +59,8 @@ export interface HistoryRecord extends Content, Prioritised {
   edited?: number;
   /** The sender has deleted the message; `data` is null, and this is the offset of the deletion. */
   deleted?: number;
+  /** The message is streamed: `open` while it may grow. */
+  stream?: StreamState;
 }
 
 /** The answer to `history`. */
@@ -103,6 +106,7 @@ const historyResponse: Schema<HistoryResponse> = shape({
         target: v.exactOptional(offsetField()),
         edited: v.exactOptional(offsetField()),
         deleted: v.exactOptional(offsetField()),
+        stream: v.exactOptional(streamField()),
       }) as v.GenericSchema<unknown, HistoryRecord>,
       v.check(
         ({ type, text, data }) =>

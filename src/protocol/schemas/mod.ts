@@ -15,6 +15,7 @@ import type { Schema } from "./fields.ts";
 import { parseChunk } from "./file.ts";
 import { parsePing } from "./ping.ts";
 
+export type * from "./append.ts";
 export type * from "./auth.ts";
 export type * from "./bot.ts";
 export type { ClientPayloads, ServerPayloads } from "./by_type.ts";

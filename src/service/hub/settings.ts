@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { NamespaceLookup, NamespaceSettings } from "../../hub/mod.ts";
 import type { Values } from "../config/section.ts";
-import { choice, duration, flag, integer } from "../config/setting.ts";
+import { choice, duration, flag, integer, size } from "../config/setting.ts";
 
 const ACCESS = ["claims", "all", "none"] as const;
 
@@ -17,6 +17,16 @@ const fields = {
   presence: flag("Whether clients may ask who is on a channel."),
   joinLeave: flag("Whether members of a channel are told who comes and goes."),
   maxSubscribers: integer(1, 1_000_000, "Sessions on this node that may be on one channel."),
+  maxStreamed: size(
+    1024,
+    64 * 1024 ** 2,
+    "What a streamed message may grow to; `session.maxMessage` holds too.",
+  ),
+  streamPatience: duration(
+    1000,
+    86_400_000,
+    "After which time a streamed message that does not grow is ended.",
+  ),
   subscribe: choice(
     ACCESS,
     "Who may read: those whose token names the channel, everybody with a token, or nobody.",
@@ -30,6 +40,8 @@ const fallback = v.strictObject({
   presence: v.optional(fields.presence, true),
   joinLeave: v.optional(fields.joinLeave, true),
   maxSubscribers: v.optional(fields.maxSubscribers, 10_000),
+  maxStreamed: v.optional(fields.maxStreamed, "64KiB"),
+  streamPatience: v.optional(fields.streamPatience, "30s"),
   subscribe: v.optional(fields.subscribe, "claims"),
   publish: v.optional(fields.publish, "claims"),
 });
@@ -40,6 +52,8 @@ const namespace = v.strictObject({
   presence: v.exactOptional(fields.presence),
   joinLeave: v.exactOptional(fields.joinLeave),
   maxSubscribers: v.exactOptional(fields.maxSubscribers),
+  maxStreamed: v.exactOptional(fields.maxStreamed),
+  streamPatience: v.exactOptional(fields.streamPatience),
   subscribe: v.exactOptional(fields.subscribe),
   publish: v.exactOptional(fields.publish),
 });

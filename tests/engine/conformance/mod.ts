@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { blobConformance } from "./blobs.ts";
 import { commandConformance } from "./commands.ts";
 import { editConformance } from "./edits.ts";
+import { growthConformance } from "./growth.ts";
 import { historyConformance } from "./history.ts";
 import { logConformance } from "./log.ts";
 import { presenceConformance } from "./presence.ts";
@@ -16,6 +17,7 @@ export function conformance(engine: Capabilities): void {
   logConformance(engine);
   historyConformance(engine);
   editConformance(engine);
+  growthConformance(engine);
   presenceConformance(engine);
   valueConformance(engine);
   commandConformance(engine);
