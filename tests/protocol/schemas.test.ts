@@ -50,8 +50,18 @@ Deno.test("schemas: the checks by hand accept what the schemas accept, with the 
       "a\0",
     ),
   );
-  const bytes = fc.oneof(fc.constant(true), field), priority = fc.oneof(fc.constant("low"), field);
-  const fields = { channel: field, text: field, data: field, bytes, priority, rtt: field, more: field };
+  const bytes = fc.oneof(fc.constant(true), field), stream = bytes;
+  const priority = fc.oneof(fc.constant("low"), field);
+  const fields = {
+    channel: field,
+    text: field,
+    data: field,
+    bytes,
+    stream,
+    priority,
+    rtt: field,
+    more: field,
+  };
   const payload = fc.record(fields, {
     requiredKeys: [],
   }).map((fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)));

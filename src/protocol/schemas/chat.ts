@@ -75,12 +75,15 @@ export function streamField(): Schema<StreamState> {
 const STREAM_RULE = "stream: true, with a text or a list as content";
 
 /** `parseChat` checks the same, faster. */
-const chatMessage: Schema<ChatMessage> = saying({
-  channel: channelField(),
-  stream: v.exactOptional(v.literal(true, "true")),
-  ...ORDERED,
-  ...PRIORITISED,
-});
+const chatMessage: Schema<ChatMessage> = v.pipe(
+  saying({
+    channel: channelField(),
+    stream: v.exactOptional(v.literal(true, "true")),
+    ...ORDERED,
+    ...PRIORITISED,
+  }) as v.GenericSchema<unknown, ChatMessage>,
+  v.check(({ stream, text, data }) => !stream || text !== undefined || Array.isArray(data), STREAM_RULE),
+);
 
 const messageAck: Schema<MessageAck> = shape({
   channel: channelField(),
