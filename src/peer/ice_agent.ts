@@ -259,7 +259,9 @@ export class IceAgent {
       .then((answer) => {
         if (answer.class !== "success") return;
         const at = this.#clock.now();
+        const isNew = path.confirmedAt === undefined;
         path.confirmed(at, at - now);
+        if (isNew) this.#options.onCandidatePath?.(path);
       }, () => this.#unanswered(path))
       .then(() => {
         if (this.#closed) return;

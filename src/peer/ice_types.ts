@@ -38,7 +38,7 @@ export interface IceAgentOptions {
   readonly onPath: (path: Path | undefined) => void;
   /** The path in use does not answer, and there is no other. */
   readonly onStale?: () => void;
-  /** A path exists from which packets of the peer may come. */
+  /** A path exists from which packets of the peer may come; told again when the first check on it is answered. */
   readonly onCandidatePath?: (path: Path) => void;
   /** The peer has chosen this path for good (RFC 8445 §8.1.1). Only the fast lane nominates. */
   readonly onNominated?: (path: Path) => void;

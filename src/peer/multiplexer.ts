@@ -90,13 +90,16 @@ export class Multiplexer {
     return closed;
   }
 
-  /** Packets of the peer may come on this path from now on. */
-  expect(link: PeerLink, { socket, remote }: Path): void {
+  /**
+   * Packets of the peer may come on this path from now on. A peer may name any address as its own, so one that is
+   * another's already is given to it only once a check has been answered from there.
+   */
+  expect(link: PeerLink, { socket, remote, confirmedAt }: Path): void {
     const ports = this.#sources.get(socket) ?? new Map<number, Map<string, PeerLink>>();
     this.#sources.set(socket, ports);
     const hosts = ports.get(remote.port) ?? new Map<string, PeerLink>();
     ports.set(remote.port, hosts);
-    hosts.set(remote.hostname, link);
+    if (confirmedAt !== undefined || !hosts.has(remote.hostname)) hosts.set(remote.hostname, link);
   }
 
   /** A relayed address, for all peers. */

@@ -166,3 +166,21 @@ Deno.test("peer node: one that the service does not know is tried again, with pa
   assert.throws(() => ann.connect(ann.id), TypeError);
   await ann.close();
 });
+
+Deno.test("peer node: a peer that names another's address as its own gets none of its packets", async () => {
+  const hub = new SignallingHub();
+  const ann = await hub.peer(), bob = await echoing(hub), mallory = await hub.peer();
+  const connection = ann.connect(bob.id);
+  assert.equal(await roundTrip(connection), "hello");
+  const { remote } = connection.path!;
+  // Candidates are not signed: whoever calls may name any.
+  hub.filter = (signal, from) =>
+    from === mallory.id && "candidates" in signal
+      ? { ...signal, candidates: [{ kind: "host", address: remote }, ...signal.candidates] }
+      : signal;
+  await mallory.connect(ann.id).ready();
+  const lost = new Promise<void>((resolve) => connection.on({ state: () => resolve() }));
+  const again = await Promise.race([roundTrip(connection), lost.then(() => "lost")]);
+  assert.equal(again, "hello");
+  await closeAll(ann, bob, mallory);
+});
