@@ -11,6 +11,8 @@ import type { AnswerSignal, Candidate, CandidateSignal, CloseSignal, Signal } fr
 
 /** Connections to peers at once. */
 const MAX_MEETINGS = 1_024;
+/** Of one peer: the one in use, one that takes its place, and some to spare for calls that cross. */
+const MAX_OF_PEER = 4;
 /** Addresses that came before their offer: of so many connections, and so many of each. */
 const MAX_EARLY = { connections: 64, candidates: 32 } as const;
 
@@ -49,7 +51,7 @@ export class Meetings {
 
   /** Begins one. Throws PeerError `peer_unreachable` when there are too many. */
   begin(options: Omit<MeetingOptions, "tell">): Meeting {
-    if (this.#meetings.size >= MAX_MEETINGS) {
+    if (this.#meetings.size >= MAX_MEETINGS || this.with(options.peer).length >= MAX_OF_PEER) {
       throw new PeerError("peer_unreachable", "too many connections");
     }
     const meeting: Meeting = new Meeting({

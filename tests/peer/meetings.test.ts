@@ -44,6 +44,14 @@ Deno.test("peer meeting: an address found later is told at once", async () => {
   }]);
 });
 
+Deno.test("peer meeting: one peer cannot take all of them by calling again and again", async () => {
+  await using parts = meet();
+  for (const name of ["1", "2", "3", "4"]) parts.begin(name);
+  assert.throws(() => parts.begin("5"), /too many connections/);
+  parts.meetings.end(parts.meetings.with("bob")[0]!);
+  parts.begin("5");
+});
+
 Deno.test("peer meeting: addresses that overtake their offer are used", async () => {
   const hub = new SignallingHub();
   const { identity } = await PeerIdentity.generate();

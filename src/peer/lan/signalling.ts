@@ -7,7 +7,7 @@
  */
 
 import { type Clock, systemClock } from "../../async/clock.ts";
-import { deadline } from "../../async/deadline.ts";
+import { deadline, delay } from "../../async/deadline.ts";
 import { type Address, formatAddress } from "../address.ts";
 import { PeerError } from "../errors.ts";
 import { interfaceAddresses } from "../gather.ts";
@@ -33,6 +33,8 @@ const PATIENCE = 3_000;
 const MAX_LINE = 16 * 1024;
 /** Connections that may send a signal at once; more are closed. */
 const MAX_CONNECTIONS = 32;
+/** Milliseconds before a listener that could not accept tries again. */
+const ACCEPT_PAUSE = 100;
 const TAKEN = "+\n";
 
 /** What is sent: who says what to whom. */
@@ -52,6 +54,7 @@ export class LanSignalling implements Signalling {
   readonly #open = new Set<Deno.TcpConn>();
   #listen: (from: PeerId, signal: Signal) => void = () => {};
   #accepting: Promise<void>;
+  #closed = false;
 
   private constructor(options: LanSignallingOptions, socket: UdpSocket, listener: Deno.TcpListener) {
     this.#self = options.self;
@@ -123,6 +126,7 @@ export class LanSignalling implements Signalling {
 
   /** Says goodbye and ends everything. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#discovery.close();
     this.#listener.close();
     for (const conn of this.#open) close(conn);
@@ -152,9 +156,12 @@ export class LanSignalling implements Signalling {
       let conn: Deno.TcpConn;
       try {
         conn = await this.#listener.accept();
-      } catch {
-        // Closed; a failure of one connection is reported by its own reads.
-        return;
+      } catch (error) {
+        if (this.#closed) return;
+        // Too many open files, for one: it listens again when there is room.
+        this.#options.onError?.(error);
+        await delay(ACCEPT_PAUSE);
+        continue;
       }
       if (this.#open.size >= MAX_CONNECTIONS) close(conn);
       else void this.#take(conn);
