@@ -192,7 +192,8 @@ export class PeerDocuments {
   }
 
   async #take(connection: PeerConnection, quic: Connection, stream: BidirectionalStream): Promise<void> {
-    const line = await readLine(stream);
+    const late = (): Error => new RangeError("a stream that says nothing");
+    const line = await deadline(readLine(stream), ADMISSION_TIME, late);
     const { document: channel, carries } = JSON.parse(line) as { document?: unknown; carries?: unknown };
     if (typeof channel !== "string") {
       if (this.#options.onStream === undefined) throw new RangeError("a stream about no document");

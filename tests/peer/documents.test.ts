@@ -193,3 +193,22 @@ Deno.test("peer documents: a peer that was not let in gets nothing", async () =>
   assert.equal(mallory.text, "");
   assert.deepEqual(ann.shared.peers, []);
 });
+
+Deno.test("peer documents: what is no update ends the stream of its sender, and is not passed on", async () => {
+  await using cluster = await Cluster.start(1);
+  const [node] = cluster.nodes;
+  const none = { service: false };
+  await using ann = await Writer.start(node!, "ann", none), bob = await Writer.start(node!, "bob", none);
+  await using mallory = await Writer.start(node!, "mallory", none);
+  for (const [one, other] of [[ann, bob], [bob, mallory]] as const) {
+    one.shared.add(other.peer.id);
+    other.shared.add(one.peer.id);
+  }
+  await until("bob has both", () => bob.shared.peers.length === 2);
+  // As if it had been changed: the event carries what is sent.
+  mallory.doc.emit("update", [Uint8Array.of(0xff, 0xff, 0xff), undefined, mallory.doc, {} as Y.Transaction]);
+  await until("bob has noticed", () => bob.errors.length > 0);
+  ann.write("goes on");
+  await same("goes on", ann, bob);
+  assert.deepEqual(ann.errors, []);
+});

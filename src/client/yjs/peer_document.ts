@@ -26,6 +26,8 @@ interface Neighbour {
   readonly origin: FromPeer;
   readonly name: Uint8Array;
   readonly streams: Partial<Record<Carried, FrameWriter>>;
+  /** What is read: one stream of each kind, or a peer could have a large frame on each of many. */
+  readonly reading: Partial<Record<Carried, BidirectionalStream>>;
 }
 
 /** Options of `PeerDocument`. */
@@ -72,7 +74,9 @@ export class PeerDocument {
     const leave = (): void => this.#left(peer, carried, writer);
     const writer = new FrameWriter(stream, { channel, cipher }, leave);
     neighbour.streams[carried]?.end();
+    neighbour.reading[carried]?.cancel();
     neighbour.streams[carried] = writer;
+    neighbour.reading[carried] = stream;
     if (carried === "operations") writer.send(FRAME.vector, Y.encodeStateVector(doc));
     else this.#greet(writer);
     try {
@@ -101,7 +105,7 @@ export class PeerDocument {
   #neighbour(peer: string): Neighbour {
     const known = this.#neighbours.get(peer);
     if (known !== undefined) return known;
-    const made: Neighbour = { origin: new FromPeer(peer), name: nameOf(peer), streams: {} };
+    const made: Neighbour = { origin: new FromPeer(peer), name: nameOf(peer), streams: {}, reading: {} };
     this.#neighbours.set(peer, made);
     return made;
   }
@@ -122,11 +126,21 @@ export class PeerDocument {
       neighbour.streams.operations?.send(FRAME.update, withNames([], missing));
     } else if (kind === FRAME.update) {
       const { names, update } = splitNames(content);
-      // Passed on before it is applied: whoever hears of it later need not wait for this document's observers.
+      this.#apply(update, neighbour.origin);
+      // After it was read: what is no update must not be passed on as this peer's.
       this.#pass(update, [...names, neighbour.name], peer);
-      Y.applyUpdate(doc, update, neighbour.origin);
     } else if (awareness !== null) {
       applyAwarenessUpdate(awareness, content, neighbour.origin);
+    }
+  }
+
+  /** Throws when it is no update. What an observer throws is no fault of the peer. */
+  #apply(update: Uint8Array, origin: FromPeer): void {
+    try {
+      Y.applyUpdate(this.#options.doc, update, origin);
+    } catch (error) {
+      Y.decodeUpdate(update);
+      console.error("an observer of the Yjs document failed", error);
     }
   }
 
