@@ -32,12 +32,16 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #clients = new Map<string, Client>();
   readonly #ids = new Map<Client, string>();
+  /** The peer that a session without a connection was: its value goes with the session. */
+  readonly #last = new Map<string, string>();
 
   constructor(options: PeersOptions) {
     this.#options = options;
     options.events.listen("peers", ({ kind, client }) => {
       if (kind === "disconnect") this.#forget(client);
-      else if (kind === "end") this.#remove(client);
+      else if (kind === "end") this.#ended(client);
+      // The value goes on with the session.
+      else if (kind === "moved") this.#last.delete(client.sessionId);
     });
   }
 
@@ -48,7 +52,11 @@ export class Peers {
 
   /** The peer is on this session from now on, and on no other. The caller has checked that it is its own. */
   async announce(peer: string, client: Client): Promise<void> {
+    const before = this.#ids.get(client) ?? this.#last.get(client.sessionId);
     this.#forget(client);
+    this.#last.delete(client.sessionId);
+    // A session is one peer: who announces one after another must not fill the store.
+    if (before !== undefined && before !== peer) this.#remove(before, client.sessionId);
     this.#clients.set(peer, client);
     this.#ids.set(client, peer);
     await this.#options.values.put(key(peer), { data: UTF8.encode(client.sessionId) }, { ttl: LIFETIME });
@@ -74,18 +82,19 @@ export class Peers {
     this.#last.set(client.sessionId, peer);
   }
 
-  /** The peer that a session without a connection was: its value goes with the session. */
-  readonly #last = new Map<string, string>();
+  #ended({ sessionId }: Client): void {
+    const peer = this.#last.get(sessionId);
+    this.#last.delete(sessionId);
+    if (peer !== undefined) this.#remove(peer, sessionId);
+  }
 
-  #remove(client: Client): void {
-    const peer = this.#last.get(client.sessionId);
-    this.#last.delete(client.sessionId);
-    if (peer === undefined || this.#clients.has(peer)) return;
+  #remove(peer: string, sessionId: string): void {
+    if (this.#clients.has(peer)) return;
     const remove = async (): Promise<void> => {
       const { values } = this.#options;
       const value = await values.get(key(peer));
       // Another session may be this peer by now.
-      if (value?.data === undefined || TEXT.decode(value.data) !== client.sessionId) return;
+      if (value?.data === undefined || TEXT.decode(value.data) !== sessionId) return;
       await values.delete(key(peer), value.revision);
     };
     remove().catch((error) => this.#options.failed(error, "peer removed"));
