@@ -107,8 +107,16 @@ export class Coalescer {
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const source of waiting) source.flush();
-    // Connections write in microtasks of their own, which may take long: the time counts from their end.
-    queueMicrotask(() => this.#flushedAt = this.#clock.now());
+    try {
+      for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) source.flush();
+    } finally {
+      // One that throws must not keep the others waiting: each says only once that something of it waits.
+      if (waiting.length > 0) {
+        this.#waiting.push(...waiting);
+        this.look();
+      }
+      // Connections write in microtasks of their own, which may take long: the time counts from their end.
+      queueMicrotask(() => this.#flushedAt = this.#clock.now());
+    }
   }
 }

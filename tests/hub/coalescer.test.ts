@@ -136,3 +136,22 @@ Deno.test("coalescer: who unsubscribes is sent nothing more", async () => {
   await settle();
   assert.deepEqual(ids(ann), []);
 });
+
+Deno.test("coalescer: a channel that cannot send keeps no other waiting", async () => {
+  const clock = new FakeClock();
+  const turns: (() => void)[] = [];
+  const coalescer = new Coalescer({ clock, turn: (fn) => void turns.push(fn) });
+  let sent = 0;
+  coalescer.wait({
+    flush() {
+      throw new Error("cannot send");
+    },
+  });
+  coalescer.wait({ flush: () => void sent++ });
+  assert.throws(() => turns.shift()!(), /cannot send/);
+  await settle();
+  turns.shift()!();
+  await clock.advance(2);
+  for (const turn of turns.splice(0)) turn();
+  assert.equal(sent, 1);
+});
