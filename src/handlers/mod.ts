@@ -13,6 +13,7 @@ import { documentRoutes } from "./documents.ts";
 import { editRoutes } from "./edits.ts";
 import { fileRoutes } from "./files.ts";
 import { historyRoutes } from "./history.ts";
+import { keyPackageRoutes } from "./key_packages.ts";
 import { readPositionRoutes } from "./read_positions.ts";
 import { messageRoutes } from "./messages.ts";
 import { pingRoutes } from "./ping.ts";
@@ -45,5 +46,6 @@ export function routes(parts: HandlerParts): Route[] {
     ...replayRoutes(parts),
     ...documentRoutes(parts),
     ...peerRoutes(parts),
+    ...keyPackageRoutes(parts),
   ];
 }

@@ -27,6 +27,7 @@ import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.
 import type { PublishHook } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import { Nodes } from "./nodes.ts";
+import { KeyPackages } from "./key_packages.ts";
 import { Peers } from "./peers.ts";
 import type { PublishRequest } from "./publication.ts";
 import { pushToSubscribers } from "./pushes.ts";
@@ -53,6 +54,8 @@ export class Hub {
   readonly #maxMessage: () => number;
   /** Read positions and snapshots. */
   readonly checkpoints: Checkpoints;
+  /** What devices leave for those who add them to encrypted groups. */
+  readonly keyPackages: KeyPackages;
   /** Which sessions are peers. */
   readonly peers: Peers;
   /** What happens to the sessions of this node. */
@@ -93,6 +96,7 @@ export class Hub {
     this.#streams = new Streams(log, clock);
     this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
+    this.keyPackages = new KeyPackages(engine.values);
     this.peers = new Peers({ values: engine.values, nodes, events, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now);
   }

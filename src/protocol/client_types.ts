@@ -92,6 +92,9 @@ export const CLIENT_TYPES = {
     idempotent: true,
   },
   peer_report: { lane: "control", upkeep: true },
+  key_packages_publish: { lane: "control", answer: "key_packages_published", idempotent: true },
+  key_packages_claim: { lane: "control", answer: "key_packages_claimed" },
+  key_packages_remove: { lane: "control", answer: "key_packages_removed", idempotent: true },
 } as const satisfies Record<string, ClientRow>;
 
 /** A type a client may send. */

@@ -109,6 +109,9 @@ export const SERVER_TYPES = {
   peer_close: NOTICE,
   peer_sent: REPLY,
   peer_relay_credentials_response: REPLY,
+  key_packages_published: REPLY,
+  key_packages_claimed: REPLY,
+  key_packages_removed: REPLY,
 } as const satisfies Record<string, ServerRow>;
 
 /** A type a server may send. */

@@ -207,6 +207,19 @@ async function peers(client: TestClient, sessionId: string, seen: Map<string, st
   seen.set("peer_report", (await client.ask("ping", {})).type);
 }
 
+/** A device leaves key packages at the service, claims one of them, and takes the rest back. */
+async function keyPackages(client: TestClient, userId: string, seen: Map<string, string>): Promise<void> {
+  const device = "A".repeat(43);
+  const asked = {
+    key_packages_publish: { device, packages: ["AAEA"] },
+    key_packages_claim: { userId },
+    key_packages_remove: { device },
+  };
+  for (const [type, payload] of Object.entries(asked)) {
+    seen.set(type, (await client.ask(type, payload)).type);
+  }
+}
+
 /** A compressed message is answered as the message in it. */
 async function compressed(
   client: TestClient,
@@ -343,6 +356,7 @@ Deno.test("Feature: quic-transport, Property 17: every message type on every tra
       await files(client, room, form, text, seen);
       await documents(client, bot, room.replace("chat:", "doc:"), text, seen);
       await peers(client, auth.payload.sessionId, seen);
+      await keyPackages(client, auth.payload.userId, seen);
       // On a connection of its own: a test client does not read large answers that come compressed.
       await using compressing = await service.dial(kind, { form });
       await compressing.ask("auth_request", { token, deflate: true });

@@ -36,6 +36,12 @@ import {
   type HistoryServerPayloads,
 } from "./history.ts";
 import {
+  KEY_PACKAGE_CLIENT,
+  KEY_PACKAGE_SERVER,
+  type KeyPackageClientPayloads,
+  type KeyPackageServerPayloads,
+} from "./key_packages.ts";
+import {
   READ_CLIENT,
   READ_SERVER,
   type ReadClientPayloads,
@@ -98,6 +104,7 @@ export interface ClientPayloads
     HistoryClientPayloads,
     ReadClientPayloads,
     PeerClientPayloads,
+    KeyPackageClientPayloads,
     PingClientPayloads,
     PresenceClientPayloads,
     ReceiptClientPayloads,
@@ -123,6 +130,7 @@ export interface ServerPayloads
     ReadServerPayloads,
     NoticeServerPayloads,
     PeerServerPayloads,
+    KeyPackageServerPayloads,
     PingServerPayloads,
     PresenceServerPayloads,
     ReceiptServerPayloads,
@@ -145,6 +153,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...HISTORY_CLIENT,
   ...READ_CLIENT,
   ...PEER_CLIENT,
+  ...KEY_PACKAGE_CLIENT,
   ...PING_CLIENT,
   ...PRESENCE_CLIENT,
   ...RECEIPT_CLIENT,
@@ -170,6 +179,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...READ_SERVER,
   ...NOTICE_SERVER,
   ...PEER_SERVER,
+  ...KEY_PACKAGE_SERVER,
   ...PING_SERVER,
   ...PRESENCE_SERVER,
   ...RECEIPT_SERVER,

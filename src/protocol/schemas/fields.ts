@@ -73,6 +73,12 @@ export function flag(): Schema<boolean> {
   return v.boolean("true or false");
 }
 
+/** Bytes as `min` to `max` characters of base64url without padding (RFC 4648 §5). */
+export function base64url(min: number, max: number): Schema<string> {
+  const says = `${min === max ? min : `${min} to ${max}`} characters of base64url`;
+  return v.pipe(v.string(says), v.regex(new RegExp(`^[A-Za-z0-9_-]{${min},${max}}$`), says));
+}
+
 /** A channel name. */
 export function channelField(): Schema<string> {
   return v.custom<string>(

@@ -26,6 +26,7 @@ export type * from "./doc.ts";
 export type * from "./edit.ts";
 export type * from "./file.ts";
 export type * from "./history.ts";
+export type * from "./key_packages.ts";
 export type * from "./read_position.ts";
 export type * from "./notice.ts";
 export type * from "./peer.ts";

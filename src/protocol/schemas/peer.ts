@@ -7,6 +7,7 @@
 
 import * as v from "valibot";
 import {
+  base64url,
   flag,
   integer,
   number,
@@ -131,10 +132,6 @@ export interface PeerReport {
 /** A signal as it is delivered. */
 export type PeerSignal<T extends PeerAddressed> = Omit<T, "to"> & PeerSender;
 
-const base64url = (min: number, max: number): Schema<string> => {
-  const says = `${min === max ? min : `${min} to ${max}`} characters of base64url`;
-  return v.pipe(v.string(says), v.regex(new RegExp(`^[A-Za-z0-9_-]{${min},${max}}$`), says));
-};
 const peerId = (): Schema<string> => base64url(43, 43);
 const dependence = (): Schema<PeerDependence> =>
   v.picklist(
