@@ -6,18 +6,21 @@ import { type BrowserPage, withChromium, withFirefox } from "../support/browsers
 import { testWith } from "../support/needs.ts";
 import type { TestService } from "../support/service.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
-import { inPage, join, type Page, untilStored } from "./in_page.ts";
+import { explained, inPage, join, type Page, untilStored } from "./in_page.ts";
 
 declare const page: Page;
 
 /** Both sides say `count` things; everything comes once and in order. */
 async function converse(
   browser: BrowserPage,
+  service: TestService,
   other: SkeinClient,
   count: number,
   during: (i: number) => void,
 ): Promise<void> {
   const heard: string[] = [];
+  // A page that is connected is not yet on the channel, and is not sent what was said before.
+  await explained(browser, service, browser.waitFor("page.subscribed"));
   await other.channel("chat:x").subscribe(({ text }) => heard.push(text!));
   const saying = browser.evaluate(async (count: number) => {
     const receipts = [];
@@ -35,7 +38,7 @@ async function converse(
   }
   await Promise.all(receipts);
   assert.equal(await saying, count);
-  await browser.waitFor(`page.got.length >= ${2 * count}`, 20_000);
+  await explained(browser, service, browser.waitFor(`page.got.length >= ${2 * count}`, 20_000));
   const got = await browser.evaluateText("page.got") as string[];
   for (let i = 0; heard.length < 2 * count && i < 500; i++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -60,19 +63,19 @@ async function mainFlows(browser: BrowserPage, service: TestService, origin: str
   await join(browser, origin, { options: { url: service.url, token } });
   await browser.waitFor("page.client.manager.getTransportType() === 'webtransport'");
   const other = await otherClient(service);
-  await converse(browser, other, 100, () => {});
-  await browser.evaluateText("page.client.close()");
-
   const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
   try {
+    await converse(browser, service, other, 100, () => {});
+    await browser.evaluateText("page.client.close()");
+
     proxy.blackHole = true;
     const quicUrl = `https://127.0.0.1:${proxy.port}/connection/webtransport`;
     await join(browser, origin, { options: { url: service.url, token, quicUrl, quicTimeout: 1000 } });
     await browser.waitFor("page.client.manager.getTransportType() === 'websocket'");
-    await converse(browser, other, 400, (i) => {
+    await converse(browser, service, other, 400, (i) => {
       if (i === 20) proxy.blackHole = false;
     });
-    await browser.waitFor("page.moves.length > 0", 20_000);
+    await explained(browser, service, browser.waitFor("page.moves.length > 0", 20_000));
     assert.deepEqual(await browser.evaluateText("page.moves"), ["websocket>webtransport"]);
     await browser.evaluateText("page.client.close()");
   } finally {

@@ -17,6 +17,8 @@ export interface Page {
   got: string[];
   moves: string[];
   errors: string[];
+  /** The server has put the client on `chat:x`: what others say from now on comes. */
+  subscribed: boolean;
   /** Ids of messages that the server has committed. */
   acknowledged: string[];
 }
@@ -64,9 +66,32 @@ export async function join(browser: BrowserPage, origin: string, joining: Joinin
     client.on("transportchange", ({ from, to }) => moves.push(`${from}>${to}`));
     client.on("error", ({ error, message }) => errors.push(`${error} ${message}`));
     client.on("acknowledged", ({ id }) => acknowledged.push(id));
-    client.channel("chat:x").subscribe(({ text }) => got.push(text!)).catch(() => {});
-    (globalThis as unknown as { page: Page }).page = { skein, client, got, moves, errors, acknowledged };
+    const page: Page = { skein, client, got, moves, errors, acknowledged, subscribed: false };
+    client.channel("chat:x").subscribe(({ text }) => got.push(text!)).then(
+      () => page.subscribed = true,
+      (error) => errors.push(`subscribe: ${error.message}`),
+    );
+    (globalThis as unknown as { page: Page }).page = page;
   }, joining);
+}
+
+/** Rethrows what `work` fails with, together with what the page and the service know of each other. */
+export async function explained<T>(browser: BrowserPage, service: TestService, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const page = await browser.evaluate(() => {
+      const { client, got, moves, errors, subscribed } = (globalThis as unknown as { page: Page }).page;
+      const { pending, status } = client.manager;
+      const figures = client.manager.measure();
+      return { subscribed, got: got.length, last: got.slice(-3), moves, errors, pending, status, figures };
+    }).catch((error: Error) => error.message);
+    const lines = service.lines.slice(-40).map((line) => JSON.stringify(line)).join("\n  ");
+    const both = `page: ${JSON.stringify(page)}\nservice: ${
+      JSON.stringify(await service.stats())
+    }\n  ${lines}`;
+    throw new Error(`${cause instanceof Error ? cause.message : cause}\n${both}`, { cause });
+  }
 }
 
 /** Waits until the page's outbox of this name has so many messages on disk. */
