@@ -1,21 +1,69 @@
 import assert from "node:assert/strict";
 import { NEEDS } from "../support/needs.ts";
-import { ALONE_LIMIT, lastLine, plan, readArguments, readOutput, UNIT_LIMIT } from "./plan.ts";
+import fc from "fast-check";
+import {
+  lastLine,
+  LIMITS,
+  plan,
+  readArguments,
+  readOutput,
+  Schedule,
+  type TestFile,
+  type Weight,
+} from "./plan.ts";
 
-Deno.test("plan: a file that declares needs runs alone and names each need once", () => {
+Deno.test("plan: a file that declares needs is heavy and names each need once", () => {
   const source = `testWith(["firefox", "chromium"], "a", f);\ntestWith(\n  ["chromium"],\n  "b", f);`;
   assert.deepEqual(plan("tests/client/a.test.ts", source), {
     path: "tests/client/a.test.ts",
-    alone: true,
+    weight: "heavy",
     needs: ["chromium", "firefox"],
-    limit: ALONE_LIMIT,
+    limit: LIMITS.heavy,
   });
 });
 
-Deno.test("plan: integration tests run alone, unit tests side by side", () => {
-  assert.equal(plan("tests/integration/a.test.ts", "").alone, true);
-  assert.equal(plan("tests/hub/a.test.ts", "").alone, false);
-  assert.equal(plan("tests/hub/a.test.ts", "").limit, UNIT_LIMIT);
+Deno.test("plan: integration tests are heavy, attacks exclusive, unit tests light", () => {
+  assert.equal(plan("tests/integration/a.test.ts", "").weight, "heavy");
+  assert.equal(plan("tests/attack/a.test.ts", `testWith(["chromium"], "a", f)`).weight, "exclusive");
+  assert.equal(plan("tests/hub/a.test.ts", "").weight, "light");
+  assert.equal(plan("tests/hub/a.test.ts", "").limit, LIMITS.light);
+});
+
+Deno.test("schedule: every file runs once, within the cores, one heavy beside light ones, exclusive ones last and alone", () => {
+  const weight = fc.constantFrom<Weight>("light", "heavy", "exclusive");
+  const runs = fc.array(weight, { maxLength: 30, size: "max" });
+  fc.assert(
+    fc.property(
+      runs,
+      fc.integer({ min: 1, max: 8 }),
+      fc.infiniteStream(fc.nat()),
+      (weights, cores, chance) => {
+        const files = weights.map((weight, i) => ({ path: `${i}`, weight, needs: [], limit: 1 }));
+        const schedule = new Schedule(files, cores);
+        const running: TestFile[] = [], begun: TestFile[] = [];
+        const count = (weight: Weight): number => running.filter((file) => file.weight === weight).length;
+        for (;;) {
+          for (let file = schedule.next(); file !== undefined; file = schedule.next()) {
+            running.push(file);
+            begun.push(file);
+            const [light, heavy, exclusive] = [count("light"), count("heavy"), count("exclusive")];
+            assert.ok(light <= cores && heavy <= cores && light + heavy <= cores + 1);
+            if (exclusive > 0) assert.equal(running.length, 1);
+            const isLightLeft = begun.filter((file) => file.weight === "light").length <
+              weights.filter((weight) => weight === "light").length;
+            if (isLightLeft) assert.ok(heavy <= 1 && exclusive === 0);
+          }
+          if (running.length === 0) break;
+          schedule.ended(running.splice(chance.next().value % running.length, 1)[0]!);
+        }
+        assert.equal(new Set(begun).size, files.length);
+        assert.equal(begun.length, files.length);
+        // Nothing but exclusive files comes after the first of them.
+        const first = begun.findIndex((file) => file.weight === "exclusive");
+        if (first >= 0) assert.ok(begun.slice(first).every((file) => file.weight === "exclusive"));
+      },
+    ),
+  );
 });
 
 Deno.test("plan: counts and left-out tests are read from the output of deno test", () => {

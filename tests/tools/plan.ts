@@ -5,23 +5,31 @@
  * @module
  */
 
+/**
+ * What a file asks of the machine. `light`: a core at most. `heavy`: it starts browsers, networks or whole services, and
+ * waits more than it computes. `exclusive`: it uses up the machine, or measures it.
+ */
+export type Weight = "light" | "heavy" | "exclusive";
+
 /** One test file to run. */
 export interface TestFile {
   readonly path: string;
-  /** It starts servers, browsers or many connections: nothing else runs beside it. */
-  readonly alone: boolean;
+  readonly weight: Weight;
   /** Programs that it declares to need. */
   readonly needs: readonly string[];
   /** Milliseconds after which it is taken to hang. */
   readonly limit: number;
 }
 
-/** Time for a file that runs beside others, in milliseconds. */
-export const UNIT_LIMIT = 90_000;
-/** Time for a file that runs alone, in milliseconds. */
-export const ALONE_LIMIT = 240_000;
+/** Milliseconds after which a file is taken to hang: several times what it takes on a loaded machine. */
+export const LIMITS: Readonly<Record<Weight, number>> = {
+  light: 180_000,
+  heavy: 300_000,
+  exclusive: 300_000,
+};
 
-const ALONE = /^tests\/(attack|integration|browsers?|crash|e2e)\//;
+const EXCLUSIVE = /^tests\/attack\//;
+const HEAVY = /^tests\/(integration|browsers|crash)\//;
 
 /** Plans one file by its path from the root and its source. */
 export function plan(path: string, source: string): TestFile {
@@ -29,8 +37,46 @@ export function plan(path: string, source: string): TestFile {
   for (const [, list] of source.matchAll(/\btestWith\(\s*\[([^\]]*)\]/g)) {
     for (const [, need] of list!.matchAll(/["']([\w-]+)["']/g)) needs.add(need!);
   }
-  const alone = needs.size > 0 || ALONE.test(path);
-  return { path, alone, needs: [...needs].sort(), limit: alone ? ALONE_LIMIT : UNIT_LIMIT };
+  const isHeavy = needs.size > 0 || HEAVY.test(path);
+  const weight = EXCLUSIVE.test(path) ? "exclusive" : isHeavy ? "heavy" : "light";
+  return { path, weight, needs: [...needs].sort(), limit: LIMITS[weight] };
+}
+
+/**
+ * Which file runs next: light ones as many as there are cores, beside them one heavy one. Heavy files that are left then
+ * run side by side, one a core, and exclusive ones come last, each alone.
+ */
+export class Schedule {
+  readonly #cores: number;
+  readonly #waiting: Record<Weight, TestFile[]> = { light: [], heavy: [], exclusive: [] };
+  readonly #running: Record<Weight, number> = { light: 0, heavy: 0, exclusive: 0 };
+
+  constructor(files: readonly TestFile[], cores: number) {
+    this.#cores = Math.max(1, cores);
+    for (const file of files) this.#waiting[file.weight].push(file);
+  }
+
+  /** The file to start now, or undefined when one has to end first, or none is left. */
+  next(): TestFile | undefined {
+    const { light, heavy, exclusive } = this.#running;
+    if (exclusive > 0) return undefined;
+    const { light: lightWaits, heavy: heavyWaits } = this.#waiting;
+    const heavyAtOnce = lightWaits.length > 0 ? 1 : Math.max(1, this.#cores - light);
+    if (heavyWaits.length > 0 && heavy < heavyAtOnce) return this.#start("heavy");
+    if (lightWaits.length > 0) return light < this.#cores ? this.#start("light") : undefined;
+    return heavyWaits.length + light + heavy === 0 ? this.#start("exclusive") : undefined;
+  }
+
+  /** A file that was started has ended. */
+  ended({ weight }: TestFile): void {
+    this.#running[weight]--;
+  }
+
+  #start(weight: Weight): TestFile | undefined {
+    const file = this.#waiting[weight].shift();
+    if (file !== undefined) this.#running[weight]++;
+    return file;
+  }
 }
 
 /** The result of one file. */

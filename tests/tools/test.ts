@@ -10,7 +10,7 @@
  */
 
 import { find, type Need, NEEDS } from "../support/needs.ts";
-import { lastLine, type Options, plan, readArguments, readOutput, type TestFile } from "./plan.ts";
+import { lastLine, type Options, plan, readArguments, readOutput, Schedule, type TestFile } from "./plan.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const INSTALL_LIMIT = 600_000;
@@ -161,16 +161,22 @@ async function main(): Promise<number> {
   if (cache.code !== 0) console.log(cache.output.trim());
 
   const outcomes: Outcome[] = [];
-  const work = async (queue: TestFile[]): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const outcome = await runFile(file, options);
-      outcomes.push(outcome);
-      report(outcome, options.verbose);
-    }
+  const schedule = new Schedule(files, navigator.hardwareConcurrency);
+  const running = new Set<Promise<void>>();
+  const start = async (file: TestFile): Promise<void> => {
+    const outcome = await runFile(file, options);
+    schedule.ended(file);
+    outcomes.push(outcome);
+    report(outcome, options.verbose);
   };
-  const beside = files.filter((file) => !file.alone);
-  await Promise.all(Array.from({ length: Math.max(1, navigator.hardwareConcurrency) }, () => work(beside)));
-  await work(files.filter((file) => file.alone));
+  for (;;) {
+    for (let file = schedule.next(); file !== undefined; file = schedule.next()) {
+      const run = start(file).finally(() => running.delete(run));
+      running.add(run);
+    }
+    if (running.size === 0) break;
+    await Promise.race(running);
+  }
 
   const isCi = Deno.env.get("CI") === "true";
   const leftOut = outcomes.flatMap(({ file, ignored }) => ignored.map((name) => `  ${file.path}: ${name}`));
