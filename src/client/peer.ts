@@ -5,10 +5,12 @@
  * @module
  */
 
+import { systemClock } from "../async/clock.ts";
 import {
   type Candidate,
   firstOf,
   isPeerId,
+  type KnownPeers,
   LanSignalling,
   type MeetingServers,
   type PeerConnection,
@@ -27,6 +29,11 @@ import type { SkeinClient } from "./client.ts";
 import { SkeinError } from "./errors.ts";
 
 export {
+  type KnownPeer,
+  KnownPeers,
+  knownPeersFile,
+  type KnownPeersOptions,
+  type KnownPeerStore,
   type PeerConnection,
   type PeerConnectOptions,
   PeerError,
@@ -45,7 +52,15 @@ export interface SkeinPeerOptions
    * on that network see the id of this peer. @default false
    */
   readonly local?: boolean;
+  /**
+   * Remembers the peers that were met, and finds them again where they were while the service is away: this peer listens
+   * on a TCP port for signals of known peers. @default none are remembered
+   */
+  readonly known?: KnownPeers;
 }
+
+/** Milliseconds without a session after which the service counts as away. */
+const AWAY_AFTER = 3_000;
 
 /** The types of messages that signals travel as. */
 const TYPES = {
@@ -67,6 +82,8 @@ export class SkeinPeer {
   readonly #identity: PeerIdentity;
   readonly #node: PeerNode;
   readonly #lan: LanSignalling | undefined;
+  /** The peers that were met; undefined: none are remembered. */
+  readonly known: KnownPeers | undefined;
   readonly #stop: (() => void)[] = [];
   #announced: Promise<void> | undefined;
 
@@ -75,8 +92,10 @@ export class SkeinPeer {
     identity: PeerIdentity,
     node: PeerNode,
     lan: LanSignalling | undefined,
+    known: KnownPeers | undefined,
   ) {
     this.#lan = lan;
+    this.known = known;
     this.#client = client;
     this.#identity = identity;
     this.#node = node;
@@ -87,20 +106,28 @@ export class SkeinPeer {
    * connects, the peer announces itself. Rejects with what the runtime says when no socket can be bound.
    */
   static async open(client: SkeinClient, options: SkeinPeerOptions = {}): Promise<SkeinPeer> {
-    const { identity = (await PeerIdentity.generate()).identity, local = false, ...rest } = options;
+    const { identity = (await PeerIdentity.generate()).identity, local = false, known, ...rest } = options;
     let take: (from: PeerId, signal: Signal) => void = () => {};
     const signalling: Signalling = {
       send: (to, signal) => peer.#send(to, signal),
       onSignal: (listener) => void (take = listener),
       servers: () => peer.#servers(),
     };
-    const lan = local ? await LanSignalling.open({ self: identity.id }) : undefined;
-    const node = await PeerNode.open({
+    const lan = local || known !== undefined
+      ? await LanSignalling.open({ self: identity.id, known, multicast: local })
+      : undefined;
+    const opening = PeerNode.open({
       ...rest,
       identity,
       signalling: lan === undefined ? signalling : firstOf(signalling, lan),
+      signalPort: lan?.port,
+      onMet: (id, addresses) => known?.met(id, addresses),
     });
-    const peer: SkeinPeer = new SkeinPeer(client, identity, node, lan);
+    const node = await opening.catch(async (error) => {
+      await lan?.close();
+      throw error;
+    });
+    const peer: SkeinPeer = new SkeinPeer(client, identity, node, lan, known);
     peer.#listen((from, signal) => take(from, signal));
     return peer;
   }
@@ -153,6 +180,26 @@ export class SkeinPeer {
     for (const stop of this.#stop.splice(0)) stop();
     await this.#node.close();
     await this.#lan?.close();
+    await this.known?.saved();
+  }
+
+  /**
+   * Calls `listener` when the service has been away for some seconds, again each time it is; soon, when it is away now.
+   * Returns a function that stops it.
+   */
+  onServiceAway(listener: () => void): () => void {
+    let cancel = (): void => {};
+    const { manager } = this.#client;
+    const watch = (): void => {
+      cancel();
+      cancel = systemClock.after(AWAY_AFTER, () => manager.isConnected() || listener());
+    };
+    const stop = this.#client.on("disconnected", watch);
+    if (!manager.isConnected()) watch();
+    return () => {
+      stop();
+      cancel();
+    };
   }
 
   /** Peers that have been heard of on the local network; empty without the option `local`. */

@@ -64,7 +64,9 @@ interface Shared {
 const ADMISSION_TIME = 10_000;
 
 /** What documents need of a peer: a `SkeinPeer`, or a `PeerNode` with signalling of its own. */
-export type DocumentPeer = Pick<SkeinPeer, "id" | "connect" | "onConnection">;
+export type DocumentPeer =
+  & Pick<SkeinPeer, "id" | "connect" | "onConnection">
+  & Partial<Pick<SkeinPeer, "known" | "onServiceAway">>;
 
 /** Peers that one document is shared with directly; more are reached through the service, or through those. */
 const MAX_MEMBERS = 32;
@@ -107,6 +109,9 @@ export class PeerDocuments {
       met();
     }
     peers.forEach(add);
+    // While the service is there, it says who has the document open: somebody who was there once may have been removed.
+    const { known } = this.#peer;
+    const stopWatching = this.#peer.onServiceAway?.(() => known?.with(channel).forEach(add));
     return {
       get peers() {
         return document.peers;
@@ -114,6 +119,7 @@ export class PeerDocuments {
       add,
       close: () => {
         awareness?.off("change", met);
+        stopWatching?.();
         if (this.#shared.get(channel) === shared) this.#shared.delete(channel);
         for (const { reject } of shared.waiting.values()) reject(new RangeError("it is shared no more"));
         document.close();
@@ -157,7 +163,7 @@ export class PeerDocuments {
           const stream = await quic.openBidirectionalStream({ priority: PRIORITIES[carried], wait: true });
           const line = JSON.stringify({ document: shared.document.channel, carries: carried });
           await stream.write(new TextEncoder().encode(`${line}\n`));
-          await shared.document.carry(peer, carried, stream, quic);
+          await this.#carry(shared, peer, carried, stream, quic);
         } catch (error) {
           if (!quic.isClosed) this.#options.onError?.(error, { peer, document: shared.document.channel });
         }
@@ -205,6 +211,17 @@ export class PeerDocuments {
     }
     await this.#admitted(shared, connection.peer);
     stream.priority = PRIORITIES[carries];
-    await shared.document.carry(connection.peer, carries, stream, quic);
+    await this.#carry(shared, connection.peer, carries, stream, quic);
+  }
+
+  async #carry(
+    { document }: Shared,
+    peer: PeerId,
+    carried: Carried,
+    stream: BidirectionalStream,
+    quic: Connection,
+  ): Promise<void> {
+    this.#peer.known?.shares(peer, document.channel);
+    await document.carry(peer, carried, stream, quic);
   }
 }

@@ -39,6 +39,15 @@ export function addressBytes(hostname: string): Uint8Array<ArrayBuffer> {
   return familyOf(hostname) === "ipv4" ? ipv4Bytes(hostname) : ipv6Bytes(hostname);
 }
 
+/** Whether a text is an IP address, and no name that somebody would have to resolve. */
+export function isAddress(hostname: string): boolean {
+  try {
+    return addressBytes(hostname).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The text of 4 or 16 bytes; IPv6 in the short form of RFC 5952. */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");

@@ -6,7 +6,7 @@
 
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
 import type { Connection } from "../quic/mod.ts";
-import { sameAddress } from "./address.ts";
+import { type Address, isAddress, sameAddress, scopeOf } from "./address.ts";
 import { randomText } from "./base64url.ts";
 import { PeerError } from "./errors.ts";
 import type { FastLane } from "./fast_lane.ts";
@@ -27,6 +27,8 @@ export interface MeetingOptions {
   readonly clock: Clock;
   /** The connection that is made stays on the path it is made on. */
   readonly fast?: FastLane | undefined;
+  /** The TCP port on which this side takes signals without the service. */
+  readonly signalPort?: number | undefined;
   /** Sends more addresses of this side to the peer. */
   readonly tell: (candidates: readonly Candidate[], replace: boolean) => void;
   /** The path has changed; undefined: there is none now. */
@@ -58,6 +60,8 @@ export class Meeting {
   /** Addresses found before the introduction left: the peer would not know what they are for. */
   #held: Candidate[] | undefined = [];
   readonly #endings: (() => void)[] = [];
+  readonly #signalPort: number | undefined;
+  #remote: Introduction | undefined;
   #closed: Promise<void> | undefined;
   #cancelPatience: (() => void) | undefined;
 
@@ -69,6 +73,7 @@ export class Meeting {
     this.#mux = mux;
     this.#clock = clock;
     this.#tell = options.tell;
+    this.#signalPort = options.signalPort;
     const agent = new IceAgent({
       // RFC 8445 §5.3 asks for 24 and 128 random bits at least.
       local: { fragment: randomText(9), password: randomText(24) },
@@ -141,18 +146,34 @@ export class Meeting {
       challenge,
       candidates,
       ...nat === undefined ? {} : { nat },
+      ...this.#signalPort === undefined ? {} : { signalPort: this.#signalPort },
       ...this.fast === undefined ? {} : { lane: "fast" as const },
     };
   }
 
   /** What the other side says of itself, its signature checked: the search begins. */
-  begin({ fragment, password, candidates, nat }: Introduction, ownNat: NatBehaviour | undefined): void {
+  begin(introduction: Introduction, ownNat: NatBehaviour | undefined): void {
+    const { fragment, password, candidates, nat } = this.#remote = introduction;
     this.agent.prediction = predictPath(ownNat, nat);
     this.agent.addCandidates(candidates);
     this.agent.setRemote({ fragment, password });
     if (this.fast !== undefined && this.agent.prediction === "relayed") {
       this.path.reject(new PeerError("symmetric_nat", "the NATs allow no direct path"));
     }
+  }
+
+  /**
+   * Where the peer takes signals without the service: at the address that it was reached at, and at those of its
+   * interfaces. A program of this machine is no place of a peer that is elsewhere.
+   */
+  signalAddresses(): Address[] {
+    const { signalPort: port, candidates = [] } = this.#remote ?? {};
+    if (port === undefined) return [];
+    const { path } = this.link;
+    const reached = path === undefined || path.kind === "relayed" ? [] : [path.remote.hostname];
+    const told = candidates.filter(({ kind }) => kind === "host").map(({ address }) => address.hostname);
+    const others = told.filter((hostname) => isAddress(hostname) && scopeOf(hostname) !== "loopback");
+    return [...new Set([...reached, ...others])].map((hostname) => ({ hostname, port }));
   }
 
   /** Resolves when nothing of it is under way any more. */

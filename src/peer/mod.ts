@@ -10,6 +10,8 @@ export type { Address } from "./address.ts";
 export type { Discovery } from "./discovery.ts";
 export * from "./errors.ts";
 export { isPeerId, type PeerId, PeerIdentity } from "./identity.ts";
+export { type KnownPeer, KnownPeers, type KnownPeersOptions, type KnownPeerStore } from "./known_peers.ts";
+export { knownPeersFile } from "./known_peers_file.ts";
 export { LanSignalling, type LanSignallingOptions } from "./lan/signalling.ts";
 export {
   type Dependence,

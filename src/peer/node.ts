@@ -203,6 +203,7 @@ export class PeerNode {
       fast,
       mux: fast?.mux ?? this.#mux,
       clock: this.#clock,
+      signalPort: this.#options.signalPort,
       // A fast lane tells its path once it has a connection.
       onPath: (path) => fast === undefined && this.#connections.get(peer)?.moved(path),
       onStale: () => fast === undefined && void this.#addresses.verifyRelay(),
@@ -221,6 +222,7 @@ export class PeerNode {
   /** The meeting is there as long as its QUIC connection. */
   #lasts(meeting: Meeting, quic: Connection): void {
     meeting.quic = quic;
+    this.#options.onMet?.(meeting.peer, meeting.signalAddresses());
     quic.closed.then(() => {
       const connection = this.#connections.get(meeting.peer);
       if (meeting.fast !== undefined && connection?.current === undefined) connection?.moved(undefined);

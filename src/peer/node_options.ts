@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import type { Address } from "./address.ts";
 import type { PeerError } from "./errors.ts";
 import type { PeerId, PeerIdentity } from "./identity.ts";
 import type { PeerConnection } from "./peer_connection.ts";
@@ -23,6 +24,10 @@ export interface PeerNodeOptions {
   readonly onIncoming?: (connection: PeerConnection) => void;
   /** Told of what went wrong with one peer or server; nothing of it has to be handled. */
   readonly onError?: (error: PeerError, context: { readonly peer?: PeerId; readonly stage: string }) => void;
+  /** A peer has proved who it is; `addresses`: where it takes signals without the service. */
+  readonly onMet?: (peer: PeerId, addresses: readonly Address[]) => void;
+  /** The TCP port on which this side takes signals without the service: peers are told of it. @default none */
+  readonly signalPort?: number | undefined;
   /** IP addresses of this machine. @default those of its interfaces */
   readonly interfaces?: () => readonly string[];
   /** Certificate authorities in PEM to trust for TURN over TLS besides the runtime's. */

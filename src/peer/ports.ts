@@ -67,6 +67,8 @@ export interface Introduction {
   readonly candidates: readonly Candidate[];
   /** What this side knows of its NAT, so that both decide the same about the relay. */
   readonly nat?: NatBehaviour;
+  /** The TCP port on which this side takes signals without the service. Not signed: a wrong one leads to nobody. */
+  readonly signalPort?: number;
   /** In an offer: asks for a connection that never changes its path. In an answer: agrees to that. */
   readonly lane?: "fast";
   /** The Ed25519 signature of all this by the sender's key, and of the two peer ids. */

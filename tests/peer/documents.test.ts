@@ -136,6 +136,28 @@ Deno.test("peer documents: what was written by one who is not on the service rea
   assert.equal(late.text, "from bob");
 });
 
+Deno.test("peer documents: what several have had for long is brought to the service by one of them", async () => {
+  await using cluster = await Cluster.start(1);
+  const [node] = cluster.nodes;
+  const none = { service: false };
+  await using ann = await Writer.start(node!, "ann", none), bob = await Writer.start(node!, "bob", none);
+  ann.shared.add(bob.peer.id);
+  bob.shared.add(ann.peer.id);
+  await connected(ann, bob);
+  ann.write("from a file of each");
+  await same("from a file of each", ann, bob);
+  // As after a start: nobody's own writing, and nothing that came from a peer.
+  const providers = [ann, bob].map(({ client, doc }) =>
+    new SkeinYjsProvider(client.document(DOCUMENT), doc, { awareness: null })
+  );
+  await Promise.all(providers.map(({ ready }) => ready));
+  await until("it is at the service", () => ann.sent + bob.sent > 0);
+  // Whatever either of them has sent at the same time is answered before this.
+  await Promise.all([ann, bob].map(({ client }) => client.manager.send("peer_relay_credentials", {})));
+  assert.equal(ann.sent + bob.sent, 1);
+  for (const provider of providers) provider.destroy();
+});
+
 Deno.test("peer documents: two that are not connected read each other through a third", async () => {
   await using cluster = await Cluster.start(1);
   const [node] = cluster.nodes;

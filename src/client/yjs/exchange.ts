@@ -10,7 +10,7 @@ import type { Document } from "../documents/document.ts";
 import type { Operation } from "../documents/events.ts";
 import type { SkeinError } from "../errors.ts";
 import type { Yjs } from "./copies.ts";
-import { FromPeer } from "./from_peer.ts";
+import { anotherComesFirst, FromPeer } from "./from_peer.ts";
 import { Known } from "./known.ts";
 import { Presence } from "./presence.ts";
 
@@ -35,6 +35,8 @@ type Updated = (update: Uint8Array, origin: unknown, doc: Y.Doc, transaction: Y.
 
 /** Milliseconds that the author of a change, which came from it directly, has to bring it to the service itself. */
 const AUTHOR_TIME = 5_000;
+/** Milliseconds that the first of several peers has for what all of them have had since before they were connected. */
+const FIRST_PEER_TIME = 7_500;
 
 const exchanges = new WeakMap<Document, Exchange>();
 
@@ -52,6 +54,8 @@ export class Exchange {
   #deletionsMayMiss = false;
   #isLooking = false;
   #cancelLook: (() => void) | undefined;
+  /** Something came from a peer, and it was not looked since whether the server has it. */
+  #cameFromPeer = false;
   /** Operations that are not acknowledged. */
   #onTheWay = 0;
   #compacting = false;
@@ -166,8 +170,10 @@ export class Exchange {
     } else {
       // The server may have all of it: only what it lacks is sent, once it is known what that is.
       this.#deletionsMayMiss = true;
-      if (origin instanceof FromPeer) this.#lookLater();
-      else this.#look();
+      if (origin instanceof FromPeer) {
+        this.#cameFromPeer = true;
+        this.#lookLater();
+      } else this.#look();
     }
   }
 
@@ -206,18 +212,34 @@ export class Exchange {
     });
   }
 
-  /** What came from a peer is its author's to send. What has not come by then the author cannot send. */
-  #lookLater(): void {
-    this.#cancelLook ??= this.#document.clock.after(AUTHOR_TIME, () => {
+  /**
+   * What came from a peer is its author's to send, and of what several peers have one brings it. What has not come by then
+   * they cannot send.
+   */
+  #lookLater(ms = AUTHOR_TIME): void {
+    this.#cancelLook ??= this.#document.clock.after(ms, () => {
       this.#cancelLook = undefined;
+      // Without the server it is looked once it is back.
+      if (this.#synced) this.#cameFromPeer = false;
       this.#sendMissing();
     });
+  }
+
+  /** Others may be about to send the same: they have the time for it. */
+  #lookAfterOthers(): void {
+    const [view] = this.#views.keys();
+    const first = view !== undefined && anotherComesFirst(view.doc) ? FIRST_PEER_TIME : 0;
+    const ms = first + (this.#cameFromPeer ? AUTHOR_TIME : 0);
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
+    if (ms > 0) this.#lookLater(ms);
   }
 
   /** Sends what the server has not: made before the document was opened, refused, or lost with the server's history. */
   #sendMissing(): void {
     const [view] = this.#views.keys();
     if (view === undefined || this.#onTheWay > 0 || this.#updates.length > 0 || !this.#synced) return;
+    if (this.#cancelLook !== undefined) return;
     const missing = this.#known.missing(view.doc, view.yjs, this.#deletionsMayMiss);
     this.#deletionsMayMiss = false;
     if (missing !== undefined) this.#send(missing);
@@ -280,6 +302,7 @@ export class Exchange {
     this.#catchUp();
     this.#flush();
     this.#setSynced(true);
+    this.#lookAfterOthers();
     this.#sendMissing();
     this.presence.query();
   }

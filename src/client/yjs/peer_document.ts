@@ -10,7 +10,7 @@ import { applyAwarenessUpdate, type Awareness, encodeAwarenessUpdate } from "y-p
 import * as Y from "yjs";
 import type { BidirectionalStream, Connection } from "../../quic/types.ts";
 import type { Cipher } from "../documents/encryption.ts";
-import { FromPeer } from "./from_peer.ts";
+import { FromPeer, shareAmongPeers } from "./from_peer.ts";
 import { FRAME, type FrameKind, FrameWriter, readFrames } from "./peer_frames.ts";
 
 /** What travels on a stream of a document. */
@@ -54,6 +54,7 @@ export class PeerDocument {
     this.channel = options.channel;
     this.#own = nameOf(options.self);
     options.doc.on("update", this.#updated);
+    shareAmongPeers(options.doc, () => this.peers.some((peer) => peer < options.self));
     options.awareness?.on("update", this.#aware);
   }
 
@@ -95,6 +96,7 @@ export class PeerDocument {
   close(): void {
     const { doc, awareness } = this.#options;
     doc.off("update", this.#updated);
+    shareAmongPeers(doc, undefined);
     awareness?.off("update", this.#aware);
     for (const { streams } of this.#neighbours.values()) {
       for (const writer of Object.values(streams)) writer.end();

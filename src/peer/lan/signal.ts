@@ -33,6 +33,7 @@ export function isSignal(value: unknown): value is Signal {
 
 function isIntroduction(signal: Record<string, unknown>): boolean {
   return INTRODUCTION.every((field) => isText(signal[field])) && areCandidates(signal.candidates) &&
+    (signal.signalPort === undefined || isPort(signal.signalPort)) &&
     (signal.nat === undefined || (typeof signal.nat === "object" && signal.nat !== null));
 }
 
@@ -40,9 +41,12 @@ function areCandidates(value: unknown): boolean {
   return Array.isArray(value) && value.length <= MAX_CANDIDATES && value.every((candidate) => {
     const { kind, address } = candidate ?? {};
     return ["host", "reflexive", "relayed"].includes(kind) && typeof address?.hostname === "string" &&
-      ADDRESS.test(address.hostname) && Number.isInteger(address.port) && address.port > 0 &&
-      address.port < 65536;
+      ADDRESS.test(address.hostname) && isPort(address.port);
   });
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536;
 }
 
 function isText(value: unknown): boolean {

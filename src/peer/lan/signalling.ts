@@ -1,6 +1,6 @@
 /**
- * Signalling on the local network, without any service: peers are found by multicast DNS and signals sent over TCP, one a
- * connection. Nothing of it has to be trusted: introductions are signed, and the QUIC connection that follows proves
+ * Signalling without any service: peers are found where they were met before, and on the local network by multicast DNS.
+ * Signals are sent over TCP, one a connection. Nothing of it has to be trusted: introductions are signed, and the QUIC connection that follows proves
  * who is there.
  *
  * @module
@@ -12,6 +12,7 @@ import { type Address, formatAddress } from "../address.ts";
 import { PeerError } from "../errors.ts";
 import { interfaceAddresses } from "../gather.ts";
 import { isPeerId, type PeerId } from "../identity.ts";
+import type { KnownPeers } from "../known_peers.ts";
 import type { MeetingServers, Signal, Signalling } from "../ports.ts";
 import { UdpSocket } from "../udp_socket.ts";
 import { LanDiscovery, MULTICAST } from "./discovery.ts";
@@ -21,6 +22,13 @@ import { isSignal } from "./signal.ts";
 export interface LanSignallingOptions {
   /** The id of this peer. */
   readonly self: PeerId;
+  /** Peers that were met: they are looked for where they were, and find this one where it was. @default none */
+  readonly known?: KnownPeers | undefined;
+  /**
+   * Looks for peers by multicast DNS, and answers those who do. Others on the network see the id of this peer, and any
+   * peer may call; without it only known ones may. @default true
+   */
+  readonly multicast?: boolean;
   /** Told of signals of others that cannot be read. @default nobody is */
   readonly onError?: (error: unknown) => void;
   /** @default the runtime's */
@@ -44,110 +52,126 @@ interface Envelope {
   readonly signal: Signal;
 }
 
-/** Signalling on the local network. Others on it see the id of this peer. */
+/** Finds out where a peer takes signals. */
+interface Finder {
+  /** Rejects with PeerError `peer_unreachable`. */
+  find(peer: PeerId): Promise<readonly Address[]>;
+  /** The peer is not where it was found. */
+  forget?(peer: PeerId): void;
+}
+
+/** Signalling straight to where a peer is. */
 export class LanSignalling implements Signalling {
   readonly #self: PeerId;
   readonly #options: LanSignallingOptions;
-  readonly #socket: UdpSocket;
+  readonly #multicast: Multicast | undefined;
   readonly #listener: Deno.TcpListener;
-  readonly #discovery: LanDiscovery;
+  readonly #finders: readonly Finder[];
   readonly #open = new Set<Deno.TcpConn>();
   #listen: (from: PeerId, signal: Signal) => void = () => {};
   #accepting: Promise<void>;
   #closed = false;
 
-  private constructor(options: LanSignallingOptions, socket: UdpSocket, listener: Deno.TcpListener) {
+  private constructor(
+    options: LanSignallingOptions,
+    listener: Deno.TcpListener,
+    multicast: Multicast | undefined,
+  ) {
+    const { known } = options;
     this.#self = options.self;
     this.#options = options;
-    this.#socket = socket;
     this.#listener = listener;
-    this.#discovery = new LanDiscovery({
-      socket,
-      clock: options.clock ?? systemClock,
-      self: options.self,
-      port: listener.addr.port,
-      addresses: interfaceAddresses,
-    });
+    this.#multicast = multicast;
+    const remembered: Finder = { find: (peer) => Promise.resolve(known?.get(peer)?.addresses ?? []) };
+    this.#finders = multicast === undefined ? [remembered] : [remembered, multicast.discovery];
     this.#accepting = this.#accept();
   }
 
-  /** Joins the group of multicast DNS. Rejects with what Deno says when that is not possible. */
+  /**
+   * Listens where it listened last, so that known peers find it, or on another port when that is taken. Rejects with what
+   * Deno says when it cannot listen, or not join the group of multicast DNS.
+   */
   static async open(options: LanSignallingOptions): Promise<LanSignalling> {
-    const { hostname, port } = MULTICAST;
-    // Other programs of this machine speak multicast DNS on the same port.
-    const conn = Deno.listenDatagram({
-      transport: "udp",
-      hostname: "0.0.0.0",
-      port,
-      reuseAddress: true,
-      loopback: true,
-    });
+    const { known, multicast = true } = options;
+    const listener = listen(known?.port);
     try {
-      await conn.joinMulticastV4(hostname, "0.0.0.0");
-      return new LanSignalling(
-        options,
-        new UdpSocket(conn, 16),
-        Deno.listen({ hostname: "0.0.0.0", port: 0 }),
-      );
+      const joined = multicast ? await joinMulticast(options, listener.addr.port) : undefined;
+      if (known !== undefined) known.port = listener.addr.port;
+      return new LanSignalling(options, listener, joined);
     } catch (error) {
-      conn.close();
+      listener.close();
       throw error;
     }
   }
 
+  /** The TCP port on which it takes signals. */
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
   /** Peers that have been heard of on the local network. */
   peers(): PeerId[] {
-    return this.#discovery.peers();
+    return this.#multicast?.discovery.peers() ?? [];
   }
 
   async send(to: PeerId, signal: Signal): Promise<void> {
-    const addresses = await this.#discovery.find(to);
     const line = `${JSON.stringify({ from: this.#self, to, signal } satisfies Envelope)}\n`;
     const failures: string[] = [];
-    for (const address of addresses) {
+    for (const finder of this.#finders) {
       try {
-        return await this.#deliver(address, line);
+        const addresses = await finder.find(to);
+        if (await this.#deliver(addresses, line, failures)) return;
+        finder.forget?.(to);
       } catch (error) {
-        failures.push(`${formatAddress(address)}: ${(error as Error).message}`);
+        failures.push((error as Error).message);
       }
     }
-    this.#discovery.forget(to);
-    throw new PeerError("peer_unreachable", `the peer takes no signals: ${failures.join(", ")}`);
+    throw new PeerError(
+      "peer_unreachable",
+      `the peer takes no signals: ${failures.join(", ") || "not known"}`,
+    );
   }
 
   onSignal(listener: (from: PeerId, signal: Signal) => void): void {
     this.#listen = listener;
   }
 
-  /** None: on the local network nothing is in between. */
+  /** None: nothing names any. The next time it may be the service that is asked. */
   servers(): Promise<MeetingServers> {
-    return Promise.resolve({ stun: [], turn: [], expiresIn: 3_600_000 });
+    return Promise.resolve({ stun: [], turn: [], expiresIn: 0 });
   }
 
   /** Says goodbye and ends everything. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#discovery.close();
+    this.#multicast?.discovery.close();
     this.#listener.close();
     for (const conn of this.#open) close(conn);
     await this.#accepting;
-    await this.#socket.close();
+    await this.#multicast?.socket.close();
   }
 
-  async #deliver(address: Address, line: string): Promise<void> {
+  /** Tries all addresses at once and tells the first that takes it: most of them belong to other networks. */
+  async #deliver(addresses: readonly Address[], line: string, failures: string[]): Promise<boolean> {
+    const attempts = addresses.map((address) => ({ address, conn: Deno.connect({ ...address }) }));
+    const waiting = new Set(attempts);
+    const until = performance.now() + PATIENCE;
     const late = (): PeerError => new PeerError("peer_unreachable", `no answer within ${PATIENCE} ms`);
-    const connecting = Deno.connect({ hostname: address.hostname, port: address.port });
-    const work = async (): Promise<void> => {
-      const conn = await connecting;
-      await writeAll(conn, line);
-      if (await readLine(conn) !== TAKEN.trim()) {
-        throw new PeerError("peer_unreachable", "the signal was refused");
-      }
-    };
     try {
-      await deadline(work(), PATIENCE, late);
+      while (waiting.size > 0) {
+        const settled = [...waiting].map((attempt) => attempt.conn.then(() => attempt, () => attempt));
+        const first = await deadline(Promise.race(settled), until - performance.now(), late);
+        waiting.delete(first);
+        try {
+          await deadline(say(await first.conn, line), until - performance.now(), late);
+          return true;
+        } catch (error) {
+          failures.push(`${formatAddress(first.address)}: ${(error as Error).message}`);
+        }
+      }
+      return false;
     } finally {
-      connecting.then(close, () => {});
+      for (const { conn } of attempts) conn.then(close, () => {});
     }
   }
 
@@ -178,6 +202,9 @@ export class LanSignalling implements Signalling {
       if (typeof from !== "string" || !isPeerId(from) || to !== this.#self || !isSignal(signal)) {
         throw new TypeError("not a signal for this peer");
       }
+      if (this.#multicast === undefined && this.#options.known?.get(from) === undefined) {
+        throw new TypeError("a signal of a peer that was never met");
+      }
       await writeAll(conn, TAKEN);
       this.#listen(from, signal);
     } catch (error) {
@@ -186,6 +213,53 @@ export class LanSignalling implements Signalling {
       this.#open.delete(conn);
       close(conn);
     }
+  }
+}
+
+/** Membership in the group of multicast DNS. */
+interface Multicast {
+  readonly socket: UdpSocket;
+  readonly discovery: LanDiscovery;
+}
+
+async function joinMulticast(
+  { self, clock = systemClock }: LanSignallingOptions,
+  port: number,
+): Promise<Multicast> {
+  // Other programs of this machine speak multicast DNS on the same port.
+  const conn = Deno.listenDatagram({
+    transport: "udp",
+    hostname: "0.0.0.0",
+    port: MULTICAST.port,
+    reuseAddress: true,
+    loopback: true,
+  });
+  try {
+    await conn.joinMulticastV4(MULTICAST.hostname, "0.0.0.0");
+  } catch (error) {
+    conn.close();
+    throw error;
+  }
+  const socket = new UdpSocket(conn, 16);
+  return {
+    socket,
+    discovery: new LanDiscovery({ socket, clock, self, port, addresses: interfaceAddresses }),
+  };
+}
+
+function listen(port = 0): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname: "0.0.0.0", port });
+  } catch (error) {
+    if (port === 0) throw error;
+    return Deno.listen({ hostname: "0.0.0.0", port: 0 });
+  }
+}
+
+async function say(conn: Deno.TcpConn, line: string): Promise<void> {
+  await writeAll(conn, line);
+  if (await readLine(conn) !== TAKEN.trim()) {
+    throw new PeerError("peer_unreachable", "the signal was refused");
   }
 }
 

@@ -63,6 +63,8 @@ export interface PeerIntroduction {
   challenge: string;
   candidates: PeerCandidate[];
   nat?: PeerNat;
+  /** The TCP port on which it takes signals without the service. */
+  signalPort?: number;
   /** Asks for a connection that never changes its path, or agrees to that. */
   lane?: "fast";
   signature: string;
@@ -156,6 +158,7 @@ const INTRODUCTION = {
   challenge: base64url(43, 43),
   candidates: candidates(),
   nat: v.exactOptional(shape({ mapping: dependence(), filtering: dependence() })),
+  signalPort: v.exactOptional(integer(1, 65535)),
   lane: v.exactOptional(v.literal("fast", "fast")),
   signature: base64url(86, 86),
 } as const;
