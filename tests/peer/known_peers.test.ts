@@ -98,6 +98,7 @@ Deno.test("known peers: a clock that was ahead keeps nobody for ever", async () 
   assert.deepEqual(known.list(), []);
 });
 
+/** Validates: known peers hold ids, IP addresses and names of documents, whatever was saved. */
 Deno.test("Feature: quic-transport, Property 301: whatever the file of known peers holds, only peers with addresses come of it", async () => {
   const field = fc.oneof(fc.anything(), fc.constantFrom("fe.de", "10.0.0.1", "::1", 4000, idOf(1)));
   const entry = fc.oneof(
