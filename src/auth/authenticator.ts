@@ -6,7 +6,15 @@
 
 import { type Principal, ProtocolError } from "../protocol/mod.ts";
 import { type CacheEntry, TokenCache, tokenDigest } from "./cache.ts";
-import { type ClaimChanges, type Claims, readClaims, timeProblem, withClaims } from "./claims.ts";
+import {
+  type ClaimAdditions,
+  type ClaimChanges,
+  type Claims,
+  readClaims,
+  timeProblem,
+  withClaims,
+  withMoreClaims,
+} from "./claims.ts";
 import { type JwksDeps, type JwksStatus, RemoteKeys } from "./jwks.ts";
 import { KeyRing } from "./keys.ts";
 import { type AuthSettings, resolveAuth, type ResolvedAuth } from "./settings.ts";
@@ -39,6 +47,8 @@ export interface TokenAuthenticator {
   trusts(principal: Principal): boolean;
   /** `principal` with other claims; it is trusted as long as that one. Throws ProtocolError `bad_payload`. */
   amend(principal: Principal, claims: ClaimChanges): Principal;
+  /** `principal` with more claims, as `amend`. Throws ProtocolError `bad_payload`. */
+  extend(principal: Principal, claims: ClaimAdditions): Principal;
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
@@ -103,10 +113,11 @@ class Tokens implements TokenAuthenticator {
   }
 
   amend(principal: Principal, claims: ClaimChanges): Principal {
-    const next = withClaims(principal, claims);
-    const signer = this.#signers.get(principal);
-    if (signer !== undefined) this.#signers.set(next, signer);
-    return next;
+    return this.#sameSigner(principal, withClaims(principal, claims));
+  }
+
+  extend(principal: Principal, claims: ClaimAdditions): Principal {
+    return this.#sameSigner(principal, withMoreClaims(principal, claims));
   }
 
   async prepare(): Promise<void> {
@@ -144,6 +155,12 @@ class Tokens implements TokenAuthenticator {
       keys: new KeyRing(resolved.keys, remote),
       cache: new TokenCache(resolved.cacheSize),
     };
+  }
+
+  #sameSigner(principal: Principal, next: Principal): Principal {
+    const signer = this.#signers.get(principal);
+    if (signer !== undefined) this.#signers.set(next, signer);
+    return next;
   }
 
   /** The remembered result for a token. Undefined when there is none, or the remote keys have changed since. */

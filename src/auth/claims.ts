@@ -123,6 +123,25 @@ export function withClaims(principal: Principal, { expiresAt, ...claims }: Claim
   });
 }
 
+/** Claims that are added to those of a token. */
+export type ClaimAdditions = Omit<ClaimChanges, "expiresAt">;
+
+/**
+ * `principal` with more claims: patterns and rights join those it has, fields of `info` replace those of the same name.
+ * The limits of a token's claims hold for all together. Throws ProtocolError `bad_payload`.
+ */
+export function withMoreClaims(principal: Principal, more: ClaimAdditions): Principal {
+  const { channels = [], subscribe = [], publish = [], rights = [], info } = more;
+  // What is added is checked alone first: `union` takes lists.
+  withClaims(principal, more);
+  return withClaims(principal, {
+    subscribe: union(principal.subscribe, union(channels, subscribe)),
+    publish: union(principal.publish, union(channels, publish)),
+    rights: [...principal.rights, ...rights],
+    ...info === undefined ? {} : { info: { ...principal.info, ...info } },
+  });
+}
+
 /** Whether the token may be used at `now` (milliseconds since the epoch), give or take `tolerance`. */
 export function timeProblem(claims: Claims, now: number, tolerance: number): "expired" | "early" | undefined {
   if (now >= claims.principal.expiresAt + tolerance) return "expired";

@@ -34,8 +34,10 @@ export interface HandlerParts {
   readonly peers?: PeerService;
   /** Asked for each use. @default 8 MiB of operations, 16 MiB of snapshot */
   readonly documents?: () => DocumentLimits;
+  /** Milliseconds that the answer to a call may take; asked for each use. @default 10000 */
+  readonly rpcTimeout?: () => number;
   /** Milliseconds that a client may take to make room for the next part of a snapshot. @default 30000 */
   readonly openPatience?: number;
-  /** The clock of replays and of operations in parts. @default the runtime's clock */
+  /** The clock of calls, of replays and of operations in parts. @default the runtime's clock */
   readonly clock?: Clock;
 }

@@ -6,7 +6,7 @@
 
 import { when } from "../async/when.ts";
 import type { Page, StoredRecord } from "../engine/contract.ts";
-import { refuseSubscribe, shownPayload } from "../hub/mod.ts";
+import { shownPayload } from "../hub/mod.ts";
 import { type History, parsePayload, type Payload } from "../protocol/mod.ts";
 import type { ClientLimits, Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
@@ -19,7 +19,7 @@ export function historyRoutes({ hub }: HandlerParts): Route[] {
     type: "history",
     handler: (context) => {
       const asked = parsePayload("history", context.message.payload);
-      refuse(refuseSubscribe(context.client.principal, asked.channel, hub.namespace));
+      refuse(hub.refuseRead(context.client, asked.channel));
       const { since, limit, reverse } = asked;
       const { limits } = context.client;
       // One more than asked for tells whether there are more. No more bytes are read than the answer can hold.

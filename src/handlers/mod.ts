@@ -21,6 +21,7 @@ import { peerRoutes } from "./peers.ts";
 import { presenceRoutes } from "./presence.ts";
 import { receiptRoutes } from "./receipts.ts";
 import { replayRoutes } from "./replay.ts";
+import { rpcRoutes } from "./rpc.ts";
 import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
 
@@ -40,6 +41,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...settleRoutes(parts),
     ...presenceRoutes(parts),
     ...botRoutes(parts),
+    ...rpcRoutes(parts),
     ...fileRoutes(parts),
     ...editRoutes(parts),
     ...readPositionRoutes(parts),

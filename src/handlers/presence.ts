@@ -6,7 +6,7 @@
 
 import { when } from "../async/when.ts";
 import type { PresenceEntry } from "../engine/contract.ts";
-import { isBuiltIn, refuseSubscribe } from "../hub/mod.ts";
+import { isBuiltIn } from "../hub/mod.ts";
 import { BROADCAST_CHANNEL, parsePayload, type PresentUser, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { needRight, refuse } from "./checks.ts";
@@ -20,7 +20,7 @@ export function presenceRoutes({ hub }: HandlerParts): Route[] {
       type: "presence",
       handler: (context) => {
         const { channel } = parsePayload("presence", context.message.payload);
-        refuse(refuseSubscribe(context.client.principal, channel, hub.namespace));
+        refuse(hub.refuseRead(context.client, channel));
         if (isBuiltIn(channel) || hub.settings(channel)?.presence !== true) {
           throw new ProtocolError("permission_denied", "presence is not given for this channel");
         }

@@ -5,7 +5,7 @@
  */
 
 import type { StoredRecord } from "../engine/contract.ts";
-import { type Hub, refuseSubscribe } from "../hub/mod.ts";
+import type { Hub } from "../hub/mod.ts";
 import { inboxOf, parsePayload, ProtocolError, serverRow, type UnreadCount } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
@@ -23,7 +23,7 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
       handler: async (context) => {
         const { channel, epoch, offset } = parsePayload("read_up_to", context.message.payload);
         const { principal, sessionId } = context.client;
-        refuse(refuseSubscribe(principal, channel, hub.namespace));
+        refuse(hub.refuseRead(context.client, channel));
         const end = await hub.position(channel);
         if (end.epoch !== epoch) throw new ProtocolError("wrong_epoch");
         if (offset > end.offset) {
@@ -50,7 +50,7 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
         const refused: Record<string, string> = {};
         const pause = yieldBetweenReads();
         for (const channel of new Set(channels)) {
-          const refusal = refuseSubscribe(principal, channel, hub.namespace);
+          const refusal = hub.refuseRead(context.client, channel);
           if (refusal !== undefined) {
             refused[channel] = refusal;
             continue;

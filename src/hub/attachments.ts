@@ -7,6 +7,7 @@
 import type { Clock } from "../async/clock.ts";
 import { type ErrorName, isUserId, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
+import type { Admissions } from "./admissions.ts";
 import type { Attached, ResumePoints } from "./contract.ts";
 import type { Leases } from "./leases.ts";
 import type { Nodes } from "./nodes.ts";
@@ -26,6 +27,7 @@ export interface AttachmentParts {
   readonly subscriptions: Subscriptions;
   readonly leases: Leases;
   readonly events: SessionEvents;
+  readonly admissions: Admissions;
   readonly nodes: Nodes;
   readonly namespace: NamespaceLookup;
   readonly clock: Clock;
@@ -47,7 +49,7 @@ export class Attachments {
 
   /** See `Hub.attach`. */
   async attach(client: Client, resume: ResumePoints | undefined, moved: boolean): Promise<Attached> {
-    const { sessions, subscriptions, events, leases } = this.#parts;
+    const { sessions, events, leases } = this.#parts;
     const { principal } = client;
     if (!isUserId(principal.userId)) throw new ProtocolError("invalid_token", "sub is not a user id");
     const known = sessions.get(client.sessionId);
@@ -63,7 +65,7 @@ export class Attachments {
     session.principal = principal;
     events.emit({ kind: "connect", client, principal, resumed: known !== undefined || moved });
     try {
-      const attached = await resumeChannels(subscriptions, session, client, resume ?? {});
+      const attached = await resumeChannels(this.#parts, session, client, resume ?? {});
       if (session.client === client) {
         this.#leaveLost(session, attached.refused);
         if (previous.info !== principal.info) leases.renew(session);

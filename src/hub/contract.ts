@@ -6,7 +6,8 @@
 
 import type { Clock } from "../async/clock.ts";
 import type { Engine, Position } from "../engine/contract.ts";
-import type { ErrorName } from "../protocol/mod.ts";
+import type { ErrorName, Principal } from "../protocol/mod.ts";
+import type { ClaimAdditions } from "./admissions.ts";
 import type { Coalescer } from "./coalescer.ts";
 import type { NamespaceLookup } from "./settings.ts";
 
@@ -19,8 +20,10 @@ export interface HubOptions {
   readonly maxChannels?: () => number;
   /** Bytes that the payload of a message may take, in JSON and in MessagePack. @default 65536 */
   readonly maxMessage?: () => number;
-  /** Milliseconds that a hook may hold a publication. @default 5000 */
+  /** Milliseconds that a hook may hold a publication, a connection or a subscription. @default 5000 */
   readonly hookPatience?: number;
+  /** `principal` with more claims. Throws ProtocolError `bad_payload`. @default nothing is added */
+  readonly extend?: (principal: Principal, claims: ClaimAdditions) => Principal;
   /** Milliseconds a presence lease lasts; it is renewed three times in that. @default 30000 */
   readonly presenceTtl?: number;
   /**

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { deadline } from "../async/deadline.ts";
 import type { MaybePromise, Published } from "../engine/contract.ts";
-import { type KeptType, ProtocolError } from "../protocol/mod.ts";
+import type { KeptType } from "../protocol/mod.ts";
+import { Asking } from "./asking.ts";
 import { KEPT_TYPES, type Publication } from "./publication.ts";
 
 /** What takes part in publications. Each part is optional; hooks are called in the order they were added. */
@@ -21,8 +21,15 @@ export interface PublishHook {
    * than the deadline of hooks refuses with `not_available`, and `failed` is called if it lets the publication through later.
    */
   before?(publication: Publication): MaybePromise<void>;
-  /** Told of a commit, a duplicate's too. Nobody waits for it; what it throws is logged and counted. */
+  /**
+   * Told of a commit, a duplicate's too. Nobody waits for it, unless `awaited`; what it throws is logged and counted.
+   */
   after?(publication: Publication, published: Published): MaybePromise<void>;
+  /**
+   * The acknowledgement waits for what `after` returns, and fails when that rejects: a sender that sends the message again
+   * makes `after` be called again. @default false
+   */
+  readonly awaited?: boolean;
   /** Told of a publication that its `before` let through and that was not committed. What it throws is logged and counted. */
   failed?(publication: Publication, error: unknown): void;
 }
@@ -36,10 +43,10 @@ export interface HookChain {
 
 /** The hooks that were added, by type of message. */
 export class PublishHooks {
-  readonly #chains = new Map<KeptType, HookChain>();
+  #hooks: readonly PublishHook[] = [];
+  #chains: ReadonlyMap<KeptType, HookChain> = new Map();
+  readonly #asking: Asking<PublishHook, Publication>;
   readonly #failed: (error: unknown, stage: string) => void;
-
-  readonly #patience: number;
 
   /**
    * `failed` is told when a hook throws that nobody waits for, or takes longer than `patience` milliseconds; `stage` is
@@ -47,22 +54,25 @@ export class PublishHooks {
    */
   constructor(failed: (error: unknown, stage: string) => void, patience: number) {
     this.#failed = failed;
-    this.#patience = patience;
+    this.#asking = new Asking({
+      ask: (hook, publication) => hook.before!(publication),
+      refused: (hook, publication, error) => this.#tellFailed(hook, publication, error),
+      patience,
+      failed,
+    });
   }
 
   /** Adds a hook behind those there are. Throws TypeError when one of its name was added before. */
   add(hook: PublishHook): void {
-    for (const { all } of this.#chains.values()) {
-      if (all.some(({ name }) => name === hook.name)) throw new TypeError(`two hooks are named ${hook.name}`);
+    if (this.#hooks.some(({ name }) => name === hook.name)) {
+      throw new TypeError(`two hooks are named ${hook.name}`);
     }
-    for (const type of hook.types ?? KEPT_TYPES) {
-      const all = [...this.#chains.get(type)?.all ?? [], hook];
-      this.#chains.set(type, {
-        all,
-        before: all.filter(({ before }) => before !== undefined),
-        after: all.filter(({ after }) => after !== undefined),
-      });
-    }
+    this.#replace([...this.#hooks, hook]);
+  }
+
+  /** Removes the hook of that name; publications that it was asked about go on. */
+  remove(name: string): void {
+    this.#replace(this.#hooks.filter((hook) => hook.name !== name));
   }
 
   /** The hooks for messages of `type`; undefined without any. */
@@ -71,70 +81,55 @@ export class PublishHooks {
   }
 
   /**
-   * Asks the hooks of `chain` in turn, beginning with the one at `from`. When one refuses, the earlier ones are told,
-   * and its error is thrown or rejected with.
+   * Asks the hooks of `chain` in turn. When one refuses, the earlier ones are told, and its error is thrown or rejected
+   * with.
    */
-  before(chain: HookChain, publication: Publication, from = 0): MaybePromise<void> {
-    for (let at = from; at < chain.before.length; at++) {
-      let asked: MaybePromise<void>;
-      try {
-        asked = chain.before[at]!.before!(publication);
-      } catch (error) {
-        this.#tellFailed(chain.before, publication, error, at);
-        throw error;
-      }
-      if (asked instanceof Promise) return this.#beforeLater(chain, publication, asked, at);
-    }
+  before(chain: HookChain, publication: Publication): MaybePromise<void> {
+    return this.#asking.ask(chain.before, publication);
   }
 
-  #beforeLater(
-    chain: HookChain,
-    publication: Publication,
-    asked: Promise<void>,
-    at: number,
-  ): Promise<void> {
-    const hook = chain.before[at]!;
-    const late = (): ProtocolError => {
-      const error = new ProtocolError("not_available", `the hook ${hook.name} did not answer in time`);
-      this.#failed(error, `hook ${hook.name}`);
-      asked.then(() => this.#tellFailed([hook], publication, error, 1), () => {});
-      return error;
-    };
-    return deadline(asked, this.#patience, late).then(
-      () => this.before(chain, publication, at + 1),
-      (error) => {
-        this.#tellFailed(chain.before, publication, error, at);
-        throw error;
-      },
-    );
-  }
-
-  /** Tells the hooks of `chain` of a commit. */
-  after({ after }: HookChain, publication: Publication, published: Published): void {
+  /** Tells the hooks of `chain` of a commit. A promise: the acknowledgement waits for it, and fails when it rejects. */
+  after({ after }: HookChain, publication: Publication, published: Published): Promise<unknown> | undefined {
+    let awaited: Promise<unknown> | undefined;
     for (let at = 0; at < after.length; at++) {
       const hook = after[at]!;
       try {
         const told = hook.after!(publication, published);
-        if (told instanceof Promise) told.catch((error) => this.#failed(error, `hook ${hook.name}`));
+        if (!(told instanceof Promise)) continue;
+        if (hook.awaited === true) awaited = awaited === undefined ? told : Promise.all([awaited, told]);
+        else told.catch((error) => this.#failed(error, `hook ${hook.name}`));
       } catch (error) {
         this.#failed(error, `hook ${hook.name}`);
       }
     }
+    return awaited;
   }
 
   /** Tells the hooks of `chain`, which all let the publication through, that it was not committed. */
   failed({ all }: HookChain, publication: Publication, error: unknown): void {
-    this.#tellFailed(all, publication, error, all.length);
+    for (const hook of all) this.#tellFailed(hook, publication, error);
   }
 
-  #tellFailed(hooks: readonly PublishHook[], publication: Publication, error: unknown, count: number): void {
-    for (let at = 0; at < count; at++) {
-      const hook = hooks[at]!;
-      try {
-        hook.failed?.(publication, error);
-      } catch (thrown) {
-        this.#failed(thrown, `hook ${hook.name}`);
-      }
+  #replace(hooks: readonly PublishHook[]): void {
+    this.#hooks = hooks;
+    const chains = new Map<KeptType, HookChain>();
+    for (const type of KEPT_TYPES) {
+      const all = hooks.filter(({ types }) => types === undefined || types.includes(type));
+      if (all.length === 0) continue;
+      chains.set(type, {
+        all,
+        before: all.filter(({ before }) => before !== undefined),
+        after: all.filter(({ after }) => after !== undefined),
+      });
+    }
+    this.#chains = chains;
+  }
+
+  #tellFailed(hook: PublishHook, publication: Publication, error: unknown): void {
+    try {
+      hook.failed?.(publication, error);
+    } catch (thrown) {
+      this.#failed(thrown, `hook ${hook.name}`);
     }
   }
 }

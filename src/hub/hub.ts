@@ -17,8 +17,9 @@ import type {
   Published,
   ReadOptions,
 } from "../engine/contract.ts";
-import { type Principal, ProtocolError } from "../protocol/mod.ts";
+import { type ErrorName, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
+import { Admissions, type ConnectAttempt } from "./admissions.ts";
 import { Attachments } from "./attachments.ts";
 import { Bots } from "./bots.ts";
 import { Coalescer } from "./coalescer.ts";
@@ -31,11 +32,13 @@ import { KeyPackages } from "./key_packages.ts";
 import { Peers } from "./peers.ts";
 import type { PublishRequest } from "./publication.ts";
 import { pushToSubscribers } from "./pushes.ts";
+import { Responders } from "./responders.ts";
 import { Publisher } from "./publisher.ts";
 import type { HubSession } from "./session.ts";
 import { SessionEvents } from "./session_events.ts";
 import { SessionRegistry } from "./session_registry.ts";
-import { type NamespaceLookup, type NamespaceSettings, settingsOf } from "./settings.ts";
+import { type NamespaceLookup, type NamespaceSettings, refuseSubscribe, settingsOf } from "./settings.ts";
+import { SubscribeRequests } from "./subscribe_requests.ts";
 import { Streams } from "./streams.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -47,11 +50,16 @@ export class Hub {
   readonly #sessions: SessionRegistry;
   readonly #leases: Leases;
   readonly #subscriptions: Subscriptions;
+  readonly #requests: SubscribeRequests;
   readonly #attachments: Attachments;
   readonly #publisher: Publisher;
   readonly #bots = new Bots();
   readonly #streams: Streams;
   readonly #maxMessage: () => number;
+  /** Who has a say about connections and subscriptions. */
+  readonly admissions: Admissions;
+  /** Who answers `rpc`. */
+  readonly responders = new Responders();
   /** Read positions and snapshots. */
   readonly checkpoints: Checkpoints;
   /** What devices leave for those who add them to encrypted groups. */
@@ -69,6 +77,7 @@ export class Hub {
       options;
     const { replay = { page: 100, tail: 256 }, hookPatience = 5000, coalescer = new Coalescer({ clock }) } =
       options;
+    const { extend = (principal: Principal) => principal } = options;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#clock = clock;
@@ -80,12 +89,16 @@ export class Hub {
     const { log } = engine;
     const parts = { log, namespace, maxChannels, leases, events, replay, coalescer, now, failed };
     const subscriptions = this.#subscriptions = new Subscriptions(parts);
+    const admissions = this.admissions = new Admissions({ patience: hookPatience, extend, failed });
+    const sessionOf = (client: Client) => this.#sessionOf(client);
+    this.#requests = new SubscribeRequests({ subscriptions, admissions, sessionOf });
     const nodes = this.nodes = new Nodes(engine.commands, failed);
     this.#attachments = new Attachments({
       sessions,
       subscriptions,
       leases,
       events,
+      admissions,
       nodes,
       namespace,
       clock,
@@ -109,6 +122,17 @@ export class Hub {
   /** How namespaces are looked up. */
   get namespace(): NamespaceLookup {
     return this.#namespace;
+  }
+
+  /**
+   * Asks those who have a say about a connection before it has a session; gives the claims that hold for it. Throws or
+   * rejects with ProtocolError when one of them refuses.
+   */
+  admit(
+    principal: Principal,
+    attempt: Pick<ConnectAttempt, "connection" | "resume" | "refresh">,
+  ): MaybePromise<Principal> {
+    return this.admissions.connect(principal, attempt);
   }
 
   /**
@@ -146,31 +170,25 @@ export class Hub {
 
   /**
    * Subscribes a client to a channel, or moves a subscription to another lane. Throws or rejects with ProtocolError, and
-   * the client is not subscribed then: `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`;
-   * `not_subscribed` when the client unsubscribed before the engine answered.
+   * the client is not subscribed then: `permission_denied`, `unknown_channel`, `limit_exceeded`, `not_available`, what a
+   * hook refuses with; `not_subscribed` when the client unsubscribed before the answer was there.
    */
   subscribe(client: Client, name: string, lane: number, since?: Position): MaybePromise<Subscribed> {
-    const session = this.#sessionOf(client);
-    const known = session.subscriptions.get(name);
-    if (known?.joining !== undefined) {
-      // One at a time: an earlier request has to be answered and started before this one replaces it.
-      const again = () => this.subscribe(client, name, lane, since);
-      return known.joining.then(again, again);
-    }
-    const refused = this.#subscriptions.refuse(session, name);
-    if (refused !== undefined) throw new ProtocolError(refused);
-    if (known !== undefined && since === undefined && known.state !== "stopped") {
-      // The answer says that everything up to the channel's offset was sent.
-      known.channel.flush();
-      known.lane = lane;
-      const offset = Math.max(known.cursor, known.channel.offset);
-      return { state: { epoch: known.epoch, offset, recovered: false }, start() {} };
-    }
-    return this.#subscriptions.join(session, client, name, lane, since);
+    return this.#requests.subscribe(client, name, lane, since);
+  }
+
+  /**
+   * Why a client may not read what a channel keeps (history, presence), or undefined when it may. Where hooks have a say
+   * about subscriptions, only subscribers may.
+   */
+  refuseRead(client: Client, channel: string): ErrorName | undefined {
+    return refuseSubscribe(client.principal, channel, this.#namespace) ??
+      this.admissions.refuseRead(channel, () => this.isOn(client, channel));
   }
 
   /** Unsubscribes a client from a channel; false when it was not subscribed. */
   unsubscribe(client: Client, name: string): boolean {
+    if (this.admissions.leave(client, name)) return true;
     return this.#attachments.unsubscribe(this.#sessionOf(client), name);
   }
 
@@ -200,6 +218,11 @@ export class Hub {
   /** Adds a hook of publications. Throws TypeError when there is one of its name. */
   addHook(hook: PublishHook): void {
     this.#publisher.addHook(hook);
+  }
+
+  /** Removes a hook of publications. */
+  removeHook(name: string): void {
+    this.#publisher.removeHook(name);
   }
 
   /**
@@ -274,12 +297,8 @@ export class Hub {
   }
 
   /** The users with a connection to this node. */
-  *users(): Generator<{ readonly userId: string; readonly sessions: number }> {
-    for (const [userId, own] of this.#sessions.users()) {
-      let sessions = 0;
-      for (const { attached } of own) if (attached) sessions++;
-      if (sessions > 0) yield { userId, sessions };
-    }
+  users(): Iterable<{ readonly userId: string; readonly sessions: number }> {
+    return this.#sessions.connected();
   }
 
   /** The channels that a client is subscribed to. */

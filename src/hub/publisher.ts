@@ -49,6 +49,11 @@ export class Publisher {
     this.#hooks.add(hook);
   }
 
+  /** Removes the hook of that name. */
+  removeHook(name: string): void {
+    this.#hooks.remove(name);
+  }
+
   /**
    * Publishes; subscribers of all nodes get it. Resolves once committed. The same id of the same sender in the same
    * channel has one effect, whatever its origin. Throws or rejects with ProtocolError: `unknown_channel`,
@@ -117,8 +122,7 @@ export class Publisher {
       throw error;
     }
     if (published instanceof Promise) return this.#tellLater(chain, publication, published);
-    this.#hooks.after(chain, publication, published);
-    return published;
+    return this.#tell(chain, publication, published);
   }
 
   #tellLater(
@@ -126,13 +130,15 @@ export class Publisher {
     publication: Publication,
     published: Promise<Published>,
   ): Promise<Published> {
-    return published.then((published) => {
-      this.#hooks.after(chain, publication, published);
-      return published;
-    }, (error) => {
+    return published.then((published) => this.#tell(chain, publication, published), (error) => {
       this.#hooks.failed(chain, publication, error);
       throw error;
     });
+  }
+
+  #tell(chain: HookChain, publication: Publication, published: Published): MaybePromise<Published> {
+    const awaited = this.#hooks.after(chain, publication, published);
+    return awaited === undefined ? published : awaited.then(() => published);
   }
 
   #commit(

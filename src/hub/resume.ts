@@ -4,18 +4,26 @@
  * @module
  */
 
+import type { MaybePromise } from "../engine/contract.ts";
 import { BROADCAST_CHANNEL, type ErrorName, inboxOf, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
+import type { Admissions } from "./admissions.ts";
 import type { Attached, ChannelState, ResumePoints, Subscribed } from "./contract.ts";
 import type { HubSession } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+
+/** What resuming needs. */
+interface ResumeParts {
+  readonly subscriptions: Subscriptions;
+  readonly admissions: Admissions;
+}
 
 /**
  * Subscribes `client` to its channels. A channel that cannot be resumed is named in `refused`. Rejects with
  * ProtocolError when the inbox or the broadcast channel cannot be had: without them there is no session.
  */
 export async function resumeChannels(
-  subscriptions: Subscriptions,
+  { subscriptions, admissions }: ResumeParts,
   session: HubSession,
   client: Client,
   points: ResumePoints,
@@ -35,10 +43,21 @@ export async function resumeChannels(
       if (own.includes(name)) throw error;
       refused[name] = error instanceof ProtocolError ? error.error : "not_available";
     };
-    try {
+    const check = (): void => {
       const reason = subscriptions.refuse(session, name);
       if (reason !== undefined) throw new ProtocolError(reason);
-      const subscribed = subscriptions.join(session, client, name, point?.lane ?? 0, point);
+    };
+    const join = () => subscriptions.join(session, client, name, point?.lane ?? 0, point);
+    const joinLater = (): MaybePromise<Subscribed> => {
+      if (session.client !== client || !session.attached) throw new ProtocolError("not_available");
+      check();
+      return join();
+    };
+    try {
+      // What the token does not allow is not asked about.
+      check();
+      const asked = admissions.subscribe({ client, channel: name, resumed: true });
+      const subscribed = asked === undefined ? join() : asked.then(joinLater);
       if (subscribed instanceof Promise) waiting.push(subscribed.then(take(name)).catch(refuse));
       else take(name)(subscribed);
     } catch (error) {

@@ -28,9 +28,13 @@ export class SessionRegistry {
     return this.#users.size;
   }
 
-  /** All users and their sessions. */
-  users(): Iterable<[string, ReadonlySet<HubSession>]> {
-    return this.#users;
+  /** The users with a connection. */
+  *connected(): Generator<{ readonly userId: string; readonly sessions: number }> {
+    for (const [userId, own] of this.#users) {
+      let sessions = 0;
+      for (const { attached } of own) if (attached) sessions++;
+      if (sessions > 0) yield { userId, sessions };
+    }
   }
 
   /** The session of that id. */

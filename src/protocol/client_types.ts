@@ -68,6 +68,7 @@ export const CLIENT_TYPES = {
   replay_stop: { lane: "channel" },
   bot_command: { lane: "bot", response: "bot_response" },
   bot_response: { lane: "bot" },
+  rpc: { lane: "bot", answer: "rpc_response" },
   file_upload_start: { lane: "file", answer: "file_upload_ready" },
   file_chunk: { lane: "file", lent: true },
   file_upload_complete: { lane: "file", answer: "file_uploaded" },

@@ -36,6 +36,7 @@ export const ERRORS = {
   wrong_lane: { code: 118, temporary: false, text: "message type does not belong on this lane" },
   unknown_bot: { code: 119, temporary: true, text: "no such bot is connected" },
   out_of_order: { code: 120, temporary: true, text: "the message before this one was not taken" },
+  unknown_method: { code: 125, temporary: false, text: "no such method" },
   unknown_upload: { code: 130, temporary: false, text: "no such upload" },
   foreign_upload: { code: 131, temporary: false, text: "the upload is another user's" },
   file_gap: { code: 132, temporary: false, text: "bytes before the chunk are missing" },

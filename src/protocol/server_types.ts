@@ -84,6 +84,7 @@ export const SERVER_TYPES = {
   replay_ended: NOTICE,
   bot_command: NOTICE,
   bot_response: NOTICE,
+  rpc_response: REPLY,
   file_upload_ready: REPLY,
   file_chunk_ack: NOTICE,
   file_uploaded: REPLY,

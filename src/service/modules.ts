@@ -67,8 +67,8 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
 
   const engine = new EngineModule(failed, options.openEngine);
-  const hub = new HubModule(engine, log);
   const tokens = new TokensModule(engine, log);
+  const hub = new HubModule(engine, tokens.extend, log);
   const files = new FilesModule(engine, hub, tokens, log);
   const peers = new PeersModule();
   const handlers = new HandlersModule(hub, files, peers);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Maybe } from "../async/when.ts";
 import type { CloseName, ErrorName, Principal } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { TransportKind } from "../transport/contract.ts";
@@ -46,6 +47,19 @@ export interface Attached {
 
 /** The sessions of the hub: a session is there once, whichever connection it is on. */
 export interface Membership {
+  /**
+   * Asks those who have a say about a connection before it has a session, or about the token that an open one brings;
+   * gives the claims that hold for it. Throws or rejects with ProtocolError when one of them refuses. @default nobody has
+   */
+  admit?(
+    principal: Principal,
+    attempt: {
+      readonly connection: Pick<Client, "connectionId" | "transport" | "connectedAt">;
+      /** The session that it wants to go on with. */
+      readonly resume: string | undefined;
+      readonly refresh: boolean;
+    },
+  ): Maybe<Principal>;
   /**
    * The session begins, or another connection takes it over: whatever went to an earlier connection of the
    * same `sessionId` stops. Puts it on the user's inbox, the broadcast channel, and `resume`. `moved`: it was on another

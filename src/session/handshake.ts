@@ -4,8 +4,10 @@
  * @module
  */
 
+import type { Maybe } from "../async/when.ts";
 import {
   CloseError,
+  ERRORS,
   type Message,
   type Payload,
   type Principal,
@@ -43,7 +45,10 @@ export async function authenticate(client: HandshakeConnection, message: Message
   const request = parseRequest(client, message);
   client.phase = "authenticating";
   try {
-    const principal = await verify(client, request.token);
+    const verified = await verify(client, request.token);
+    if (client.phase !== "authenticating") return;
+    const asked = admit(client, verified, request.resume?.sessionId, false);
+    const principal = asked instanceof Promise ? await asked : asked;
     if (client.phase !== "authenticating") return;
     client.accept(principal);
     const { batch } = request;
@@ -88,12 +93,14 @@ export async function authenticate(client: HandshakeConnection, message: Message
 export async function refresh(client: HandshakeConnection, message: Message, lane: number): Promise<void> {
   const { host } = client;
   const request = parsePayload("auth_refresh", message.payload);
-  const principal = await verify(client, request.token);
+  const verified = await verify(client, request.token);
   if (client.phase !== "open") return;
-  if (principal.userId !== client.principal.userId) {
+  if (verified.userId !== client.principal.userId) {
     host.observer.authenticated(client.transport, "refused");
     throw new CloseError("invalid_token", "the token is another user's");
   }
+  const principal = await admit(client, verified, client.sessionId, true);
+  if (client.phase !== "open") return;
   const left = takeClaims(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
   host.observer.logLimited("info", "token refreshed", { ...client.logFields(), left: left.length });
@@ -133,6 +140,31 @@ async function verify(client: HandshakeConnection, token: string): Promise<Princ
       throw new CloseError("invalid_token", error.message, { cause: error });
     }
     throw error;
+  }
+}
+
+/**
+ * Asks those who have a say about connections. Throws or rejects with ProtocolError when the client may try again, with
+ * CloseError when it may not come in.
+ */
+function admit(
+  client: HandshakeConnection,
+  principal: Principal,
+  resume: string | undefined,
+  refresh: boolean,
+): Maybe<Principal> {
+  const { membership, observer } = client.host;
+  const refused = (error: unknown): never => {
+    if (!(error instanceof ProtocolError)) throw error;
+    observer.authenticated(client.transport, error.error);
+    if (ERRORS[error.error].temporary) throw error;
+    throw new CloseError("forced", error.detail, { cause: error });
+  };
+  try {
+    const admitted = membership.admit?.(principal, { connection: client, resume, refresh }) ?? principal;
+    return admitted instanceof Promise ? admitted.catch(refused) : admitted;
+  } catch (error) {
+    return refused(error);
   }
 }
 

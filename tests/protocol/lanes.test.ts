@@ -38,7 +38,7 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type (a message goes on
     fc.property(lane, type, fc.option(channel, { nil: undefined }), (lane, type, channel) => {
       // PROTOCOL.md §4, said once more in another way: families go by the first word of a type, others by the channel,
       // and types that are about no channel stay on lane 0.
-      const [family] = type.split("_");
+      const [family] = type === "rpc" ? ["bot"] : type.split("_");
       const isKnown = (clientTypes as string[]).includes(type);
       const isFamily = ["file", "bot", "doc"].includes(family!);
       const isGeneral = [
@@ -52,6 +52,7 @@ Deno.test("Feature: quic-transport, Property 9: lanes by type (a message goes on
         "received",
         "deflated",
         "peer",
+        "key",
       ].includes(family!);
       const namespace = isGeneral ? undefined : channel?.split(":")[0];
       const subject = !isKnown

@@ -35,7 +35,7 @@ Deno.test("sweeps: the hub's module closes channels that nobody is on", async ()
     return unfollow(channel);
   };
   const log = createLogger({ level: "error", format: "json", write() {} });
-  const module = new HubModule({ engine } as unknown as EngineModule, log);
+  const module = new HubModule({ engine } as unknown as EngineModule, (principal) => principal, log);
   module.start((await loadConfig({})).config!);
   const ann = await join(module.hub, "s1", "ann");
   await module.hub.subscribe(ann, "chat:a", 1);

@@ -47,6 +47,63 @@ Deno.test("handshake: keys that cannot be had now are a temporary error, and the
   assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
 });
 
+Deno.test("handshake: who is refused by the application is told why, and does not come back", async () => {
+  const node = memoryNode();
+  node.membership.admit = () => {
+    throw new ProtocolError("permission_denied", "closed on Sundays");
+  };
+  const peer = node.connect();
+  await peer.send("auth_request", { token: "ok:ann" });
+  assert.equal((await peer.peer.closed).code, 3508);
+  assert.deepEqual(peer.of("close")[0]?.payload, {
+    code: 3508,
+    reason: "closed on Sundays",
+    reconnect: false,
+  });
+  assert.deepEqual(node.membership.calls, []);
+});
+
+Deno.test("handshake: when the application cannot be asked the client may try again", async () => {
+  const node = memoryNode();
+  let down = true;
+  node.membership.admit = (principal) =>
+    down ? Promise.reject(new ProtocolError("not_available")) : Promise.resolve(principal);
+  const peer = node.connect();
+  const answer = await peer.send("auth_request", { token: "ok:ann" });
+  assert.deepEqual([answer?.payload.name, answer?.payload.temporary], ["not_available", true]);
+  down = false;
+  assert.equal((await peer.send("auth_request", { token: "ok:ann" }))?.type, "auth_response");
+});
+
+Deno.test("handshake: the claims that the application grants hold, and it is asked again for another token", async () => {
+  const node = memoryNode();
+  const asked: unknown[] = [];
+  node.membership.admit = (principal, { refresh, resume }) => {
+    asked.push([refresh, resume !== undefined]);
+    return { ...principal, info: { asked: asked.length } };
+  };
+  const peer = await authenticated(node);
+  const [client] = [...node.sessions.connections];
+  assert.deepEqual(client!.principal.info, { asked: 1 });
+  await peer.send("auth_refresh", { token: "ok:ann" });
+  assert.deepEqual(client!.principal.info, { asked: 2 });
+  assert.deepEqual(asked, [[false, false], [true, true]]);
+});
+
+Deno.test("handshake: a connection that ended while the application was asked is nobody's", async () => {
+  const node = memoryNode();
+  const asked = Promise.withResolvers<never>();
+  node.membership.admit = () => asked.promise;
+  const peer = node.connect();
+  // Reading waits for the handshake.
+  void peer.send("auth_request", { token: "ok:ann" });
+  await settle();
+  peer.peer.close(1000, "");
+  asked.resolve({ userId: "ann" } as never);
+  await settle();
+  assert.deepEqual(node.membership.calls, []);
+});
+
 Deno.test("handshake: before it everything but ping and auth_request is refused", async () => {
   const node = memoryNode({ handlers });
   const peer = node.connect();

@@ -79,6 +79,8 @@ export class Recorder implements Observer {
 /** A membership that only writes down what it was asked. */
 export class FakeMembership implements Membership {
   readonly calls: string[] = [];
+  /** What others say about connections. */
+  admit: NonNullable<Membership["admit"]> = (principal) => principal;
   attach = (client: { sessionId: string }) => {
     this.calls.push(`attach ${client.sessionId}`);
     return Promise.resolve({

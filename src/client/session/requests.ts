@@ -37,9 +37,12 @@ export interface Following {
   readonly take: (message: Message) => boolean;
   /** Ends it with its reason: what still comes is passed over. */
   readonly signal: AbortSignal;
+  /** Milliseconds that each of them may take on a live connection. @default that of all questions */
+  readonly timeout?: number | undefined;
 }
 
-interface Pending extends Omit<Following, "take" | "signal"> {
+interface Pending extends Omit<Following, "take" | "signal" | "timeout"> {
+  readonly timeout: number;
   /** The answer's type, or what takes several. */
   readonly answer: ServerType | Following["take"];
   /** Undefined while it has not been sent. */
@@ -80,7 +83,7 @@ export class Requests implements SessionPart {
    * what `take` throws, the server's error, `timeout` when nothing comes for too long, `closed`, `connection_lost` when
    * the rest may not come any more, and the signal's reason.
    */
-  async follow({ id, type, payload, take, signal }: Following): Promise<void> {
+  async follow({ id, type, payload, take, signal, timeout }: Following): Promise<void> {
     signal.throwIfAborted();
     const dropped = (): void => {
       const pending = this.#pending.get(id);
@@ -88,7 +91,7 @@ export class Requests implements SessionPart {
     };
     signal.addEventListener("abort", dropped);
     try {
-      await this.#ask(id, type, payload, take);
+      await this.#ask(id, type, payload, take, timeout);
     } finally {
       signal.removeEventListener("abort", dropped);
     }
@@ -144,7 +147,13 @@ export class Requests implements SessionPart {
     for (const pending of [...this.#pending.values()]) this.#reject(pending, error);
   }
 
-  #ask(id: string, type: ClientType, payload: Payload, answer: Pending["answer"]): Promise<unknown> {
+  #ask(
+    id: string,
+    type: ClientType,
+    payload: Payload,
+    answer: Pending["answer"],
+    timeout = this.#timeout,
+  ): Promise<unknown> {
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
         new SkeinError("outbox_full", `${MAX_PENDING} questions wait`, { temporary: true }),
@@ -156,6 +165,7 @@ export class Requests implements SessionPart {
       type,
       payload,
       answer,
+      timeout,
       lane: undefined,
       resolve,
       reject,
@@ -185,10 +195,10 @@ export class Requests implements SessionPart {
   }
 
   #arm(pending: Pending): void {
-    const { type, cancel } = pending;
+    const { type, cancel, timeout } = pending;
     cancel?.();
-    pending.cancel = this.#clock.after(this.#timeout, () => {
-      const late = `no answer to ${type} within ${this.#timeout} ms`;
+    pending.cancel = this.#clock.after(timeout, () => {
+      const late = `no answer to ${type} within ${timeout} ms`;
       this.#reject(pending, new SkeinError("timeout", late, { temporary: true }));
     });
   }

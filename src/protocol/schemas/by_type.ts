@@ -69,6 +69,7 @@ import {
   type ReplayServerPayloads,
 } from "./replay.ts";
 import { REPORT_CLIENT, type ReportClientPayloads } from "./report.ts";
+import { RPC_CLIENT, RPC_SERVER, type RpcClientPayloads, type RpcServerPayloads } from "./rpc.ts";
 import {
   SETTLE_CLIENT,
   SETTLE_SERVER,
@@ -110,6 +111,7 @@ export interface ClientPayloads
     ReceiptClientPayloads,
     ReplayClientPayloads,
     ReportClientPayloads,
+    RpcClientPayloads,
     SettleClientPayloads,
     SubscribeClientPayloads,
     TypingClientPayloads {}
@@ -135,6 +137,7 @@ export interface ServerPayloads
     PresenceServerPayloads,
     ReceiptServerPayloads,
     ReplayServerPayloads,
+    RpcServerPayloads,
     SettleServerPayloads,
     SubscribeServerPayloads,
     TypingServerPayloads {}
@@ -159,6 +162,7 @@ export const CLIENT_SCHEMAS: Schemas<ClientPayloads> = {
   ...RECEIPT_CLIENT,
   ...REPLAY_CLIENT,
   ...REPORT_CLIENT,
+  ...RPC_CLIENT,
   ...SETTLE_CLIENT,
   ...SUBSCRIBE_CLIENT,
   ...TYPING_CLIENT,
@@ -184,6 +188,7 @@ export const SERVER_SCHEMAS: Schemas<ServerPayloads> = {
   ...PRESENCE_SERVER,
   ...RECEIPT_SERVER,
   ...REPLAY_SERVER,
+  ...RPC_SERVER,
   ...SETTLE_SERVER,
   ...SUBSCRIBE_SERVER,
   ...TYPING_SERVER,

@@ -35,6 +35,7 @@ export type * from "./presence.ts";
 export type * from "./receipt.ts";
 export type * from "./replay.ts";
 export type * from "./report.ts";
+export type * from "./rpc.ts";
 export type * from "./settle.ts";
 export type * from "./subscribe.ts";
 export type * from "./typing.ts";

@@ -12,14 +12,15 @@ import type { HubModule } from "../hub/module.ts";
 import type { PeersModule } from "../peers/module.ts";
 import { type Module, started } from "../module.ts";
 
-/** What a message of each type does; follows `documents`. */
+/** What a message of each type does; follows `documents` and `rpc`. */
 export class HandlersModule implements Module {
   readonly name = "handlers";
-  readonly keys = ["documents"] as const;
+  readonly keys = ["documents", "rpc"] as const;
   readonly #hub: HubModule;
   readonly #files: FilesModule;
   readonly #peers: PeersModule;
   #documents: DocumentLimits | undefined;
+  #rpcTimeout = 0;
   #router: Router | undefined;
 
   constructor(hub: HubModule, files: FilesModule, peers: PeersModule) {
@@ -39,11 +40,13 @@ export class HandlersModule implements Module {
       files,
       peers: this.#peers,
       documents: () => started(this.#documents, this.name),
+      rpcTimeout: () => this.#rpcTimeout,
     });
     this.#router = new Router(handlers, [files.listen]);
   }
 
   apply(config: Config): void {
     this.#documents = config.documents;
+    this.#rpcTimeout = config.rpc.timeout;
   }
 }

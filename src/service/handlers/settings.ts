@@ -1,11 +1,11 @@
 /**
- * The section `documents` of the configuration.
+ * The sections `documents` and `rpc` of the configuration.
  *
  * @module
  */
 
 import * as v from "valibot";
-import { size } from "../config/setting.ts";
+import { duration, size } from "../config/setting.ts";
 
 /** `documents`: channels `doc:*`. */
 const documents = v.strictObject({
@@ -20,5 +20,13 @@ const documents = v.strictObject({
   maxSnapshot: v.optional(size(1024, 2 ** 28, "Bytes of a document's snapshot."), "16MiB"),
 });
 
+/** `rpc`: calls of clients that the application answers. */
+const rpc = v.strictObject({
+  timeout: v.optional(
+    duration(100, 120_000, "How long the answer to a call of a client may take."),
+    "10s",
+  ),
+});
+
 /** What a configuration may hold. */
-export const section = { documents: v.optional(documents, {}) };
+export const section = { documents: v.optional(documents, {}), rpc: v.optional(rpc, {}) };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Hub, type NamespaceLookup } from "../../hub/mod.ts";
+import { Hub, type HubOptions, type NamespaceLookup } from "../../hub/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -24,8 +24,11 @@ export class HubModule implements Module {
   #limits: Pick<Config["session"], "maxChannels" | "maxMessage"> | undefined;
   #hub: Hub | undefined;
 
-  constructor(engine: EngineModule, log: Logger) {
+  readonly #extend: NonNullable<HubOptions["extend"]>;
+
+  constructor(engine: EngineModule, extend: NonNullable<HubOptions["extend"]>, log: Logger) {
     this.#engine = engine;
+    this.#extend = extend;
     this.#counters = new HubCounters(log);
     this.series = [
       gauge("skein_channels", "Channels with subscribers on this node.", () => this.hub.channelCount),
@@ -47,6 +50,7 @@ export class HubModule implements Module {
       maxChannels: () => this.#limits!.maxChannels,
       maxMessage: () => this.#limits!.maxMessage,
       failed: this.#counters.failed,
+      extend: this.#extend,
     });
     hub.addHook(this.#counters.hook);
     hub.events.listen("counters", this.#counters.listener);

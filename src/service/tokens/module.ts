@@ -53,6 +53,10 @@ export class TokensModule implements Module {
   readonly amend: TokenAuthenticator["amend"] = (principal, claims) =>
     started(this.#authenticator, this.name).amend(principal, claims);
 
+  /** `principal` with more claims. Throws ProtocolError `bad_payload`. */
+  readonly extend: TokenAuthenticator["extend"] = (principal, claims) =>
+    started(this.#authenticator, this.name).extend(principal, claims);
+
   /** Rises when the keys, or anything else that decides which tokens are accepted, have changed. */
   get revision(): number {
     return this.#revision;
