@@ -177,15 +177,15 @@ export class PendingOperations {
     for (;;) {
       const page = this.#hub.history(channel, { since: entry.counted, limit: PAGE });
       if (page instanceof Promise) {
-        return page.then((page) => take(entry, page, this.#now()) ? this.#count(channel, entry) : undefined);
+        return page.then((page) => take(entry, page, this.#now) ? this.#count(channel, entry) : undefined);
       }
-      if (!take(entry, page, this.#now())) return;
+      if (!take(entry, page, this.#now)) return;
     }
   }
 }
 
 /** Counts a page. True: there may be more. */
-function take(entry: Entry, page: Page, now: number): boolean {
+function take(entry: Entry, page: Page, now: () => number): boolean {
   if (page.epoch !== entry.epoch) {
     const isNew = entry.counted === 0 && entry.bytes === 0;
     entry.epoch = page.epoch;
@@ -200,7 +200,7 @@ function take(entry: Entry, page: Page, now: number): boolean {
     const size = AROUND_OPERATION + (data instanceof Uint8Array ? data.length : 0);
     entry.counted = offset;
     entry.bytes += size;
-    if (type === "doc_op" && part !== undefined) entry.partial.kept(from, part, size, now);
+    if (type === "doc_op" && part !== undefined) entry.partial.kept(from, part, size, now());
     else if (type === "doc_op_given_up") entry.partial.giveUp(from, String(payload.op));
   }
   return page.records.length === PAGE;

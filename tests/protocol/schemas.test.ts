@@ -48,42 +48,52 @@ Deno.test("schemas: the checks by hand accept what the schemas accept, with the 
       {},
       new Uint8Array(1),
       "a\0",
+      "YWJj",
     ),
   );
-  const bytes = fc.oneof(fc.constant(true), field), stream = bytes;
-  const priority = fc.oneof(fc.constant("low"), field);
+  // Mostly what is allowed, so that many payloads are taken.
+  const mostly = (...allowed: unknown[]) =>
+    fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...allowed) }, { weight: 1, arbitrary: field });
   const fields = {
-    channel: field,
-    text: field,
-    data: field,
-    bytes,
-    stream,
-    priority,
+    channel: mostly("chat:x", "doc:x"),
+    text: mostly("hello", undefined),
+    data: mostly("YWJj", new Uint8Array(3), undefined),
+    bytes: mostly(true, undefined),
+    stream: mostly(true, undefined),
+    priority: mostly("low", undefined),
     rtt: field,
+    checksum: mostly(0, 5, 0xffffffff, 0x100000000, 1.5),
+    part: mostly(undefined, { op: "a", index: 0, count: 2 }),
     more: field,
   };
   const payload = fc.record(fields, {
     requiredKeys: [],
   }).map((fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)));
-  let taken = 0;
+  const taken: Record<string, number> = {};
   fc.assert(
-    fc.property(fc.constantFrom("chat_message" as const, "ping" as const), payload, (type, payload) => {
-      const slow = v.safeParse(CLIENT_SCHEMAS[type], payload);
-      let fast: unknown;
-      try {
-        fast = parsePayload(type, payload);
-        taken++;
-      } catch (error) {
-        assert.ok(error instanceof ProtocolError && error.error === "bad_payload");
-        assert.equal(slow.success, false, `only the schema takes ${JSON.stringify(payload)}`);
-        return;
-      }
-      assert.ok(slow.success, `only the check by hand takes ${JSON.stringify(payload)}`);
-      assert.deepEqual(fast, slow.output);
-    }),
+    fc.property(
+      fc.constantFrom("chat_message" as const, "ping" as const, "doc_op" as const),
+      payload,
+      (type, payload) => {
+        const slow = v.safeParse(CLIENT_SCHEMAS[type], payload);
+        let fast: unknown;
+        try {
+          fast = parsePayload(type, payload);
+          taken[type] = (taken[type] ?? 0) + 1;
+        } catch (error) {
+          assert.ok(error instanceof ProtocolError && error.error === "bad_payload");
+          assert.equal(slow.success, false, `only the schema takes ${JSON.stringify(payload)}`);
+          return;
+        }
+        assert.ok(slow.success, `only the check by hand takes ${JSON.stringify(payload)}`);
+        assert.deepEqual(fast, slow.output);
+      },
+    ),
     { numRuns: 3000 },
   );
-  assert.ok(taken > 50);
+  for (const type of ["chat_message", "ping", "doc_op"]) {
+    assert.ok(taken[type]! > 30, `${type}: ${taken[type]}`);
+  }
 });
 
 Deno.test("schemas: a refusal names the field and what is allowed there", () => {

@@ -6,6 +6,8 @@
  */
 
 import * as v from "valibot";
+import { isChannel } from "../channel.ts";
+import type { Payload } from "../message.ts";
 import {
   bytesField,
   channelField,
@@ -16,12 +18,15 @@ import {
   type Schema,
   type Schemas,
   shape,
+  toBytes,
   token,
   userIdField,
 } from "./fields.ts";
 
 /** Most parts of an operation or a snapshot. */
 const MAX_DOC_PARTS = 4096;
+/** A CRC-32 has 32 bits. */
+const MAX_CHECKSUM = 0xffffffff;
 
 /** Opens a document. Its operations travel on the lane of this message. */
 export interface DocOpen {
@@ -152,7 +157,7 @@ const partField = v.pipe(
 const OP = {
   channel: channelField(),
   data: bytesField(),
-  checksum: integer(0, 0xffffffff),
+  checksum: integer(0, MAX_CHECKSUM),
   part: v.exactOptional(partField),
 } as const;
 
@@ -173,6 +178,18 @@ const docOpened: Schema<DocOpened> = shape({
 });
 
 const docOp: Schema<DocOp> = shape(OP);
+
+/**
+ * What `docOp` takes when it is not in parts, checked by hand: one comes for each keystroke, and the schema takes a fifth
+ * of its processor time. Undefined leaves it to the schema, which says what is wrong.
+ */
+export function parseDocOp({ channel, data, checksum, part }: Payload): DocOp | undefined {
+  if (part !== undefined || typeof channel !== "string" || !isChannel(channel)) return undefined;
+  if (!Number.isSafeInteger(checksum)) return undefined;
+  if ((checksum as number) < 0 || (checksum as number) > MAX_CHECKSUM) return undefined;
+  const bytes = toBytes(data);
+  return bytes === undefined ? undefined : { channel, data: bytes, checksum: checksum as number };
+}
 
 const docOpDelivery: Schema<DocOpDelivery> = shape({
   ...OP,
@@ -209,7 +226,7 @@ const docSnapshot: Schema<DocSnapshot> = v.pipe(
     part: integer(0, MAX_DOC_PARTS - 1),
     parts: integer(1, MAX_DOC_PARTS),
     data: bytesField(),
-    checksum: integer(0, 0xffffffff),
+    checksum: integer(0, MAX_CHECKSUM),
   }),
   v.check(({ part, parts }) => part < parts, "part is less than parts"),
 );

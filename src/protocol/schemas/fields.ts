@@ -139,7 +139,8 @@ export function bytesField(max: number = Number.MAX_SAFE_INTEGER): Schema<Uint8A
   );
 }
 
-function toBytes(value: unknown, max: number): Uint8Array | undefined {
+/** `value` as `bytesField` reads it; undefined when it is neither bytes nor base64, or more than `max` of them. */
+export function toBytes(value: unknown, max: number = Number.MAX_SAFE_INTEGER): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value.length <= max ? value : undefined;
   if (typeof value !== "string" || value.length > max * 4 / 3 + 4) return undefined;
   try {
@@ -175,7 +176,7 @@ export function readContent({ text, data, bytes }: Readonly<Record<string, unkno
   if (data === undefined) return isText(text) ? { text } : `text: ${TEXT_RULE}`;
   if (data instanceof Uint8Array) return { data, bytes: true };
   if (bytes === true) {
-    const read = toBytes(data, Number.MAX_SAFE_INTEGER);
+    const read = toBytes(data);
     return read === undefined ? "data: bytes, base64 in JSON" : { data: read, bytes };
   }
   return isJson(data) ? { data } : `data: ${JSON_RULE}`;

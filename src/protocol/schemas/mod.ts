@@ -11,6 +11,7 @@ import type { Payload } from "../message.ts";
 import type { ServerType } from "../server_types.ts";
 import { CLIENT_SCHEMAS, type ClientPayloads, SERVER_SCHEMAS, type ServerPayloads } from "./by_type.ts";
 import { parseChat } from "./chat.ts";
+import { parseDocOp } from "./doc.ts";
 import type { Schema } from "./fields.ts";
 import { parseChunk } from "./file.ts";
 import { parsePing } from "./ping.ts";
@@ -63,6 +64,7 @@ export function parsePayload<T extends ClientType>(type: T, payload: Payload): C
 export function parsePayload(type: ClientType, payload: Payload): ClientPayloads[ClientType] {
   if (type === "chat_message") return parseChat(payload);
   if (type === "ping") return parsePing(payload);
+  if (type === "doc_op") return parseDocOp(payload) ?? check(CLIENT_SCHEMAS.doc_op, payload);
   if (type === "file_chunk") return parseChunk(payload) ?? check(CLIENT_SCHEMAS.file_chunk, payload);
   return check(CLIENT_SCHEMAS[type], payload);
 }

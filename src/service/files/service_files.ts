@@ -4,6 +4,7 @@
  * @module
  */
 
+import { coarseClock } from "../../async/clock.ts";
 import type { Engine } from "../../engine/contract.ts";
 import { FileStore } from "../../files/mod.ts";
 import { type FileService, refuseRead } from "../../handlers/mod.ts";
@@ -33,6 +34,7 @@ export class ServiceFiles implements FileService, FileAccess {
   /** The configuration of files in force. */
   settings: Config["files"];
   readonly #options: ServiceFilesOptions;
+  readonly #clock = coarseClock();
   #heardAt = -Infinity;
 
   constructor(options: ServiceFilesOptions) {
@@ -44,14 +46,14 @@ export class ServiceFiles implements FileService, FileAccess {
       values,
       limits: this.limits,
       failed: options.failed,
-      busy: () => performance.now() - this.#heardAt < QUIET_AFTER,
+      busy: () => this.#clock.now() - this.#heardAt < QUIET_AFTER,
     });
   }
 
   /** Notes that somebody sends messages: uploads are slowed down for a while. */
   readonly listen: Middleware = ({ message: { type } }, next) => {
     const row = clientRow(type);
-    if (row?.lane !== "file" && row?.upkeep !== true) this.#heardAt = performance.now();
+    if (row?.lane !== "file" && row?.upkeep !== true) this.#heardAt = this.#clock.now();
     return next();
   };
 
