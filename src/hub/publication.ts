@@ -38,6 +38,8 @@ interface Request {
   readonly payload: Payload;
   /** A change of an earlier message of the channel, committed with this one. @default none */
   readonly edit?: Edit | undefined;
+  /** The id was made for this call, so that nobody can send it again: it need not be remembered. @default false */
+  readonly isNewId?: boolean | undefined;
 }
 
 /** A message of a client or about a client's file: the rights of its token hold, and it is from its user. */
@@ -75,6 +77,7 @@ export interface Publication {
   /** Put another object here to change what is said; it is measured again. */
   payload: Payload;
   readonly edit: Edit | undefined;
+  readonly isNewId?: boolean | undefined;
   /** Set by a hook when the message is kept already: it is acknowledged as a duplicate, and nothing is committed. */
   kept: Position | undefined;
 }

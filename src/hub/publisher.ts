@@ -60,7 +60,7 @@ export class Publisher {
    * `not_a_document`, `permission_denied`, `message_too_large`, what a hook refuses with, or what the engine says.
    */
   publish(request: PublishRequest): MaybePromise<Published> {
-    const { origin, channel, id, client, payload } = request;
+    const { origin, channel, id, client, payload, isNewId } = request;
     const type = request.type ?? CONTENT_TYPES[kindOf(channel)];
     const retention = this.#admit(request, type);
     this.#measure(payload, request.form);
@@ -73,6 +73,7 @@ export class Publisher {
       client,
       payload,
       edit: request.edit,
+      isNewId,
       kept: undefined,
     };
     const chain = this.#hooks.of(type);
@@ -142,13 +143,15 @@ export class Publisher {
   }
 
   #commit(
-    { channel, type, id, from, payload, edit, kept }: Publication,
+    { channel, type, id, from, payload, edit, isNewId, kept }: Publication,
     retention: Retention,
   ): MaybePromise<Published> {
     if (kept !== undefined) return { epoch: kept.epoch, offset: kept.offset, duplicate: true };
     const record = { type, id, from, timestamp: this.#parts.now(), payload };
     // Neither an id nor a user id holds a space, so no two pairs make one key.
-    let options: PublishOptions = { retention, dedupeKey: id + " " + from };
+    let options: PublishOptions = isNewId === true
+      ? { retention }
+      : { retention, dedupeKey: id + " " + from };
     if (edit !== undefined) options = { ...options, edit };
     if (payload.stream === "open") {
       options = { ...options, patience: settingsOf(channel, this.#parts.namespace)!.streamPatience };

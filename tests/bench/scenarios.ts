@@ -4,6 +4,7 @@
  * @module
  */
 
+import { API_SCENARIOS } from "./api/scenarios.ts";
 import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
 import { PEER_SCENARIOS } from "./peer/scenarios.ts";
@@ -231,4 +232,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...PEER_SCENARIOS,
   ...DOCUMENT_SCENARIOS,
   ...CLIENT_SCENARIOS,
+  ...API_SCENARIOS,
 ];

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { deadline } from "../../async/deadline.ts";
+import { Deadlines } from "../../async/deadlines.ts";
 import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts";
 import { API, API_METHODS, isApiMethod } from "../../protocol/api/table.ts";
 import type { ApiCommand, ApiMethod, ApiReply, ApiRight } from "../../protocol/api/types.ts";
@@ -62,7 +62,7 @@ export class ApiRunner {
    * `permission_denied` when the caller has not its right, `bad_payload` for invalid parameters, or the error of the method.
    */
   async run(method: string, params: unknown, caller: Caller): Promise<unknown> {
-    if (method !== "batch") return await this.#counted(method, params, caller);
+    if (method !== "batch") return this.#counted(method, params, caller);
     if (!isJson(params, MAX_DEPTH + 3)) throw tooDeep();
     return await this.#batch(check(API.batch.params, params).commands, caller);
   }
@@ -70,7 +70,8 @@ export class ApiRunner {
   /** As `run`, but resolves with the answer whatever becomes of the call. */
   async reply(method: string, params: unknown, caller: Caller): Promise<ApiReply> {
     try {
-      return { result: await this.#counted(method, params, caller) };
+      const result = this.#counted(method, params, caller);
+      return { result: result instanceof Promise ? await result : result };
     } catch (error) {
       if (!(error instanceof ProtocolError)) this.#deps.log("error", "api_failed", { method, error });
       return { error: failureOf(error) };
@@ -102,21 +103,32 @@ export class ApiRunner {
     return { replies: await Promise.all(replies) };
   }
 
-  async #counted(method: string, params: unknown, caller: Caller): Promise<unknown> {
+  /** Throws or rejects as `run` does. A promise only where the method gives one: bulk calls must not cost a turn each. */
+  #counted(method: string, params: unknown, caller: Caller): unknown {
     const began = performance.now();
     const counted = (result: ApiResultName) =>
       this.#deps.apiCall?.(method, result, performance.now() - began);
-    try {
-      const result = await this.#call(method, params, caller);
-      counted("ok");
-      return result;
-    } catch (error) {
+    const failed = (error: unknown): never => {
       counted(error instanceof ProtocolError ? error.error : "internal");
       throw error;
+    };
+    let result: unknown;
+    try {
+      result = this.#call(method, params, caller);
+    } catch (error) {
+      return failed(error);
     }
+    if (result instanceof Promise) {
+      return result.then((value) => {
+        counted("ok");
+        return value;
+      }, failed);
+    }
+    counted("ok");
+    return result;
   }
 
-  async #call(method: string, params: unknown = {}, { rights, idempotencyKey }: Caller): Promise<unknown> {
+  #call(method: string, params: unknown = {}, { rights, idempotencyKey }: Caller): unknown {
     if (!isApiMethod(method) || method === "batch") throw unknownMethod(method);
     const row = API[method];
     if (!rights.has(row.right)) {
@@ -130,7 +142,7 @@ export class ApiRunner {
     const named = idempotencyKey === undefined || checked.id !== undefined || !takesId(method)
       ? checked
       : { ...checked, id: idempotencyKey };
-    return await inTime(run.call(api, named));
+    return inTime(run.call(api, named));
   }
 }
 
@@ -166,7 +178,9 @@ function check<T>(schema: v.GenericSchema<unknown, T>, params: unknown): T {
   throw new ProtocolError(name, path === null ? issue.message : `${path.slice(0, 64)}: ${issue.message}`);
 }
 
-async function inTime(work: unknown): Promise<unknown> {
-  const late = () => new ProtocolError("not_available", "the method did not finish in time");
-  return await deadline(Promise.resolve(work), API_TIMEOUT, late);
+const deadlines = new Deadlines(API_TIMEOUT);
+const late = () => new ProtocolError("not_available", "the method did not finish in time");
+
+function inTime(work: unknown): unknown {
+  return work instanceof Promise ? deadlines.wait(work, late) : work;
 }

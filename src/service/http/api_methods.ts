@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Published } from "../../engine/contract.ts";
+import type { MaybePromise, Published } from "../../engine/contract.ts";
 import type { Hub, ServerRequest } from "../../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
@@ -111,31 +111,27 @@ function createAccessMethods(
   };
 }
 
-async function publish(hub: Hub, { channel, id, from, ...said }: ApiPublish): Promise<ApiPublished> {
+function publish(hub: Hub, { channel, id, from, ...said }: ApiPublish): MaybePromise<ApiPublished> {
   const content = keptOf(said);
   // A direct message names its recipient in the payload.
   const inbox = inboxOf("");
   const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;
-  return await keep(hub, channel, { id, from }, { payload });
+  return keep(hub, channel, { id, from }, { payload });
 }
 
-async function keep(
+function keep(
   hub: Hub,
   channel: string,
-  { id = uuidv7(), from = SERVER }: {
+  { id, from = SERVER }: {
     readonly id?: ApiSaid["id"] | undefined;
     readonly from?: string | undefined;
   },
   message: Pick<ServerRequest, "type" | "payload" | "edit">,
-): Promise<ApiPublished> {
-  const { offset, epoch, duplicate }: Published = await hub.publish({
-    origin: "api",
-    from,
-    channel,
-    id,
-    ...message,
-  });
-  return { channel, offset, epoch, duplicate };
+): MaybePromise<ApiPublished> {
+  const told = ({ offset, epoch, duplicate }: Published) => ({ channel, offset, epoch, duplicate });
+  const isNewId = id === undefined;
+  const published = hub.publish({ origin: "api", from, channel, id: id ?? uuidv7(), isNewId, ...message });
+  return published instanceof Promise ? published.then(told) : told(published);
 }
 
 /** The priority of a message that is to be changed. Rejects with ProtocolError when it cannot be. */

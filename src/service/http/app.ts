@@ -12,7 +12,7 @@ import { isLoopback } from "./addresses.ts";
 import { assetResponse, PAGE_ASSETS } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { clientDocument, WEBSOCKET_PATH } from "./client_info.ts";
-import { type Ctx, type Env, get, notAllowed, notFound, plain, refused, tooMany } from "./context.ts";
+import { type Ctx, type Env, get, notAllowed, notFound, plain, refused, SENT, tooMany } from "./context.ts";
 import type { FetchHandler, HttpDeps, RequestInfo, RequestSource } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
@@ -60,7 +60,7 @@ function base(deps: HttpDeps): Hono<Env> {
   app.use(async (c, next) => {
     await next();
     // The runtime needs the response of an upgrade unchanged.
-    if (c.res.status !== 101) setSecurityHeaders(c.res.headers);
+    if (c.res.status !== 101 && c.res !== SENT) setSecurityHeaders(c.res.headers);
   });
   app.notFound(() => notFound());
   app.onError((error, c) => {

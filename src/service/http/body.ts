@@ -5,6 +5,7 @@
  */
 
 import { deadline } from "../../async/deadline.ts";
+import { Deadlines } from "../../async/deadlines.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 
 /** Most bytes of a request's body. */
@@ -20,7 +21,7 @@ export async function readJson(
   request: Request,
   limits: { readonly maxBytes?: number; readonly timeout?: number } = {},
 ): Promise<Record<string, unknown>> {
-  const bytes = await readBounded(request, limits.maxBytes ?? MAX_BODY, limits.timeout ?? BODY_TIMEOUT);
+  const bytes = await readBounded(request, limits.maxBytes ?? MAX_BODY, limits.timeout);
   if (bytes.length === 0) return {};
   let value: unknown;
   try {
@@ -34,15 +35,24 @@ export async function readJson(
   return value as Record<string, unknown>;
 }
 
-async function readBounded(request: Request, most: number, timeout: number): Promise<Uint8Array> {
+const late = () => new ProtocolError("bad_request", "the body did not come in time");
+const endedEarly = (cause: unknown) => new ProtocolError("bad_request", "the body ended early", { cause });
+const deadlines = new Deadlines(BODY_TIMEOUT);
+
+async function readBounded(request: Request, most: number, timeout?: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > most) throw new ProtocolError("message_too_large", `a body has at most ${most} bytes`);
+  // No listener lets more in than was announced. A stream would cost several times as much.
+  if (announced > 0 && timeout === undefined) {
+    const whole = request.arrayBuffer().catch((error) => Promise.reject(endedEarly(error)));
+    return new Uint8Array(await deadlines.wait(whole, late));
+  }
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
-  return await deadline(readAll(reader, most), timeout, () => {
+  return await deadline(readAll(reader, most), timeout ?? BODY_TIMEOUT, () => {
     // Ends the pending read. A failure of cancel() itself does not matter.
     reader.cancel().catch(() => {});
-    return new ProtocolError("bad_request", "the body did not come in time");
+    return late();
   });
 }
 
@@ -62,7 +72,7 @@ async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>, most: nu
     }
   } catch (error) {
     if (error instanceof ProtocolError) throw error;
-    throw new ProtocolError("bad_request", "the body ended early", { cause: error });
+    throw endedEarly(error);
   }
   const bytes = new Uint8Array(size);
   let at = 0;

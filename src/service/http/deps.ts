@@ -23,6 +23,11 @@ export interface RequestInfo {
   /** As in the request line, where the listener knows it. */
   readonly httpVersion?: string;
   /**
+   * Answers 200 with a text at once, and returns what the handler is to return: `SENT`. `fields` are names and values in
+   * turn; the length is added. Absent where answers are Responses alone.
+   */
+  readonly sendText?: (fields: readonly string[], text: string) => Response;
+  /**
    * Takes the request's connection as a WebSocket, where it may become one; the response is to be returned. Undefined
    * when the peer has gone meanwhile. Throws when the request is no upgrade.
    */

@@ -152,8 +152,16 @@ function authorityOf(url: string): string | null {
   return /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? null;
 }
 
+/** The host of the request before: a back end asks for the same one thousands of times a second. */
+let known: { readonly field: string | null | undefined; readonly host: string | undefined } | undefined;
+
 /** A `Host` field in its normal form; undefined when it is none. */
 function hostOf(field: string | null | undefined): string | undefined {
+  if (known === undefined || known.field !== field) known = { field, host: parseHost(field) };
+  return known.host;
+}
+
+function parseHost(field: string | null | undefined): string | undefined {
   if (field === null || field === undefined || /[\s/?#@\\]/.test(field)) return undefined;
   try {
     return new URL(`http://${field}`).host || undefined;

@@ -25,6 +25,12 @@ const FIELDS: readonly (readonly [string, string])[] = [
   ["cross-origin-opener-policy", "same-origin"],
 ];
 
+/** The fields of every answer that a page of the same origin alone may read. */
+export const SECURITY_FIELDS: readonly (readonly [string, string])[] = [
+  ...FIELDS,
+  ["cross-origin-resource-policy", "same-origin"],
+];
+
 /** Sets them on an answer, except those that the answer has already. */
 export function setSecurityHeaders(headers: Headers): void {
   for (const [name, value] of FIELDS) if (!headers.has(name)) headers.set(name, value);

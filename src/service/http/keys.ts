@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { ApiRight } from "../../protocol/api/types.ts";
 
 /** All rights. */
@@ -12,10 +13,9 @@ export const ALL_RIGHTS: ReadonlySet<ApiRight> = new Set<ApiRight>(["publish", "
 /** A configured key. A text has all rights. */
 export type ApiKey = string | { readonly key: string; readonly rights: readonly ApiRight[] };
 
-const encoder = new TextEncoder();
-
-async function digest(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+// At once: `crypto.subtle` hands a hash to another thread, which takes longer than the hash.
+function digest(text: string): Uint8Array {
+  return createHash("sha256").update(text).digest();
 }
 
 /** The key a request carries, in `X-API-Key` or as `Authorization: Bearer`; undefined when none. */
@@ -28,23 +28,23 @@ export function keyOf(headers: Headers): string | undefined {
 /** Checks keys. The digests of the configured keys are kept until the list changes. */
 export class KeyRing {
   #keys: readonly ApiKey[] = [];
-  #digests: Promise<readonly Uint8Array[]> = Promise.resolve([]);
+  #digests: readonly Uint8Array[] = [];
   #rights: readonly ReadonlySet<ApiRight>[] = [];
 
   /**
    * The rights of `candidate` when it is one of `keys`, those of all entries that have it. The time this takes does not
    * depend on the keys.
    */
-  async rightsOf(candidate: string, keys: readonly ApiKey[]): Promise<ReadonlySet<ApiRight> | undefined> {
+  rightsOf(candidate: string, keys: readonly ApiKey[]): ReadonlySet<ApiRight> | undefined {
     if (keys !== this.#keys) {
       this.#keys = keys;
-      this.#digests = Promise.all(keys.map((each) => digest(typeof each === "string" ? each : each.key)));
+      this.#digests = keys.map((each) => digest(typeof each === "string" ? each : each.key));
       this.#rights = keys.map((each) => typeof each === "string" ? ALL_RIGHTS : new Set(each.rights));
     }
     const rights = this.#rights;
-    const [given, known] = await Promise.all([digest(candidate), this.#digests]);
+    const given = digest(candidate);
     let found: ReadonlySet<ApiRight> | undefined;
-    for (const [index, one] of known.entries()) {
+    for (const [index, one] of this.#digests.entries()) {
       if (sameBytes(given, one) === 1) {
         found = found === undefined ? rights[index]! : found.union(rights[index]!);
       }

@@ -5,11 +5,9 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { SMALL } from "./context.ts";
-
-/** Tells the request listener that the answer has been written. */
-const ALREADY_SENT = { headers: { "x-hono-already-sent": "true" } };
+import { SENT, SMALL } from "./context.ts";
 
 /**
  * Writes an answer with a body that the network need not take at once as fast as its client reads. The end of `outgoing` ends the body; a body that fails
@@ -46,7 +44,15 @@ export async function writeAnswer(
     outgoing.off("close", cancel);
     cancel();
   }
-  return new Response(null, ALREADY_SENT);
+  return SENT;
+}
+
+/** Answers 200 with a text; see `RequestInfo.sendText`. */
+export function sendText(outgoing: ServerResponse, fields: readonly string[], text: string): Response {
+  if (isOver(outgoing)) return SENT;
+  outgoing.writeHead(200, [...fields, "content-length", `${Buffer.byteLength(text)}`]);
+  outgoing.end(text);
+  return SENT;
 }
 
 function isOver(outgoing: ServerResponse): boolean {

@@ -15,7 +15,8 @@ import { handshake, WebSocketConnection } from "../../websocket/mod.ts";
 import { AcceptWatch } from "./accept_watch.ts";
 import { plainAddress } from "./addresses.ts";
 import type { Pooled } from "./connection_pool.ts";
-import { writeAnswer } from "./node_answer.ts";
+import { SENT } from "./context.ts";
+import { sendText, writeAnswer } from "./node_answer.ts";
 import type { RequestInfo, WebSocketUpgrade, WebSocketUpgradeOptions } from "./deps.ts";
 import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
@@ -80,8 +81,12 @@ class NodeHttpServer implements HttpServer {
       async (request, bindings) => {
         const { incoming, outgoing } = bindings as HttpBindings;
         const { socket, httpVersion } = incoming;
-        const answer = await options.handler(request, { remoteAddr: addressOf(socket), httpVersion });
-        return await writeAnswer(answer, incoming, outgoing);
+        const answer = await options.handler(request, {
+          remoteAddr: addressOf(socket),
+          httpVersion,
+          sendText: (fields, text) => sendText(outgoing, fields, text),
+        });
+        return answer === SENT ? answer : await writeAnswer(answer, incoming, outgoing);
       },
       { overrideGlobalObjects: false, errorHandler: (error) => this.#failed(error) },
     );

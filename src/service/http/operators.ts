@@ -15,7 +15,17 @@ import { openApi } from "./api_openapi.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { listConnections, parseLimit } from "./connection_list.ts";
-import { answerWith, type Ctx, type Env, get, type Guard, notAllowed, notFound, tooMany } from "./context.ts";
+import {
+  answerJson,
+  answerWith,
+  type Ctx,
+  type Env,
+  get,
+  type Guard,
+  notAllowed,
+  notFound,
+  tooMany,
+} from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { ALL_RIGHTS, keyOf, type KeyRing } from "./keys.ts";
@@ -58,14 +68,14 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
   app.post("/api/:method", async (c) => {
     const rights = await guards.api(c);
     if (rights instanceof Response) return rights;
-    const { headers, body } = c.req.raw;
+    const { headers } = c.req.raw;
     const caller = { rights, idempotencyKey: idempotencyKeyOf(headers) };
     if (bringsLines(headers) && c.req.param("method") === "publish") {
-      return publishLines(body, runner, caller);
+      return publishLines(c.req.raw.body, runner, caller);
     }
     const params = await readJson(c.req.raw, { maxBytes: MAX_API_BODY });
     const result = await runner.run(c.req.param("method"), params, caller);
-    return Response.json({ result }, { headers: { "cache-control": "no-store" } });
+    return answerJson(c, { result });
   });
   app.all("/api/:method", () => notAllowed("POST"));
   for (const [path, asset] of Object.entries(ADMIN_ASSETS)) {
