@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
+import { page } from "../protocol/page.ts";
 import { memoryPair } from "../support/memory.ts";
 import { connected, inWorld } from "./in_world.ts";
 
@@ -141,6 +142,35 @@ Deno.test("reconnecting: an outage of any length is over for a client within the
       world.start();
       await world.until(() => client.manager.isConnected(), 10_100);
     }
+  }));
+
+Deno.test("reconnecting: waits are those of PROTOCOL.md, and begin anew after a connection of the age it says", () =>
+  inWorld(async (world, make) => {
+    const said =
+      /a delay from (\d+) s that doubles up\s+to (\d+) s, each time multiplied by a random number from ([\d.]+) to (\d+); start again at (\d+) s after a connection has\s+lived for (\d+) s/
+        .exec(page);
+    assert.ok(said !== null, "PROTOCOL.md says how clients come back");
+    const [first, longest, least, most, again, life] = said.slice(1).map(Number) as [number, ...number[]];
+    const { client } = make("ann", { enableQuic: false });
+    /** The wait after a connection that lived for so many milliseconds. */
+    const waitAfter = async (lived: number): Promise<number> => {
+      await world.until(() => client.manager.isConnected(), 60_000, 1);
+      // What the server says reaches the client a moment later.
+      await world.clock.advance(lived - world.paths.websocket.latency);
+      assert.equal(world.sessions.disconnect("ann", undefined, "rate_limited"), 1);
+      await world.until(() => !client.manager.isConnected(), 1000, 1);
+      const from = world.clock.now(), dials = world.dials.length;
+      await world.until(() => world.dials.length > dials, 60_000, 1);
+      return world.dials.at(-1)!.at - from;
+    };
+    await connected(world, client);
+    for (let i = 0; i < 8; i++) {
+      const full = Math.min(first * 2 ** i, longest!) * 1000;
+      const wait = await waitAfter(i === 0 ? 5 : life! * 1000 - 100);
+      assert.ok(wait >= full * least! && wait <= full * most! + 5, `${wait} ms, number ${i}`);
+    }
+    const wait = await waitAfter(life! * 1000 + 100);
+    assert.ok(wait >= again! * 1000 * least! && wait <= again! * 1000 * most! + 5, `${wait} ms after a life`);
   }));
 
 Deno.test("reconnecting: an `online` event ends a wait", () =>

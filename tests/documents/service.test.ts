@@ -6,7 +6,10 @@ import { DocumentKey, SkeinYjsProvider } from "../../src/client/yjs.ts";
 import { crc32 } from "../../src/protocol/mod.ts";
 import { pause, until } from "../client/crowd.ts";
 import { seeded } from "../client/support.ts";
-import { KINDS } from "../support/client.ts";
+import { page } from "../protocol/page.ts";
+import { type CarrierKind, KINDS } from "../support/client.ts";
+import { startTestService } from "../support/service.ts";
+import type { WireMessage } from "../support/wire.ts";
 import { token, TRANSPORTS, withService } from "./live.ts";
 import { bytes, op, textOf } from "./support.ts";
 
@@ -69,6 +72,48 @@ Deno.test("document service: a document is the same on every transport and in bo
     assert.deepEqual([opened.epoch, opened.start, opened.snapshot.parts], [epoch, offset, 1]);
     assert.equal(textOf((await later.next("doc_snapshot")).payload.data), "the whole");
   }));
+
+Deno.test("document service: parts of a snapshot are cut anew for another connection, and are whole by themselves", async () => {
+  const limit = (maxMessage: number) => ({ session: { maxMessage } });
+  const service = await startTestService(limit(65_536));
+  try {
+    const whole = "0123456789".repeat(2000);
+    const open = async (kind: CarrierKind) => {
+      const client = await service.connect(kind, "ann");
+      await client.openLane(300);
+      const { payload } = await client.ask("doc_open", { channel: DOC }, { lane: 300 });
+      const count = payload.snapshot?.parts ?? 0;
+      const parts: WireMessage["payload"][] = [];
+      while (parts.length < count) parts.push((await client.next("doc_snapshot")).payload);
+      return { client, payload, parts };
+    };
+    const { client: writer, payload: { epoch } } = await open("websocket");
+    await writer.ask("doc_op", { channel: DOC, data: bytes("a").toBase64(), checksum: crc32(bytes("a")) });
+    const snapshot = { channel: DOC, epoch, offset: 1, part: 0, parts: 1 };
+    const data = { data: bytes(whole).toBase64(), checksum: crc32(bytes(whole)) };
+    assert.equal((await writer.ask("doc_snapshot", { ...snapshot, ...data })).payload.kept, true);
+    await writer.close();
+    const counts: number[] = [];
+    for (const maxMessage of [65_536, 8192, 4096]) {
+      await service.reconfigure(limit(maxMessage));
+      for (const kind of KINDS) {
+        const { client, parts } = await open(kind);
+        assert.ok(parts.every(({ part, parts: all }, i) => part === i && all === parts.length));
+        assert.equal(parts.map(({ data }) => textOf(data)).join(""), whole);
+        for (const { data, checksum } of parts) assert.equal(crc32(Uint8Array.fromBase64(data)), checksum);
+        if (kind === "websocket") counts.push(parts.length);
+        await client.close();
+      }
+    }
+    assert.deepEqual(new Set(counts).size, 3, `parts: ${counts}`);
+    assert.match(
+      page,
+      /sent again, on another connection too, they may be cut anew: `parts` and the bytes\s+of each part may differ/,
+    );
+  } finally {
+    await service.stop();
+  }
+});
 
 Deno.test(
   "document service: a hundred documents that four clients edit on three transports converge, through restarts and cuts",

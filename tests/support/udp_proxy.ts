@@ -15,6 +15,10 @@ export interface UdpProxyOptions {
   delayToClient?: number;
   /** Share of packets dropped, 0 to 1, both ways. @default 0 */
   drop?: number;
+  /** Bytes of the largest packet that passes to the server; larger ones are dropped. @default no limit */
+  maxPacketToServer?: number;
+  /** Bytes of the largest packet that passes to the client. @default no limit */
+  maxPacketToClient?: number;
   /** Seed of what is dropped. @default 1 */
   seed?: number;
   /** Bytes kept of the start of each packet in `captured`; 0 keeps nothing. @default 0 */
@@ -44,6 +48,8 @@ export class UdpProxy {
   delayToServer: number;
   delayToClient: number;
   drop: number;
+  maxPacketToServer: number;
+  maxPacketToClient: number;
   /** While true nothing passes. */
   blackHole = false;
   #target: Deno.NetAddr;
@@ -60,6 +66,8 @@ export class UdpProxy {
     this.delayToServer = options.delayToServer ?? 0;
     this.delayToClient = options.delayToClient ?? 0;
     this.drop = options.drop ?? 0;
+    this.maxPacketToServer = options.maxPacketToServer ?? Infinity;
+    this.maxPacketToClient = options.maxPacketToClient ?? Infinity;
     this.#random = options.seed ?? 1;
     this.#capture = options.capture ?? 0;
     this.#front = bind();
@@ -127,7 +135,8 @@ export class UdpProxy {
       this.counters.swallowed++;
       return;
     }
-    if (this.drop > 0 && this.#next() < this.drop) {
+    const isTooLarge = packet.length > (toServer ? this.maxPacketToServer : this.maxPacketToClient);
+    if (isTooLarge || (this.drop > 0 && this.#next() < this.drop)) {
       this.counters.dropped++;
       return;
     }

@@ -97,7 +97,7 @@ export interface AuthResponse {
     maxStreams: number;
     /** Channels of the session, beside its inbox and `broadcast:all`. */
     maxChannels: number;
-    /** Bytes of a datagram; 0: there are none. */
+    /** Bytes of the largest datagram that the server could send when it answered; 0: there are none. */
     maxDatagram: number;
     rates: SendRates;
   };
