@@ -47,6 +47,7 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
   protocol: [],
   streams: [{ room: "protocol" }],
   quic: [],
+  net: [],
   websocket: [],
   transport: [{ room: "quic" }, { room: "websocket" }, { room: "streams" }, { room: "protocol" }],
   auth: [{ room: "protocol" }],
