@@ -7,7 +7,7 @@
 import type { MaybePromise, Published } from "../engine/contract.ts";
 import type { KeptType } from "../protocol/mod.ts";
 import { Asking } from "./asking.ts";
-import { KEPT_TYPES, type Publication } from "./publication.ts";
+import { KEPT_TYPES, type PiecePublication, type Publication } from "./publication.ts";
 
 /** What takes part in publications. Each part is optional; hooks are called in the order they were added. */
 export interface PublishHook {
@@ -21,6 +21,12 @@ export interface PublishHook {
    * than the deadline of hooks refuses with `not_available`, and `failed` is called if it lets the publication through later.
    */
   before?(publication: Publication): MaybePromise<void>;
+  /**
+   * Called before a streamed message grows; `before` saw its beginning alone. A hook that judges what is said needs both,
+   * or refuses in `before` what has `stream: "open"`. Pieces of a moment come as one. Throws or rejects with
+   * ProtocolError to refuse: the message ends as `failed`, unless the error is temporary. The deadline of `before` holds.
+   */
+  beforePiece?(piece: PiecePublication): MaybePromise<void>;
   /**
    * Told of a commit, a duplicate's too. Nobody waits for it, unless `awaited`; what it throws is logged and counted.
    */
@@ -38,6 +44,7 @@ export interface PublishHook {
 export interface HookChain {
   readonly all: readonly PublishHook[];
   readonly before: readonly PublishHook[];
+  readonly pieces: readonly PublishHook[];
   readonly after: readonly PublishHook[];
 }
 
@@ -46,6 +53,7 @@ export class PublishHooks {
   #hooks: readonly PublishHook[] = [];
   #chains: ReadonlyMap<KeptType, HookChain> = new Map();
   readonly #asking: Asking<PublishHook, Publication>;
+  readonly #askingPieces: Asking<PublishHook, PiecePublication>;
   readonly #failed: (error: unknown, stage: string) => void;
 
   /**
@@ -60,6 +68,7 @@ export class PublishHooks {
       patience,
       failed,
     });
+    this.#askingPieces = new Asking({ ask: (hook, piece) => hook.beforePiece!(piece), patience, failed });
   }
 
   /** Adds a hook behind those there are. Throws TypeError when one of its name was added before. */
@@ -86,6 +95,16 @@ export class PublishHooks {
    */
   before(chain: HookChain, publication: Publication): MaybePromise<void> {
     return this.#asking.ask(chain.before, publication);
+  }
+
+  /** Whether any hook wants to see pieces. */
+  get seesPieces(): boolean {
+    return this.#hooks.some(({ beforePiece }) => beforePiece !== undefined);
+  }
+
+  /** Asks the hooks of its type about a piece, in turn. Throws or rejects with the error of the one that refuses. */
+  beforePiece(piece: PiecePublication): MaybePromise<void> {
+    return this.#askingPieces.ask(this.of(piece.type)?.pieces ?? [], piece);
   }
 
   /** Tells the hooks of `chain` of a commit. A promise: the acknowledgement waits for it, and fails when it rejects. */
@@ -119,6 +138,7 @@ export class PublishHooks {
       chains.set(type, {
         all,
         before: all.filter(({ before }) => before !== undefined),
+        pieces: all.filter(({ beforePiece }) => beforePiece !== undefined),
         after: all.filter(({ after }) => after !== undefined),
       });
     }

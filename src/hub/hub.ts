@@ -25,7 +25,7 @@ import { Bots } from "./bots.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
-import type { PublishHook } from "./hooks.ts";
+import { type PublishHook, PublishHooks } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import { Nodes } from "./nodes.ts";
 import { KeyPackages } from "./key_packages.ts";
@@ -105,8 +105,9 @@ export class Hub {
       maxChannels,
       presenceGrace,
     });
-    this.#publisher = new Publisher({ log, namespace, maxMessage, hookPatience, now, failed });
-    this.#streams = new Streams(log, clock);
+    const hooks = new PublishHooks(failed, hookPatience);
+    this.#publisher = new Publisher({ log, namespace, maxMessage, hooks, now });
+    this.#streams = new Streams(log, clock, hooks);
     this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
     this.keyPackages = new KeyPackages(engine.values);

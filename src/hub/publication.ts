@@ -63,6 +63,25 @@ export interface ServerRequest extends Request {
 /** A message to be published. */
 export type PublishRequest = ClientRequest | ServerRequest;
 
+/** A piece of a streamed message on its way to the engine, as hooks see it. */
+export interface PiecePublication {
+  readonly channel: string;
+  /** The offset of the message. */
+  readonly target: number;
+  /** The sender's user id. */
+  readonly from: string;
+  /** The type and payload of the message without the piece. */
+  readonly type: KeptType;
+  readonly said: Payload;
+  /**
+   * What is added to its text, or to its list. Put other content of the same kind and length here to change it: the sender
+   * counts on from the length.
+   */
+  content: string | readonly unknown[];
+  /** Nothing follows. */
+  readonly end: "ended" | "failed" | undefined;
+}
+
 /** A message on its way to the engine, as hooks see it. */
 export interface Publication {
   readonly origin: Origin;

@@ -18,7 +18,7 @@ import {
   type Right,
   serverRow,
 } from "../protocol/mod.ts";
-import { type HookChain, type PublishHook, PublishHooks } from "./hooks.ts";
+import type { HookChain, PublishHook, PublishHooks } from "./hooks.ts";
 import type { Publication, PublishRequest } from "./publication.ts";
 import { DOCUMENT_RETENTION, isDocument, mayPublish, type NamespaceLookup, settingsOf } from "./settings.ts";
 
@@ -27,9 +27,8 @@ export interface PublisherParts {
   readonly log: Log;
   readonly namespace: NamespaceLookup;
   readonly maxMessage: () => number;
-  readonly hookPatience: number;
+  readonly hooks: PublishHooks;
   readonly now: () => number;
-  readonly failed: (error: unknown, stage: string) => void;
 }
 
 /** Publishes messages of every origin. */
@@ -41,7 +40,7 @@ export class Publisher {
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
-    this.#hooks = new PublishHooks(parts.failed, parts.hookPatience);
+    this.#hooks = parts.hooks;
   }
 
   /** Adds a hook. Throws TypeError when there is one of its name. */

@@ -9,7 +9,8 @@
 import type { Clock } from "../async/clock.ts";
 import { deferred } from "../async/deferred.ts";
 import type { Grown, Growth, GrowthRefusal, Log, MaybePromise } from "../engine/contract.ts";
-import { type ErrorName, ProtocolError } from "../protocol/mod.ts";
+import { type ErrorName, ERRORS, type KeptType, ProtocolError } from "../protocol/mod.ts";
+import type { PiecePublication } from "./publication.ts";
 
 /** Milliseconds from one commit of a message to its next. A reader does not see text come in smoother steps than that. */
 const HOLD = 50;
@@ -24,6 +25,12 @@ const REFUSALS: Readonly<Record<GrowthRefusal, ErrorName>> = {
   kind: "bad_payload",
   size: "message_too_large",
 };
+
+/** Who is asked before a message grows; see `PublishHooks`. */
+export interface PieceHooks {
+  readonly seesPieces: boolean;
+  beforePiece(piece: PiecePublication): MaybePromise<void>;
+}
 
 interface Waiting {
   readonly growth: Growth;
@@ -45,18 +52,20 @@ interface Stream {
 export class Streams {
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #hooks: PieceHooks;
   /** By channel, message and sender: what one user sends must not spoil the commit of another's. Emptied within a moment. */
   readonly #streams = new Map<string, Stream>();
 
-  constructor(log: Log, clock: Clock) {
+  constructor(log: Log, clock: Clock, hooks: PieceHooks) {
     this.#log = log;
+    this.#hooks = hooks;
     this.#clock = clock;
   }
 
   /**
    * Makes a message longer; resolves with its length once that is committed. Rejects with ProtocolError:
    * `unknown_message`, `foreign_message`, `wrong_epoch`, `stream_ended`, `stream_gap`, `bad_payload`,
-   * `message_too_large`, or what the engine says.
+   * `message_too_large`, what a hook refuses with, or what the engine says.
    */
   append(channel: string, growth: Growth): Promise<number> {
     const key = `${channel} ${growth.target} ${growth.from} ${growth.epoch}`;
@@ -111,7 +120,43 @@ export class Streams {
   }
 
   #grow(channel: string, growth: Growth): MaybePromise<Grown> {
-    return this.#log.grow(channel, growth);
+    return this.#hooks.seesPieces ? this.#growAsked(channel, growth) : this.#log.grow(channel, growth);
+  }
+
+  /** Lets hooks see what is new of a growth. What the engine refuses anyway is left to it. */
+  async #growAsked(channel: string, growth: Growth): Promise<Grown> {
+    const { target, from, at, content, end } = growth;
+    const { record } = await this.#log.get(channel, target);
+    const kept = record?.payload.stream === "open" && record.from === from
+      ? record.payload.text ?? record.payload.data
+      : undefined;
+    if (kept === undefined || typeof kept !== typeof content) return await this.#log.grow(channel, growth);
+    const { length } = kept as string | unknown[];
+    const added = content.slice(Math.max(0, length - at));
+    if (at > length || added.length === 0) return await this.#log.grow(channel, growth);
+    const { type, payload: said } = record!;
+    const piece: PiecePublication = {
+      channel,
+      target,
+      from,
+      type: type as KeptType,
+      said,
+      content: added,
+      end,
+    };
+    try {
+      await this.#hooks.beforePiece(piece);
+      if (typeof piece.content !== typeof added || piece.content.length !== added.length) {
+        throw new TypeError("a hook may change a piece, but not its length");
+      }
+    } catch (error) {
+      // What was said before the refusal stays: its readers are to see that nothing more comes.
+      if (!(error instanceof ProtocolError && ERRORS[error.error].temporary)) {
+        await this.#log.grow(channel, { ...growth, at: length, content: added.slice(0, 0), end: "failed" });
+      }
+      throw error;
+    }
+    return await this.#log.grow(channel, { ...growth, at: length, content: piece.content });
   }
 }
 

@@ -14,7 +14,7 @@ async function* messages(answered: Promise<void>) {
 
 Deno.test("server client: it has every method of the API", () => {
   const client = createServerClient({ url: "http://localhost" });
-  assert.deepEqual(Object.keys(client).sort(), [...API_METHODS, "publishAll"].sort());
+  assert.deepEqual(Object.keys(client).sort(), [...API_METHODS, "publishAll", "stream"].sort());
 });
 
 Deno.test("server client: calls give results, errors of the table, and answers to what is published in bulk", async () => {
@@ -74,6 +74,27 @@ Deno.test("server client: a message in bulk does not wait for the next one", asy
       answered.resolve();
     }
     assert.equal(count, 2);
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("server client: a message is streamed, text and bytes", async () => {
+  const service = await startTestService({ engine: { kind: "memory" }, api: { keys: [KEY] } });
+  try {
+    const client = createServerClient({ url: service.url, key: KEY });
+    const said = await client.stream({ channel: "chat:a", from: "model" }, ["The answer ", "is ", "42."]);
+    assert.deepEqual([said.channel, said.offset, said.length], ["chat:a", 1, 17]);
+    const bytes = (async function* () {
+      yield new Uint8Array([1, 2]);
+      yield new Uint8Array([3]);
+    })();
+    await client.stream({ channel: "chat:a" }, bytes);
+    const [text, list] = (await client.history({ channel: "chat:a" })).messages;
+    assert.deepEqual([text!.from, text!.payload], ["model", { text: "The answer is 42.", stream: "ended" }]);
+    const data = list!.payload.data as string[];
+    assert.deepEqual(data.flatMap((each) => [...Uint8Array.fromBase64(each)]), [1, 2, 3]);
+    await assert.rejects(client.stream({ channel: "user:ann" }, ["x"]), { error: "bad_payload" });
   } finally {
     await service.stop();
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { DEFAULT_NAMESPACE } from "../../src/hub/mod.ts";
-import type { Payload } from "../../src/protocol/mod.ts";
+import { type Payload, ProtocolError } from "../../src/protocol/mod.ts";
 import { join, makeHub } from "../hub/support.ts";
 import { FakeClock, settle } from "../support/clock.ts";
 import { Service } from "./support.ts";
@@ -127,4 +127,74 @@ Deno.test("append: a message whose sender left ends with a mark, and subscribers
   assert.equal((await history())[0]!.stream, "interrupted");
   const { final, at } = bob.of("message_append").at(-1)!.payload;
   assert.deepEqual([final, at], ["interrupted", 14]);
+});
+
+Deno.test("append: a hook sees what is new of each piece, with what was said before", async () => {
+  const { clock, service, open, append, history } = await people();
+  const seen: unknown[] = [];
+  service.hub.addHook({
+    name: "judge",
+    beforePiece: ({ said, content, from, type }) => void seen.push([said.text, content, from, type]),
+  });
+  const target = await open({ text: "a" });
+  await append(target, 1, "bc");
+  await clock.advance(50);
+  await append(target, 1, "bcd");
+  await append(target, 4, "", { final: "ended" });
+  assert.deepEqual(seen, [["a", "bc", "ann", "chat_message"], ["abc", "d", "ann", "chat_message"]]);
+  assert.equal((await history())[0]!.text, "abcd");
+});
+
+Deno.test("append: a piece that a hook refuses is not kept, and ends the message for its readers", async () => {
+  const { clock, service, bob, open, append, history } = await people();
+  service.hub.addHook({
+    name: "judge",
+    beforePiece: async ({ said, content }) => {
+      await Promise.resolve();
+      if (`${said.text}${content}`.includes("bad")) throw new ProtocolError("permission_denied", "not here");
+    },
+  });
+  const target = await open();
+  await append(target, 0, "so ba");
+  await clock.advance(50);
+  await assert.rejects(append(target, 5, "d it is"), { error: "permission_denied" });
+  assert.equal(bob.of("message_append").at(-1)!.payload.final, "failed");
+  const [message] = await history();
+  assert.deepEqual([message!.text, message!.stream], ["so ba", "failed"]);
+  await assert.rejects(append(target, 5, "!"), { error: "stream_ended" });
+});
+
+Deno.test("append: a hook that cannot answer now leaves the message open", async () => {
+  const { service, open, append, history } = await people();
+  let isDown = true;
+  service.hub.addHook({
+    name: "judge",
+    beforePiece: () => {
+      if (isDown) throw new ProtocolError("not_available", "the filter is away");
+    },
+  });
+  const target = await open();
+  await assert.rejects(append(target, 0, "hello"), { error: "not_available" });
+  isDown = false;
+  assert.equal((await append(target, 0, "hello", { final: "ended" }))[0]!.payload.length, 5);
+  assert.deepEqual((await history()).map(({ text, stream }) => [text, stream]), [["hello", "ended"]]);
+});
+
+Deno.test("append: a hook may change a piece, but not its length", async () => {
+  const { clock, service, open, append, history } = await people();
+  service.hub.addHook({
+    name: "mask",
+    beforePiece: (piece) => {
+      if (typeof piece.content !== "string") return;
+      piece.content = piece.content === "longer"
+        ? "longer and longer"
+        : piece.content.replaceAll("bad", "***");
+    },
+  });
+  const target = await open();
+  await append(target, 0, "a bad word");
+  assert.equal((await history())[0]!.text, "a *** word");
+  await clock.advance(50);
+  await assert.rejects(append(target, 10, "longer"), TypeError);
+  assert.deepEqual((await history())[0]!.stream, "failed");
 });

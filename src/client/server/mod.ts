@@ -16,6 +16,8 @@ import type {
   ApiPublish,
   ApiReply,
   ApiResult,
+  ApiStream,
+  ApiStreamed,
 } from "../../protocol/api/types.ts";
 
 export type * from "../../protocol/api/types.ts";
@@ -51,7 +53,17 @@ export interface ServerClient extends ServerMethods {
    * service takes them. Ends with a ServerApiError when the service refuses or the connection breaks.
    */
   publishAll(messages: Iterable<ApiPublish> | AsyncIterable<ApiPublish>): AsyncIterable<ApiReply>;
+  /**
+   * Says one message in pieces, as they come, over one request. Readers see each piece at once. A message of bytes has
+   * them in `data`: a list of texts in base64, whose bytes belong together. Resolves at the end of `source`. When
+   * `source` throws, the message is ended with `interrupted` after `streamPatience`. Nothing is sent again: rejects with
+   * ServerApiError.
+   */
+  stream<T extends string | Uint8Array>(message: ApiStream, source: StreamSource<T>): Promise<ApiStreamed>;
 }
+
+/** What a streamed message is made of: the pieces of a text, or bytes. */
+export type StreamSource<T extends string | Uint8Array> = AsyncIterable<T> | Iterable<T> | ReadableStream<T>;
 
 /** A call failed. */
 export class ServerApiError extends Error {
@@ -75,6 +87,7 @@ export class ServerApiError extends Error {
 
 const METHODS: { readonly [M in ApiMethod]: true } = {
   publish: true,
+  append: true,
   broadcast: true,
   direct: true,
   edit: true,
@@ -112,6 +125,8 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
   const client: Record<string, unknown> = {
     publishAll: (messages: Iterable<ApiPublish> | AsyncIterable<ApiPublish>) => publishAll(options, messages),
   };
+  client.stream = (message: ApiStream, source: StreamSource<string | Uint8Array>) =>
+    stream(options, message, source);
   for (const method of Object.keys(METHODS)) {
     client[method] = (params: unknown = {}) => call(options, method, params);
   }
@@ -153,6 +168,39 @@ async function* publishAll(
       rest = parts.pop()!;
       for (const part of parts) yield JSON.parse(part) as ApiReply;
     }
+  } catch (error) {
+    throw error instanceof ServerApiError ? error : unreachable(error);
+  }
+}
+
+async function stream(
+  options: ServerClientOptions,
+  message: ApiStream,
+  source: StreamSource<string | Uint8Array>,
+): Promise<ApiStreamed> {
+  const pieces = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  // The first piece decides what it is.
+  const first = await pieces.next();
+  const isBytes = first.value instanceof Uint8Array;
+  const encoder = new TextEncoder();
+  let next: IteratorResult<string | Uint8Array> | undefined = first;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = next ?? await pieces.next();
+      next = undefined;
+      if (done) controller.close();
+      else controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
+    },
+    async cancel() {
+      await pieces.return?.();
+    },
+  });
+  const headers = { "content-type": isBytes ? "application/octet-stream" : "text/plain" };
+  const query = new URLSearchParams(Object.entries(message) as [string, string][]);
+  try {
+    const init = { headers, body, duplex: "half" };
+    const answer = await send(options, `append?${query}`, init as RequestInit);
+    return (await answer.json()).result;
   } catch (error) {
     throw error instanceof ServerApiError ? error : unreachable(error);
   }

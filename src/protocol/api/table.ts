@@ -66,9 +66,29 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     right: "publish",
     text:
       "Publishes a message to a channel, and answers once it is kept. The same `id` of the same `from` has one effect.",
-    params: saying({ channel: channel(), ...MESSAGE }) as Schema<ApiParams<"publish">>,
+    params: saying({
+      channel: channel(),
+      stream: v.exactOptional(v.literal(true, "true")),
+      ...MESSAGE,
+    }) as Schema<ApiParams<"publish">>,
     result: published,
     example: { channel: "chat:general", text: "hello" },
+    overlaps: true,
+  },
+  append: {
+    right: "publish",
+    text:
+      "Makes a message longer that was published with `stream: true`. `at` is its length before the piece; what lies below its length is known. With `channel` in the query the body is a whole message in pieces instead.",
+    params: saying({
+      channel: channel(),
+      target: whole(1),
+      epoch: v.exactOptional(name(64)),
+      at: whole(0),
+      final: v.exactOptional(v.picklist(["ended", "failed"], "one of ended, failed")),
+      from: MESSAGE.from,
+    }) as Schema<ApiParams<"append">>,
+    result: exactly({ channel: channel(), target: whole(1), length: whole(0) }),
+    example: { channel: "chat:general", target: 1, at: 5, text: " and more", final: "ended" },
     overlaps: true,
   },
   broadcast: {

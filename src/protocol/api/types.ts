@@ -22,6 +22,40 @@ export interface ApiSaid extends Content, Prioritised {
 /** A message to be published. */
 export interface ApiPublish extends ApiSaid {
   channel: string;
+  /** It grows by `append`: its content is a text, or a list. Only in conversations. */
+  stream?: true;
+}
+
+/** A piece by which a streamed message grows. Sent again it has no other effect. */
+export interface ApiAppend extends Pick<Content, "text" | "data"> {
+  channel: string;
+  /** The offset of the message. */
+  target: number;
+  /** The epoch of the offset. @default it is not checked */
+  epoch?: string;
+  /** The length of the message before this piece: UTF-16 code units of a text, elements of a list. */
+  at: number;
+  /** Nothing follows: all is said, or the sender gives up. @default the message stays open */
+  final?: "ended" | "failed";
+  /** Whose message it is. @default "server" */
+  from?: string;
+}
+
+/** How long a streamed message is now, and committed. */
+export interface ApiAppended {
+  channel: string;
+  target: number;
+  length: number;
+}
+
+/** A streamed message whose pieces come as one request. */
+export interface ApiStream extends Pick<ApiSaid, "id" | "from" | "priority"> {
+  channel: string;
+}
+
+/** A streamed message that is said. */
+export interface ApiStreamed extends ApiPublished {
+  length: number;
 }
 
 /** One message to many channels, or to every session. */
@@ -36,7 +70,7 @@ export interface ApiDirect extends ApiSaid {
 }
 
 /** New content for an earlier `chat_message`, whoever sent it. */
-export interface ApiEdit extends ApiPublish {
+export interface ApiEdit extends Omit<ApiPublish, "stream"> {
   /** The offset of the message. */
   target: number;
   /** The epoch of the offset. @default it is not checked */
@@ -229,6 +263,7 @@ export interface Call<P, R> {
 /** All methods. */
 export interface ApiCalls {
   publish: Call<ApiPublish, ApiPublished>;
+  append: Call<ApiAppend, ApiAppended>;
   broadcast: Call<ApiBroadcast, { published: ApiPublished[] }>;
   direct: Call<ApiDirect, ApiPublished>;
   edit: Call<ApiEdit, ApiPublished>;

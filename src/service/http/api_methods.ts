@@ -5,7 +5,7 @@
  */
 
 import type { MaybePromise, Published } from "../../engine/contract.ts";
-import type { Hub, ServerRequest } from "../../hub/mod.ts";
+import { type Hub, isBuiltIn, isDocument, type ServerRequest } from "../../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
   inboxOf,
@@ -48,11 +48,23 @@ export function createServerApi(parts: ServerApiParts): Required<ServerApi> {
   };
 }
 
-type Publishing = "publish" | "broadcast" | "direct" | "edit" | "delete";
+type Publishing = "publish" | "append" | "broadcast" | "direct" | "edit" | "delete";
 
 function createPublishMethods(hub: Hub): Required<Pick<ServerApi, Publishing>> {
   return {
     publish: (params) => publish(hub, params),
+
+    async append({ channel, target, epoch, at, text, data, final: end, from = SERVER }) {
+      const content = text ?? data;
+      if (typeof content !== "string" && !Array.isArray(content)) {
+        throw new ProtocolError("bad_payload", "a text, or a list as data");
+      }
+      return {
+        channel,
+        target,
+        length: await hub.append(channel, { target, epoch, at, content, end, from }),
+      };
+    },
 
     async broadcast({ channels, ...said }) {
       const names = channels ?? [BROADCAST_CHANNEL];
@@ -111,12 +123,19 @@ function createAccessMethods(
   };
 }
 
-function publish(hub: Hub, { channel, id, from, ...said }: ApiPublish): MaybePromise<ApiPublished> {
-  const content = keptOf(said);
+function publish(hub: Hub, { channel, id, from, stream, ...said }: ApiPublish): MaybePromise<ApiPublished> {
+  const content = stream === true ? { ...keptOf(said), stream: "open" } : keptOf(said);
+  if (stream === true && (isBuiltIn(channel) || isDocument(channel) || !growsFrom(said))) {
+    throw new ProtocolError("bad_payload", "stream: in a conversation, with a text or a list as data");
+  }
   // A direct message names its recipient in the payload.
   const inbox = inboxOf("");
   const payload = channel.startsWith(inbox) ? { to: channel.slice(inbox.length), ...content } : content;
   return keep(hub, channel, { id, from }, { payload });
+}
+
+function growsFrom({ text, data }: Pick<ApiSaid, "text" | "data">): boolean {
+  return text !== undefined || Array.isArray(data);
 }
 
 function keep(

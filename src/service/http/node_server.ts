@@ -22,8 +22,8 @@ import type { HttpOptions, HttpServer, TlsMaterial } from "./server.ts";
 
 /** Bytes of a request's head. */
 const MAX_HEAD = 16 * 1024;
-/** Milliseconds from a request's head to the end of its body. */
-const REQUEST_TIMEOUT = 120_000;
+/** Milliseconds from a request's head to the end of its body: a model may speak for long. Who is silent has less (`STALL`). */
+const REQUEST_TIMEOUT = 900_000;
 /** Milliseconds an idle connection is kept for its next request. */
 const KEEP_ALIVE = 20_000;
 /** Milliseconds in which something has to move on a connection while a request is answered: who does not read is cut. */

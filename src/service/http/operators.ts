@@ -12,6 +12,7 @@ import { ApiRunner, type Caller, idempotencyKeyOf } from "./api.ts";
 import { DOCS_CSS, docsPage } from "./api_docs.ts";
 import { bringsLines, publishLines } from "./api_lines.ts";
 import { openApi } from "./api_openapi.ts";
+import { piecesOf, streamBody } from "./api_stream.ts";
 import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { listConnections, parseLimit } from "./connection_list.ts";
@@ -72,6 +73,12 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
     const caller = { rights, idempotencyKey: idempotencyKeyOf(headers) };
     if (bringsLines(headers) && c.req.param("method") === "publish") {
       return publishLines(c.req.raw.body, runner, caller);
+    }
+    if (c.req.param("method") === "append" && c.req.query("channel") !== undefined) {
+      const { body } = c.req.raw;
+      return answerJson(c, {
+        result: await streamBody(body, piecesOf(headers), c.req.query(), runner, caller),
+      });
     }
     const params = await readJson(c.req.raw, { maxBytes: MAX_API_BODY });
     const result = await runner.run(c.req.param("method"), params, caller);

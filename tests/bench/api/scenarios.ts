@@ -6,6 +6,7 @@
  */
 
 import type { Scenario } from "../scenario.ts";
+import { growing } from "./pieces.ts";
 import { batches, publishing, publishingLines } from "./measure.ts";
 
 /** Scenarios of the server API, in the order they run. */
@@ -33,5 +34,12 @@ export const API_SCENARIOS: readonly Scenario[] = [
     target: { value: 100_000 },
     bare: () => publishingLines("bare"),
     skein: () => publishingLines("skein"),
+  },
+  {
+    name: "10000 pieces a second of 200 streamed messages",
+    unit: "%",
+    better: "lower",
+    target: { value: 30 },
+    skein: growing,
   },
 ];
