@@ -133,3 +133,31 @@ Deno.test("bundle: the compiled program has what the pages load, and its build l
   assert.ok((await Deno.stat(path)).isDirectory);
   assert.match(path, /\/bintrees\/[^/]+\/test$/);
 });
+
+Deno.test("bundle: the compiled program carries what the service needs, and no tools of tests", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    tasks: Record<string, string>;
+  };
+  const directory = await Deno.makeTempDir({ prefix: "skein-compile-" });
+  try {
+    const program = `${directory}/skein`;
+    // The runtime itself as base: the one for programs is not in any package. So this one weighs and does not start.
+    const base = Deno.execPath();
+    const [, ...args] = tasks["compile"]!.split(" && ")[1]!.replace(/\$\([^)]*\)/, await leftOut()).split(" ")
+      .filter((part) => part !== "$COMPILE_FLAGS").map((part) => part === "dist/skein" ? program : part);
+    const { success, stdout, stderr } = await new Deno.Command(base, {
+      args,
+      cwd: ROOT,
+      env: { NO_COLOR: "1", DENORT_BIN: base },
+      signal: AbortSignal.timeout(200_000),
+    }).output();
+    const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.ok(success, output);
+    const carried = (await Deno.stat(program)).size - (await Deno.stat(base)).size;
+    console.log(`the program carries ${(carried / 1e6).toFixed(1)} MB`);
+    // 16 MB are expected. A browser's driver alone is 10 MB, a TypeScript compiler 20.
+    assert.ok(carried > 5e6 && carried < 20e6, `${carried} bytes\n${output}`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

@@ -11,14 +11,32 @@ export const SAVED = `document.querySelector('#saved[data-state="saved"]')`;
 /** An expression: the document's text. */
 export const TEXT = `document.getElementById("area").value`;
 
-/** Builds what the service serves beside its own files, as `deno task start` does. */
+const ROOT = new URL("../../", import.meta.url);
+const DIST = new URL("dist/", ROOT);
+
+/**
+ * Builds what the service serves beside its own files, as `deno task start` does. Files are replaced whole: another test
+ * file may be serving them.
+ */
 export async function buildBundles(): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "build:client"],
-    cwd: new URL("../../", import.meta.url),
-    signal: AbortSignal.timeout(60_000),
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    tasks: Record<string, string>;
+  };
+  await Deno.mkdir(DIST, { recursive: true });
+  const directory = await Deno.makeTempDir({ dir: DIST.pathname, prefix: "build-" });
+  try {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "--eval", tasks["build:client"]!.replaceAll("dist/", `${directory}/`)],
+      cwd: ROOT,
+      signal: AbortSignal.timeout(120_000),
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    for await (const { name } of Deno.readDir(directory)) {
+      await Deno.rename(`${directory}/${name}`, new URL(name, DIST));
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 /** A service with a database that can be stopped and started again at the same address. */
