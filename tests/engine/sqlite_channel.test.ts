@@ -46,6 +46,31 @@ Deno.test("sqlite channel: messages at hand take no more than about a mebibyte, 
   }
 });
 
+Deno.test("sqlite channel: large messages behind many small ones, or that grow, are held within a mebibyte too", () => {
+  const lengths = new Map<number, number>();
+  const channel = new Channel("chat:a", "e");
+  const total = () => held(channel).reduce((bytes, offset) => bytes + lengths.get(offset)!, 0);
+  const append = (length: number): StoredRecord => {
+    const record = next(channel);
+    lengths.set(record.offset, length);
+    channel.append(record, length);
+    return record;
+  };
+  for (let round = 0; round < 5; round++) {
+    for (let i = 0; i < 250; i++) append(10);
+    for (let i = 0; i < 12; i++) {
+      append(65_000);
+      assert.ok(total() <= 1024 ** 2 + 65_000, `${total()} bytes`);
+    }
+    for (let i = 0; i < 40; i++) {
+      const { offset, payload } = append(10);
+      lengths.set(offset, 60_010);
+      channel.replace(offset, payload, 60_000);
+      assert.ok(total() <= 1024 ** 2 + 65_000, `${total()} bytes`);
+    }
+  }
+});
+
 Deno.test("sqlite channel: what was read is at hand when it ends with the last message and is more than was", () => {
   const source = new Channel("chat:a", "e");
   const records = Array.from({ length: 300 }, () => {

@@ -15,28 +15,47 @@ export function freePort(): number {
   return port;
 }
 
+/** How often one is started, each time on another port: something else may have taken the port meanwhile. */
+const TRIES = 4;
+
 /** Starts nginx; `http` is what stands in its `http` block, made for the port it shall listen on. */
-export async function startNginx(http: (port: number) => string): Promise<ReverseProxy> {
-  const directory = await Deno.makeTempDir({ prefix: "skein-nginx-" });
-  const port = freePort();
-  const config = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
+export function startNginx(http: (port: number) => string): Promise<ReverseProxy> {
+  return startOnFreePort(
+    "nginx",
+    (directory) => ["-p", directory, "-c", `${directory}/config`],
+    (port, directory) =>
+      `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
     events { worker_connections 512; }
     http {
       access_log off;
       client_body_temp_path ${directory}/a; proxy_temp_path ${directory}/b; fastcgi_temp_path ${directory}/c;
       uwsgi_temp_path ${directory}/d; scgi_temp_path ${directory}/e;
       ${http(port)}
-    }`;
-  await Deno.writeTextFile(`${directory}/nginx.conf`, config);
-  return await start("nginx", ["-p", directory, "-c", `${directory}/nginx.conf`], directory, port);
+    }`,
+  );
 }
 
 /** Starts Caddy with a Caddyfile made for the port it shall listen on. */
-export async function startCaddy(caddyfile: (port: number) => string): Promise<ReverseProxy> {
-  const directory = await Deno.makeTempDir({ prefix: "skein-caddy-" });
-  const port = freePort();
-  await Deno.writeTextFile(`${directory}/Caddyfile`, caddyfile(port));
-  return await start("caddy", ["run", "--config", `${directory}/Caddyfile`], directory, port);
+export function startCaddy(caddyfile: (port: number) => string): Promise<ReverseProxy> {
+  const args = (directory: string) => ["run", "--adapter", "caddyfile", "--config", `${directory}/config`];
+  return startOnFreePort("caddy", args, caddyfile);
+}
+
+async function startOnFreePort(
+  program: "nginx" | "caddy",
+  args: (directory: string) => string[],
+  config: (port: number, directory: string) => string,
+): Promise<ReverseProxy> {
+  for (let attempt = 1;; attempt++) {
+    const directory = await Deno.makeTempDir({ prefix: `skein-${program}-` });
+    const port = freePort();
+    await Deno.writeTextFile(`${directory}/config`, config(port, directory));
+    try {
+      return await start(program, args(directory), directory, port);
+    } catch (error) {
+      if (attempt === TRIES) throw error;
+    }
+  }
 }
 
 async function start(
@@ -68,6 +87,9 @@ async function start(
   for (let tries = 0; tries < 200 && !ended; tries++) {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      // Whoever took the port answers as well; a proxy that could not have it ends.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (ended) break;
       return { port, [Symbol.asyncDispose]: stop };
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -51,6 +51,8 @@ export class Channel implements ChannelRow {
   readonly epoch: string;
   /** The last messages, oldest first, up to `last` without a gap. May be empty. */
   #tail: StoredRecord[] = [];
+  /** What each of them takes, about. */
+  #weights: number[] = [];
   #tailBytes = 0;
   #before: ChannelRow | undefined;
 
@@ -125,6 +127,7 @@ export class Channel implements ChannelRow {
     if (tail.length > 0 && tail[tail.length - 1]!.offset !== record.offset - 1) this.dropTail();
     const weight = RECORD_BYTES + length;
     this.#tail.push(record);
+    this.#weights.push(weight);
     this.#tailBytes += weight;
     if (tail.length >= 2 * TAIL || this.#tailBytes > 2 * TAIL_BYTES) this.#halve();
     return weight;
@@ -139,6 +142,7 @@ export class Channel implements ChannelRow {
     const record = start === undefined ? undefined : this.#tail[offset - start];
     if (record === undefined) return 0;
     this.#tail[offset - start!] = { ...record, payload };
+    this.#weights[offset - start!]! += more;
     this.#tailBytes += more;
     if (this.#tailBytes > 2 * TAIL_BYTES) this.#halve();
     return more;
@@ -155,13 +159,16 @@ export class Channel implements ChannelRow {
     if (records.length === 0 || records.length <= this.#tail.length || length > TAIL_BYTES) return 0;
     if (records.at(-1)!.offset !== this.last) return 0;
     this.#tail = records.slice(-TAIL);
-    this.#tailBytes = RECORD_BYTES * this.#tail.length + length;
+    // Together they take no more than `TAIL_BYTES`: an even share is near enough.
+    this.#weights = this.#tail.map(() => RECORD_BYTES + Math.ceil(length / records.length));
+    this.#tailBytes = sum(this.#weights);
     return this.#tailBytes;
   }
 
   /** Drops the messages in memory. */
   dropTail(): void {
     this.#tail = [];
+    this.#weights = [];
     this.#tailBytes = 0;
   }
 
@@ -190,9 +197,13 @@ export class Channel implements ChannelRow {
   }
 
   #halve(): void {
-    const before = this.#tail.length;
-    this.#tail = this.#tail.slice(-Math.max(1, before >> 1));
-    this.#tailBytes = Math.ceil(this.#tailBytes * this.#tail.length / before);
+    const last = this.#tail.length - 1;
+    let from = Math.max(0, this.#tail.length - TAIL);
+    this.#tailBytes = sum(this.#weights.slice(from));
+    // A few large messages among many small ones weigh as much as all of them.
+    while (this.#tailBytes > TAIL_BYTES && from < last) this.#tailBytes -= this.#weights[from++]!;
+    this.#tail = this.#tail.slice(from);
+    this.#weights = this.#weights.slice(from);
   }
 
   #set({ id, last, first, floor, size, age, touched, due }: ChannelRow): void {
@@ -205,4 +216,8 @@ export class Channel implements ChannelRow {
     this.touched = touched;
     this.due = due;
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
