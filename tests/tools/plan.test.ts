@@ -29,7 +29,7 @@ Deno.test("plan: integration tests are heavy, attacks exclusive, unit tests ligh
   assert.equal(plan("tests/hub/a.test.ts", "").limit, LIMITS.light);
 });
 
-Deno.test("schedule: every file runs once, within the cores, one heavy beside light ones, exclusive ones last and alone", () => {
+Deno.test("schedule: every file runs once, little more than cores at once, one heavy beside light ones, exclusive ones last and alone", () => {
   const weight = fc.constantFrom<Weight>("light", "heavy", "exclusive");
   const runs = fc.array(weight, { maxLength: 30, size: "max" });
   fc.assert(
@@ -47,7 +47,7 @@ Deno.test("schedule: every file runs once, within the cores, one heavy beside li
             running.push(file);
             begun.push(file);
             const [light, heavy, exclusive] = [count("light"), count("heavy"), count("exclusive")];
-            assert.ok(light <= cores && heavy <= cores && light + heavy <= cores + 1);
+            assert.ok(light <= cores + 1 && heavy <= cores + 1 && light + heavy <= cores + 2);
             if (exclusive > 0) assert.equal(running.length, 1);
             const isLightLeft = begun.filter((file) => file.weight === "light").length <
               weights.filter((weight) => weight === "light").length;

@@ -43,16 +43,16 @@ export function plan(path: string, source: string): TestFile {
 }
 
 /**
- * Which file runs next: light ones as many as there are cores, beside them one heavy one. Heavy files that are left then
- * run side by side, one a core, and exclusive ones come last, each alone.
+ * Which file runs next: light ones one more than there are cores, because some of them wait, and beside them one heavy
+ * one. Heavy files that are left then run side by side, and exclusive ones come last, each alone.
  */
 export class Schedule {
-  readonly #cores: number;
+  readonly #most: number;
   readonly #waiting: Record<Weight, TestFile[]> = { light: [], heavy: [], exclusive: [] };
   readonly #running: Record<Weight, number> = { light: 0, heavy: 0, exclusive: 0 };
 
   constructor(files: readonly TestFile[], cores: number) {
-    this.#cores = Math.max(1, cores);
+    this.#most = Math.max(1, cores) + 1;
     for (const file of files) this.#waiting[file.weight].push(file);
   }
 
@@ -61,9 +61,9 @@ export class Schedule {
     const { light, heavy, exclusive } = this.#running;
     if (exclusive > 0) return undefined;
     const { light: lightWaits, heavy: heavyWaits } = this.#waiting;
-    const heavyAtOnce = lightWaits.length > 0 ? 1 : Math.max(1, this.#cores - light);
+    const heavyAtOnce = lightWaits.length > 0 ? 1 : Math.max(1, this.#most - light);
     if (heavyWaits.length > 0 && heavy < heavyAtOnce) return this.#start("heavy");
-    if (lightWaits.length > 0) return light < this.#cores ? this.#start("light") : undefined;
+    if (lightWaits.length > 0) return light < this.#most ? this.#start("light") : undefined;
     return heavyWaits.length + light + heavy === 0 ? this.#start("exclusive") : undefined;
   }
 
