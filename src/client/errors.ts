@@ -57,6 +57,11 @@ export class SkeinError extends Error {
     this.re = options.re;
   }
 
+  /** What may go well when it is tried again. */
+  static temporary(error: ErrorName | ClientErrorName, message: string): SkeinError {
+    return new SkeinError(error, message, { temporary: true });
+  }
+
   /** The client was closed by the application. */
   static closed(): SkeinError {
     return new SkeinError("closed", "the client was closed");

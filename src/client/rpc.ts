@@ -46,7 +46,7 @@ async function call(
 ): Promise<unknown> {
   const late = new AbortController();
   const cancel = clock.after(timeout, () => {
-    late.abort(new SkeinError("timeout", `no answer to ${method} within ${timeout} ms`, { temporary: true }));
+    late.abort(SkeinError.temporary("timeout", `no answer to ${method} within ${timeout} ms`));
   });
   const payload: Payload = data === undefined ? { method } : { method, data };
   let answer: unknown;

@@ -7,6 +7,7 @@
  */
 
 import { CLIENT_TYPES, CLOSES, ERRORS, SERVER_TYPES } from "../../src/protocol/mod.ts";
+import { gzipped } from "../../src/service/http/compression.ts";
 import { EXCEPTIONS, withoutExceptions } from "./exceptions.ts";
 import { importCircles, readModules, roomCircles, unusedExports } from "./modules.ts";
 import { isPortable } from "./rooms.ts";
@@ -167,10 +168,25 @@ async function unportable(): Promise<string[]> {
   return found;
 }
 
+/** Bytes of the compressed SDK, with room for the line that names its source map. */
+const MOST_OF_SDK = 40 * 1024 - 48;
+
+/** Whether the SDK is larger than its bound; its test says more. */
+async function oversizedSdk(build: string): Promise<string[]> {
+  const [, ...args] = build.split(" && ")[0]!.replace(/ -o \S+| --sourcemap\S*/g, "").split(" ");
+  const { ok, stdout, output } = await deno(...args);
+  if (!ok) return [output];
+  const { length } = gzipped(new TextEncoder().encode(stdout));
+  return length <= MOST_OF_SDK ? [] : [`the SDK has ${length} bytes compressed, at most ${MOST_OF_SDK}`];
+}
+
 async function checks(): Promise<Check[]> {
   const files = await readFiles();
   const code = [...files.keys()].filter((path) => /\.tsx?$/.test(path));
-  const project = JSON.parse(files.get("deno.json")!) as { exports: Record<string, string> };
+  const project = JSON.parse(files.get("deno.json")!) as {
+    exports: Record<string, string>;
+    tasks: Record<string, string>;
+  };
   const exported = Object.values(project.exports);
   const modules = readModules(files);
   // Build steps and import maps name modules, too.
@@ -204,6 +220,7 @@ async function checks(): Promise<Check[]> {
     rule("foreign hosts", () => repository.foreignHosts(files)),
     rule("top level", async () => repository.strayTopLevel(await topLevel())),
     rule("what browsers import", unportable),
+    rule("size of the SDK", () => oversizedSdk(project.tasks["build:client"]!)),
     rule("configuration table", async () => {
       const readme = files.get("README.md") ?? "";
       return await generatedReadme(readme) === readme

@@ -323,5 +323,5 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 }
 
 function lost(): SkeinError {
-  return new SkeinError("connection_lost", "the connection is another one", { temporary: true });
+  return SkeinError.temporary("connection_lost", "the connection is another one");
 }

@@ -149,11 +149,11 @@ export class Sender {
     const { promise, resolve, reject } = deferred<Payload>();
     const id = this.#port().send(type, { channel: this.#channel, ...payload });
     if (id === undefined) {
-      return Promise.reject(new SkeinError("connection_lost", "not connected", { temporary: true }));
+      return Promise.reject(SkeinError.temporary("connection_lost", "not connected"));
     }
     const cancel = this.#clock.after(
       SNAPSHOT_PATIENCE,
-      () => this.settle(id, new SkeinError("timeout", `no answer to ${type}`, { temporary: true })),
+      () => this.settle(id, SkeinError.temporary("timeout", `no answer to ${type}`)),
     );
     this.#asked.set(id, {
       resolve(answer) {

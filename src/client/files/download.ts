@@ -176,14 +176,14 @@ export class Download {
     await this.#manager.follow({ id, type: "file_download", payload, take, signal });
     this.#asked = undefined;
     if (this.#at >= this.#end) return this.#finish();
-    if (this.#at === offset) throw new SkeinError("file_incomplete", "there is less than the service said");
+    if (this.#at === offset) throw new SkeinError("file_incomplete", "it ends early");
     this.#range = nextRange(this.#range, this.#clock.now() - since);
   }
 
   #ready({ offset: _, length: __, ...info }: FileDownloadReady): void {
     const known = this.#info ??= info;
     if (info.sha256 !== known.sha256 || info.size !== known.size) {
-      throw new SkeinError("file_hash_mismatch", "the file is not the one that was begun with");
+      throw new SkeinError("file_hash_mismatch", "it is another file");
     }
     if (this.#end < info.size) this.#hash = undefined;
     this.#end = Math.max(this.#begin, Math.min(this.#end, info.size));
@@ -194,7 +194,7 @@ export class Download {
     const data = bytesOf(payload.data);
     const fits = type === "file_data" && payload.offset === this.#at && this.#info !== undefined;
     if (!fits || data === undefined || data.length > this.#end - this.#at) {
-      throw new SkeinError("bad_payload", `a ${type} that does not continue the file`);
+      throw new SkeinError("bad_payload", `a ${type} that does not follow`);
     }
     if (data.length > 0) {
       this.#hash?.update(data);
@@ -209,7 +209,7 @@ export class Download {
     const sha256 = this.#hash?.end();
     if (sha256 !== undefined && sha256 !== this.#info!.sha256) {
       return this.#failed(
-        new SkeinError("file_hash_mismatch", "the bytes do not have the hash that was said"),
+        new SkeinError("file_hash_mismatch", "the bytes have another hash"),
       );
     }
     this.#over("done");

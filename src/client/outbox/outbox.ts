@@ -105,7 +105,7 @@ export class Outbox {
     while (this.#entries.size + messages.length > this.#maxMessages || this.#bytes + size > this.#maxBytes) {
       if (this.#overflow === "refuse") {
         const text = `${this.#entries.size} messages of ${this.#bytes} bytes wait to be acknowledged`;
-        throw new SkeinError("outbox_full", text, { temporary: true });
+        throw SkeinError.temporary("outbox_full", text);
       }
       const [oldest] = this.#entries.values();
       dropped.push(...this.reject(oldest!, new SkeinError("dropped", "given up for a newer message")));

@@ -123,7 +123,7 @@ export class Connector {
     const available = [...kinds.keys()];
     if (available.length === 0) {
       throw new RaceLost([
-        new SkeinError("no_transport", "the service offers nothing to dial", { temporary: true }),
+        SkeinError.temporary("no_transport", "the service offers nothing to dial"),
       ]);
     }
     const broken = only === undefined
@@ -162,7 +162,7 @@ export class Connector {
       !lost.has(path) && headStart > 0 && (dialled.get(path) ?? -1) >= headStart
     );
     for (const path of overtaken) {
-      lost.set(path, new SkeinError("timeout", `no answer within ${headStart} ms`, { temporary: true }));
+      lost.set(path, SkeinError.temporary("timeout", `no answer within ${headStart} ms`));
       this.#failed(path);
     }
     for (const [path, error] of lost) this.#tell(path, kinds.get(path)!, error);
@@ -220,9 +220,7 @@ export class Connector {
     // Without the query, which may hold a secret.
     const where = `${path} ${endpoints[path] ?? ""}`.split("?", 1)[0]!.trimEnd();
     await deadline(connecting, dialer.timeout, () => {
-      const late = new SkeinError("timeout", `${where}: no answer within ${dialer.timeout} ms`, {
-        temporary: true,
-      });
+      const late = SkeinError.temporary("timeout", `${where}: no answer within ${dialer.timeout} ms`);
       stop.abort(late);
       return late;
     }, { timers: clock }).catch((cause) => {

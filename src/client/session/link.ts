@@ -106,8 +106,7 @@ export class Link {
     this.#auth = { id, settled };
     this.#isUnanswered = true;
     this.send("auth_request", { ...request }, 0, id);
-    const late = () =>
-      new SkeinError("timeout", `no answer to authentication within ${timeout} ms`, { temporary: true });
+    const late = () => SkeinError.temporary("timeout", `no answer to auth_request within ${timeout} ms`);
     try {
       return this.#response = await deadline(settled.promise, timeout, late, { timers: this.#clock });
     } finally {
@@ -124,7 +123,7 @@ export class Link {
     this.#pongs.set(id, pong);
     this.send("ping", {}, 0, id);
     try {
-      const late = () => new SkeinError("timeout", `no pong within ${timeout} ms`, { temporary: true });
+      const late = () => SkeinError.temporary("timeout", `no pong within ${timeout} ms`);
       await deadline(pong.promise, timeout, late, { timers: this.#clock });
       return this.#clock.now() - start;
     } finally {
@@ -202,7 +201,7 @@ export class Link {
     }
     if (this.#handler !== undefined) this.#handler.message(this, message, datagram);
     else if (this.#early.length < MAX_EARLY) this.#early.push({ message, datagram });
-    else void this.close(3501, "too much before the answer was read");
+    else void this.close(3501, "too much before the answer");
   }
 
   #answered({ resolve, reject }: Deferred<AuthResponse>, message: Message): void {

@@ -139,7 +139,7 @@ export class Mover implements SessionPart {
     const rtts: number[] = [];
     for (let i = 0; i < PROBE_PINGS; i++) rtts.push(await link.ping(PROBE_TIMEOUT));
     if (quality !== false && !isWorthwhile(rtts, quality)) {
-      throw new SkeinError("timeout", "the path comes through, but too slowly", { temporary: true });
+      throw SkeinError.temporary("timeout", "the path comes through, but too slowly");
     }
   }
 }

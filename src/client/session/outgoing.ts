@@ -44,7 +44,7 @@ export class Outgoing {
     const row = clientRow(type as string);
     if (row?.answer !== undefined) return this.#requests.ask(type as Question, payload, id);
     const link = this.#link();
-    if (link === undefined) throw new SkeinError("connection_lost", "not connected", { temporary: true });
+    if (link === undefined) throw SkeinError.temporary("connection_lost", "not connected");
     const message = new Encoded({ type, id, timestamp: Date.now(), payload });
     if (row?.datagram !== true || !link.transport.sendDatagram(message)) {
       link.sendEncoded(message, link.laneOf(type, payload.channel));

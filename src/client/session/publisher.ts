@@ -189,7 +189,7 @@ export class Publisher implements SessionPart {
     }
     let error: SkeinError;
     if (type === "doc_nack") {
-      error = new SkeinError("checksum_mismatch", "it came corrupted", { temporary: true });
+      error = SkeinError.temporary("checksum_mismatch", "it came corrupted");
     } else if (type === "error") error = SkeinError.from(readPayload("error", payload));
     else return false;
     if (isCurrent) this.#refused(entry, error);

@@ -156,7 +156,7 @@ export class Requests implements SessionPart {
   ): Promise<unknown> {
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
-        new SkeinError("outbox_full", `${MAX_PENDING} questions wait`, { temporary: true }),
+        SkeinError.temporary("outbox_full", `${MAX_PENDING} questions wait`),
       );
     }
     const { promise, resolve, reject } = deferred<unknown>();
@@ -181,7 +181,7 @@ export class Requests implements SessionPart {
     if (typeof pending.answer === "function" && pending.lane !== undefined) {
       return this.#reject(
         pending,
-        new SkeinError("connection_lost", "the rest may not come", { temporary: true }),
+        SkeinError.temporary("connection_lost", "the rest may not come"),
       );
     }
     if (link !== undefined) this.#send(pending, link);
@@ -199,7 +199,7 @@ export class Requests implements SessionPart {
     cancel?.();
     pending.cancel = this.#clock.after(timeout, () => {
       const late = `no answer to ${type} within ${timeout} ms`;
-      this.#reject(pending, new SkeinError("timeout", late, { temporary: true }));
+      this.#reject(pending, SkeinError.temporary("timeout", late));
     });
   }
 

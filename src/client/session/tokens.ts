@@ -48,8 +48,7 @@ export class Tokens {
   }
 
   async #ask(): Promise<string> {
-    const late = () =>
-      new SkeinError("no_token", `getToken() gave no token within ${TIMEOUT} ms`, { temporary: true });
+    const late = () => SkeinError.temporary("no_token", `getToken() gave no token within ${TIMEOUT} ms`);
     let token: unknown;
     try {
       token = await deadline(Promise.resolve().then(() => this.#getToken()), TIMEOUT, late, {
@@ -60,7 +59,7 @@ export class Tokens {
       throw new SkeinError("no_token", "getToken() failed", { cause, temporary: true });
     }
     if (typeof token !== "string" || token === "") {
-      throw new SkeinError("no_token", "getToken() gave no token", { temporary: true });
+      throw SkeinError.temporary("no_token", "getToken() gave no token");
     }
     this.#token = token;
     this.#goodUntil = Infinity;

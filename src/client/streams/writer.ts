@@ -122,7 +122,7 @@ export class StreamWriter {
       );
     }
     if (this.#unsent + piece.length > MOST_WAITING) {
-      return Promise.reject(new SkeinError("outbox_full", `${MOST_WAITING} wait`, { temporary: true }));
+      return Promise.reject(SkeinError.temporary("outbox_full", `${MOST_WAITING} wait`));
     }
     if (typeof piece === "string") this.#text += piece;
     else this.#list = this.#list.concat(structuredClone(piece));
