@@ -4,6 +4,12 @@
  * @module
  */
 
-import { run } from "./src/service/cli/mod.ts";
+import { ISOLATE_COMMAND, supervise } from "./src/service/functions/isolate.ts";
 
-if (import.meta.main) Deno.exit(await run(Deno.args));
+if (import.meta.main) {
+  const [first, ...rest] = Deno.args;
+  if (first === ISOLATE_COMMAND) await supervise(rest);
+  // Only now: an isolate does without the rest of the program.
+  const { run } = await import("./src/service/cli/mod.ts");
+  Deno.exit(await run(Deno.args));
+}

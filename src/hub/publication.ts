@@ -20,10 +20,10 @@ export const KEPT_TYPES = (Object.keys(SERVER_TYPES) as ServerType[])
   .filter((type): type is KeptType => serverRow(type).keptIn !== undefined);
 
 /**
- * Where publications come from: a message of a client, the server API, the announcement of an uploaded file, the service
- * of its own accord.
+ * Where publications come from: a message of a client, the server API, the announcement of an uploaded file, an
+ * application's function, the service of its own accord.
  */
-export const ORIGINS = ["client", "api", "file", "service"] as const;
+export const ORIGINS = ["client", "api", "file", "function", "service"] as const;
 
 /** Where a publication comes from. */
 export type Origin = typeof ORIGINS[number];
@@ -49,13 +49,16 @@ export interface ClientRequest extends Request {
   /** The payload came in a message of this form, within the limit of the connection. @default it is measured anew */
   readonly form?: Form | undefined;
   readonly from?: undefined;
+  readonly depth?: undefined;
 }
 
-/** A message of a back end or of the service itself, which may publish to every channel. */
+/** A message of a back end, a function or the service itself, which may publish to every channel. */
 export interface ServerRequest extends Request {
-  readonly origin: "api" | "service";
+  readonly origin: "api" | "function" | "service";
   /** The user id it is said to be from. */
   readonly from: string;
+  /** How many functions answered each other's messages until this one. @default 0 */
+  readonly depth?: number;
   readonly client?: undefined;
   readonly form?: undefined;
 }
@@ -97,6 +100,8 @@ export interface Publication {
   payload: Payload;
   readonly edit: Edit | undefined;
   readonly isNewId?: boolean | undefined;
+  /** How many functions answered each other's messages until this one. */
+  readonly depth: number;
   /** Set by a hook when the message is kept already: it is acknowledged as a duplicate, and nothing is committed. */
   kept: Position | undefined;
 }

@@ -73,6 +73,7 @@ export class Publisher {
       payload,
       edit: request.edit,
       isNewId,
+      depth: request.depth ?? 0,
       kept: undefined,
     };
     const chain = this.#hooks.of(type);

@@ -9,6 +9,7 @@ import { ConfigModule } from "./config/module.ts";
 import { EngineModule } from "./engine/module.ts";
 import type { OpenEngine } from "./engine/open.ts";
 import { FilesModule } from "./files/module.ts";
+import { FunctionsModule } from "./functions/module.ts";
 import { HandlersModule } from "./handlers/module.ts";
 import { HttpAppModule } from "./http/app_module.ts";
 import type { Reachable } from "./http/client_info.ts";
@@ -70,6 +71,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const tokens = new TokensModule(engine, log);
   const hub = new HubModule(engine, tokens.extend, log);
   const files = new FilesModule(engine, hub, tokens, log);
+  const functions = new FunctionsModule(engine, hub, log);
   const peers = new PeersModule();
   const handlers = new HandlersModule(hub, files, peers);
   const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
@@ -109,6 +111,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     hub,
     tokens,
     files,
+    functions,
     peers,
     handlers,
     sessions,

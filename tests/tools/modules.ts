@@ -46,7 +46,8 @@ export type Modules = ReadonlyMap<string, Module>;
 export const FOR_TESTS = "Exported for tests.";
 
 const CODE = /\.[cm]?[jt]sx?$/;
-const IMPORT = /^import\s+(?:type\s+)?([^"'`;]*?)\s*from\s+"(\.[^"]+)"/gm;
+const IMPORT =
+  /^import\s+(?:type\s+)?([^"'`;]*?)\s*from\s+"(\.[^"]+)"(\s+with\s*\{\s*type:\s*"text"\s*\})?/gm;
 const EFFECTS = /^import\s+"(\.[^"]+)"/gm;
 const DYNAMIC = /\bimport\(\s*"(\.[^"]+)"\s*\)/g;
 const PASSED = /^export\s+(?:type\s+)?\{([^}]*)\}(?:\s*from\s+"([^"]+)")?/gm;
@@ -70,8 +71,10 @@ function readModule(path: string, source: string): Module {
   const text = withoutComments(source);
   const at = (specifier: string): string => resolve(path, specifier);
   const imports: Import[] = [];
-  for (const [, clause, specifier] of text.matchAll(IMPORT)) {
-    imports.push({ from: at(specifier!), names: importedNames(clause!, text), isDynamic: false });
+  for (const [, clause, specifier, asText] of text.matchAll(IMPORT)) {
+    // Whoever gets the text may use every name in it.
+    const names = asText === undefined ? importedNames(clause!, text) : undefined;
+    imports.push({ from: at(specifier!), names, isDynamic: false });
   }
   for (const [, specifier] of text.matchAll(EFFECTS)) {
     imports.push({ from: at(specifier!), names: [], isDynamic: false });

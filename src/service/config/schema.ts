@@ -8,6 +8,7 @@ import * as v from "valibot";
 import * as certificates from "../certificates/settings.ts";
 import * as engine from "../engine/settings.ts";
 import * as files from "../files/settings.ts";
+import * as functions from "../functions/settings.ts";
 import * as handlers from "../handlers/settings.ts";
 import * as app from "../http/app_settings.ts";
 import * as http from "../http/settings.ts";
@@ -33,6 +34,7 @@ const ALL = {
   engine,
   handlers,
   files,
+  functions,
   peers,
   app,
   log,

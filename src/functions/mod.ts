@@ -1,0 +1,24 @@
+/**
+ * Functions: an application's own logic, each in an isolate of its own.
+ *
+ * @module
+ */
+
+export {
+  type AnswerStream,
+  type BodyReader,
+  type Call,
+  type Caller,
+  FunctionError,
+  type FunctionHost,
+  type IncomingResponse,
+  type Json,
+  type LogLine,
+  type Outcome,
+  type OutgoingRequest,
+  type SaidContent,
+} from "./contract.ts";
+export { DeployedFunction, type FunctionLimits, type FunctionParts } from "./function.ts";
+export type { Command, Manifest } from "./manifest.ts";
+export { Slots } from "./slots.ts";
+export { readSource, TYPES_FILE } from "./source.ts";

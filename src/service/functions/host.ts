@@ -1,0 +1,159 @@
+/**
+ * What functions ask of the service, done.
+ *
+ * @module
+ */
+
+import type { Values } from "../../engine/contract.ts";
+import type {
+  AnswerStream,
+  Caller,
+  FunctionHost,
+  IncomingResponse,
+  Json,
+  OutgoingRequest,
+  SaidContent,
+} from "../../functions/mod.ts";
+import type { Hub } from "../../hub/mod.ts";
+import { type Payload, ProtocolError, uuidv7 } from "../../protocol/mod.ts";
+import { TokenBucket } from "../../session/rates.ts";
+
+/** Where functions work. */
+export interface HostOptions {
+  readonly hub: Hub;
+  readonly values: Values;
+  readonly limits: () => { readonly publishRate: number; readonly maxDepth: number };
+  readonly fetch: (name: string, request: OutgoingRequest, signal: AbortSignal) => Promise<IncomingResponse>;
+  /** Milliseconds that only go forward. */
+  readonly now: () => number;
+}
+
+/** The user that a function's messages are from. */
+function userOf(name: string): string {
+  return `bot:${name}`;
+}
+
+/** Serves the requests of functions. */
+export class ServiceHost implements FunctionHost {
+  readonly #options: HostOptions;
+  readonly #rates = new Map<string, { readonly rate: number; readonly tokens: TokenBucket }>();
+  readonly #encoder = new TextEncoder();
+  readonly #decoder = new TextDecoder();
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+  }
+
+  async publish(from: Caller, channel: string, content: SaidContent, id: string | undefined) {
+    const { offset, epoch, duplicate } = await this.#publish(from, channel, { ...content } as Payload, id);
+    return { offset, epoch, duplicate };
+  }
+
+  async stream(from: Caller, channel: string): Promise<AnswerStream> {
+    const { hub } = this.#options;
+    const { offset, epoch } = await this.#publish(from, channel, { text: "", stream: "open" }, undefined);
+    const user = userOf(from.name);
+    let at = 0;
+    const grow = async (text: string, end?: "ended" | "failed"): Promise<void> => {
+      const start = at;
+      at += text.length;
+      await hub.append(channel, { target: offset, epoch, at: start, content: text, end, from: user });
+    };
+    return { append: (text) => grow(text), end: (failed) => grow("", failed ? "failed" : "ended") };
+  }
+
+  async history(
+    _from: Caller,
+    channel: string,
+    { limit, since }: { readonly limit: number; readonly since: number | undefined },
+  ) {
+    const { hub } = this.#options;
+    if (hub.settings(channel) === undefined) throw new ProtocolError("unknown_channel");
+    // What follows a place, or the end of the channel.
+    const page = await hub.history(
+      channel,
+      since === undefined ? { limit, reverse: true } : { limit, since },
+    );
+    const records = since === undefined ? page.records.toReversed() : page.records;
+    return records.map(({ offset, id, type, from, timestamp, payload }) => ({
+      offset,
+      id,
+      type,
+      from,
+      timestamp,
+      payload: payload as { readonly [key: string]: Json },
+    }));
+  }
+
+  async presence(_from: Caller, channel: string) {
+    const entries = await this.#options.hub.presence(channel);
+    return entries.map(({ userId, sessionId }) => ({ user: userId, session: sessionId }));
+  }
+
+  async kvGet({ name }: Caller, key: string) {
+    const found = await this.#options.values.get(keyOf(name, key));
+    if (found?.data === undefined) return undefined;
+    return { value: JSON.parse(this.#decoder.decode(found.data)), revision: found.revision };
+  }
+
+  async kvSet(
+    { name }: Caller,
+    key: string,
+    value: unknown,
+    { ttl, revision }: { readonly ttl: number | undefined; readonly revision: number | undefined },
+  ): Promise<boolean> {
+    const data = this.#encoder.encode(JSON.stringify(value));
+    const put = await this.#options.values.put(keyOf(name, key), { data }, {
+      ...ttl === undefined ? {} : { ttl },
+      ...revision === undefined ? {} : { revision },
+    });
+    return put !== undefined;
+  }
+
+  async kvDelete({ name }: Caller, key: string): Promise<boolean> {
+    return await this.#options.values.delete(keyOf(name, key));
+  }
+
+  fetch({ name, signal }: Caller, request: OutgoingRequest): Promise<IncomingResponse> {
+    return this.#options.fetch(name, request, signal);
+  }
+
+  /** Forgets what it knows of a function that is gone. */
+  forget(name: string): void {
+    this.#rates.delete(name);
+  }
+
+  async #publish({ name, depth }: Caller, channel: string, payload: Payload, id = uuidv7()) {
+    const { hub, limits, now } = this.#options;
+    const { publishRate, maxDepth } = limits();
+    if (depth >= maxDepth) {
+      throw new ProtocolError(
+        "limit_exceeded",
+        `messages of functions answered each other ${depth} times: a loop`,
+      );
+    }
+    let bucket = this.#rates.get(name);
+    if (bucket?.rate !== publishRate) {
+      const made = new TokenBucket({ perSecond: publishRate, burst: publishRate }, now());
+      this.#rates.set(name, bucket = { rate: publishRate, tokens: made });
+    }
+    if (!bucket.tokens.tryTake(1, now())) {
+      throw new ProtocolError(
+        "rate_limited",
+        `a function publishes at most ${publishRate} messages a second`,
+      );
+    }
+    return await hub.publish({
+      origin: "function",
+      channel,
+      id,
+      from: userOf(name),
+      payload,
+      depth: depth + 1,
+    });
+  }
+}
+
+function keyOf(name: string, key: string): { name: string } {
+  return { name: `fn/${name}/kv/${key}` };
+}

@@ -1,0 +1,134 @@
+/**
+ * Functions as a module.
+ *
+ * @module
+ */
+
+import { type Call, type Command, FunctionError, type Outcome } from "../../functions/mod.ts";
+import type { Config } from "../config/mod.ts";
+import type { EngineModule } from "../engine/module.ts";
+import type { HubModule } from "../hub/module.ts";
+import type { Logger } from "../log/mod.ts";
+import type { Series } from "../metrics/series.ts";
+import { type Module, started } from "../module.ts";
+import { FunctionCounters } from "./counters.ts";
+import { FunctionDirectory } from "./directory.ts";
+import { FunctionFetch } from "./fetch.ts";
+import { ServiceHost } from "./host.ts";
+import { FunctionSet } from "./set.ts";
+import { readSecrets } from "./settings.ts";
+
+/** An application's own logic; follows `functions`. */
+export class FunctionsModule implements Module {
+  readonly name = "functions";
+  readonly keys = ["functions"] as const;
+  readonly series: readonly Series[];
+  readonly #engine: EngineModule;
+  readonly #hub: HubModule;
+  readonly #log: Logger;
+  readonly #counters: FunctionCounters;
+  readonly #fetch = new FunctionFetch();
+  #config: Config["functions"] | undefined;
+  #secrets: Readonly<Record<string, string>> = {};
+  #host: ServiceHost | undefined;
+  #directory: FunctionDirectory | undefined;
+  #set: FunctionSet | undefined;
+
+  constructor(engine: EngineModule, hub: HubModule, log: Logger) {
+    this.#engine = engine;
+    this.#hub = hub;
+    this.#log = log;
+    this.#counters = new FunctionCounters(log, () => this.#set);
+    this.series = this.#counters.series;
+  }
+
+  /** The commands of each function that has some, by the name of the function. */
+  commands(): Iterable<{ readonly name: string; readonly commands: Readonly<Record<string, Command>> }> {
+    return this.#set?.commands() ?? [];
+  }
+
+  /** Calls a function. Rejects with FunctionError; its kind is `unknown` when there is no such function. */
+  async call(name: string, call: Call): Promise<Outcome> {
+    const set = this.#set;
+    if (set === undefined) throw new FunctionError("unknown", `no function is called ${name}`);
+    return await this.#counters.observe(name, call, () => set.call(name, call));
+  }
+
+  async start(config: Config): Promise<void> {
+    this.#config = config.functions;
+    this.#secrets = await readSecrets(config);
+    this.#host = new ServiceHost({
+      hub: this.#hub.hub,
+      values: this.#engine.engine.values,
+      limits: () => this.#settings,
+      fetch: (name, request, signal) => {
+        const { grants, maxTimeout } = this.#settings;
+        return this.#fetch.fetch(grants[name], request, maxTimeout, signal);
+      },
+      now: () => performance.now(),
+    });
+    await this.#open();
+  }
+
+  async apply(next: Config, previous: Config): Promise<void> {
+    const secrets = await readSecrets(next);
+    this.#config = next.functions;
+    this.#secrets = secrets;
+    if (next.functions.directory === previous.functions.directory) return await this.#set?.update();
+    await this.#shut(next.functions.timeout);
+    await this.#open();
+  }
+
+  sweep(): void {
+    this.#set?.sweep(performance.now());
+  }
+
+  async drain(deadline: number): Promise<void> {
+    await this.#directory?.close();
+    await this.#set?.close(deadline);
+  }
+
+  async close(): Promise<void> {
+    await this.#shut(0);
+    this.#fetch.close();
+  }
+
+  status(): Record<string, unknown> {
+    return { functions: this.#counters.status() };
+  }
+
+  get #settings(): Config["functions"] {
+    return started(this.#config, this.name);
+  }
+
+  async #open(): Promise<void> {
+    const { directory: path } = this.#settings;
+    if (path === null) return;
+    const directory = this.#directory = new FunctionDirectory(path, () => set.update());
+    const set: FunctionSet = this.#set = new FunctionSet({
+      path,
+      directory,
+      limits: () => this.#settings,
+      host: started(this.#host, this.name),
+      secrets: (name) =>
+        Object.fromEntries(
+          (this.#settings.grants[name]?.secrets ?? []).map((key) => [key, this.#secrets[key]!]),
+        ),
+      log: this.#counters.log,
+      started: this.#counters.started,
+      loaded: this.#counters.loaded,
+      failed: this.#counters.failed,
+      removed: (name) => {
+        this.#host?.forget(name);
+        this.#log.info("function removed", { function: name });
+      },
+    });
+    await directory.watch();
+  }
+
+  async #shut(patience: number): Promise<void> {
+    await this.#directory?.close();
+    await this.#set?.close(patience);
+    this.#directory = this.#set = undefined;
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * All functions of the service: which there are, and how they come and go with their files.
+ *
+ * @module
+ */
+
+import { settles } from "../../async/deadline.ts";
+import {
+  type Call,
+  type Command,
+  DeployedFunction,
+  FunctionError,
+  type FunctionLimits,
+  type FunctionParts,
+  type Manifest,
+  type Outcome,
+  readSource,
+  Slots,
+} from "../../functions/mod.ts";
+import type { FunctionDirectory } from "./directory.ts";
+
+/** How a set is made. */
+export interface SetOptions extends Omit<FunctionParts, "slots" | "limits"> {
+  readonly limits: () => FunctionLimits & { readonly maxIsolates: number };
+  /** The folder itself. */
+  readonly path: string;
+  readonly directory: FunctionDirectory;
+  /** The secrets that are granted to a function. */
+  readonly secrets: (name: string) => Readonly<Record<string, string>>;
+  /** Told of each version that is in force, and of each that failed. */
+  readonly loaded: (name: string, hash: string) => void;
+  readonly failed: (name: string, error: FunctionError) => void;
+  /** Told of a function whose file is gone. */
+  readonly removed: (name: string) => void;
+}
+
+/** Loads at once: each is a process that uses the processor. */
+const PARALLEL = 2;
+/** Milliseconds that calls of a removed function have. */
+const REMOVE_GRACE = 30_000;
+
+interface Entry {
+  readonly deployed: DeployedFunction;
+  /** Of source and secrets: what was tried last, whether it loaded or not. */
+  tried: string;
+  problem: string | undefined;
+}
+
+/** The functions of a folder. */
+export class FunctionSet {
+  readonly #options: SetOptions;
+  readonly #slots: Slots;
+  readonly #entries = new Map<string, Entry>();
+  #names: readonly DeployedFunction[] = [];
+
+  constructor(options: SetOptions) {
+    this.#options = options;
+    this.#slots = new Slots(() => options.limits().maxIsolates);
+  }
+
+  /** Isolates that are alive. */
+  get isolates(): number {
+    return this.#slots.taken;
+  }
+
+  /** Functions with a version in force, by name. */
+  get functions(): readonly DeployedFunction[] {
+    return this.#names;
+  }
+
+  /** All functions, those that never loaded too, with what is wrong with their file now. */
+  *problems(): Generator<{ readonly name: string; readonly problem: string | undefined }> {
+    for (const [name, { problem }] of this.#entries) yield { name, problem };
+  }
+
+  /** What a function is called for; undefined when there is none of this name. */
+  manifest(name: string): Manifest | undefined {
+    return this.#entries.get(name)?.deployed.manifest;
+  }
+
+  /** The commands of each function that has some. */
+  *commands(): Generator<{ readonly name: string; readonly commands: Readonly<Record<string, Command>> }> {
+    for (const { name, manifest } of this.#names) {
+      if (manifest !== undefined && Object.keys(manifest.commands).length > 0) {
+        yield { name, commands: manifest.commands };
+      }
+    }
+  }
+
+  /** Calls a function. Rejects with FunctionError. */
+  call(name: string, call: Call): Promise<Outcome> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) {
+      return Promise.reject(new FunctionError("unknown", `no function is called ${name}`));
+    }
+    return entry.deployed.call(call);
+  }
+
+  /** Brings the functions to what the folder holds now. Never rejects: a version that fails leaves the one before. */
+  async update(): Promise<void> {
+    let files: ReadonlyMap<string, string>;
+    try {
+      files = await this.#options.directory.list();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      // A folder that is gone for a moment, as when it is replaced, must not end all functions.
+      return this.#options.failed("", new FunctionError("load", `functions.directory: ${why}`));
+    }
+    for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
+    const waiting = [...files];
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await this.#load(...next);
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+  }
+
+  async #load(name: string, file: string): Promise<void> {
+    const { limits, host, log, started, path, secrets, loaded, failed } = this.#options;
+    let entry = this.#entries.get(name);
+    const granted = secrets(name);
+    let tried = "";
+    try {
+      const source = await readSource(path, file);
+      tried = `${source.hash} ${JSON.stringify(granted)}`;
+      if (entry?.tried === tried) return;
+      entry ??= this.#add(
+        name,
+        new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
+      );
+      await entry.deployed.load(source, granted);
+      entry.tried = tried;
+      entry.problem = undefined;
+      this.#list();
+      loaded(name, source.hash);
+    } catch (error) {
+      const failure = error instanceof FunctionError ? error : new FunctionError("load", `${file}: ${error}`);
+      entry ??= this.#add(
+        name,
+        new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
+      );
+      // Tried again when something else is there, or when there was no room for it.
+      entry.tried = failure.kind === "busy" ? "" : tried;
+      const problem = failure.message;
+      if (entry.problem === problem) return;
+      entry.problem = problem;
+      failed(name, failure);
+    }
+  }
+
+  /** Stops what is idle. `now`: of the clock that only goes forward. */
+  sweep(now: number): void {
+    for (const { deployed } of this.#entries.values()) deployed.sweep(now);
+  }
+
+  /** Takes no more calls; resolves once those under way are over, or after `patience` milliseconds. */
+  async close(patience: number): Promise<void> {
+    await Promise.all([...this.#entries.values()].map(({ deployed }) => deployed.close(patience)));
+  }
+
+  #add(name: string, deployed: DeployedFunction): Entry {
+    const entry: Entry = { deployed, tried: "", problem: undefined };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  #remove(name: string): void {
+    const { deployed } = this.#entries.get(name)!;
+    this.#entries.delete(name);
+    this.#list();
+    void settles(deployed.close(REMOVE_GRACE), REMOVE_GRACE + 1000);
+    this.#options.removed(name);
+  }
+
+  #list(): void {
+    this.#names = [...this.#entries.values()]
+      .map(({ deployed }) => deployed)
+      .filter(({ manifest }) => manifest !== undefined)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+}
