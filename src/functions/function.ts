@@ -68,6 +68,10 @@ export class DeployedFunction {
   #deaths = 0;
   #restUntil = -Infinity;
   #closed = false;
+  /** Ends starts that are under way. */
+  readonly #over = new AbortController();
+  /** Starts that are under way. */
+  readonly #starts = new Set<Promise<unknown>>();
   /** Isolates of earlier versions, too. */
   readonly #isolates = new Set<Isolate>();
 
@@ -148,6 +152,8 @@ export class DeployedFunction {
     for (const { refuse } of this.#queue.splice(0)) {
       refuse(new FunctionError("busy", `${this.name} is being stopped`));
     }
+    this.#over.abort(new FunctionError("busy", `${this.name} is being stopped`));
+    await Promise.allSettled(this.#starts);
     const isolates = [...this.#isolates];
     for (const isolate of isolates) isolate.retire();
     const timer = setTimeout(() => isolates.forEach((isolate) => isolate.kill()), patience);
@@ -213,7 +219,15 @@ export class DeployedFunction {
     return isolate;
   }
 
-  async #start(source: Source, secrets: Readonly<Record<string, string>>, slot: Slot) {
+  #start(source: Source, secrets: Readonly<Record<string, string>>, slot: Slot) {
+    const start = this.#startNow(source, secrets, slot);
+    this.#starts.add(start);
+    const over = () => void this.#starts.delete(start);
+    start.then(over, over);
+    return start;
+  }
+
+  async #startNow(source: Source, secrets: Readonly<Record<string, string>>, slot: Slot) {
     const { limits, host, log, started } = this.#parts;
     const { memory, startTimeout } = limits();
     const before = performance.now();
@@ -224,6 +238,7 @@ export class DeployedFunction {
         secrets,
         memory,
         startTimeout,
+        signal: this.#over.signal,
         host,
         log: (line) => log(this.name, line),
       });

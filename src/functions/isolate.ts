@@ -25,6 +25,8 @@ export interface IsolateOptions {
   readonly memory: number;
   /** Milliseconds until it has to be loaded. */
   readonly startTimeout: number;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
   readonly host: FunctionHost;
   readonly log: (line: LogLine) => void;
 }
@@ -85,6 +87,7 @@ export class Isolate {
         isolate.#loaded.promise,
         options.startTimeout,
         () => new FunctionError("load", `${options.name}.ts: not loaded within ${options.startTimeout} ms`),
+        { signal: options.signal },
       );
       return { isolate, manifest };
     } catch (error) {

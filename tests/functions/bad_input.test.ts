@@ -55,10 +55,10 @@ Deno.test("functions: an error in an imported file is told with that file's name
 });
 
 Deno.test("functions: one that loops for ever is ended at its limit, and the next call is answered", async () => {
-  const fn = await testFunction({ "main.ts": BAD }, { limits: { timeout: 500 } });
+  const fn = await testFunction({ "main.ts": BAD });
   try {
     await fn.load();
-    const error = await fn.failure("loop");
+    const error = await fn.failure("loop", null, { timeout: 500 });
     assert.equal(error.kind, "timeout");
     assert.match(error.message, /^main\.ts: no answer within \d+ ms$/);
     assert.equal((await fn.command("ok", null)).value, "ok");
@@ -68,10 +68,10 @@ Deno.test("functions: one that loops for ever is ended at its limit, and the nex
 });
 
 Deno.test("functions: one that sleeps with open handles is ended, and its isolate with it", async () => {
-  const fn = await testFunction({ "main.ts": BAD }, { limits: { timeout: 500 } });
+  const fn = await testFunction({ "main.ts": BAD });
   try {
     await fn.load();
-    assert.equal((await fn.failure("sleep")).kind, "timeout");
+    assert.equal((await fn.failure("sleep", null, { timeout: 500 })).kind, "timeout");
     assert.equal((await fn.command("ok")).value, "ok");
     assert.equal(fn.deployed.status.isolates, 1);
   } finally {
