@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { SkeinClient, WebSocketTransport } from "../../src/client/mod.ts";
 import { ChannelInbox, type Placed } from "../../src/client/session/inbox.ts";
-import { Encoded, LANES } from "../../src/protocol/mod.ts";
+import { Encoded, LANES, ProtocolError } from "../../src/protocol/mod.ts";
 import { startTestService } from "../support/service.ts";
 import { decode, takeFrames } from "../support/wire.ts";
 import { connected, inWorld } from "./in_world.ts";
@@ -37,6 +37,23 @@ Deno.test("refusals: a message that is refused again and again is given up, and 
     // What stood behind it goes out.
     await world.until(() => client.manager.pending === 0);
     await next;
+  }));
+
+Deno.test("refusals: a message that is refused for the one before it is not given up for that, however often", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne();
+    await connected(world, client);
+    let left = 50;
+    world.hub.addHook({
+      name: "refuses",
+      before: () => {
+        if (left-- > 0) throw new ProtocolError("out_of_order");
+      },
+    } as never);
+    const receipt = client.channel("chat:x").publish("follower");
+    await world.until(() => client.manager.pending === 0);
+    await receipt;
+    assert.equal(left, -1);
   }));
 
 Deno.test("outbox: nothing new leaves before what an earlier run left behind is known, however late that is", () =>

@@ -1,6 +1,7 @@
 /** `serve` in a terminal: a pseudoterminal that the program `script` makes. */
 
 import assert from "node:assert/strict";
+import { CLOSES } from "../../src/protocol/mod.ts";
 import { testWith } from "../support/needs.ts";
 import { inDirectory, MAIN, ROOT } from "./cli_support.ts";
 
@@ -102,8 +103,12 @@ testWith(
     inDirectory((dir) =>
       inTerminal(dir, async ({ match, close }) => {
         const [, port] = await match(/http:\/\/localhost:(\d+)\/$/m);
-        assert.equal(await serves(Number(port)), true);
+        const client = new WebSocket(`ws://localhost:${port}/connection/websocket`);
+        await new Promise((resolve) => client.onopen = resolve);
+        const code = new Promise<number>((resolve) => client.onclose = ({ code }) => resolve(code));
         close();
+        // It was shut down, and not just ended by the signal: its clients are told.
+        assert.equal(await code, CLOSES.shutdown.code);
         const until = Date.now() + LONGEST;
         while (await serves(Number(port))) {
           assert.ok(Date.now() < until, "the service goes on without its terminal");
