@@ -39,6 +39,11 @@ export interface Engine {
   readonly blobs: Blobs;
   /** Drops what is past its age or lease. Called about once a second. */
   sweep(): void;
+  /**
+   * Overwrites what was deleted before: afterwards nothing of it is in the files of the store. Takes as long as it takes to
+   * write all that is kept; commits wait meanwhile.
+   */
+  scrub(): MaybePromise<void>;
   /** Whether it can commit now: what `/readyz` asks. */
   healthy(): boolean;
   status(): EngineStatus;

@@ -59,6 +59,17 @@ export interface BlobQuota {
   readonly total: number;
 }
 
+/** Which files are listed. */
+export interface BlobListOptions {
+  /** @default of all users */
+  readonly userId?: string | undefined;
+  /** @default of all channels */
+  readonly channel?: string | undefined;
+  /** Only ids after this one. @default from the first one on */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
 /** How old files and uploads may be: what was made or written to before these times goes. Milliseconds since the epoch. */
 export interface BlobCutoff {
   readonly files: number;
@@ -137,6 +148,10 @@ export interface Blobs {
   withContent(sha256: string, limit: number): MaybePromise<readonly BlobFile[]>;
   /** Notes that a file was announced. Nothing happens when it is not known. */
   announced(fileId: string): MaybePromise<void>;
+  /** Files in the order of their ids, those of a user or of a channel where that is given, after `after`, at most `limit`. */
+  list(options: BlobListOptions): MaybePromise<readonly BlobFile[]>;
+  /** Keys of a user's uploads that are not complete. */
+  uploads(userId: string): MaybePromise<readonly string[]>;
   /** Opens a content; the reader has to be closed. Rejects with ProtocolError `unknown_file`. */
   open(sha256: string): MaybePromise<BlobReader>;
   /** Removes a file, and its content with the last file that has it. False: it is not known. */

@@ -154,6 +154,35 @@ export interface Found extends Position {
   readonly record: StoredRecord | undefined;
 }
 
+/** Whose words are to be taken away, and in which part of a channel. */
+export interface RedactOptions {
+  /** A user id. */
+  readonly from: string;
+  /** Only after this offset. @default from the first message on */
+  readonly since?: number;
+  /** Messages that are looked at, at most. @default 500 */
+  readonly limit?: number;
+}
+
+/** What became of a redaction. */
+export interface Redacted {
+  /** Messages whose content was taken away. */
+  readonly count: number;
+  /** The last message that was looked at, when there are more: where to go on. @default it is done */
+  readonly upTo?: number;
+}
+
+/** Which channels are listed. */
+export interface ListOptions {
+  /** Only names after this one. @default from the first one on */
+  readonly after?: string;
+  /** @default 1000 */
+  readonly limit?: number;
+}
+
+/** Called with the name of a followed channel that was forgotten. It begins anew, in another epoch. */
+export type ForgetListener = (channel: string) => void;
+
 /** Called with each committed message of a followed channel, in order of offset, once each. */
 export type Follower = (channel: string, record: StoredRecord, epoch: string) => void;
 
@@ -203,6 +232,20 @@ export interface Log {
    * that does not grow for its patience is ended by the engine, also after a restart.
    */
   grow(channel: string, growth: Growth): MaybePromise<Grown>;
+  /**
+   * Removes a channel: its messages, its values, its dedupe keys. A later one of its name has another epoch. False: nothing
+   * was kept of it. It may be interrupted (the end of the process) and called again.
+   */
+  forget(channel: string): MaybePromise<boolean>;
+  /** Hears of channels that were forgotten, whichever instance did it. One listener. */
+  onForget(listener: ForgetListener): void;
+  /**
+   * Takes the content of what a user said away, in place: a mark without content stays of each message (`redaction.ts`).
+   * Operations of documents stay. Followers are not told. What the channel no longer keeps is deleted at once.
+   */
+  redact(channel: string, options: RedactOptions): MaybePromise<Redacted>;
+  /** Names of channels that something is kept of, in order (by UTF-16 code units). */
+  list(options?: ListOptions): MaybePromise<readonly string[]>;
   /** Hears of pieces, whichever instance they were added at. One listener. */
   onPiece(listener: PieceListener): void;
 }

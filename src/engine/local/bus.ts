@@ -8,6 +8,7 @@ import type {
   EphemeralListener,
   EphemeralMessage,
   Follower,
+  ForgetListener,
   Piece,
   PieceListener,
   PresenceEntry,
@@ -20,6 +21,7 @@ export class Listeners {
   readonly followers = new Map<string, Follower>();
   ephemeral: EphemeralListener | undefined;
   piece: PieceListener | undefined;
+  forgotten: ForgetListener | undefined;
   presence: PresenceListener | undefined;
   readonly #failed: (error: unknown, stage: string) => void;
 
@@ -49,6 +51,16 @@ export class Listeners {
     }
   }
 
+  /** Hands on that a channel was forgotten that is followed. */
+  forgot(channel: string): void {
+    if (!this.followers.has(channel)) return;
+    try {
+      this.forgotten?.(channel);
+    } catch (error) {
+      this.#failed(error, "forgotten channel");
+    }
+  }
+
   /** Hands on an ephemeral message of a channel that is followed. */
   sent(channel: string, message: EphemeralMessage): void {
     if (!this.followers.has(channel)) return;
@@ -73,6 +85,7 @@ export class Listeners {
     this.followers.clear();
     this.ephemeral = undefined;
     this.piece = undefined;
+    this.forgotten = undefined;
     this.presence = undefined;
   }
 }
@@ -105,6 +118,11 @@ export class Bus {
   /** Hands a piece on to all engines. */
   grown(channel: string, piece: Piece, epoch: string): void {
     for (let i = 0; i < this.#all.length; i++) this.#all[i]!.grown(channel, piece, epoch);
+  }
+
+  /** Hands on to all engines that a channel was forgotten. */
+  forgot(channel: string): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.forgot(channel);
   }
 
   /** Hands an ephemeral message on to all engines. */

@@ -39,6 +39,11 @@ export class OpenStreams {
     this.#streams.delete(keyOf(channel, target));
   }
 
+  /** The messages of a channel grow no more. */
+  forget(channel: string): void {
+    for (const [key, stream] of this.#streams) if (stream.channel === channel) this.#streams.delete(key);
+  }
+
   /** Those whose senders were silent for too long. */
   due(): StreamPlace[] {
     const now = this.#now();

@@ -11,6 +11,7 @@ import type {
   BlobCutoff,
   BlobFile,
   BlobInfo,
+  BlobListOptions,
   BlobQuota,
   BlobReader,
   Blobs,
@@ -134,6 +135,21 @@ export class MemoryBlobs implements Blobs {
   announced(fileId: string): void {
     const entry = this.#files.get(fileId);
     if (entry !== undefined) entry.file = { ...entry.file, announced: true };
+  }
+
+  list({ userId, channel, after = "", limit }: BlobListOptions): readonly BlobFile[] {
+    return [...this.#files.values()].map(({ file }) => file)
+      .filter((file) => userId === undefined || file.userId === userId)
+      .filter((file) => channel === undefined || file.channel === channel)
+      .filter(({ fileId }) => fileId > after)
+      .sort((a, b) => a.fileId < b.fileId ? -1 : 1)
+      .slice(0, limit);
+  }
+
+  uploads(userId: string): readonly string[] {
+    return [...this.#partials.values()].filter(({ upload }) => upload.userId === userId).map(({ upload }) =>
+      upload.key
+    );
   }
 
   open(sha256: string): BlobReader {

@@ -40,6 +40,13 @@ export class DedupeWindow {
     this.#since = now;
   }
 
+  /** Forgets the keys that begin with `prefix`. */
+  forget(prefix: string): void {
+    for (const keys of [this.#young, this.#old]) {
+      for (const key of keys.keys()) if (key.startsWith(prefix)) keys.delete(key);
+    }
+  }
+
   /** How many keys are remembered. */
   get size(): number {
     return this.#young.size + this.#old.size;

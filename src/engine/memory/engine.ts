@@ -50,6 +50,9 @@ export class MemoryEngine implements Engine {
     this.#store.sweep();
   }
 
+  /** Nothing is left of what is removed from memory. */
+  scrub(): void {}
+
   healthy(): boolean {
     return this.#open;
   }

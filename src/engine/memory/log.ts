@@ -8,9 +8,11 @@ import type {
   EphemeralListener,
   EphemeralMessage,
   Follower,
+  ForgetListener,
   Found,
   Grown,
   Growth,
+  ListOptions,
   Log,
   NewRecord,
   Page,
@@ -19,7 +21,10 @@ import type {
   Published,
   PublishOptions,
   ReadOptions,
+  Redacted,
+  RedactOptions,
 } from "../contract.ts";
+import { redactionOf } from "../redaction.ts";
 import { growthOf } from "../growth.ts";
 import type { Listeners } from "../local/bus.ts";
 import type { MemoryStore } from "./store.ts";
@@ -115,6 +120,36 @@ export class MemoryLog implements Log {
     else store.streams.remove(channel, target);
     store.bus.grown(channel, change.piece, log.epoch);
     return grown;
+  }
+
+  forget(channel: string): boolean {
+    return this.#store.forget(channel);
+  }
+
+  onForget(listener: ForgetListener): void {
+    this.#listeners.forgotten = listener;
+  }
+
+  redact(channel: string, { from, since = 0, limit = 500 }: RedactOptions): Redacted {
+    const log = this.#store.channel(channel);
+    if (log === undefined) return { count: 0 };
+    const { records } = log.read({ since, limit });
+    let count = 0;
+    for (const { offset } of records) {
+      // An earlier one of them may have changed it.
+      const record = log.get(offset)!;
+      const changes = record.from === from
+        ? redactionOf(record, (other) => log.get(other)?.payload)
+        : [];
+      for (const change of changes) log.replace(change.offset, change.payload);
+      if (changes.length > 0) count++;
+    }
+    const upTo = records.at(-1)?.offset;
+    return upTo === undefined || upTo >= log.offset ? { count } : { count, upTo };
+  }
+
+  list({ after = "", limit = 1000 }: ListOptions = {}): string[] {
+    return this.#store.names().filter((name) => name > after).slice(0, limit);
   }
 
   onPiece(listener: PieceListener): void {

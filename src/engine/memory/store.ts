@@ -103,6 +103,27 @@ export class MemoryStore {
     return this.#shared ? ++this.#last : log.offset + 1;
   }
 
+  /** Removes a channel; false: there is none. */
+  forget(channel: string): boolean {
+    const log = this.#logs.get(channel);
+    if (log === undefined) return false;
+    this.#logs.delete(channel);
+    this.values.forget(channel);
+    this.streams.forget(channel);
+    // Keys are `CHANNEL\nKEY`.
+    this.dedupe.forget(`${channel}\n`);
+    this.#epoch = uuidv7();
+    // Who follows it is told the epoch that it has from now on.
+    if (this.bus.isFollowed(channel)) this.begin(channel);
+    this.bus.forgot(channel);
+    return true;
+  }
+
+  /** Names of channels, in order. */
+  names(): string[] {
+    return [...this.#logs.keys()].sort();
+  }
+
   /** How many channels there are. */
   get size(): number {
     return this.#logs.size;

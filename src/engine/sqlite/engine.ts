@@ -122,6 +122,11 @@ export class SqliteEngine implements Engine {
     if (!transactions.works) transactions.probe(this.#room);
   }
 
+  async scrub(): Promise<void> {
+    await this.blobs.scrub();
+    this.#storage.scrub();
+  }
+
   healthy(): boolean {
     return this.#storage.open && this.#storage.transactions.works;
   }

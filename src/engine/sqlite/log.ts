@@ -8,9 +8,11 @@ import type {
   EphemeralListener,
   EphemeralMessage,
   Follower,
+  ForgetListener,
   Found,
   Grown,
   Growth,
+  ListOptions,
   Log,
   NewRecord,
   Page,
@@ -19,11 +21,14 @@ import type {
   Published,
   PublishOptions,
   ReadOptions,
+  Redacted,
+  RedactOptions,
 } from "../contract.ts";
 import type { Change } from "../edits.ts";
 import type { Listeners } from "../local/bus.ts";
 import { bodyOf } from "./body.ts";
 import type { Channel } from "./channel.ts";
+import { forget, redact } from "./erasure.ts";
 import type { Pending, Storage } from "./storage.ts";
 import { PendingGrowth, PendingInterruption } from "./growth.ts";
 import type { Touched } from "./transactions.ts";
@@ -115,6 +120,24 @@ export class SqliteLog implements Log {
         new PendingGrowth(this.#storage, this.#listeners, channel, growth, resolve, reject),
       );
     });
+  }
+
+  async forget(channel: string): Promise<boolean> {
+    const wasKept = await forget(this.#storage, channel);
+    if (wasKept) this.#listeners.forgot(channel);
+    return wasKept;
+  }
+
+  onForget(listener: ForgetListener): void {
+    this.#listeners.forgotten = listener;
+  }
+
+  redact(channel: string, options: RedactOptions): Redacted {
+    return redact(this.#storage, channel, options);
+  }
+
+  list({ after = "", limit = 1000 }: ListOptions = {}): string[] {
+    return this.#storage.read(() => this.#storage.store.names(after, limit));
   }
 
   onPiece(listener: PieceListener): void {

@@ -144,6 +144,18 @@ export class Storage {
     return channel;
   }
 
+  /** Writes the file anew without what was deleted, and empties the write-ahead log. Throws like `read`. */
+  scrub(): void {
+    this.#check();
+    this.#group.flush();
+    try {
+      this.db.exec("VACUUM");
+      this.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
   /** Commits what waits, and closes the file. */
   close(): void {
     if (!this.#open) return;

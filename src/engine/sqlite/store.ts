@@ -38,6 +38,7 @@ export class Store {
   readonly #trim: StatementSync;
   readonly #body: StatementSync;
   readonly #replace: StatementSync;
+  readonly #names: StatementSync;
   readonly #setEpoch: StatementSync;
   #epoch: string;
   #lastId: number;
@@ -68,6 +69,7 @@ export class Store {
     this.#trim = db.prepare(`DELETE FROM message WHERE key >= ${key("?2")} AND key < ${key("?3")}`);
     this.#body = db.prepare(`SELECT body FROM message WHERE key = ${key("?2")}`);
     this.#replace = db.prepare(`UPDATE message SET body = ? WHERE key = (?2 << ${OFFSET_BITS} | ?3)`);
+    this.#names = db.prepare("SELECT name FROM channel WHERE name > ? ORDER BY name LIMIT ?");
     this.#setEpoch = db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'");
     this.#epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()!.value);
     this.#lastId = Number(db.prepare("SELECT coalesce(max(id), 0) AS id FROM channel").get()!.id);
@@ -199,6 +201,17 @@ export class Store {
     if (channel.due <= now && channel.first > channel.last && channel.floor > channel.last) return true;
     this.#write(channel);
     return false;
+  }
+
+  /** Deletes rows of messages that are not kept any more; true: there are more of them. */
+  trimRows(channel: Channel): boolean {
+    if (channel.id !== 0 && channel.floor < channel.first) this.#trimSome(channel);
+    return channel.floor < channel.first;
+  }
+
+  /** Names of channels after `after`, in order, at most `limit`. */
+  names(after: string, limit: number): string[] {
+    return this.#names.all(after, limit).map((row) => row.name as string);
   }
 
   /** Removes a channel that keeps nothing. */

@@ -14,12 +14,14 @@ import { OpenStreams, type StreamPlace } from "../local/open_streams.ts";
 export class StreamTable {
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
+  readonly #forget: StatementSync;
   readonly #open: OpenStreams;
 
   /** `now`: milliseconds of a clock that only goes forward. */
   constructor(db: DatabaseSync, now: () => number) {
     this.#insert = db.prepare("REPLACE INTO stream VALUES(?, ?, ?)");
     this.#delete = db.prepare("DELETE FROM stream WHERE channel = ? AND target = ?");
+    this.#forget = db.prepare("DELETE FROM stream WHERE channel = ?");
     this.#open = new OpenStreams(now);
     for (const { channel, target, patience } of db.prepare("SELECT * FROM stream").all()) {
       this.#open.touch(channel as string, target as number, patience as number);
@@ -44,6 +46,12 @@ export class StreamTable {
   /** A commit ended a message. */
   remove(channel: string, target: number): void {
     this.#open.remove(channel, target);
+  }
+
+  /** Writes that the messages of a channel grow no more. */
+  forget(channel: string): void {
+    this.#forget.run(channel);
+    this.#open.forget(channel);
   }
 
   /** Messages whose senders were silent for too long. */

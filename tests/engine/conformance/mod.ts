@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { blobConformance } from "./blobs.ts";
 import { commandConformance } from "./commands.ts";
 import { editConformance } from "./edits.ts";
+import { erasureConformance } from "./erasure.ts";
 import { growthConformance } from "./growth.ts";
 import { historyConformance } from "./history.ts";
 import { logConformance } from "./log.ts";
@@ -23,6 +24,7 @@ export function conformance(engine: Capabilities): void {
   commandConformance(engine);
   blobConformance(engine);
   uploadConformance(engine);
+  erasureConformance(engine);
 
   const test = registerFor(engine, "engine");
 

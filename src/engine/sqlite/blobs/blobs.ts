@@ -12,6 +12,7 @@ import type {
   BlobCounts,
   BlobCutoff,
   BlobFile,
+  BlobListOptions,
   BlobQuota,
   BlobReader,
   Blobs,
@@ -136,6 +137,20 @@ export class SqliteBlobs implements Blobs {
 
   announced(fileId: string): MaybePromise<void> {
     return this.#catalog.use((catalog) => catalog.announced(fileId));
+  }
+
+  list(options: BlobListOptions): MaybePromise<readonly BlobFile[]> {
+    return this.#catalog.use((catalog) => catalog.list(options));
+  }
+
+  uploads(userId: string): MaybePromise<readonly string[]> {
+    return this.#catalog.use((catalog) => catalog.partialsOf(userId));
+  }
+
+  /** Waits until removed contents are gone, and writes the catalogue without what was deleted. */
+  async scrub(): Promise<void> {
+    await this.#catalog.removed();
+    this.#catalog.current?.scrub();
   }
 
   open(sha256: string): Promise<BlobReader> {

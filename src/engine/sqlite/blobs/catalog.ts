@@ -6,7 +6,7 @@
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { BlobCounts, BlobFile, BlobInfo, BlobUpload } from "../../contract.ts";
+import type { BlobCounts, BlobFile, BlobInfo, BlobListOptions, BlobUpload } from "../../contract.ts";
 import type { BlobUsage } from "../../quotas.ts";
 
 /**
@@ -103,6 +103,24 @@ export class Catalog {
   filesOf(sha256: string, limit: number): BlobFile[] {
     const sql = `SELECT ${FILE} FROM files WHERE sha256 = ? ORDER BY rowid DESC LIMIT ?`;
     return this.#all(sql, sha256, limit).map(toFile);
+  }
+
+  /** Files in the order of their ids. */
+  list({ userId, channel, after = "", limit }: BlobListOptions): BlobFile[] {
+    const sql = `SELECT ${FILE} FROM files WHERE id > ? AND (? = '' OR user = ?) AND (? = '' OR channel = ?) ` +
+      "ORDER BY id LIMIT ?";
+    const user = userId ?? "", of = channel ?? "";
+    return this.#all(sql, after, user, user, of, of, limit).map(toFile);
+  }
+
+  /** Keys of a user's uploads. */
+  partialsOf(userId: string): string[] {
+    return this.#all("SELECT key FROM partials WHERE user = ?", userId).map(({ key }) => key as string);
+  }
+
+  /** Writes the file anew, without what was deleted. */
+  scrub(): void {
+    this.#db.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** Whether a file has this content. */

@@ -49,6 +49,11 @@ export class LazyCatalog {
     this.#removing = Promise.allSettled([this.#removing, reported]).then(() => {});
   }
 
+  /** Resolves once the removals so far are over. */
+  removed(): Promise<void> {
+    return this.#removing;
+  }
+
   /** Refuses further use. Resolves once nothing is being opened. */
   async end(): Promise<void> {
     this.#ended = true;
