@@ -138,9 +138,7 @@ export class MemoryLog implements Log {
     for (const { offset } of records) {
       // An earlier one of them may have changed it.
       const record = log.get(offset)!;
-      const changes = record.from === from
-        ? redactionOf(record, (other) => log.get(other)?.payload)
-        : [];
+      const changes = record.from === from ? redactionOf(record, (other) => log.get(other)?.payload) : [];
       for (const change of changes) log.replace(change.offset, change.payload);
       if (changes.length > 0) count++;
     }

@@ -107,7 +107,8 @@ export class Catalog {
 
   /** Files in the order of their ids. */
   list({ userId, channel, after = "", limit }: BlobListOptions): BlobFile[] {
-    const sql = `SELECT ${FILE} FROM files WHERE id > ? AND (? = '' OR user = ?) AND (? = '' OR channel = ?) ` +
+    const sql =
+      `SELECT ${FILE} FROM files WHERE id > ? AND (? = '' OR user = ?) AND (? = '' OR channel = ?) ` +
       "ORDER BY id LIMIT ?";
     const user = userId ?? "", of = channel ?? "";
     return this.#all(sql, after, user, user, of, of, limit).map(toFile);
