@@ -4,7 +4,15 @@
  * @module
  */
 
-import type { BlobFile, BlobQuota, Blobs, BlobUpload, NewBlob, Values } from "../engine/contract.ts";
+import type {
+  BlobFile,
+  BlobListOptions,
+  BlobQuota,
+  Blobs,
+  BlobUpload,
+  NewBlob,
+  Values,
+} from "../engine/contract.ts";
 import { ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { BlockPool } from "./blocks.ts";
 import type {
@@ -150,6 +158,12 @@ export class FileStore {
     const record = file && this.#record(file);
     if (record === undefined || record.expiresAt <= this.#now()) throw new ProtocolError("unknown_file");
     return record;
+  }
+
+  /** Files in the order of their ids, at most `limit`, those of a user or a channel where that is given. */
+  async list(options: BlobListOptions): Promise<readonly FileRecord[]> {
+    const files = await this.#ask(() => this.#blobs.list(options), "list files");
+    return files.map((file) => this.#record(file));
   }
 
   /** Removes a file before its time. False: it is not known. Who reads it now may read on. */

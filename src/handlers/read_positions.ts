@@ -5,7 +5,7 @@
  */
 
 import type { StoredRecord } from "../engine/contract.ts";
-import type { Hub } from "../hub/mod.ts";
+import { type Hub, readPositionOf } from "../hub/mod.ts";
 import { inboxOf, parsePayload, ProtocolError, serverRow, type UnreadCount } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
@@ -29,7 +29,7 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
         if (offset > end.offset) {
           throw new ProtocolError("unknown_offset", "the channel does not reach that far");
         }
-        const name = nameOf(principal.userId);
+        const name = readPositionOf(principal.userId);
         const kept = offset === 0
           ? await hub.checkpoints.get(channel, name)
           : await hub.checkpoints.advance(channel, name, { epoch, offset });
@@ -63,11 +63,6 @@ export function readPositionRoutes({ hub }: HandlerParts): Route[] {
   ];
 }
 
-/** The name under which a user's read position is kept beside a channel. */
-function nameOf(userId: string): string {
-  return `read ${userId}`;
-}
-
 async function count(
   hub: Hub,
   channel: string,
@@ -75,7 +70,7 @@ async function count(
   limit: number,
   pause: () => Promise<void> | undefined,
 ): Promise<UnreadCount> {
-  const kept = await hub.checkpoints.get(channel, nameOf(userId));
+  const kept = await hub.checkpoints.get(channel, readPositionOf(userId));
   const { epoch } = await hub.position(channel);
   const offset = kept?.epoch === epoch ? kept.offset : 0;
   let unread = 0, since = offset, more = false;

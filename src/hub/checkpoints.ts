@@ -67,6 +67,11 @@ export class Checkpoints {
   }
 }
 
+/** The name under which a user's read position is kept beside a channel. */
+export function readPositionOf(userId: string): string {
+  return `read ${userId}`;
+}
+
 function checkpointOf(value: { readonly at?: Position; readonly data?: Uint8Array } | undefined):
   | Checkpoint
   | undefined {

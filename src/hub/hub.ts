@@ -112,7 +112,7 @@ export class Hub {
     this.checkpoints = new Checkpoints(engine.values);
     this.keyPackages = new KeyPackages(engine.values);
     this.peers = new Peers({ values: engine.values, nodes, events, failed });
-    pushToSubscribers(engine, this.#subscriptions, namespace, now);
+    pushToSubscribers(engine, this.#subscriptions, namespace, now, failed);
   }
 
   /** The settings of a channel; undefined: its namespace does not exist. */

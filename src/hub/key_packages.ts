@@ -81,6 +81,13 @@ export class KeyPackages {
     await this.#values.delete({ name: packagesKey(user, device) });
   }
 
+  /** Takes back all packages of a user's devices. */
+  async forget(user: string): Promise<void> {
+    const devices = await this.#read<readonly string[]>(devicesKey(user)) ?? [];
+    for (const device of devices) await this.#values.delete({ name: packagesKey(user, device) });
+    await this.#values.delete({ name: devicesKey(user) });
+  }
+
   async #take(user: string, device: string): Promise<ClaimedKeyPackage | undefined> {
     let taken: ClaimedKeyPackage | undefined;
     await this.#change<Kept>(packagesKey(user, device), (kept) => {

@@ -6,7 +6,7 @@
 
 export { isDeliverable, shownPayload } from "./deliverable.ts";
 export { deliveryOf } from "./channel.ts";
-export type { Checkpoint } from "./checkpoints.ts";
+export { type Checkpoint, readPositionOf } from "./checkpoints.ts";
 export * from "./contract.ts";
 export type { PublishHook } from "./hooks.ts";
 export { Hub } from "./hub.ts";

@@ -15,6 +15,7 @@ export function pushToSubscribers(
   subscriptions: Subscriptions,
   namespace: NamespaceLookup,
   now: () => number,
+  failed: (error: unknown, stage: string) => void,
 ): void {
   engine.log.onEphemeral((channel, { type, id, from, sessionId, timestamp, payload }) => {
     const message = { type, id, timestamp, payload: { channel, from, ...payload } };
@@ -32,6 +33,16 @@ export function pushToSubscribers(
     if (end !== undefined) payload.final = end;
     const type = "message_append" satisfies ServerType;
     subscribers.push(new Encoded({ type, id: uuidv7(), timestamp: now(), payload }, true), () => false);
+  });
+  engine.log.onForget(async (channel) => {
+    const subscribers = subscriptions.get(channel);
+    if (subscribers === undefined) return;
+    try {
+      // It has another epoch, in which nobody is subscribed: they are told so, and subscribe again where they may.
+      subscribers.meet((await engine.log.position(channel)).epoch);
+    } catch (error) {
+      failed(error, "forgotten channel");
+    }
   });
   engine.presence.onChange((channel, event, { userId, info }) => {
     const settings = settingsOf(channel, namespace);

@@ -30,6 +30,8 @@ export interface NamespaceSettings {
   readonly maxSubscribers: number;
   /** Bytes that a streamed message may grow to; never more than `maxMessage`. @default 65536 */
   readonly maxStreamed: number;
+  /** Documents alone: milliseconds without a change after which one is forgotten; 0: never. @default 0 */
+  readonly maxAge?: number;
   /** Milliseconds after which a streamed message that does not grow is ended with `interrupted`. @default 30000 */
   readonly streamPatience: number;
   /** @default "claims" */

@@ -8,6 +8,7 @@ import type { Config, Flags } from "./config/mod.ts";
 import { ConfigModule } from "./config/module.ts";
 import { EngineModule } from "./engine/module.ts";
 import type { OpenEngine } from "./engine/open.ts";
+import { ErasureModule } from "./erasure/module.ts";
 import { FilesModule } from "./files/module.ts";
 import { FunctionsModule } from "./functions/module.ts";
 import { HandlersModule } from "./handlers/module.ts";
@@ -72,6 +73,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const hub = new HubModule(engine, tokens.extend, log);
   const files = new FilesModule(engine, hub, tokens, log);
   const functions = new FunctionsModule(engine, hub, log);
+  const erasure = new ErasureModule(engine, hub, log);
   const peers = new PeersModule();
   const handlers = new HandlersModule(hub, files, peers);
   const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
@@ -85,6 +87,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     hub,
     sessions,
     files,
+    erasure,
     tokens,
     metrics,
     modules: control,
@@ -112,6 +115,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     tokens,
     files,
     functions,
+    erasure,
     peers,
     handlers,
     sessions,

@@ -68,6 +68,11 @@ export class DelayedEngine implements Engine {
     grow: (...args) => this.#later(() => this.inner.log.grow(...args)),
     onPiece: (listener) => this.inner.log.onPiece(listener),
     onEphemeral: (listener) => this.inner.log.onEphemeral(listener),
+    forget: (channel) => this.#later(() => this.inner.log.forget(channel)),
+    onForget: (listener) =>
+      this.inner.log.onForget((channel) => void this.#tasks.push(() => listener(channel))),
+    redact: (...args) => this.#later(() => this.inner.log.redact(...args)),
+    list: (options) => this.#later(() => this.inner.log.list(options)),
   };
 
   readonly presence: Presence = {
@@ -102,6 +107,10 @@ export class DelayedEngine implements Engine {
 
   sweep(): void {
     this.inner.sweep();
+  }
+
+  scrub(): void {
+    this.inner.scrub();
   }
 
   healthy(): boolean {

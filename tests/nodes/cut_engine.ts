@@ -57,6 +57,7 @@ export function cutEngine(options: MemoryEngineOptions, later?: () => Promise<vo
     sweep: () => {
       if (!isCut) inner.sweep();
     },
+    scrub: () => inner.scrub(),
     healthy: () => !isCut && inner.healthy(),
     status: () => inner.status(),
     close: () => inner.close(),

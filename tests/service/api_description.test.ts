@@ -46,6 +46,8 @@ Deno.test("Feature: quic-transport, Property 181: every method answers random bo
     await succeeds("publish", { channel: "chat:a", text: "x" });
     await succeeds("edit", { channel: "chat:a", target: 1, text: "y" });
     await succeeds("delete", { channel: "chat:a", target: 1 });
+    await succeeds("publish", { channel: "chat:a", text: "z", stream: true });
+    await succeeds("append", { channel: "chat:a", target: 4, at: 1, text: "!" });
     await succeeds("subscribe", of);
     await succeeds("unsubscribe", of);
     await succeeds("refresh", { user: "ann", channels: ["chat:*"], expiresIn: null, info: { name: "Ann" } });

@@ -110,6 +110,10 @@ const METHODS: { readonly [M in ApiMethod]: true } = {
   connection: true,
   file_delete: true,
   document: true,
+  files: true,
+  document_delete: true,
+  user_export: true,
+  user_erase: true,
   info: true,
   batch: true,
 };

@@ -11,7 +11,11 @@ import { channel, exactly, flag, list, name, object, whole, words } from "./fiel
 import type {
   ApiConnection,
   ApiDocument,
+  ApiErased,
+  ApiExport,
+  ApiExported,
   ApiFailure,
+  ApiFile,
   ApiHistoryPage,
   ApiMessage,
   ApiPublished,
@@ -26,6 +30,34 @@ export const published: Schema<ApiPublished> = exactly({
   offset: whole(0),
   epoch: name(64),
   duplicate: flag(),
+});
+
+/** A file. */
+export const file: Schema<ApiFile> = exactly({
+  fileId: name(64),
+  userId: name(128),
+  channel: channel(),
+  name: words(1024),
+  type: words(255),
+  size: whole(0),
+  sha256: name(64),
+  createdAt: whole(0),
+  expiresAt: whole(0),
+});
+
+/** A page of what belongs to a user. */
+export const exported: Schema<ApiExport> = exactly({
+  items: list(v.looseObject({ kind: name(32) }) as unknown as Schema<ApiExported>, MANY),
+  next: v.exactOptional(words(2048)),
+});
+
+/** What was erased of a user. */
+export const erased: Schema<ApiErased> = exactly({
+  user: name(128),
+  done: flag(),
+  messages: whole(0),
+  documents: whole(0),
+  files: whole(0),
 });
 
 const message: Schema<ApiMessage> = exactly({

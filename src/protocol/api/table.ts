@@ -9,6 +9,7 @@
 import * as v from "valibot";
 import { RIGHTS } from "../principal.ts";
 import type { Schema } from "../schemas/fields.ts";
+import { ERASURE } from "./erasure_table.ts";
 import {
   channel,
   documentChannel,
@@ -26,7 +27,6 @@ import {
 import {
   connection,
   connections,
-  deleted,
   document,
   history,
   page,
@@ -35,24 +35,8 @@ import {
   replies,
   sessions,
 } from "./results.ts";
-import type { ApiMethod, ApiParams, ApiResult, ApiRight } from "./types.ts";
-
-/** A row of the table. */
-export interface ApiRow<P, R> {
-  /** The right that a key needs. */
-  readonly right: ApiRight;
-  /** What it is for, in a sentence or more of Markdown. */
-  readonly text: string;
-  readonly params: Schema<P>;
-  readonly result: Schema<R>;
-  /** Parameters as an example shows them. */
-  readonly example: NoInfer<P>;
-  /**
-   * Another call may begin before this one is done, without changing the order in which they take effect.
-   * @default false
-   */
-  readonly overlaps?: true;
-}
+import type { ApiRow } from "./row.ts";
+import type { ApiMethod, ApiParams, ApiResult } from "./types.ts";
 
 /** Most commands of a batch. */
 const MAX_BATCH = 1000;
@@ -279,13 +263,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     result: exactly({ connection, subscriptions: list(channel(), 1_000_000) }),
     example: { session: "0190f3c2-0000-7000-8000-000000000000" },
   },
-  file_delete: {
-    right: "manage",
-    text: "Removes a file before its time.",
-    params: exactly({ file: name(64) }),
-    result: deleted,
-    example: { file: "0190f3c2-0000-7000-8000-000000000000" },
-  },
+  ...ERASURE,
   document: {
     right: "read",
     text:

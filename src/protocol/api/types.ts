@@ -6,7 +6,10 @@
  */
 
 import type { ErrorName } from "../errors.ts";
+import type { ApiErased, ApiExport, ApiFile } from "./erasure_types.ts";
 import type { Content, Prioritised } from "../schemas/fields.ts";
+
+export type * from "./erasure_types.ts";
 
 /** What a key may be allowed: to publish, to change who is connected and what is kept, to read. */
 export type ApiRight = "publish" | "manage" | "read";
@@ -234,6 +237,14 @@ export interface ApiDocument {
   operations?: ApiMessage[];
 }
 
+/** Which files are listed, in the order of their ids. */
+export interface ApiFiles extends ApiPage {
+  /** @default of all users */
+  user?: string;
+  /** @default of all channels */
+  channel?: string;
+}
+
 /** One call of a batch. */
 export interface ApiCommand {
   method: string;
@@ -288,6 +299,10 @@ export interface ApiCalls {
   connections: Call<{ user?: string; limit?: number }, { items: ApiConnection[]; more: boolean }>;
   connection: Call<{ session: string }, { connection: ApiConnection; subscriptions: string[] }>;
   file_delete: Call<{ file: string }, { deleted: boolean }>;
+  files: Call<ApiFiles, { files: ApiFile[]; more: boolean }>;
+  document_delete: Call<{ channel: string }, { deleted: boolean }>;
+  user_export: Call<{ user: string; cursor?: string }, ApiExport>;
+  user_erase: Call<{ user: string }, ApiErased>;
   document: Call<{ channel: string; content?: boolean }, ApiDocument>;
   info: Call<Record<never, never>, Record<string, unknown>>;
   batch: Call<{ commands: ApiCommand[] }, { replies: ApiReply[] }>;

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { MaybePromise, Published } from "../../engine/contract.ts";
+import { settles } from "../../async/deadline.ts";
+import type { BlobListOptions, MaybePromise, Published } from "../../engine/contract.ts";
 import { type Hub, isBuiltIn, isDocument, type ServerRequest } from "../../hub/mod.ts";
 import {
   BROADCAST_CHANNEL,
@@ -15,6 +16,10 @@ import {
   uuidv7,
 } from "../../protocol/mod.ts";
 import type { ApiDelete, ApiPublish, ApiPublished, ApiSaid } from "../../protocol/api/types.ts";
+import type { FileRecord } from "../../files/mod.ts";
+import type { DocumentLife } from "../erasure/documents.ts";
+import type { UserExport } from "../erasure/export.ts";
+import type { Erasures } from "../erasure/users.ts";
 import type { Revocations } from "../tokens/revocations.ts";
 import type { ServerApi } from "./api_contract.ts";
 import type { TokenEnds } from "./api_ends.ts";
@@ -27,6 +32,10 @@ const SERVER = "server";
 
 /** What the methods need. */
 export interface ServerApiParts extends SessionMethodsParts {
+  readonly listFiles: (options: BlobListOptions) => Promise<readonly FileRecord[]>;
+  readonly documents: DocumentLife;
+  readonly users: Erasures;
+  readonly userExport: UserExport;
   /** Removes a file; false: it is not known. */
   readonly deleteFile: (fileId: string) => Promise<boolean>;
   readonly revocations: Revocations;
@@ -43,8 +52,30 @@ export function createServerApi(parts: ServerApiParts): Required<ServerApi> {
     ...createAccessMethods(parts),
     ...createListMethods(parts.hub),
     ...createKeptMethods(parts.hub),
+    ...createErasureMethods(parts),
     file_delete: async ({ file }) => ({ deleted: await parts.deleteFile(file) }),
     info: () => parts.status(),
+  };
+}
+
+/** Milliseconds that a call waits for the end of an erasure: less than a method may take. */
+const ERASE_PATIENCE = 8000;
+
+function createErasureMethods(
+  { listFiles, documents, users, userExport }: ServerApiParts,
+): Required<Pick<ServerApi, "files" | "document_delete" | "user_export" | "user_erase">> {
+  return {
+    async files({ user, channel, after, limit = 1000 }) {
+      const found = await listFiles({ userId: user, channel, after, limit: limit + 1 });
+      return { files: found.slice(0, limit), more: found.length > limit };
+    },
+    document_delete: async ({ channel }) => ({ deleted: await documents.delete(channel) }),
+    user_export: ({ user, cursor }) => userExport.page(user, cursor),
+    async user_erase({ user }) {
+      const erasing = users.erase(user);
+      if (await settles(erasing, ERASE_PATIENCE)) return await erasing;
+      return { user, done: false, messages: 0, documents: 0, files: 0 };
+    },
   };
 }
 

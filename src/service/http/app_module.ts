@@ -5,6 +5,7 @@
  */
 
 import type { Config } from "../config/mod.ts";
+import type { ErasureModule } from "../erasure/module.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -31,6 +32,7 @@ export interface HttpAppOptions {
   readonly hub: HubModule;
   readonly sessions: SessionsModule;
   readonly files: FilesModule;
+  readonly erasure: ErasureModule;
   readonly tokens: TokensModule;
   readonly metrics: MetricsModule;
   /** What all modules tell for `/stats` and `/readyz`. */
@@ -136,7 +138,13 @@ export class HttpAppModule implements Module {
     hub.events.listen("http connections", ({ kind, client }) => {
       if (kind === "connect") authenticated.get(client)?.();
     });
-    const { node } = this.#options;
+    const { node, erasure } = this.#options;
+    const ends = this.#ends = new TokenEnds(hub, sessions);
+    erasure.endUsersBy(async (user) => {
+      const selector = { user, issuedBefore: Math.floor(Date.now() / 1000) + 1 };
+      await tokens.revocations.revoke(selector);
+      await ends.end(selector);
+    });
     const connections = () => connectionStates(sessions, (client) => hub.channelsOf(client));
     return {
       settings: () => this.settings,
@@ -162,9 +170,13 @@ export class HttpAppModule implements Module {
         sessions,
         connections: () => withNode(connections(), node),
         deleteFile: (fileId) => files.store.delete(fileId),
+        listFiles: (options) => files.store.list(options),
+        documents: erasure.documents,
+        users: erasure.users,
+        userExport: erasure.export,
         amend: tokens.amend,
         revocations: tokens.revocations,
-        ends: this.#ends = new TokenEnds(hub, sessions),
+        ends,
         status: () => modules.status(),
       }),
       // Asked for with each request: keys that are configured while running end it.

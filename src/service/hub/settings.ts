@@ -27,6 +27,11 @@ const fields = {
     86_400_000,
     "After which time a streamed message that does not grow is ended.",
   ),
+  maxAge: duration(
+    0,
+    3650 * 86_400_000,
+    "Documents alone: after which time without a change a document is forgotten; 0 keeps it.",
+  ),
   subscribe: choice(
     ACCESS,
     "Who may read: those whose token names the channel, everybody with a token, or nobody.",
@@ -42,6 +47,7 @@ const fallback = v.strictObject({
   maxSubscribers: v.optional(fields.maxSubscribers, 10_000),
   maxStreamed: v.optional(fields.maxStreamed, "64KiB"),
   streamPatience: v.optional(fields.streamPatience, "30s"),
+  maxAge: v.optional(fields.maxAge, 0),
   subscribe: v.optional(fields.subscribe, "claims"),
   publish: v.optional(fields.publish, "claims"),
 });
@@ -54,6 +60,7 @@ const namespace = v.strictObject({
   maxSubscribers: v.exactOptional(fields.maxSubscribers),
   maxStreamed: v.exactOptional(fields.maxStreamed),
   streamPatience: v.exactOptional(fields.streamPatience),
+  maxAge: v.exactOptional(fields.maxAge),
   subscribe: v.exactOptional(fields.subscribe),
   publish: v.exactOptional(fields.publish),
 });

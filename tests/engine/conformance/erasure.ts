@@ -95,7 +95,7 @@ export function erasureConformance(capabilities: Capabilities): void {
     const growth = { target: offset, from: "ann", at: 0, content: "x", most: 100, patience: 1000 };
     // Where all channels count together, nothing is kept at the offset.
     assert.ok(["ended", "unknown"].includes((await b.engine.log.grow(CHANNEL, growth)).refused!));
-    assert.deepEqual(await payloads(b.engine), [record("m", 0).payload]);
+    assert.deepEqual(await payloads(b.engine), [record("m0", 0).payload]);
   });
 
   test("channels are listed in order of their names, those with values alone too", async (b) => {

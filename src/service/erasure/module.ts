@@ -1,0 +1,88 @@
+/**
+ * Deleting for good as a module: documents, and what belongs to users.
+ *
+ * @module
+ */
+
+import type { EngineModule } from "../engine/module.ts";
+import type { HubModule } from "../hub/module.ts";
+import type { Logger } from "../log/mod.ts";
+import { type Module, started } from "../module.ts";
+import { DocumentLife } from "./documents.ts";
+import { Erasures } from "./users.ts";
+import { UserExport } from "./export.ts";
+
+/** Milliseconds between two looks for documents that nobody changes. */
+const LOOK = 10_000;
+
+/** Deletes documents, exports and erases what belongs to users. */
+export class ErasureModule implements Module {
+  readonly name = "erasure";
+  readonly #engine: EngineModule;
+  readonly #hub: HubModule;
+  readonly #log: Logger;
+  #documents: DocumentLife | undefined;
+  #users: Erasures | undefined;
+  #export: UserExport | undefined;
+  #endUser: (user: string) => Promise<void> = () => Promise.resolve();
+  #resumed = false;
+  #lookedAt = 0;
+
+  constructor(engine: EngineModule, hub: HubModule, log: Logger) {
+    this.#engine = engine;
+    this.#hub = hub;
+    this.#log = log;
+  }
+
+  /** Deletes documents. */
+  get documents(): DocumentLife {
+    return started(this.#documents, this.name);
+  }
+
+  /** Erases what belongs to users. */
+  get users(): Erasures {
+    return started(this.#users, this.name);
+  }
+
+  /** Exports what belongs to users. */
+  get export(): UserExport {
+    return started(this.#export, this.name);
+  }
+
+  /** `end` refuses the tokens of a user, and ends the connections that came with them. */
+  endUsersBy(end: (user: string) => Promise<void>): void {
+    this.#endUser = end;
+  }
+
+  start(): void {
+    const { engine } = this.#engine, { hub } = this.#hub;
+    const documents = this.#documents = new DocumentLife({
+      engine,
+      hub,
+      now: () => performance.now(),
+      wall: () => Date.now(),
+    });
+    this.#export = new UserExport(engine, documents);
+    this.#users = new Erasures({
+      engine,
+      hub,
+      documents,
+      endUser: (user) => this.#endUser(user),
+      failed: this.#failed,
+    });
+  }
+
+  sweep(now: number): void {
+    if (this.#users === undefined) return;
+    // Not at the start: sessions can be ended only when all modules have started.
+    if (!this.#resumed) {
+      this.#resumed = true;
+      void this.#users.resume();
+    }
+    if (now - this.#lookedAt < LOOK) return;
+    this.#lookedAt = now;
+    void this.#documents?.expire(this.#failed);
+  }
+
+  readonly #failed = (error: unknown): void => this.#log.error("erasure failed", { error });
+}
