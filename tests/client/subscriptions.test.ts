@@ -23,6 +23,25 @@ Deno.test("subscribe: joined, left and joined again in one turn, a channel is jo
     assert.deepEqual(ann.got, ["hello"]);
   }));
 
+Deno.test("subscribe: a channel that is joined, left and joined again in one turn, is heard", () =>
+  inWorld(async (world, make) => {
+    const ann = make("ann"), bob = make("bob");
+    await connected(world, ann.client);
+    await connected(world, bob.client);
+    const channel = ann.client.channel("chat:x");
+    const joined = channel.subscribe();
+    await world.clock.advance(200);
+    await joined;
+    const outcomes = Promise.allSettled([channel.unsubscribe(), channel.subscribe()]);
+    await world.clock.advance(200);
+    assert.deepEqual((await outcomes).map(({ status }) => status), ["fulfilled", "fulfilled"]);
+    assert.deepEqual(ann.client.manager.channels, ["chat:x"]);
+    const receipt = bob.client.channel("chat:x").publish("hello");
+    await world.clock.advance(200);
+    await receipt;
+    assert.deepEqual(ann.got, ["hello"]);
+  }));
+
 Deno.test("subscribe: a channel that is left before the answer is left at the server too", () =>
   inWorld(async (world, make) => {
     const ann = make("ann");

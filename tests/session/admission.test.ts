@@ -96,6 +96,11 @@ Deno.test("admission: an address and a user are forgotten when they have no conn
   assert.deepEqual(size(61_000), [1, 1], "they owe something");
   assert.equal(admission.admitHandshake("a", 61_000), "rate_limited");
   assert.deepEqual(size(80_000), [0, 0]);
+  // What an unproved handshake used up is a debt as well, and of a rate of its own.
+  for (let i = 0; i < 5; i++) admission.admitHandshake("b", 80_000, true);
+  assert.deepEqual(size(81_000), [1, 0]);
+  assert.equal(admission.admitHandshake("b", 81_000), undefined);
+  assert.deepEqual(size(90_000), [0, 0]);
 });
 
 const BURST = { perIp: { connections: 100, rate: 1, burst: 15 } };
