@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { ClaimAdditions, ConnectAttempt, SubscribeAttempt } from "./admissions.ts";
 export { isDeliverable, shownPayload } from "./deliverable.ts";
 export { deliveryOf } from "./channel.ts";
 export { type Checkpoint, readPositionOf } from "./checkpoints.ts";

@@ -98,7 +98,8 @@ export interface Publication {
   readonly client: Client | undefined;
   /** Put another object here to change what is said; it is measured again. */
   payload: Payload;
-  readonly edit: Edit | undefined;
+  /** Its content has to say what `payload` says. */
+  edit: Edit | undefined;
   readonly isNewId?: boolean | undefined;
   /** How many functions answered each other's messages until this one. */
   readonly depth: number;

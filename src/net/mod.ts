@@ -4,12 +4,4 @@
  * @module
  */
 
-export { isPublicAddress } from "./addresses.ts";
-export {
-  type OutboundAnswer,
-  OutboundClient,
-  OutboundError,
-  type OutboundFailure,
-  type OutboundOptions,
-  type OutboundRequest,
-} from "./outbound.ts";
+export { type OutboundAnswer, OutboundClient, OutboundError, type OutboundOptions } from "./outbound.ts";

@@ -27,6 +27,7 @@ import { hostname, ProcessModule } from "./process/module.ts";
 import { QuicModule } from "./quic/module.ts";
 import { SessionsModule } from "./sessions/module.ts";
 import { RevocationModule } from "./sessions/revocation.ts";
+import { WebhooksModule } from "./webhooks/module.ts";
 import { TokensModule } from "./tokens/module.ts";
 
 /** How to start. */
@@ -82,6 +83,8 @@ export function createModules(options: StartOptions, control: Control): Modules 
     quicPort: quic.address?.port,
     certificateHashes: quic.certificate.browserHash === undefined ? [] : [quic.certificate.browserHash],
   });
+  const version = options.version ?? "0.0.0";
+  const webhooks = new WebhooksModule({ engine, hub, node, version, log });
   const metrics = new MetricsModule(control.series);
   const app = new HttpAppModule({
     hub,
@@ -90,10 +93,11 @@ export function createModules(options: StartOptions, control: Control): Modules 
     erasure,
     tokens,
     metrics,
+    webhooks,
     modules: control,
     reachable,
     node,
-    version: options.version ?? "0.0.0",
+    version,
     log,
   });
   const quic = new QuicModule({ sessions, app, log });
@@ -109,7 +113,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
 
   const list: readonly Module[] = [
     logModule(log),
-    new ProcessModule(node, options.version ?? "0.0.0", log),
+    new ProcessModule(node, version, log),
     engine,
     hub,
     tokens,
@@ -121,6 +125,8 @@ export function createModules(options: StartOptions, control: Control): Modules 
     sessions,
     // Before any listener: a session that comes from another node is claimed by one that is known.
     new NodesModule(node, engine, sessions, log),
+    // Before any listener: whoever connects may have to be decided about.
+    webhooks,
     metrics,
     app,
     // Certificates before any listener, and QUIC before HTTP: /client.json tells whoever reaches HTTP of QUIC.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isPublicAddress } from "../../src/net/mod.ts";
+import { isPublicAddress } from "../../src/net/addresses.ts";
 
 const PUBLIC = [
   "1.1.1.1",

@@ -1,7 +1,7 @@
 /** Requests to real servers that do what they should not. */
 
 import assert from "node:assert/strict";
-import { OutboundClient, type OutboundFailure, type OutboundOptions } from "../../src/net/mod.ts";
+import { OutboundClient, type OutboundFailure, type OutboundOptions } from "../../src/net/outbound.ts";
 import { makeCertificate } from "../support/certificate.ts";
 
 const LIMITS = { timeout: 5000, maxAnswer: 1000 };

@@ -63,6 +63,13 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
   functions: [],
   files: [{ room: "protocol" }, { room: "engine", only: "contract" }],
   hub: [{ room: "protocol" }, { room: "router", only: "types" }, { room: "engine", only: "contract" }],
+  webhooks: [
+    { room: "net" },
+    { room: "hub" },
+    { room: "protocol" },
+    { room: "router", only: "types" },
+    { room: "engine", only: "contract" },
+  ],
   engine: [{ room: "protocol" }],
   peer: [{ room: "protocol" }, { room: "quic" }],
   client: [

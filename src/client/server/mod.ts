@@ -114,6 +114,9 @@ const METHODS: { readonly [M in ApiMethod]: true } = {
   document_delete: true,
   user_export: true,
   user_erase: true,
+  webhooks: true,
+  webhook_dead: true,
+  webhook_resend: true,
   info: true,
   batch: true,
 };

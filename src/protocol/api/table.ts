@@ -36,6 +36,7 @@ import {
   sessions,
 } from "./results.ts";
 import type { ApiRow } from "./row.ts";
+import { WEBHOOK_ROWS } from "./webhook_rows.ts";
 import type { ApiMethod, ApiParams, ApiResult } from "./types.ts";
 
 /** Most commands of a batch. */
@@ -272,6 +273,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     result: document,
     example: { channel: "doc:plan" },
   },
+  ...WEBHOOK_ROWS,
   info: {
     right: "read",
     text: "Figures and state of the node that is asked, as in `/stats`.",

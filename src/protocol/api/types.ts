@@ -8,6 +8,9 @@
 import type { ErrorName } from "../errors.ts";
 import type { ApiErased, ApiExport, ApiFile } from "./erasure_types.ts";
 import type { Content, Prioritised } from "../schemas/fields.ts";
+import type { ApiDeadLetter, ApiWebhook, ApiWebhookDead, ApiWebhookResend } from "./webhook_types.ts";
+
+export type * from "./webhook_types.ts";
 
 export type * from "./erasure_types.ts";
 
@@ -304,6 +307,9 @@ export interface ApiCalls {
   user_export: Call<{ user: string; cursor?: string }, ApiExport>;
   user_erase: Call<{ user: string }, ApiErased>;
   document: Call<{ channel: string; content?: boolean }, ApiDocument>;
+  webhooks: Call<Record<never, never>, { endpoints: ApiWebhook[] }>;
+  webhook_dead: Call<ApiWebhookDead, { letters: ApiDeadLetter[]; last: number; more: boolean }>;
+  webhook_resend: Call<ApiWebhookResend, { resent: number }>;
   info: Call<Record<never, never>, Record<string, unknown>>;
   batch: Call<{ commands: ApiCommand[] }, { replies: ApiReply[] }>;
 }

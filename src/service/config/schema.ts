@@ -19,6 +19,7 @@ import * as peers from "../peers/settings.ts";
 import * as quic from "../quic/settings.ts";
 import * as sessions from "../sessions/settings.ts";
 import * as tokens from "../tokens/settings.ts";
+import * as webhooks from "../webhooks/settings.ts";
 import * as drain from "./drain.ts";
 import type { Section } from "./section.ts";
 
@@ -36,6 +37,7 @@ const ALL = {
   files,
   functions,
   peers,
+  webhooks,
   app,
   log,
   drain,

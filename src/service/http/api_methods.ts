@@ -20,11 +20,13 @@ import type { FileRecord } from "../../files/mod.ts";
 import type { DocumentLife } from "../erasure/documents.ts";
 import type { UserExport } from "../erasure/export.ts";
 import type { Erasures } from "../erasure/users.ts";
+import type { EndpointWorker } from "../../webhooks/mod.ts";
 import type { Revocations } from "../tokens/revocations.ts";
 import type { ServerApi } from "./api_contract.ts";
 import type { TokenEnds } from "./api_ends.ts";
 import { createKeptMethods } from "./api_kept.ts";
 import { createListMethods } from "./api_lists.ts";
+import { createWebhookMethods } from "./api_webhooks.ts";
 import { createSessionMethods, type SessionMethodsParts } from "./api_sessions.ts";
 
 /** The sender of a message of the API when the call gives none. */
@@ -39,6 +41,8 @@ export interface ServerApiParts extends SessionMethodsParts {
   /** Removes a file; false: it is not known. */
   readonly deleteFile: (fileId: string) => Promise<boolean>;
   readonly revocations: Revocations;
+  /** The endpoints of webhooks. */
+  readonly webhooks: () => readonly EndpointWorker[];
   readonly ends: TokenEnds;
   /** The state of the node. */
   readonly status: () => Readonly<Record<string, unknown>>;
@@ -53,6 +57,7 @@ export function createServerApi(parts: ServerApiParts): Required<ServerApi> {
     ...createListMethods(parts.hub),
     ...createKeptMethods(parts.hub),
     ...createErasureMethods(parts),
+    ...createWebhookMethods(parts.webhooks),
     file_delete: async ({ file }) => ({ deleted: await parts.deleteFile(file) }),
     info: () => parts.status(),
   };

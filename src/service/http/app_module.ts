@@ -15,6 +15,7 @@ import { counter, counters, gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates, withNode } from "../sessions/connections.ts";
+import type { WebhooksModule } from "../webhooks/module.ts";
 import type { TokensModule } from "../tokens/module.ts";
 import { AnswerBudget } from "./answers.ts";
 import { ApiCounters } from "./api_counters.ts";
@@ -35,6 +36,7 @@ export interface HttpAppOptions {
   readonly erasure: ErasureModule;
   readonly tokens: TokensModule;
   readonly metrics: MetricsModule;
+  readonly webhooks: WebhooksModule;
   /** What all modules tell for `/stats` and `/readyz`. */
   readonly modules: {
     status(): Readonly<Record<string, unknown>>;
@@ -131,7 +133,7 @@ export class HttpAppModule implements Module {
   }
 
   #deps(): HttpDeps {
-    const { tokens, metrics, modules, reachable, log } = this.#options;
+    const { tokens, metrics, modules, reachable, webhooks, log } = this.#options;
     const { hub } = this.#options.hub, { sessions, observer } = this.#options.sessions;
     const { files } = this.#options.files;
     const authenticated = new WeakMap<object, () => void>();
@@ -177,6 +179,7 @@ export class HttpAppModule implements Module {
         amend: tokens.amend,
         revocations: tokens.revocations,
         ends,
+        webhooks: () => webhooks.workers,
         status: () => modules.status(),
       }),
       // Asked for with each request: keys that are configured while running end it.

@@ -1,0 +1,347 @@
+/**
+ * Tells one endpoint of the events that wait for it: several at once, each at least once, until it takes them or they are
+ * given up. One node at a time does it.
+ *
+ * @module
+ */
+
+import type { Clock } from "../async/clock.ts";
+import type { Breaker } from "./breaker.ts";
+import { retryDelay } from "./breaker.ts";
+import type { Endpoint, Post, Posted, WebhookEvent } from "./contract.ts";
+import type { Queued, QueuePage, WebhookQueue } from "./queue.ts";
+
+/** Events that are read and not done yet at most: what one that is never taken can hold up. */
+const WINDOW = 1024;
+/** Bytes of the events in one request, about. */
+const MAX_BODY = 1_048_576;
+/** Milliseconds until the queue is asked again after it failed. */
+const AGAIN = 1000;
+/** Milliseconds until it is looked whether a probe of others is over. */
+const PROBE_WAIT = 250;
+/** Milliseconds between two times that it is kept how far the endpoint was told: what a crash may send again. */
+const TELL_INTERVAL = 250;
+
+/** What happens, for metrics and log lines. */
+export interface CourierEvents {
+  /** A request was made. `events`: how many were in it. */
+  sent(outcome: "taken" | "failed", events: number, ms: number, posted: Posted): void;
+  /** An event became a dead letter. */
+  buried(event: WebhookEvent, attempts: number, failure: string): void;
+  /** Events were lost, because more waited than may. */
+  lost(): void;
+  /** The engine could not be asked. */
+  failed(error: unknown, stage: string): void;
+}
+
+/** What a courier needs. */
+export interface CourierParts {
+  readonly endpoint: Endpoint;
+  readonly queue: Pick<WebhookQueue, "read" | "told" | "tell" | "bury" | "follow" | "unfollow">;
+  readonly post: Post;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly events: CourierEvents;
+}
+
+/** Some events in one request. */
+interface Parcel {
+  readonly queued: readonly Queued[];
+  /** Where its offsets are open. */
+  readonly open: Set<number>;
+  attempts: number;
+  /** On the clock's `now`. */
+  nextAt: number;
+  failure: string;
+}
+
+/** Works from `start` to `stop`. */
+export class Courier {
+  readonly #parts: CourierParts;
+  #epoch = "";
+  /** Everything up to here was read. */
+  #read = 0;
+  /** Offsets of events that were read and are not done, in order; another set for another epoch. */
+  #open = new Set<number>();
+  /** Read, and in no request yet. */
+  #loose: Queued[] = [];
+  /** Since when the first of those waits. */
+  #looseSince = 0;
+  /** Made, and never sent. */
+  #fresh: Parcel[] = [];
+  /** Sent and not taken. */
+  readonly #retries = new Set<Parcel>();
+  #sending = 0;
+  #mayHaveMore = true;
+  #reading = false;
+  /** What was kept last of how far the endpoint was told. */
+  #told = 0;
+  #telling = false;
+  /** Cancels the wait until it is kept again. */
+  #cancelTelling: (() => void) | undefined;
+  #cancel: (() => void) | undefined;
+  #running = false;
+  #idle: (() => void) | undefined;
+  readonly #giveUp = new AbortController();
+
+  constructor(parts: CourierParts) {
+    this.#parts = parts;
+  }
+
+  /** Events that are read and not done. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Begins where the endpoint was told last. */
+  async start(): Promise<void> {
+    const { queue } = this.#parts;
+    const { epoch, offset } = await queue.told();
+    this.#epoch = epoch;
+    this.#read = this.#told = offset;
+    this.#running = true;
+    await queue.follow(() => {
+      this.#mayHaveMore = true;
+      this.#pump();
+    });
+    this.#pump();
+  }
+
+  /** Begins no more requests and waits for those under way, for `deadline` milliseconds at most. Never rejects. */
+  async stop(deadline = 0): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#cancel?.();
+    this.#cancelTelling?.();
+    const { queue, clock, events } = this.#parts;
+    queue.unfollow();
+    if (this.#sending > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(deadline, () => {
+          this.#giveUp.abort();
+          resolve();
+        });
+        this.#idle = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+    try {
+      await this.#tell();
+    } catch (error) {
+      events.failed(error, "checkpoint");
+    }
+  }
+
+  /** Does everything that can be done now, and sets the timer for the rest. */
+  #pump(): void {
+    if (!this.#running) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    void this.#fill();
+    this.#pack();
+    const { clock, breaker, endpoint } = this.#parts;
+    for (;;) {
+      if (this.#sending >= endpoint.concurrency) return;
+      const now = clock.now();
+      const parcel = this.#next(now, breaker.state(now) !== "closed");
+      if (parcel === undefined || !breaker.take(now)) return this.#wait(now);
+      void this.#send(parcel);
+    }
+  }
+
+  /** The parcel that is to go now. `isProbing`: those that failed least come first, so that one alone blocks nobody. */
+  #next(now: number, isProbing: boolean): Parcel | undefined {
+    let due: Parcel | undefined;
+    for (const parcel of this.#retries) {
+      if (parcel.nextAt <= now && (due === undefined || parcel.attempts < due.attempts)) due = parcel;
+    }
+    return isProbing ? this.#fresh[0] ?? due : due ?? this.#fresh[0];
+  }
+
+  /** Sets the timer for what is due next. */
+  #wait(now: number): void {
+    const { breaker, clock, endpoint } = this.#parts;
+    let at = Infinity;
+    for (const { nextAt } of this.#retries) at = Math.min(at, nextAt);
+    if (this.#fresh.length > 0) at = now;
+    const open = breaker.nextAt(now);
+    // A decision may be the probe, and nobody tells of its end.
+    if (at < Infinity) at = Math.max(at, open ?? now + PROBE_WAIT);
+    if (this.#loose.length > 0) at = Math.min(at, this.#looseSince + endpoint.batch.delay);
+    if (at === Infinity) return;
+    // Round up: fractional milliseconds fire early.
+    this.#cancel = clock.after(Math.max(1, Math.ceil(at - now)), () => this.#pump());
+  }
+
+  /** Reads what waits, as long as there is room. */
+  async #fill(): Promise<void> {
+    if (this.#reading || !this.#mayHaveMore || this.#open.size >= WINDOW) return;
+    const { queue, events, clock } = this.#parts;
+    this.#reading = true;
+    this.#mayHaveMore = false;
+    let page: QueuePage;
+    try {
+      page = await queue.read(this.#read, WINDOW - this.#open.size);
+    } catch (error) {
+      events.failed(error, "queue");
+      this.#mayHaveMore = true;
+      this.#reading = false;
+      if (this.#running) clock.after(AGAIN, () => this.#pump());
+      return;
+    }
+    this.#reading = false;
+    if (page.epoch !== this.#epoch) {
+      // The queue was lost and made anew.
+      this.#epoch = page.epoch;
+      this.#read = this.#told = 0;
+      this.#open = new Set();
+      this.#loose = [];
+      this.#mayHaveMore = true;
+      return this.#pump();
+    }
+    if (page.hasGap) events.lost();
+    if (page.more) this.#mayHaveMore = true;
+    this.#read = page.last;
+    if (this.#loose.length === 0) this.#looseSince = clock.now();
+    for (const queued of page.events) {
+      this.#open.add(queued.offset);
+      this.#loose.push(queued);
+    }
+    if (page.events.length > 0 || this.#mayHaveMore) this.#pump();
+    void this.#tellSoon();
+  }
+
+  /** Makes requests of loose events: full ones, and the rest when it has waited long enough. */
+  #pack(): void {
+    const { batch: { size, delay } } = this.#parts.endpoint;
+    const isDue = this.#parts.clock.now() - this.#looseSince >= delay;
+    while (this.#loose.length >= size || (this.#loose.length > 0 && isDue)) {
+      let count = 0, bytes = 0;
+      while (count < size && count < this.#loose.length && (count === 0 || bytes < MAX_BODY)) {
+        bytes += JSON.stringify(this.#loose[count]!.event.data).length;
+        count++;
+      }
+      const queued = this.#loose.splice(0, count);
+      this.#fresh.push({ queued, open: this.#open, attempts: 0, nextAt: 0, failure: "" });
+    }
+  }
+
+  async #send(parcel: Parcel): Promise<void> {
+    const { post, clock, endpoint, events, breaker } = this.#parts;
+    if (this.#fresh[0] === parcel) this.#fresh.shift();
+    this.#retries.delete(parcel);
+    this.#sending++;
+    const began = clock.now();
+    const isProbe = breaker.state(began) !== "closed";
+    const posted = await post({
+      ...requestOf(parcel.queued, endpoint.batch.size > 1),
+      wantsBody: false,
+      signal: this.#giveUp.signal,
+    });
+    const now = clock.now();
+    this.#sending--;
+    const isTaken = posted.failure === undefined;
+    if (this.#giveUp.signal.aborted && !isTaken) breaker.gaveUp();
+    else {
+      if (posted.isDown === true) breaker.failed(now, posted.retryAfter);
+      else breaker.succeeded();
+      events.sent(isTaken ? "taken" : "failed", parcel.queued.length, now - began, posted);
+      if (isTaken) this.#done(parcel);
+      else await this.#failed(parcel, posted, isProbe);
+    }
+    if (this.#sending === 0) this.#idle?.();
+    this.#pump();
+  }
+
+  /** Keeps a parcel for another time, or gives its events up. */
+  async #failed(parcel: Parcel, posted: Posted, isProbe: boolean): Promise<void> {
+    const { endpoint: { retry }, clock, random } = this.#parts;
+    const { queued } = parcel;
+    parcel.failure = posted.failure!;
+    // A probe says more about the endpoint than about its events.
+    if (!isProbe || posted.isDown !== true) parcel.attempts++;
+    const isOld = clock.wall() - Math.min(...queued.map(({ event }) => event.again ?? event.timestamp)) >=
+      retry.maxAge;
+    if (parcel.attempts < retry.attempts && !isOld) {
+      const delay = Math.max(retryDelay(Math.max(1, parcel.attempts), retry, random), posted.retryAfter ?? 0);
+      parcel.nextAt = clock.now() + delay;
+      this.#retries.add(parcel);
+      return;
+    }
+    await this.#bury(parcel, posted.failure!);
+  }
+
+  async #bury(parcel: Parcel, failure: string): Promise<void> {
+    const { queue, clock, events, endpoint: { retry } } = this.#parts;
+    const { attempts, queued } = parcel;
+    try {
+      for (const { event } of queued) {
+        await queue.bury({ event, attempts, failure, at: clock.wall() });
+        events.buried(event, attempts, failure);
+      }
+      this.#done(parcel);
+    } catch (error) {
+      // It stays in the queue, and is tried again.
+      events.failed(error, "dead letters");
+      parcel.nextAt = clock.now() + retry.maxDelay;
+      this.#retries.add(parcel);
+    }
+  }
+
+  #done({ queued, open }: Parcel): void {
+    for (const { offset } of queued) open.delete(offset);
+    void this.#tellSoon();
+  }
+
+  /** Keeps how far the endpoint was told, and some time later what was done meanwhile. */
+  async #tellSoon(): Promise<void> {
+    if (this.#telling || !this.#running || this.#reached <= this.#told) return;
+    this.#telling = true;
+    try {
+      await this.#tell();
+    } catch (error) {
+      this.#parts.events.failed(error, "checkpoint");
+    }
+    if (!this.#running) return;
+    this.#cancelTelling = this.#parts.clock.after(TELL_INTERVAL, () => {
+      this.#telling = false;
+      void this.#tellSoon();
+    });
+  }
+
+  async #tell(): Promise<void> {
+    const offset = this.#reached;
+    if (offset <= this.#told) return;
+    await this.#parts.queue.tell({ epoch: this.#epoch, offset });
+    this.#told = Math.max(this.#told, offset);
+  }
+
+  /** Everything up to this offset is done. */
+  get #reached(): number {
+    for (const first of this.#open) return first - 1;
+    return this.#read;
+  }
+}
+
+/** A request with one event, or with a list of them. */
+function requestOf(queued: readonly Queued[], isBatch: boolean): { id: string; body: string } {
+  const first = queued[0]!.event;
+  if (!isBatch) {
+    return { id: first.id, body: JSON.stringify(bodyOf(first.type, first.timestamp, first.data)) };
+  }
+  const events = queued.map(({ event: { id, type, timestamp, data } }) => ({
+    id,
+    ...bodyOf(type, timestamp, data),
+  }));
+  const newest = queued.at(-1)!.event.timestamp;
+  // The same events make the same id.
+  return { id: `${first.id}_${queued.length}`, body: JSON.stringify(bodyOf("batch", newest, { events })) };
+}
+
+/** The form of every body: `type`, `timestamp`, `data`, as Standard Webhooks recommends. */
+export function bodyOf(type: string, timestamp: number, data: unknown): Record<string, unknown> {
+  return { type, timestamp: new Date(timestamp).toISOString(), data };
+}
