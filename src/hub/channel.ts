@@ -43,6 +43,8 @@ export class Channel implements SubscribedChannel, Flushable {
   /** Held back, oldest first, and their bytes. */
   #held: Delivery[] = [];
   #heldBytes = 0;
+  /** How many of `live` are on QUIC or WebTransport. */
+  #packets = 0;
 
   /** `tail`: how many messages are kept at hand while a subscription catches up. */
   constructor(name: string, events: ChannelEvents, coalescer: Coalescer, tail: number) {
@@ -71,12 +73,14 @@ export class Channel implements SubscribedChannel, Flushable {
     this.#stopWaiting(subscription);
     subscription.state = "live";
     subscription.index = this.live.push(subscription) - 1;
+    this.#packets += packetsOf(subscription);
   }
 
   /** Removes a subscription. */
   remove(subscription: Subscription, state: "stopped" | "gone"): void {
     subscription.state = state;
     if (subscription.index < 0) return this.#stopWaiting(subscription);
+    this.#packets -= packetsOf(subscription);
     const last = this.live.pop()!;
     if (last !== subscription) {
       this.live[subscription.index] = last;
@@ -101,20 +105,21 @@ export class Channel implements SubscribedChannel, Flushable {
     // Into the tail first: a subscription that goes live during the loop below reads it there.
     if (this.waiting.size > 0) this.#keep({ offset, message });
     if (live.length === 0) return;
-    if (this.#coalescer.holds(live.length) || this.#held.length > 0) this.#hold({ offset, message });
-    else this.#send(offset, message);
+    if (this.#coalescer.holds(live.length + this.#packets) || this.#held.length > 0) {
+      this.#hold({ offset, message });
+    } else this.#send(offset, message);
   }
 
   /** Sends what is held back. To be called before anything that has to come after it. */
-  flush(): void {
+  flush(): number {
     const held = this.#held;
-    if (held.length === 0) return;
+    if (held.length === 0) return 0;
     this.#held = [];
     this.#heldBytes = 0;
     const first = held[0]!, last = held.at(-1)!;
-    if (first === last) return this.#send(first.offset, first.message);
-    const batch = new EncodedBatch(held.map(({ message }) => message));
-    this.#send(last.offset, batch, held);
+    if (first === last) this.#send(first.offset, first.message);
+    else this.#send(last.offset, new EncodedBatch(held.map(({ message }) => message)), held);
+    return this.live.length;
   }
 
   /** Sends something that is not kept, to all subscribers whose `subscribe` was answered. */
@@ -206,6 +211,11 @@ export class Channel implements SubscribedChannel, Flushable {
   #stopWaiting(subscription: Subscription): void {
     if (this.waiting.delete(subscription) && this.waiting.size === 0) this.tail = [];
   }
+}
+
+/** What a delivery costs above a write to a WebSocket: about as much again, where it is a packet of its own. */
+function packetsOf({ client: { transport } }: Subscription): number {
+  return transport === "quic" || transport === "webtransport" ? 1 : 0;
 }
 
 /** A kept message as subscribers get it. */

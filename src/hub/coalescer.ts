@@ -14,11 +14,16 @@ const HOLD = 1;
 const WINDOW = 20;
 /** Deliveries in that time from which on the node is under load. One by one they would take a quarter of a core. */
 const BUSY = 1000;
+/**
+ * Tasks of the runtime that run between two turns of the event loop at most (tokio's event interval). A QUIC connection
+ * sends its packets in such a task.
+ */
+const TASKS_A_TURN = 61;
 
 /** What has deliveries that wait. */
 export interface Flushable {
-  /** Sends what waits. */
-  flush(): void;
+  /** Sends what waits, and says to how many connections. */
+  flush(): number;
 }
 
 /** Counts deliveries, and says whether they are so many that it pays to put them together. Exported for tests. */
@@ -62,8 +67,10 @@ export class Coalescer {
   readonly #turn: (fn: () => void) => void;
   readonly #rate: DeliveryRate;
   #waiting: Flushable[] = [];
-  /** When the last write of the last flush was done. */
+  /** When what the last flush has written had left. */
   #flushedAt = -Infinity;
+  /** It has not left yet. */
+  #leaving = false;
   #looks = false;
   #timed = false;
 
@@ -73,12 +80,12 @@ export class Coalescer {
     this.#turn = turn;
   }
 
-  /** Counts deliveries. True: hold them back, and call `wait`. */
-  holds(deliveries: number): boolean {
-    return this.#rate.add(deliveries, this.#clock.now());
+  /** Counts `cost`, where a write to a WebSocket is 1. True: hold the deliveries back, and call `wait`. */
+  holds(cost: number): boolean {
+    return this.#rate.add(cost, this.#clock.now());
   }
 
-  /** Flushes `source` within a millisecond: at the end of this turn, if the last flush was longer ago than that. */
+  /** Flushes `source` a millisecond after the last flush has left: at the end of this turn, if that is over. */
   wait(source: Flushable): void {
     this.#waiting.push(source);
     this.look();
@@ -93,7 +100,7 @@ export class Coalescer {
 
   readonly #look = (): void => {
     this.#looks = false;
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.length === 0 || this.#leaving) return;
     const left = this.#flushedAt + HOLD - this.#clock.now();
     if (left <= 0) return this.#flush();
     if (this.#timed) return;
@@ -107,16 +114,33 @@ export class Coalescer {
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    let writes = 0;
     try {
-      for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) source.flush();
+      for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) {
+        writes += source.flush();
+      }
     } finally {
       // One that throws must not keep the others waiting: each says only once that something of it waits.
       if (waiting.length > 0) {
         this.#waiting.push(...waiting);
         this.look();
       }
-      // Connections write in microtasks of their own, which may take long: the time counts from their end.
-      queueMicrotask(() => this.#flushedAt = this.#clock.now());
+      this.#leaving = true;
+      this.#leave(writes);
     }
+  }
+
+  /**
+   * Waits until `writes` have left. Connections write in microtasks and the runtime sends in tasks, all of which may take
+   * much longer than what is written needs to be made: counted from before, the next flush would be due at once, and each
+   * would carry little.
+   */
+  #leave(writes: number): void {
+    this.#turn(() => {
+      if (writes > TASKS_A_TURN) return this.#leave(writes - TASKS_A_TURN);
+      this.#leaving = false;
+      this.#flushedAt = this.#clock.now();
+      if (this.#waiting.length > 0) this.look();
+    });
   }
 }

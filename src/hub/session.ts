@@ -33,8 +33,8 @@ export interface SubscribedChannel {
   goLive(subscription: Subscription): void;
   /** Takes a subscription out. */
   remove(subscription: Subscription, state: "stopped" | "gone"): void;
-  /** Sends what is held back. */
-  flush(): void;
+  /** Sends what is held back, and says to how many connections. */
+  flush(): number;
   /** The engine says that the channel is in `epoch`. */
   meet(epoch: string): void;
 }

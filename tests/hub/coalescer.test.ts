@@ -147,11 +147,61 @@ Deno.test("coalescer: a channel that cannot send keeps no other waiting", async 
       throw new Error("cannot send");
     },
   });
-  coalescer.wait({ flush: () => void sent++ });
+  coalescer.wait({ flush: () => ++sent });
   assert.throws(() => turns.shift()!(), /cannot send/);
-  await settle();
-  turns.shift()!();
-  await clock.advance(2);
-  for (const turn of turns.splice(0)) turn();
+  for (let i = 0; i < 3; i++) {
+    for (const turn of turns.splice(0)) turn();
+    await clock.advance(2);
+  }
   assert.equal(sent, 1);
+});
+
+Deno.test("coalescer: a flush to many has left only after as many turns as their packets take", async () => {
+  const clock = new FakeClock();
+  const turns: (() => void)[] = [];
+  const coalescer = new Coalescer({ clock, turn: (fn) => void turns.push(fn) });
+  let flushes = 0;
+  const source = { flush: () => (flushes++, 150) };
+  const turn = () => {
+    for (const turn of turns.splice(0)) turn();
+  };
+  coalescer.wait(source);
+  turn();
+  assert.equal(flushes, 1);
+  coalescer.wait(source);
+  await clock.advance(5);
+  turn();
+  turn();
+  await clock.advance(5);
+  assert.equal(flushes, 1, "61 connections a turn: a third turn is needed");
+  turn();
+  turn();
+  await clock.advance(0.9);
+  turn();
+  assert.equal(flushes, 1, "the millisecond begins when all has left");
+  await clock.advance(0.1);
+  turn();
+  assert.equal(flushes, 2);
+  for (let i = 0; i < 10; i++) turn();
+  assert.equal(turns.length, 0, "nothing goes on turning when nothing waits");
+});
+
+Deno.test("coalescer: a delivery by QUIC counts twice, and one who has left no more", async () => {
+  const clock = new FakeClock();
+  const { hub } = makeHub({ clock, coalescer: new Coalescer({ clock, busy: 6 }) });
+  const [ann, bob] = [await join(hub, "ann", "ann"), await join(hub, "bob", "bob")];
+  Object.assign(ann, { transport: "quic" });
+  Object.assign(bob, { transport: "websocket" });
+  for (const client of [ann, bob]) (await hub.subscribe(client, CHANNEL, 1)).start();
+  say(hub, CHANNEL, "a");
+  assert.deepEqual(ids(bob), ["a"]);
+  say(hub, CHANNEL, "b");
+  assert.deepEqual(ids(bob), ["a"], "2 + 1 a message: with the second it is load");
+  await clock.advance(100);
+  hub.unsubscribe(ann, CHANNEL);
+  for (const text of ["c", "d", "e", "f", "g"]) say(hub, CHANNEL, text);
+  assert.deepEqual(ids(bob), ["a", "b", "c", "d", "e", "f", "g"]);
+  say(hub, CHANNEL, "h");
+  assert.deepEqual(ids(bob).length, 7);
+  await clock.advance(100);
 });
