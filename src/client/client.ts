@@ -165,7 +165,7 @@ export class SkeinClient {
     const known = this.#documents.get(name);
     if (known !== undefined) return known;
     if (!isChannel(name) || !name.startsWith("doc:")) {
-      throw new SkeinError("bad_argument", "a document is doc:name, at most 255 printable ASCII characters");
+      throw new SkeinError("bad_argument", "a document is doc:name");
     }
     const port = (handler: ChannelHandler) => this.manager.handleChannel(name, handler);
     const document = new Document(name, port, this.#clock, options, () => this.#documents.delete(name));

@@ -8,6 +8,7 @@ import { BROADCAST_CHANNEL, inboxOf, keptOf, parsePayload } from "../protocol/mo
 import type { Route } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
+import { giveTyped } from "./typed.ts";
 
 /** Routes of kept messages. Of several with one id only the first has an effect. */
 export function messageRoutes({ hub }: HandlerParts): Route[] {
@@ -16,7 +17,12 @@ export function messageRoutes({ hub }: HandlerParts): Route[] {
       type: "chat_message",
       handler: (context) => {
         const payload = parsePayload("chat_message", context.message.payload);
-        const { channel, after, stream } = payload;
+        const { channel, after, stream, text } = payload;
+        if (text?.startsWith("/") && stream !== true) {
+          const given = giveTyped(hub, context, channel, text, after);
+          if (given instanceof Promise) return given;
+          payload.text = given;
+        }
         const said = keptOf(payload);
         return publishAndAcknowledge(hub, context, {
           channel,

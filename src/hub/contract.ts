@@ -8,6 +8,7 @@ import type { Clock } from "../async/clock.ts";
 import type { Engine, Position } from "../engine/contract.ts";
 import type { ErrorName, Principal } from "../protocol/mod.ts";
 import type { ClaimAdditions } from "./admissions.ts";
+import type { CommandLimits } from "./bot_contract.ts";
 import type { Coalescer } from "./coalescer.ts";
 import type { NamespaceLookup } from "./settings.ts";
 
@@ -31,6 +32,8 @@ export interface HubOptions {
    * again in that time without being seen to leave. @default 10000
    */
   readonly presenceGrace?: number;
+  /** Asked for each command to a bot. @default 30 seconds of silence, 10 minutes in all */
+  readonly commandLimits?: () => CommandLimits;
   readonly replay?: ReplayOptions;
   /** @default the runtime's clock */
   readonly clock?: Clock;

@@ -21,7 +21,7 @@ import { type ErrorName, type Principal, ProtocolError } from "../protocol/mod.t
 import type { Client } from "../router/types.ts";
 import { Admissions, type ConnectAttempt } from "./admissions.ts";
 import { Attachments } from "./attachments.ts";
-import { Bots } from "./bots.ts";
+import { BotService } from "./bot_service.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Attached, HubOptions, ResumePoints, Subscribed } from "./contract.ts";
@@ -53,7 +53,6 @@ export class Hub {
   readonly #requests: SubscribeRequests;
   readonly #attachments: Attachments;
   readonly #publisher: Publisher;
-  readonly #bots = new Bots();
   readonly #streams: Streams;
   readonly #maxMessage: () => number;
   /** Who has a say about connections and subscriptions. */
@@ -70,6 +69,8 @@ export class Hub {
   readonly events: SessionEvents;
   /** Commands to other nodes, and of them. */
   readonly nodes: Nodes;
+  /** Commands to bots. */
+  readonly commands: BotService;
 
   constructor(options: HubOptions) {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
@@ -85,7 +86,6 @@ export class Hub {
     const leases = this.#leases = new Leases(engine.presence, presenceTtl, failed);
     const sessions = this.#sessions = new SessionRegistry(leases.slices);
     const events = this.events = new SessionEvents(failed);
-    events.listen("bots", this.#bots.listener);
     const { log } = engine;
     const parts = { log, namespace, maxChannels, leases, events, replay, coalescer, now, failed };
     const subscriptions = this.#subscriptions = new Subscriptions(parts);
@@ -113,6 +113,7 @@ export class Hub {
     this.keyPackages = new KeyPackages(engine.values);
     this.peers = new Peers({ values: engine.values, nodes, events, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now, failed);
+    this.commands = new BotService(this, { clock, limits: options.commandLimits, most: maxMessage, failed });
   }
 
   /** The settings of a channel; undefined: its namespace does not exist. */
@@ -326,18 +327,11 @@ export class Hub {
     return session?.attached ? session.client : undefined;
   }
 
-  /**
-   * A connection of a bot that has room on `lane`; the next call gives its next one. `busy`: none of its connections
-   * has room.
-   */
-  bot(name: string, lane: number): Client | "busy" | undefined {
-    return this.#bots.next(name, lane);
-  }
-
   /** Renews presence leases, a part of them at a time, and closes channels without subscribers. To be called once a second. */
   sweep(): void {
     this.#leases.sweep(this.#clock.now(), this.#sessions);
     this.#subscriptions.sweep();
+    this.commands.sweep();
   }
 
   #sessionOf(client: Client): HubSession {

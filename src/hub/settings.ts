@@ -34,6 +34,8 @@ export interface NamespaceSettings {
   readonly maxAge?: number;
   /** Milliseconds after which a streamed message that does not grow is ended with `interrupted`. @default 30000 */
   readonly streamPatience: number;
+  /** Messages that begin with a slash and a name are commands to bots. @default true */
+  readonly commands: boolean;
   /** @default "claims" */
   readonly subscribe: Access;
   /** @default "claims" */
@@ -54,6 +56,7 @@ export const DEFAULT_NAMESPACE: NamespaceSettings = {
   maxSubscribers: 10_000,
   maxStreamed: 65_536,
   streamPatience: 30_000,
+  commands: true,
   subscribe: "claims",
   publish: "claims",
 };

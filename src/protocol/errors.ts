@@ -36,6 +36,9 @@ export const ERRORS = {
   wrong_lane: { code: 118, temporary: false, text: "message type does not belong on this lane" },
   unknown_bot: { code: 119, temporary: true, text: "no such bot is connected" },
   out_of_order: { code: 120, temporary: true, text: "the message before this one was not taken" },
+  unknown_command: { code: 121, temporary: false, text: "no such command" },
+  bad_arguments: { code: 122, temporary: false, text: "the arguments do not fit the command" },
+  command_over: { code: 123, temporary: false, text: "no such command waits for an answer of this bot" },
   unknown_method: { code: 125, temporary: false, text: "no such method" },
   unknown_upload: { code: 130, temporary: false, text: "no such upload" },
   foreign_upload: { code: 131, temporary: false, text: "the upload is another user's" },
@@ -155,13 +158,20 @@ export class ProtocolError extends Error {
   readonly detail: string | undefined;
   /** Milliseconds after which the same may succeed; undefined: not known. */
   readonly retryAfter: number | undefined;
+  /** What may have been meant. @default not known */
+  readonly suggestions: readonly string[] | undefined;
 
   /** `detail` is shown to the peer: never put a token or a payload in it. */
-  constructor(error: ErrorName, detail?: string, options: ErrorOptions & { retryAfter?: number } = {}) {
+  constructor(
+    error: ErrorName,
+    detail?: string,
+    options: ErrorOptions & { retryAfter?: number; suggestions?: readonly string[] } = {},
+  ) {
     super(detail ?? error.replaceAll("_", " "), options);
     this.error = error;
     this.detail = detail;
     this.retryAfter = options.retryAfter;
+    this.suggestions = options.suggestions;
   }
 }
 

@@ -16,6 +16,8 @@ export interface Failure {
   readonly temporary: boolean;
   /** Milliseconds to wait before that. @default not known */
   readonly retryAfter?: number;
+  /** What may have been meant. @default not known */
+  readonly suggestions?: readonly string[];
 }
 
 /** What a peer is told of an error. Of anything but a ProtocolError it learns only that it is `internal`. */
@@ -23,6 +25,11 @@ export function failureOf(error: unknown): Failure {
   const known = error instanceof ProtocolError ? error : undefined;
   const name = known?.error ?? "internal";
   const { code, temporary, text } = ERRORS[name];
-  const failure = { code, name, message: known?.detail ?? text, temporary };
-  return known?.retryAfter === undefined ? failure : { ...failure, retryAfter: known.retryAfter };
+  const failure: Failure = { code, name, message: known?.detail ?? text, temporary };
+  const { retryAfter, suggestions } = known ?? {};
+  return {
+    ...failure,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(suggestions === undefined ? {} : { suggestions }),
+  };
 }

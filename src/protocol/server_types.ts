@@ -84,6 +84,8 @@ export const SERVER_TYPES = {
   replay_ended: NOTICE,
   bot_command: NOTICE,
   bot_response: NOTICE,
+  bot_taken: REPLY,
+  bot_listed: REPLY,
   rpc_response: REPLY,
   file_upload_ready: REPLY,
   file_chunk_ack: NOTICE,

@@ -20,8 +20,6 @@ const TYPES = {
   typing_stop: true,
   user_online: true,
   user_offline: true,
-  bot_command: true,
-  bot_response: true,
   file_upload_ready: true,
   file_uploaded: true,
   file_upload_cancelled: true,
@@ -34,8 +32,6 @@ type Read = keyof typeof TYPES;
 /** What is only handed on to the application is not looked into. */
 const UNCHECKED: Partial<Record<Read, readonly string[]>> = {
   presence_response: ["channel"],
-  bot_command: ["args", "channel"],
-  bot_response: ["text", "data", "command"],
   file_upload_cancelled: ["uploadId"],
   file_upload_ready: ["exists"],
   file_link_response: ["fileId"],

@@ -303,24 +303,32 @@ Deno.test("handlers: a command goes to one connection of the bot in turn, its an
   assert.equal(got!.id, "c1");
   assert.deepEqual(got!.payload, { ...command, from: "ann", session: "s1" });
   assert.equal(bots[1]!.of("bot_command").length, 1);
-  await service.say(bots[0]!, "bot_response", { to: "s1", text: "x" }, { re: "c1" });
+  const [taken] = await service.say(bots[0]!, "bot_response", { to: "s1", text: "x" }, { re: "c1" });
+  assert.deepEqual([taken!.type, taken!.payload], ["bot_taken", {}]);
   const answer = ann.sent.find(({ message }) => message.type === "bot_response")!;
   assertSpoken([answer.message]);
   assert.equal(answer.message.re, "c1");
   assert.equal(answer.lane, 207);
-  assert.deepEqual(answer.message.payload, { bot: "echo", from: "robot", text: "x" });
+  assert.deepEqual(answer.message.payload, {
+    bot: "echo",
+    from: "robot",
+    command: "say",
+    kind: "answer",
+    text: "x",
+  });
   await assert.rejects(
     service.say(ann, "bot_command", { bot: "none", command: "say" }),
     refusal("unknown_bot"),
   );
   await assert.rejects(
-    service.say(ann, "bot_response", { to: "s1", text: "x" }),
+    service.say(ann, "bot_response", { to: "s1", text: "x" }, { re: "c2" }),
     refusal("permission_denied"),
   );
   await assert.rejects(
-    service.say(bots[0]!, "bot_response", { to: "gone", text: "x" }),
-    refusal("unknown_user"),
+    service.say(bots[0]!, "bot_response", { to: "gone", text: "x" }, { re: "c2" }),
+    refusal("command_over"),
   );
+  service.hub.leave(ann);
 });
 
 Deno.test("handlers: a ping is answered, as a datagram and early too, and what a client reports is passed on", async () => {
@@ -336,7 +344,7 @@ Deno.test("handlers: a ping is answered, as a datagram and early too, and what a
 Deno.test("handlers: early data that cannot be acted on twice is refused", async () => {
   const service = new Service();
   const ann = await join(service.hub, "s1", "ann");
-  for (const type of ["bot_command", "bot_response", "client_report"]) {
+  for (const type of ["bot_command", "client_report"]) {
     await assert.rejects(service.say(ann, type, {}, { early: true }), refusal("too_early"));
   }
 });

@@ -244,14 +244,18 @@ Deno.test("hub: sessions, users and bots are counted and found", async () => {
   const two = await join(hub, "s2", principal("ann", { bot: "echo" }));
   assert.equal(hub.userCount, 1);
   assert.deepEqual(hub.clientsOf("ann"), [one, two]);
-  assert.deepEqual([hub.bot("echo", 200), hub.bot("echo", 200), hub.bot("echo", 200)], [one, two, one]);
+  assert.deepEqual([
+    hub.commands.connectionOf("echo", 200),
+    hub.commands.connectionOf("echo", 200),
+    hub.commands.connectionOf("echo", 200),
+  ], [one, two, one]);
   hub.detach(two);
   assert.equal(hub.sessionCount, 2);
   assert.equal(hub.clientOf("s2"), undefined);
-  assert.equal(hub.bot("echo", 200), one);
+  assert.equal(hub.commands.connectionOf("echo", 200), one);
   hub.leave(two);
   hub.leave(one);
   assert.equal(hub.sessionCount, 0);
-  assert.equal(hub.bot("echo", 200), undefined);
+  assert.equal(hub.commands.connectionOf("echo", 200), undefined);
   assert.equal(hub.userCount, 0);
 });

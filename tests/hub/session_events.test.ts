@@ -169,9 +169,12 @@ Deno.test("session events: a bot answers on its newest connection, and by the to
   const { hub } = makeHub();
   const echo = (info: number) => principal("ann", { bot: "echo", info: { info } });
   const first = await join(hub, "s1", echo(1));
-  assert.equal(hub.bot("echo", 200), first);
+  assert.equal(hub.commands.connectionOf("echo", 200), first);
   hub.refresh(first, principal("ann", { bot: "other" }));
-  assert.deepEqual([hub.bot("echo", 200), hub.bot("other", 200)], [undefined, first]);
+  assert.deepEqual([hub.commands.connectionOf("echo", 200), hub.commands.connectionOf("other", 200)], [
+    undefined,
+    first,
+  ]);
   hub.detach(first);
-  assert.equal(hub.bot("other", 200), undefined);
+  assert.equal(hub.commands.connectionOf("other", 200), undefined);
 });

@@ -6,7 +6,9 @@ import { LaneClient, type LaneMessage } from "../support/lane_client.ts";
 import { QUIC_KINDS, type QuicKind, until, withService } from "./support.ts";
 
 const kind = fc.constantFrom<QuicKind>(...QUIC_KINDS);
-const texts = fc.array(fc.string({ minLength: 1, maxLength: 2000 }), { minLength: 1, maxLength: 6 });
+// What begins with a slash may be a command.
+const text = fc.string({ minLength: 1, maxLength: 2000 }).map((text) => text.replace(/^\//, "."));
+const texts = fc.array(text, { minLength: 1, maxLength: 6 });
 
 /** Texts said on a lane about the lane's own channel, several under way at a time; each is acknowledged on its lane. */
 async function talk(

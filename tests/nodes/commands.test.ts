@@ -25,9 +25,16 @@ Deno.test("nodes: a bot serves commands of users on other nodes, over each trans
         [command.id, command.payload.command, command.payload.from, command.payload.session],
         [id, `say-${n}`, "ann", authOf(ann).sessionId],
       );
-      await bot.send("bot_response", { to: authOf(ann).sessionId, command: id, text: `said ${n}` });
+      await bot.send("bot_response", { to: authOf(ann).sessionId, text: `said ${n}` }, { re: id });
       const response = await ann.next("bot_response");
-      assert.deepEqual(response.payload, { bot: "echo", from: "echo-user", command: id, text: `said ${n}` });
+      assert.equal(response.re, id);
+      assert.deepEqual(response.payload, {
+        bot: "echo",
+        from: "echo-user",
+        command: `say-${n}`,
+        kind: "answer",
+        text: `said ${n}`,
+      });
       assert.equal(response.lane, kind === "quic" ? 200 : 0);
     }
   }
@@ -41,12 +48,12 @@ Deno.test("nodes: a bot that is on no node is unknown, and so is a session that 
   assert.equal((await ask()).payload.name, "unknown_bot");
   await using bot = await cluster.connect(a!, "websocket", "echo-user", BOT);
   await ann.send("bot_command", { bot: "echo", command: "say" });
-  await bot.next("bot_command");
+  const { id: re } = await bot.next("bot_command");
   await ann.close(1000);
   const left = (user: string) => until(`${user} has left`, () => claimsOf(cluster, user) === 0);
   await left("ann");
-  const answer = await bot.request("bot_response", { to: authOf(ann).sessionId, text: "late" });
-  assert.equal(answer.payload.name, "unknown_user");
+  const answer = await bot.request("bot_response", { to: authOf(ann).sessionId, text: "late" }, { re });
+  assert.equal(answer.payload.name, "command_over");
   await bot.close(1000);
   await left("echo-user");
   await using bob = await cluster.connect(b!, "websocket", "bob");

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { loadConfig } from "../../src/service/config/load.ts";
 import { problemLine } from "../../src/service/config/problem.ts";
 import { variableOf } from "../../src/service/config/environment.ts";
-import { distance } from "../../src/service/config/nearest.ts";
+import { distance } from "../../src/protocol/nearest.ts";
 import { keyOf, type Setting, settings } from "../../src/service/config/shape.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/service/config/units.ts";
 

@@ -57,6 +57,8 @@ export interface SendOptions {
   readonly lane?: number;
   /** @default a random UUID */
   readonly id?: string;
+  /** The id of the message that it is about. @default none */
+  readonly re?: string;
 }
 
 /** Which message is waited for: its type, or a question asked of each. */
@@ -140,7 +142,7 @@ export class TestClient {
 
   /** Sends a message; resolves with its id when the transport took it. */
   async send(type: string, payload: Record<string, unknown>, options: SendOptions = {}): Promise<string> {
-    const message = this.#make(type, payload, options.id);
+    const message = this.#make(type, payload, options.id, options.re);
     const sending = this.#carrier.sendBody(encode(message, this.#form), options.lane ?? 0);
     await within(sending, this.#timeout, () => `sending ${type}${this.#arrived()}`);
     return message.id;
@@ -211,7 +213,7 @@ export class TestClient {
 
   /** Sends a message as a datagram; resolves with its id. */
   async sendDatagram(type: string, payload: Record<string, unknown>): Promise<string> {
-    const message = this.#make(type, payload, undefined);
+    const message = this.#make(type, payload);
     await this.#carrier.sendDatagram(encode(message, this.#form));
     return message.id;
   }
@@ -255,8 +257,9 @@ export class TestClient {
     await this.close();
   }
 
-  #make(type: string, payload: Record<string, unknown>, id: string | undefined): WireMessage {
-    return { type, id: id ?? crypto.randomUUID(), timestamp: Date.now(), payload };
+  #make(type: string, payload: Record<string, unknown>, id?: string, re?: string): WireMessage {
+    const message = { type, id: id ?? crypto.randomUUID(), timestamp: Date.now(), payload };
+    return re === undefined ? message : { ...message, re };
   }
 
   #arrived(): string {

@@ -215,7 +215,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
         if (payload.reason === "not_available" || payload.reason === "unrecoverable_position") {
           return this.#open();
         }
-        return this.#end(new SkeinError("not_subscribed", `the server took the session off ${this.name}`));
+        return this.#end(new SkeinError("not_subscribed", `taken off ${this.name}`));
       default:
         // Something else that is kept in the channel has its place among the operations.
         if (isPlace(payload.prev)) this.#operation(message);

@@ -238,7 +238,7 @@ export class Link {
 /** What a link's end means for whoever waits on it. */
 export function errorOf({ code, reason, reconnect }: LinkEnd): SkeinError {
   if (TOKEN_CODES.includes(code)) {
-    return new SkeinError("unauthorized", `the server does not take the token: ${code} ${reason}`, { code });
+    return new SkeinError("unauthorized", `token not taken: ${code} ${reason}`, { code });
   }
   if (code < 3000) {
     return new SkeinError("connection_lost", reason === "" ? "the connection ended" : reason, {

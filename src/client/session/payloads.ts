@@ -82,8 +82,6 @@ const CHECKS: Readonly<Partial<Record<ServerType, Check>>> = {
   typing_stop: typing,
   user_online: shape({ channel, userId: user, info: optional(object) }),
   user_offline: shape({ channel, userId: user }),
-  bot_command: shape({ bot: id, command: id, from: user, session: id }),
-  bot_response: shape({ bot: id, from: user }),
   file_upload_ready: shape({
     uploadId: id,
     offset: count,
@@ -106,11 +104,8 @@ export function readPayload<T extends ServerType>(type: T, payload: Payload): Se
 /** An acknowledgement; by hand, because it runs for every message. Throws ProtocolError `bad_payload`. */
 export function readAck(payload: Payload): MessageAck {
   const { channel, offset, epoch, duplicate } = payload;
-  if (
-    typeof channel === "string" && typeof offset === "number" && typeof epoch === "string" &&
-    typeof duplicate === "boolean"
-  ) {
-    return { channel, offset, epoch, duplicate };
-  }
-  return readPayload("message_ack", payload);
+  return typeof channel === "string" && typeof offset === "number" && typeof epoch === "string" &&
+      typeof duplicate === "boolean"
+    ? payload as unknown as MessageAck
+    : readPayload("message_ack", payload);
 }

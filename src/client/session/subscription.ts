@@ -132,7 +132,7 @@ export class Subscription {
   /** Leaves the channel. Resolves when the server knows; without a connection at once. */
   leave(): Promise<void> {
     this.#wanted = false;
-    this.#joining?.reject(new SkeinError("closed", `${this.channel} was left before the server answered`));
+    this.#joining?.reject(new SkeinError("closed", `${this.channel} was left`));
     this.#joining = undefined;
     this.#wake();
     const left = this.#leaving ??= quietDeferred<void>();

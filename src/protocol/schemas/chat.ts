@@ -27,6 +27,7 @@ import {
   type Schema,
   type Schemas,
   shape,
+  token,
   userIdField,
 } from "./fields.ts";
 
@@ -44,6 +45,11 @@ export interface MessageAck {
   epoch: string;
   /** The id was known: `offset` is that of the first message with it, and nothing new was kept. */
   duplicate: boolean;
+  /**
+   * The message was a typed command and is not kept: `offset` is 0, and the bot's `bot_response` follows with the
+   * message's id as its `re`.
+   */
+  command?: { bot: string; command: string };
 }
 
 /** A kept message as it is delivered to subscribers of its channel. */
@@ -90,6 +96,7 @@ const messageAck: Schema<MessageAck> = shape({
   offset: offsetField(),
   epoch: epochField(),
   duplicate: flag(),
+  command: v.exactOptional(shape({ bot: token(64), command: token(64) })),
 });
 
 /** The fields that every delivery has. */

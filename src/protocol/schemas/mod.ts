@@ -19,6 +19,13 @@ import { parsePing } from "./ping.ts";
 export type * from "./append.ts";
 export type * from "./auth.ts";
 export type * from "./bot.ts";
+export {
+  ARGUMENT_TYPES,
+  type ArgumentType,
+  type BotArgument,
+  type BotCommandSpec,
+  isOptional,
+} from "./bot_spec.ts";
 export type { ClientPayloads, ServerPayloads } from "./by_type.ts";
 export type * from "./chat.ts";
 export type * from "./deflated.ts";

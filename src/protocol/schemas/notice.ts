@@ -76,6 +76,8 @@ export interface ErrorPayload {
   temporary: boolean;
   /** Milliseconds to wait before that. */
   retryAfter?: number;
+  /** What may have been meant. */
+  suggestions?: string[];
 }
 
 /** `close`: the connection ends right after it. */
@@ -112,6 +114,7 @@ const errorPayload: Schema<ErrorPayload> = shape({
   message: text(1024),
   temporary: flag(),
   retryAfter: v.exactOptional(integer(0)),
+  suggestions: v.exactOptional(v.array(text(256), "a list of texts")),
 });
 
 const close: Schema<Close> = shape({

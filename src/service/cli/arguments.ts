@@ -5,7 +5,7 @@
  */
 
 import { type Flags, isSwitch } from "../config/flags.ts";
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../../protocol/nearest.ts";
 import { settings, shapeAt } from "../config/shape.ts";
 
 /** An option of a command. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../../protocol/nearest.ts";
 import { describeOptions, HELP, parseArguments, UsageError } from "./arguments.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { processIo } from "./io.ts";

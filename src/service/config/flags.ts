@@ -5,7 +5,7 @@
  */
 
 import { coerce, type Entry } from "./layers.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../protocol/nearest.ts";
 import type { Problem } from "./problem.ts";
 import { settings, shapeAt } from "./shape.ts";
 

@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { isGroup, type Layers, sourceOf } from "./layers.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../protocol/nearest.ts";
 import type { Problem } from "./problem.ts";
 import { shown } from "./redact.ts";
 import { violations } from "./rules.ts";

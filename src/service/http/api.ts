@@ -10,7 +10,7 @@ import { type ErrorName, failureOf, ProtocolError } from "../../protocol/mod.ts"
 import { API, API_METHODS, isApiMethod } from "../../protocol/api/table.ts";
 import type { ApiCommand, ApiMethod, ApiReply, ApiRight } from "../../protocol/api/types.ts";
 import { isJson } from "../../protocol/json.ts";
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../../protocol/nearest.ts";
 import type { ApiResultName } from "./api_counters.ts";
 import type { HttpDeps } from "./deps.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Hub, type HubOptions, type NamespaceLookup } from "../../hub/mod.ts";
+import { type CommandLimits, Hub, type HubOptions, type NamespaceLookup } from "../../hub/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -13,14 +13,15 @@ import { type Module, started } from "../module.ts";
 import { HubCounters } from "./counters.ts";
 import { namespaceLookup } from "./settings.ts";
 
-/** Channels, users and presence; follows `namespaces` and the limits of a session. */
+/** Channels, users and presence; follows `namespaces`, `bots` and the limits of a session. */
 export class HubModule implements Module {
   readonly name = "hub";
-  readonly keys = ["namespaces", "session.maxChannels", "session.maxMessage"] as const;
+  readonly keys = ["namespaces", "bots", "session.maxChannels", "session.maxMessage"] as const;
   readonly series: readonly Series[];
   readonly #engine: EngineModule;
   readonly #counters: HubCounters;
   #namespaces: NamespaceLookup = () => undefined;
+  #bots: CommandLimits | undefined;
   #limits: Pick<Config["session"], "maxChannels" | "maxMessage"> | undefined;
   #hub: Hub | undefined;
 
@@ -33,6 +34,11 @@ export class HubModule implements Module {
     this.series = [
       gauge("skein_channels", "Channels with subscribers on this node.", () => this.hub.channelCount),
       gauge("skein_users", "Users with a session on this node.", () => this.hub.userCount),
+      gauge(
+        "skein_bot_commands_open",
+        "Commands to bots that wait for an answer.",
+        () => this.hub.commands.open,
+      ),
       ...this.#counters.series,
     ];
   }
@@ -49,6 +55,7 @@ export class HubModule implements Module {
       namespace: (name) => this.#namespaces(name),
       maxChannels: () => this.#limits!.maxChannels,
       maxMessage: () => this.#limits!.maxMessage,
+      commandLimits: () => this.#bots!,
       failed: this.#counters.failed,
       extend: this.#extend,
     });
@@ -59,6 +66,7 @@ export class HubModule implements Module {
   apply(config: Config): void {
     this.#namespaces = namespaceLookup(config);
     this.#limits = config.session;
+    this.#bots = config.bots;
   }
 
   sweep(): void {

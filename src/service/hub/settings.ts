@@ -1,5 +1,5 @@
 /**
- * The section `namespaces` of the configuration: how channels behave.
+ * The sections `namespaces` and `bots` of the configuration: how channels behave, and commands.
  *
  * @module
  */
@@ -32,6 +32,7 @@ const fields = {
     3650 * 86_400_000,
     "Documents alone: after which time without a change a document is forgotten; 0 keeps it.",
   ),
+  commands: flag("Whether a message that begins with a slash and a name is a command to a bot."),
   subscribe: choice(
     ACCESS,
     "Who may read: those whose token names the channel, everybody with a token, or nobody.",
@@ -48,6 +49,7 @@ const fallback = v.strictObject({
   maxStreamed: v.optional(fields.maxStreamed, "64KiB"),
   streamPatience: v.optional(fields.streamPatience, "30s"),
   maxAge: v.optional(fields.maxAge, 0),
+  commands: v.optional(fields.commands, true),
   subscribe: v.optional(fields.subscribe, "claims"),
   publish: v.optional(fields.publish, "claims"),
 });
@@ -61,6 +63,7 @@ const namespace = v.strictObject({
   maxStreamed: v.exactOptional(fields.maxStreamed),
   streamPatience: v.exactOptional(fields.streamPatience),
   maxAge: v.exactOptional(fields.maxAge),
+  commands: v.exactOptional(fields.commands),
   subscribe: v.exactOptional(fields.subscribe),
   publish: v.exactOptional(fields.publish),
 });
@@ -90,8 +93,20 @@ const namespaces = v.pipe(
   }),
 );
 
+/** `bots`: how long a command may take. */
+const bots = v.strictObject({
+  timeout: v.optional(
+    duration(1000, 3_600_000, "After which silence of a bot its command ends with `timeout`."),
+    "30s",
+  ),
+  longest: v.optional(
+    duration(1000, 86_400_000, "How long an answer may take in all, whatever the bot says meanwhile."),
+    "10m",
+  ),
+});
+
 /** What a configuration may hold. */
-export const section = { namespaces: v.optional(namespaces, {}) };
+export const section = { namespaces: v.optional(namespaces, {}), bots: v.optional(bots, {}) };
 
 /** What the configuration holds of it. */
 export type HubConfig = Values<typeof section>;

@@ -30,7 +30,7 @@ export function distance(a: string, b: string): number {
   return previous[t.length]!;
 }
 
-/** Longer names are cut before they are compared: no setting has such a long name. */
+/** Longer names are cut before they are compared: none that is known is so long. */
 const LONGEST = 100;
 
 /** The candidate nearest to `name`, the first one of several; `undefined` without candidates. */
@@ -43,4 +43,17 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
     if (far < least) [best, least] = [candidate, far];
   }
   return best;
+}
+
+/** The candidates that `name` may have been meant to be, the nearest first: at most `most`, and none that is far from it. */
+export function suggestions(name: string, candidates: Iterable<string>, most = 3): string[] {
+  const cut = name.slice(0, LONGEST);
+  return [...new Set(candidates)]
+    .map((candidate) => ({ candidate, far: distance(cut, candidate) }))
+    .filter(({ candidate, far }) =>
+      far <= Math.max(2, Math.floor(cut.length / 2)) || candidate.toLowerCase().startsWith(cut.toLowerCase())
+    )
+    .sort((a, b) => a.far - b.far || (a.candidate < b.candidate ? -1 : 1))
+    .slice(0, most)
+    .map(({ candidate }) => candidate);
 }
