@@ -16,7 +16,9 @@ import type { Measure, Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
 import { durableFanOutCost, fanOutCost } from "./skein/fanout_cost.ts";
 import * as files from "./skein/files.ts";
+import { LAYER_SCENARIOS } from "./skein/layers.ts";
 import * as skein from "./skein/measure.ts";
+import { idleDelivery, pingShare } from "./skein/shares.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
 const IDLE_COUNTS = [1_000, 5_000, 10_000];
@@ -164,6 +166,23 @@ export const SCENARIOS: readonly Scenario[] = [
     bare: async () => (await bare.idle(kind, 10_000, WATCH)).processor,
     skein: async () => (await skein.idle(kind, 10_000, WATCH)).processor,
   })),
+  ...KINDS.map((kind): Scenario => ({
+    name: `processor of a ping, of that of a publish ${kind}`,
+    unit: "%",
+    better: "lower",
+    target: { value: 10 },
+    skein: () => pingShare(kind),
+  })),
+  // The other side is the service with coalescing switched off.
+  ...KINDS.map((kind): Scenario => ({
+    name: `delivery one at a time, with and without coalescing ${kind}`,
+    unit: "us",
+    better: "lower",
+    target: { ratio: 1.1 },
+    bare: () => idleDelivery(kind, false),
+    skein: () => idleDelivery(kind, true),
+  })),
+  ...LAYER_SCENARIOS,
   {
     name: "start to first message",
     unit: "ms",

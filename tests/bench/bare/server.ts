@@ -51,6 +51,8 @@ for await (const line of Deno.stdin.readable.pipeThrough(new TextLineStream())) 
   await (kind === "quic" ? broadcastQuic(messages, bytes) : broadcastSockets(messages, bytes));
   console.log(JSON.stringify({ started }));
 }
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();
 
 async function acceptConnections(): Promise<void> {
   for (;;) {

@@ -18,3 +18,5 @@ for await (const line of Deno.stdin.readable.pipeThrough(new TextLineStream())) 
   udp.blackHole = JSON.parse(line).blackHole;
   console.log("{}");
 }
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();

@@ -24,3 +24,5 @@ for await (const line of Deno.stdin.readable.pipeThrough(new TextLineStream())) 
   if (every !== undefined) timer = setInterval(() => publish(`bob ${said++}`), every);
   console.log(JSON.stringify({ said }));
 }
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();

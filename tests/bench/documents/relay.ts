@@ -65,6 +65,8 @@ for await (const _ of Deno.stdin.readable.pipeThrough(new TextLineStream())) {
   kept = [Y.mergeUpdates(kept)];
   console.log("{}");
 }
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();
 
 async function accept(): Promise<void> {
   for (;;) {

@@ -70,3 +70,5 @@ for await (const line of Deno.stdin.readable.pipeThrough(new TextLineStream())) 
   }
   console.log(JSON.stringify({ started }));
 }
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();

@@ -17,6 +17,8 @@ let streams = 0;
 const port = Deno.args[0] === "library" ? serveLibrary() : serveBare();
 console.log(JSON.stringify({ port, hash: hash.toBase64() }));
 for await (const _ of Deno.stdin.readable) console.log(JSON.stringify({ streams }));
+// Whoever measures may be killed: the server must not outlive it.
+Deno.exit();
 
 function serveLibrary(): number {
   const listener = listen({

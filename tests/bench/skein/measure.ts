@@ -15,8 +15,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const CHANNEL = "chat:bench";
 
 /** Starts the service with `over` laid over the bench's configuration. */
-export function startSkein(over: ConfigInput = {}): Promise<Child> {
-  return startChild(["-A", "tests/bench/skein/server.ts", JSON.stringify(over)]);
+export function startSkein(over: ConfigInput = {}, flags: readonly string[] = []): Promise<Child> {
+  return startChild(["-A", "tests/bench/skein/server.ts", JSON.stringify(over), ...flags]);
 }
 
 /** `ping` to `pong`, or a publish to its acknowledgement, one at a time; microseconds. */
@@ -114,12 +114,17 @@ function batchesOf(count: number, perBatch: number, make: () => Bytes): Bytes[] 
 }
 
 /** 128-byte messages of one publisher to all subscribers of a channel: deliveries a second. */
-export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_000): Promise<Measure> {
-  await using server = await startSkein();
-  const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
+export async function fanOut(
+  kind: Kind,
+  subscribers: number,
+  deliveries = 200_000,
+  over?: ConfigInput,
+): Promise<Measure> {
+  await using server = await startSkein(over);
   let left = 0, ended = 0;
   let finish = () => {};
-  const clients = await many(subscribers, () => dial(server, kind, "ann", endpoint));
+  // Each on a UDP socket of its own, as clients are: one for all would drop what comes for hundreds at once.
+  const clients = await many(subscribers, () => dial(server, kind, "ann"));
   for (const client of clients) {
     await exchange(client, framed("subscribe", { channel: CHANNEL }));
     client.onFrame = () => {
@@ -129,7 +134,7 @@ export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_0
       }
     };
   }
-  const publisher = await dial(server, kind, "bob", endpoint);
+  const publisher = await dial(server, kind, "bob");
   const run = async (count: number): Promise<number> => {
     left = count * subscribers;
     const all = new Promise<void>((resolve) => finish = resolve);
@@ -159,8 +164,13 @@ export async function fanOut(kind: Kind, subscribers: number, deliveries = 200_0
 }
 
 /** Memory and processor time of `count` authenticated sessions that only keep their heartbeat. */
-export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise<IdleCost> {
-  await using server = await startSkein();
+export async function idle(
+  kind: Kind,
+  count: number,
+  watchSeconds = 0,
+  over?: ConfigInput,
+): Promise<IdleCost> {
+  await using server = await startSkein(over);
   const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
   let users = 0;
   // As every client does: a ping when it has sent nothing for the heartbeat's interval, oldest first.

@@ -1,10 +1,12 @@
 /**
  * The service in a process of its own. It prints where it listens and runs until it is killed. The first argument is a
- * JSON object that is merged into the configuration of the bench.
+ * JSON object that is merged into the configuration of the bench; with `uncoalesced` as the second no delivery is ever
+ * held back.
  *
  * @module
  */
 
+import { DeliveryRate } from "../../../src/hub/coalescer.ts";
 import { loadConfig } from "../../../src/service/config/load.ts";
 import { type ConfigInput } from "../../support/config.ts";
 import { createLogger } from "../../../src/service/log/mod.ts";
@@ -40,6 +42,7 @@ const input: ConfigInput = {
   engine: { kind: "memory" },
   ...over,
 };
+if (Deno.args[1] === "uncoalesced") DeliveryRate.prototype.add = () => false;
 const loaded = await loadConfig({ path: "bench.jsonc", text: JSON.stringify(input) });
 if (loaded.config === undefined) throw new Error(JSON.stringify(loaded.problems));
 const service = await startService({ config: loaded.config, log: createLogger({ level: "error" }) });
@@ -48,4 +51,6 @@ console.log(JSON.stringify({
   httpPort: service.addresses.http.port,
   hash: certificate.hash.toBase64(),
 }));
-await service.finished;
+// Whoever measures may be killed: the service must not outlive it.
+for await (const _ of Deno.stdin.readable) continue;
+Deno.exit();
