@@ -56,6 +56,35 @@ Deno.test("refusals: a message that is refused for the one before it is not give
     assert.equal(left, -1);
   }));
 
+Deno.test("settling: a channel of which the server cannot tell at the moment is asked about again", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne();
+    await connected(world, client);
+    world.swallow = ({ type }) => type === "message_ack";
+    const receipt = client.channel("chat:x").publish("one");
+    await world.clock.advance(100);
+    world.swallow = () => false;
+    world.paths.quic.dial = world.paths.websocket.dial = "dropped";
+    world.cut();
+    await world.clock.advance(330_000);
+    // Twice, as ids are remembered in two generations.
+    world.engine.sweep();
+    world.ahead += 330_000;
+    world.engine.sweep();
+    const { history } = world.hub;
+    let refusals = 3;
+    world.hub.history = (...args) => {
+      if (refusals-- > 0) throw new ProtocolError("not_available", "not now", { retryAfter: 200 });
+      return history.apply(world.hub, args);
+    };
+    world.paths.quic.dial = world.paths.websocket.dial = "open";
+    await world.until(() => client.manager.pending === 0);
+    assert.ok(refusals < 0);
+    assert.equal((await receipt).duplicate, true);
+    const { records } = world.engine.log.read("chat:x");
+    assert.deepEqual(records.map(({ payload }) => payload.text), ["one"]);
+  }));
+
 Deno.test("outbox: nothing new leaves before what an earlier run left behind is known, however late that is", () =>
   inWorld(async (world, makeOne) => {
     const storage = new KeptOutbox();

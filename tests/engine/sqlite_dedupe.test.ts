@@ -36,6 +36,20 @@ Deno.test("sqlite dedupe: an id is known for the whole window, however often is 
     assert.equal(await said(engine, databases, "m"), true);
   }));
 
+Deno.test("sqlite dedupe: a wall clock that is set back keeps no ids for as long as it takes to catch up", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open(OPTIONS);
+    databases.pass(engine, 100 * WINDOW);
+    await said(engine, databases, "old");
+    databases.now -= 90 * WINDOW;
+    for (let i = 0; i < 4; i++) {
+      databases.pass(engine, WINDOW);
+      await said(engine, databases, `m${i}`);
+    }
+    assert.ok(held(databases) <= 2, `${held(databases)} ids`);
+    assert.equal(await said(engine, databases, "old"), false);
+  }));
+
 Deno.test("sqlite dedupe: an id of the older table is known after a restart", () =>
   withDatabases(async (databases) => {
     let engine = await databases.open(OPTIONS);

@@ -1,6 +1,7 @@
 /** A wall clock that steps, and a process that stands still: neither is the clients' fault. */
 
 import assert from "node:assert/strict";
+import { LoopPauses } from "../../src/session/loop_pauses.ts";
 import { authenticated, handlers, memoryNode, settle } from "./support.ts";
 
 const STEPS = [["back an hour", -3_600_000], ["ahead 20 s", 20_000], ["ahead a day", 86_400_000]] as const;
@@ -120,4 +121,17 @@ Deno.test("pause: a long one is a log line, and sweeps that are a little late ar
   node.sessions.sweep();
   assert.deepEqual(node.observer.of("event loop paused"), [{ ms: 3000 }]);
   await settle();
+});
+
+Deno.test("pause: only the part of a pause that comes after a moment counts for it, and the longest are remembered", () => {
+  const pauses = new LoopPauses();
+  assert.equal(pauses.tick(1000), 0);
+  assert.equal(pauses.tick(2040), 0, "timers are not exact");
+  // Expected at 3040.
+  assert.equal(pauses.tick(8040), 5000);
+  assert.deepEqual([0, 3040, 6040, 8040, 9000].map((since) => pauses.after(since)), [5000, 5000, 2000, 0, 0]);
+  let now = 8040;
+  for (let i = 0; i < 200; i++) pauses.tick(now += 1100);
+  // 64 are kept: the longest, and 63 of those that took 100 ms each.
+  assert.equal(pauses.after(0), 5000 + 63 * 100);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { TokenBucket } from "../../src/session/rates.ts";
+import { RateLimit, TokenBucket } from "../../src/session/rates.ts";
 import { authenticated, handlers, memoryNode, settle, type TestPeer } from "./support.ts";
 
 const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
@@ -11,6 +11,18 @@ Deno.test("rates: a bucket lets a burst pass and then says how long the debt tak
   assert.equal(bucket.take(1, 0), 100);
   assert.equal(bucket.take(1, 200), 0);
   assert.equal(new TokenBucket({ perSecond: 0, burst: 0 }, 0).take(1e9, 0), 0, "a rate of 0 is no limit");
+});
+
+Deno.test("rates: a sender owes something as long as messages or bytes have not come back", () => {
+  const settings = { messagesPerSecond: 10, messageBurst: 5, bytesPerSecond: 100, byteBurst: 500 };
+  const limit = new RateLimit(settings, 0);
+  assert.equal(limit.idle(0), true);
+  limit.charge(300, 0);
+  assert.equal(limit.idle(2900), false, "bytes are missing");
+  assert.equal(limit.idle(3000), true);
+  for (let i = 0; i < 5; i++) limit.charge(1, 3000);
+  assert.equal(limit.idle(3400), false, "messages are missing");
+  assert.equal(limit.idle(3500), true);
 });
 
 Deno.test("rates: over any time a bucket lets no more pass than its rate and its burst, when pauses are kept", () => {

@@ -232,6 +232,34 @@ Deno.test("streams: a failed write tells what was under way and what was only ta
   assert.deepEqual(queue, [c]);
 });
 
+Deno.test("streams: what is more than one write takes leaves in several, whole and in order", async () => {
+  const messages = Array.from({ length: 200 }, (_, i) => new Encoded(message(`${i} ${"x".repeat(4000)}`)));
+  const expected = messages.map(({ message: { payload } }) => payload.text);
+  const writes: number[] = [];
+  let all: Uint8Array = new Uint8Array();
+  const writer = new FrameWriter<Encoded>({
+    write(bytes) {
+      writes.push(bytes.length);
+      all = concat([all, bytes]);
+      return Promise.resolve();
+    },
+  }, {
+    take: () => messages.shift(),
+    form: () => "json",
+    written: () => {},
+    failed: (error) => assert.fail(String(error)),
+  });
+  writer.wake();
+  await writer.idle();
+  assert.ok(writes.every((length) => length <= 65_536), `${writes}`);
+  assert.ok(writes.length >= 13 && writes.length < 20, `${writes}`);
+  const texts: unknown[] = [];
+  await readFrames(sourceOf(all, [65_536]), {
+    frame: (frame) => void texts.push(JSON.parse(new TextDecoder().decode(frame)).payload.text),
+  }, { maxFrame: () => 1 << 20, header: false });
+  assert.deepEqual(texts, expected);
+});
+
 Deno.test("streams: the buffer of a write under way is lent to nobody else", async () => {
   const taken: { bytes: Uint8Array; at: Uint8Array }[] = [];
   const releases: (() => void)[] = [];
