@@ -93,6 +93,15 @@ export class NativeQuicTransport extends LanesTransport {
 
 /** A file of lines on disk, for `fileOutbox`. Needs read and write permission for `path` and `path` + ".new". */
 export function lineFile(path: string): LineFile {
+  return fileAt(path, {});
+}
+
+/** As `lineFile`, a file that only its owner may read, for `fileGroupStorage` of `@skein/client/groups`. */
+export function secretFile(path: string): LineFile {
+  return fileAt(path, { mode: 0o600 });
+}
+
+function fileAt(path: string, mode: { mode?: number }): LineFile {
   return {
     async read() {
       try {
@@ -103,7 +112,7 @@ export function lineFile(path: string): LineFile {
       }
     },
     async append(text) {
-      const file = await Deno.open(path, { append: true, create: true, write: true });
+      const file = await Deno.open(path, { append: true, create: true, write: true, ...mode });
       try {
         const bytes = new TextEncoder().encode(text);
         for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
@@ -113,7 +122,7 @@ export function lineFile(path: string): LineFile {
       }
     },
     async replace(text) {
-      await Deno.writeTextFile(path + ".new", text);
+      await Deno.writeTextFile(path + ".new", text, mode);
       await Deno.rename(path + ".new", path);
     },
   };

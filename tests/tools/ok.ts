@@ -79,7 +79,7 @@ async function generatedApiPage(page: string): Promise<string> {
 }
 
 /** Where the module graphs begin that a server and the pages it serves are made of. */
-const PRODUCT = ["main.ts", "src/client/mod.ts", "src/client/build/yjs.ts"];
+const PRODUCT = ["main.ts", "src/client/mod.ts", "src/client/build/yjs.ts", "src/client/groups.ts"];
 const LOCK = "deno.lock", TEST_LOCK = "tests/deno.lock";
 
 /** `deno.lock` as it should be: the part of the tests' lock file that the product needs. */

@@ -10,7 +10,7 @@
 const ROOT = decodeURIComponent(new URL("../../../", import.meta.url).pathname);
 /** Doors of the repository that are for Deno alone, or of no use without the server. */
 const NOT_PACKED = ["./quic", "./quic/peer", "./peer", "./protocol"];
-const DEPENDENCIES = ["valibot"];
+const DEPENDENCIES = ["valibot", "ts-mls/"];
 /**
  * What the application has, or does without: there must be one Yjs and one React in it. The version with which types are
  * checked is that of `deno.json`, or the one given here.

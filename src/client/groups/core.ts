@@ -1,0 +1,315 @@
+/**
+ * A group at work: its log is read, what this device wants is said, and what others want is done.
+ *
+ * @module
+ */
+
+import { settles } from "../../async/deadline.ts";
+import { type Deferred, deferred, quietDeferred } from "../../async/deferred.ts";
+import type { Clock } from "../clock.ts";
+import type { Document } from "../documents/document.ts";
+import { Emitter } from "../emitter.ts";
+import { SkeinError } from "../errors.ts";
+import { GroupCipher } from "./cipher.ts";
+import { encodeEntry } from "./entries.ts";
+import type { GroupEvents } from "./events.ts";
+import type { GroupRecord } from "./group_record.ts";
+import { Intents, type Wish } from "./intents.ts";
+import { type Happening, Ledger } from "./ledger.ts";
+import { LogReader, skeinError } from "./log_reader.ts";
+import type { Leaf } from "./membership.ts";
+import { Newcomers } from "./newcomers.ts";
+import { type GroupNote, openNote, sealNote } from "./notes.ts";
+import { encodePackage } from "./packages.ts";
+import { Renewal } from "./renewal.ts";
+import { Requests } from "./requests.ts";
+import { GroupSender } from "./sender.ts";
+import type { GroupSurroundings } from "./surroundings.ts";
+
+/** Milliseconds before a device that is behind asks again to be let in anew. */
+const ASK_AGAIN = 60_000;
+
+/** The parts of a group, and what passes between them. */
+export class GroupCore {
+  readonly ledger: Ledger;
+  readonly log: LogReader;
+  readonly cipher: GroupCipher;
+  readonly requests: Requests;
+  readonly newcomers: Newcomers;
+  readonly events = new Emitter<GroupEvents>();
+  /** This device is in. */
+  readonly ready = quietDeferred<void>();
+  /** All that the log had was read. */
+  readonly read = quietDeferred<void>();
+  /** The log says that the group has begun. */
+  readonly founded = quietDeferred<void>();
+  readonly #around: GroupSurroundings;
+  readonly #record: GroupRecord;
+  readonly #clock: Clock;
+  readonly #intents = new Intents();
+  readonly #sender: GroupSender;
+  readonly #renewal: Renewal;
+  readonly #closing: () => void;
+  /** Those who wait for a later epoch. */
+  readonly #reaching = new Map<Deferred<void>, number>();
+  #asked = -Infinity;
+  #cancelWatch: (() => void) | undefined;
+  #hasEnded = false;
+
+  /** `document`: the log. `closing` is called once when it ends. */
+  constructor(document: Document, around: GroupSurroundings, record: GroupRecord, closing: () => void) {
+    this.#around = around;
+    this.#record = record;
+    this.#closing = closing;
+    const { suite, packages, settings } = around;
+    const clock = this.#clock = document.clock;
+    const failed = (error: unknown) => this.failed(error);
+    const ledger = this.ledger = new Ledger(suite, packages, () => clock.wall(), record.ledger);
+    this.log = new LogReader(document, {
+      take: (entry) => this.#take(entry),
+      synced: () => this.#synced(),
+      failed,
+      closed: (error) => this.end(error),
+    });
+    const run = (act: () => Promise<void>) => this.log.run(act);
+    const save = () => this.save();
+    this.#sender = new GroupSender({ ledger, intents: this.#intents, document, save, run, failed });
+    const wish = (asked: Wish) => void this.wish(asked).catch(failed);
+    this.requests = new Requests({
+      suite,
+      clock,
+      leaves: () => this.leaves(),
+      wish,
+      asked: (request) => this.events.emit("request", request),
+    }, record.handled);
+    this.newcomers = new Newcomers({
+      clock,
+      epoch: () => ledger.membership?.epoch,
+      tell: (note) => this.tell(note),
+      failed,
+    });
+    this.#renewal = new Renewal(clock, settings.renewEvery, () => wish({ renew: true }));
+    this.cipher = new GroupCipher({
+      ledger,
+      reach: (epoch) => this.#reach(epoch),
+      apart: (found, epoch) => this.#apart(found, epoch),
+      unreadable: (channel) => this.newcomers.want(channel),
+      uses: (channel) => record.uses(channel, ledger.joined),
+    });
+    if (ledger.membership === undefined) return;
+    this.ready.resolve();
+    this.#renewal.since(record.renewed);
+  }
+
+  /** The devices in the group. */
+  leaves(): Leaf[] {
+    return this.ledger.membership?.leaves() ?? [];
+  }
+
+  /** Resolves when the group is as wished. Rejects with `not_available` when this device is not in it. */
+  async wish(wish: Wish): Promise<void> {
+    if (this.#hasEnded) throw SkeinError.closed();
+    if (this.ledger.membership === undefined) {
+      throw new SkeinError("not_available", "this device is not in the group", { temporary: true });
+    }
+    const done = this.#intents.add(wish);
+    this.log.run(() => this.#pump());
+    await done;
+  }
+
+  /** Tells the other members something. Nobody waits for it. */
+  tell(note: GroupNote): void {
+    this.log.run(async () => {
+      const { membership, keys } = this.ledger;
+      if (membership === undefined || this.#hasEnded) return;
+      const body = await sealNote(keys, membership.epoch, this.log.document.name, note);
+      this.log.document.send(encodeEntry("note", body)).catch((error) => this.failed(error));
+    });
+  }
+
+  /** Asks the others to be let in. */
+  async ask(): Promise<void> {
+    this.#asked = this.#clock.now();
+    const { publicPackage } = await this.#around.packages.make();
+    await this.log.document.send(encodeEntry("request", encodePackage(publicPackage)));
+  }
+
+  /** Begins the group with this device alone. Rejects with `bad_argument` when somebody else was faster. */
+  async found(groupId: Uint8Array): Promise<void> {
+    const own = await this.#around.packages.make();
+    this.log.run(async () => {
+      await this.ledger.found(groupId, own);
+      this.#around.packages.used(own.ref);
+      this.#record.renewed = this.#clock.wall();
+      await this.save();
+    });
+    await this.log.idle();
+    await this.log.document.send(encodeEntry("founded", groupId));
+    await this.founded.promise;
+    if (this.ledger.membership === undefined) {
+      throw new SkeinError("bad_argument", "somebody else was faster");
+    }
+    this.ready.resolve();
+    this.#renewal.since(this.#record.renewed);
+  }
+
+  /** Keeps what is known now, and forgets keys that nothing needs. */
+  async save(): Promise<void> {
+    const { ledger } = this;
+    const since = this.#clock.wall() - this.#around.settings.keepKeys;
+    if (ledger.membership !== undefined) {
+      ledger.keys.forget(this.#record.floor(ledger.membership.epoch), since);
+    }
+    await this.#record.save(ledger, this.log.position, this.requests.handled);
+  }
+
+  failed(error: unknown): void {
+    if (!this.#hasEnded) this.events.emit("error", skeinError(error));
+  }
+
+  /** Ends it; `error`: why, when it was not the application. */
+  end(error?: SkeinError): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const reason = error ?? SkeinError.closed();
+    this.log.close();
+    this.#intents.end(reason);
+    for (const each of [this.ready, this.read, this.founded]) each.reject(reason);
+    for (const waiting of this.#reaching.keys()) waiting.reject(reason);
+    this.requests.end();
+    this.newcomers.end();
+    this.#sender.stop();
+    this.#renewal.stop();
+    this.#cancelWatch?.();
+    this.events.emit("closed", error);
+    this.events.clear();
+    this.#closing();
+  }
+
+  // --- the log ---
+
+  async #take(entry: Uint8Array): Promise<void> {
+    for (const happening of await this.ledger.take(entry)) await this.#happened(happening);
+    // What comes in one go is kept once: see `#synced`.
+    if (this.log.live) await this.#settle();
+  }
+
+  async #synced(): Promise<void> {
+    await this.#settle();
+    this.read.resolve();
+  }
+
+  async #settle(): Promise<void> {
+    await this.save();
+    await this.#pump();
+    this.#watch();
+  }
+
+  async #pump(): Promise<void> {
+    if (this.log.live && !this.#hasEnded) await this.#sender.pump();
+  }
+
+  async #happened(happening: Happening): Promise<void> {
+    switch (happening.type) {
+      case "founded":
+        return this.founded.resolve();
+      case "joined":
+        return this.#joined();
+      case "removed":
+        return this.#removed();
+      case "epoch":
+        return this.#turned(happening);
+      case "ignored":
+        return this.events.emit("ignored", { reason: happening.reason });
+      case "request":
+        return await this.requests.request(happening.keyPackage);
+      case "note":
+        return await this.#note(happening.body);
+    }
+  }
+
+  #joined(): void {
+    const { epoch } = this.ledger.membership!;
+    // As if the keys had been renewed at some time in the past: not all who join together renew together.
+    this.#record.renewed = this.#clock.wall() - Math.random() * this.#around.settings.renewEvery;
+    this.#renewal.since(this.#record.renewed);
+    this.ready.resolve();
+    this.#reached(epoch);
+    this.events.emit("joined", { epoch });
+  }
+
+  #removed(): void {
+    this.#record.out(this.log.position);
+    this.#renewal.stop();
+    this.#intents.end(new SkeinError("not_available", "this device was removed from the group"));
+    this.events.emit("removed", undefined);
+  }
+
+  #turned({ added, removed, own }: Extract<Happening, { type: "epoch" }>): void {
+    const { epoch } = this.ledger.membership!;
+    this.requests.done([...added, ...removed]);
+    this.#sender.decided(own);
+    if (own) {
+      this.#record.renewed = this.#clock.wall();
+      this.#renewal.since(this.#record.renewed);
+      if (added.length > 0) this.newcomers.admitted();
+      this.log.tidy();
+    }
+    this.#reached(epoch);
+    this.events.emit("epoch", { epoch });
+    if (added.length + removed.length > 0) {
+      const names = (leaves: Leaf[]) => leaves.map(({ user, device }) => ({ user, device }));
+      this.events.emit("members", { added: names(added), removed: names(removed) });
+    }
+  }
+
+  async #note(body: Uint8Array): Promise<void> {
+    const note = await openNote(this.ledger.keys, this.log.document.name, body);
+    if (note === undefined) return;
+    if ("failure" in note) {
+      const { membership } = this.ledger;
+      if (note.failure === "fork") this.#apart("fork", note.epoch);
+      else if (membership !== undefined && note.epoch > membership.epoch) this.#apart("behind", note.epoch);
+      return;
+    }
+    if (note.type === "leave") return this.requests.leaving(note.device);
+    if (note.type === "snapshot") this.#record.needs(note.channel, note.epoch);
+    this.newcomers.heard(note);
+  }
+
+  // --- being behind ---
+
+  async #reach(epoch: number): Promise<boolean> {
+    const waiting = deferred<void>();
+    this.#reaching.set(waiting, epoch);
+    const { patience } = this.#around.settings;
+    const isInTime = await settles(waiting.promise, patience, { timers: this.#clock });
+    this.#reaching.delete(waiting);
+    return isInTime && !this.#hasEnded;
+  }
+
+  #reached(epoch: number): void {
+    for (const [waiting, wanted] of this.#reaching) if (wanted <= epoch) waiting.resolve();
+  }
+
+  /** Commits have come and the one before them has not: it is waited for, and then it will not come. */
+  #watch(): void {
+    if (!this.ledger.lacksCommit) {
+      this.#cancelWatch?.();
+      this.#cancelWatch = undefined;
+      return;
+    }
+    this.#cancelWatch ??= this.#clock.after(this.#around.settings.patience, () => {
+      this.#cancelWatch = undefined;
+      const { membership } = this.ledger;
+      if (membership !== undefined && this.ledger.lacksCommit) this.#apart("behind", membership.epoch + 1);
+    });
+  }
+
+  #apart(found: "behind" | "fork", epoch: number): void {
+    this.events.emit(found, { epoch });
+    const now = this.#clock.now();
+    if (found === "fork" || now - this.#asked < ASK_AGAIN || !this.log.live) return;
+    this.ask().catch((error) => this.failed(error));
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * When a device renews its keys: after that, whoever has copied its state reads nothing more.
+ *
+ * @module
+ */
+
+import type { Clock } from "../clock.ts";
+
+/** Calls `due` when the keys of a device are as old as they may be. */
+export class Renewal {
+  readonly #clock: Clock;
+  readonly #every: number;
+  readonly #due: () => void;
+  #cancel: (() => void) | undefined;
+
+  /** `every`: milliseconds. */
+  constructor(clock: Clock, every: number, due: () => void) {
+    this.#clock = clock;
+    this.#every = every;
+    this.#due = due;
+  }
+
+  /** The keys were renewed at `wall`, in milliseconds since the epoch. Devices spread over a quarter of the time. */
+  since(wall: number): void {
+    this.stop();
+    const age = this.#clock.wall() - wall;
+    const wait = this.#every * (1 - Math.random() / 4) - age;
+    this.#cancel = this.#clock.after(Math.max(0, wait), this.#due);
+  }
+
+  /** They are not renewed any more. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+}
