@@ -7,8 +7,6 @@
 import { inboxOf, isChannel, isUserId } from "../protocol/core.ts";
 import type { PresentUser, UnreadResponse } from "../protocol/mod.ts";
 import { Channel, contentOf, type PublishOptions, type Saying } from "./channel.ts";
-import { Document } from "./documents/document.ts";
-import type { DocumentOptions } from "./documents/events.ts";
 import { attempt, handled } from "../async/deferred.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Emitter, type Listener } from "./emitter.ts";
@@ -18,7 +16,6 @@ import { Download, type DownloadOptions } from "./files/download.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
-import type { ChannelHandler } from "./session/channel_handlers.ts";
 import type { Delivered } from "./session/subscription.ts";
 import { type ClientStore, clientStore } from "./store.ts";
 import { TransportManager } from "./transport_manager.ts";
@@ -64,11 +61,11 @@ export class SkeinClient {
   readonly manager: TransportManager;
   /** The state, to show it. */
   readonly store: ClientStore;
-  readonly #clock: Clock;
+  /** What it takes its time from. */
+  readonly clock: Clock;
   readonly #base: URL | undefined;
   readonly #downloads = new Semaphore(DOWNLOADS);
   readonly #channels = new Map<string, Channel>();
-  readonly #documents = new Map<string, Document>();
   /** Offsets in the inbox of messages that were taken, and whose senders are still to be told. */
   readonly #taken: number[] = [];
   readonly #own = new Emitter<Pick<SkeinEvents, "direct" | "broadcast" | "receipt">>();
@@ -77,7 +74,7 @@ export class SkeinClient {
   constructor(options: SkeinClientOptions) {
     const { autoConnect = true, ...rest } = options;
     const manager = this.manager = new TransportManager(rest);
-    this.#clock = options.parts?.clock ?? systemClock;
+    this.clock = options.parts?.clock ?? systemClock;
     this.#base = httpOf(options.url ?? options.websocketUrl);
     const { store, update } = clientStore();
     this.store = store;
@@ -93,8 +90,8 @@ export class SkeinClient {
           userId,
           sessionId,
           connectionId,
-          connectedAt: this.#clock.wall(),
-          lastActivity: this.#clock.wall(),
+          connectedAt: this.clock.wall(),
+          lastActivity: this.clock.wall(),
           lastError: null,
         }),
     );
@@ -138,7 +135,6 @@ export class SkeinClient {
   async close(): Promise<void> {
     await this.manager.close();
     for (const channel of this.#channels.values()) channel.close();
-    for (const document of [...this.#documents.values()]) document.close();
     this.#own.clear();
   }
 
@@ -152,25 +148,9 @@ export class SkeinClient {
         "a channel is namespace:name, at most 255 printable ASCII characters",
       );
     }
-    const channel = new Channel(name, this.manager, this.#clock, this.#changed);
+    const channel = new Channel(name, this.manager, this.clock, this.#changed);
     this.#channels.set(name, channel);
     return channel;
-  }
-
-  /**
-   * A document by its name, `doc:name`: opened at once, and again after each change of connection, until it is closed.
-   * The same object each time; the options are those of the first call. Throws SkeinError `bad_argument`.
-   */
-  document(name: string, options: DocumentOptions = {}): Document {
-    const known = this.#documents.get(name);
-    if (known !== undefined) return known;
-    if (!isChannel(name) || !name.startsWith("doc:")) {
-      throw new SkeinError("bad_argument", "a document is doc:name");
-    }
-    const port = (handler: ChannelHandler) => this.manager.handleChannel(name, handler);
-    const document = new Document(name, port, this.#clock, options, () => this.#documents.delete(name));
-    this.#documents.set(name, document);
-    return document;
   }
 
   /** Sends to all devices of a user; resolves when the server has committed it. */
@@ -193,7 +173,7 @@ export class SkeinClient {
    * take is not asked for. Throws SkeinError `bad_argument`.
    */
   download(fileId: string, options: DownloadOptions = {}): Download {
-    return new Download(this.manager, this.#clock, this.#downloads, fileId, options);
+    return new Download(this.manager, this.clock, this.#downloads, fileId, options);
   }
 
   /**

@@ -9,7 +9,7 @@
  * const groups = await SkeinGroups.open(client, { storage: indexedDbGroupStorage() });
  * const group = await groups.create("doc:plan");
  * await group.invite("bob");
- * const provider = new SkeinYjsProvider(client.document("doc:plan", { key: group.cipher }), doc);
+ * const provider = new SkeinYjsProvider(openDocument(client, "doc:plan", { key: group.cipher }), doc);
  * group.follow(provider);
  * ```
  *
@@ -21,6 +21,7 @@ import { attempt, deferred } from "../async/deferred.ts";
 import { isChannel } from "../protocol/core.ts";
 import type { SkeinClient } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { openDocument } from "./documents/open.ts";
 import { SkeinError } from "./errors.ts";
 import { DevicePackages } from "./groups/device_packages.ts";
 import { fromBase64Url } from "./groups/encoding.ts";
@@ -154,7 +155,7 @@ export class SkeinGroups {
     }
     const record = await GroupRecord.load(this.#storage, channel);
     const { since } = record;
-    const document = this.#client.document(log, since === undefined ? {} : { since });
+    const document = openDocument(this.#client, log, since === undefined ? {} : { since });
     const around = {
       suite: this.#suite,
       packages: this.#packages,

@@ -22,9 +22,6 @@ export {
 } from "./channel.ts";
 export { type DirectOptions, SkeinClient, type SkeinClientOptions, type SkeinEvents } from "./client.ts";
 export { type Clock, type Random, systemClock } from "./clock.ts";
-export { Document } from "./documents/document.ts";
-export type { DocumentEvents, DocumentOptions, Operation } from "./documents/events.ts";
-export type { Cipher, SealedKind } from "./documents/encryption.ts";
 export type { Listener } from "./emitter.ts";
 export type { Environment, EnvironmentEvent } from "./environment.ts";
 export { type ClientErrorName, SkeinError } from "./errors.ts";

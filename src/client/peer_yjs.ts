@@ -3,7 +3,7 @@
  *
  * ```ts
  * const peer = await SkeinPeer.open(client);
- * const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);
+ * const provider = new SkeinYjsProvider(openDocument(client, "doc:plan"), doc);
  * const documents = new PeerDocuments(peer);
  * documents.share("doc:plan", doc, { awareness: provider.awareness });
  * ```

@@ -4,10 +4,10 @@
  *
  * ```ts
  * import * as Y from "yjs";
- * import { SkeinYjsProvider } from "@skein/client/yjs";
+ * import { openDocument, SkeinYjsProvider } from "@skein/client/yjs";
  *
  * const doc = new Y.Doc();
- * const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);
+ * const provider = new SkeinYjsProvider(openDocument(client, "doc:plan"), doc);
  * await provider.ready;
  * doc.getText("text").insert(0, "hello");
  * ```
@@ -16,4 +16,5 @@
  */
 
 export { SkeinYjsProvider, type YjsProviderEvents, type YjsProviderOptions } from "./yjs/provider.ts";
+export * from "./documents.ts";
 export { DocumentKey } from "./documents/encryption.ts";

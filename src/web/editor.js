@@ -53,13 +53,13 @@ export class Editor {
    * @param {any} options.key The `DocumentKey`; undefined: the document is not encrypted.
    * @param {(headline: string, text: string) => void} options.refused Called when it cannot be shown; it is closed then.
    */
-  constructor({ Awareness, SkeinYjsProvider, Y }, client, { name, me, key, refused }) {
+  constructor({ Awareness, openDocument, SkeinYjsProvider, Y }, client, { name, me, key, refused }) {
     this.#Y = Y;
     this.#client = client;
     this.#me = me;
     this.#isSealed = key !== undefined;
     this.#refused = refused;
-    const shared = this.#shared = client.document(`doc:${name}`, key === undefined ? {} : { key });
+    const shared = this.#shared = openDocument(client, `doc:${name}`, key === undefined ? {} : { key });
     this.#doc = new Y.Doc();
     this.#awareness = new Awareness(this.#doc);
     // Nobody is told anything before the key has proved to be the right one.

@@ -5,7 +5,10 @@ import type { SkeinClient } from "../../src/client/mod.ts";
 import { type BrowserPage, withChromium, withFirefox } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { buildBundles } from "../web/support.ts";
 import { buildSdk } from "./build.ts";
+
+await buildBundles();
 
 /** A page of the service's own origin that has the SDK. */
 async function withPage(
@@ -101,9 +104,11 @@ testWith(
       await browser.goto(origin);
       const options = { url: service.url, token: await service.token("ann"), enableWebSocket: false };
       const outcome = await browser.evaluate(async (options) => {
-        const { SkeinClient } = await import("/skein.js" as string) as {
+        type Documents = typeof import("../../src/client/documents.ts");
+        const { SkeinClient } = await import(`${options.url}/skein.js`) as {
           SkeinClient: new (given: object) => SkeinClient;
         };
+        const { openDocument } = await import(`${options.url}/skein-yjs.js`) as Documents;
         let ended = 0;
         const { prototype } = WebTransport;
         const open = prototype.createBidirectionalStream;
@@ -125,7 +130,7 @@ testWith(
         const client = new SkeinClient(options);
         const errors: string[] = [];
         client.on("error", ({ message }) => errors.push(message));
-        const document = client.document("doc:plan", { idle: 50 });
+        const document = openDocument(client, "doc:plan", { idle: 50 });
         const told: string[] = [];
         document.on("operation", ({ data }) => told.push(new TextDecoder().decode(data)));
         await document.ready;

@@ -1,5 +1,6 @@
 /** Which stream of a real QUIC connection things travel on, and that streams that idle are given back. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import { LanesTransport } from "../../src/client/mod.ts";
 import { Encoded } from "../../src/protocol/core.ts";
@@ -57,7 +58,7 @@ Deno.test("lanes: a document's stream is given back when it idles and opened aga
       url: undefined as never,
       parts: { transports: { quic: () => transport } },
     });
-    const document = client.document(DOC, { idle });
+    const document = openDocument(client, DOC, { idle });
     const texts: string[] = [], errors: string[] = [];
     client.on("error", ({ message }) => errors.push(message));
     document.on("error", ({ message }) => errors.push(message));

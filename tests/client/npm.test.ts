@@ -9,6 +9,7 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const MAIN = `
 import { SkeinClient, SkeinError, type Delivered } from "@skein/client";
 import { DocumentKey } from "@skein/client/encryption";
+import { openDocument } from "@skein/client/documents";
 import { SkeinYjsProvider } from "@skein/client/yjs";
 import * as Y from "yjs";
 async function main(): Promise<void> {
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
   client.on("transportchange", ({ from, to }) => console.log(from.toUpperCase(), to));
   client.store.subscribe(({ status }) => status satisfies string);
   const key = await DocumentKey.generate();
-  const provider = new SkeinYjsProvider(client.document("doc:plan", { key }), new Y.Doc());
+  const provider = new SkeinYjsProvider(openDocument(client, "doc:plan", { key }), new Y.Doc());
   provider.on("synced", (synced) => synced satisfies boolean);
   // @ts-expect-error the types say what there is
   client.on("no such event", () => {});
@@ -64,14 +65,14 @@ await client.close();
 
 /** Two providers of one document, of which the second one hears of what the first one writes. */
 const EDIT = `
-async function edit({ SkeinClient }, { SkeinYjsProvider }, Y) {
+async function edit({ SkeinClient }, { openDocument, SkeinYjsProvider }, Y) {
   const [url, token, name] = process.argv.slice(2);
   const WebSocket = (await import("ws")).default;
   const texts = [];
   for (const which of ["writes", "reads"]) {
     const client = new SkeinClient({ url, token, WebSocket });
     const doc = new Y.Doc();
-    const provider = new SkeinYjsProvider(client.document("doc:" + name), doc, { awareness: null });
+    const provider = new SkeinYjsProvider(openDocument(client, "doc:" + name), doc, { awareness: null });
     await provider.ready;
     if (which === "writes") {
       doc.getText("t").insert(0, "hello");

@@ -1,5 +1,6 @@
 /** What is published arrives once and in order, whatever is refused, delayed or forgotten meanwhile. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { OutboxStorage } from "../../src/client/mod.ts";
@@ -264,7 +265,7 @@ for (const [name, storage] of Object.entries(hopeless)) {
 Deno.test("outbox: an operation in parts is taken whole or not at all", () =>
   inWorld(async (world, makeOne) => {
     const { client } = makeOne("ann", { outbox: { maxMessages: 10 } });
-    const document = client.document("doc:plan");
+    const document = openDocument(client, "doc:plan");
     const receipt = document.send(new Uint8Array(1_000_000));
     await assert.rejects(receipt, {
       error: "outbox_full",
@@ -283,7 +284,7 @@ Deno.test("outbox: when part of an operation will not be sent, the rest of it is
   const { client } = make(world, "ann", { outbox: { maxMessages: 10, overflow: "drop-oldest" } });
   const rejected: string[] = [];
   client.on("rejected", ({ error }) => rejected.push(error.error));
-  const document = client.document("doc:plan");
+  const document = openDocument(client, "doc:plan");
   document.send(new Uint8Array(200_000)).catch(() => {});
   const parts = client.manager.pending;
   assert.ok(parts > 3 && parts < 10);
@@ -315,7 +316,7 @@ Deno.test("promises: calls that nobody waits for are no unhandled rejections whe
     client.clientList();
     client.unread(["chat:x"]);
     client.fileLink("f");
-    const document = client.document("doc:plan");
+    const document = openDocument(client, "doc:plan");
     document.send(new Uint8Array(1));
     document.snapshot(new Uint8Array(1));
     const upload = channel.upload(new Blob(["x"]));

@@ -1,5 +1,6 @@
 /** The React hooks of the npm package: rendered on a server, and in a page that Vite builds, in StrictMode. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { type BrowserPage, withChromium } from "../support/browsers.ts";
@@ -101,12 +102,12 @@ async function chat(browser: BrowserPage, service: TestService, t: Deno.TestCont
     await t.step("a document is open while its component is on the page", async () => {
       await browser.waitFor("page.shown.plan.synced");
       assert.equal(await browser.evaluate(() => page.shown.plan!.document!.name), "doc:raw");
-      await other.document("doc:raw").ready;
+      await openDocument(other, "doc:raw").ready;
       await browser.evaluate(() => {
         const { document } = page.shown.plan!;
         document!.on("operation", ({ data }) => page.told.push(new TextDecoder().decode(data)));
       });
-      await other.document("doc:raw").send(new TextEncoder().encode("an operation"));
+      await openDocument(other, "doc:raw").send(new TextEncoder().encode("an operation"));
       await browser.waitFor("page.told.at(-1) === 'an operation'");
     });
     await t.step(
@@ -138,7 +139,7 @@ async function localCopy(
       token: await service.token("eve"),
       enableQuic: false,
     });
-    const document = client.document(PLAN);
+    const document = openDocument(client, PLAN);
     await document.ready;
     const at = document.position!.offset;
     await client.close();

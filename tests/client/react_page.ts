@@ -94,7 +94,7 @@ import { flushSync } from "react-dom";
 import { IndexeddbPersistence } from "y-indexeddb";
 import * as Y from "yjs";
 import { SkeinClient } from "@skein/client";
-import { SkeinYjsProvider } from "@skein/client/yjs";
+import { openDocument, SkeinYjsProvider } from "@skein/client/yjs";
 import { App } from "./app";
 import { look } from "./look";
 
@@ -112,7 +112,7 @@ if (element.firstElementChild === null) render(true, true);
 const doc = new Y.Doc();
 const local = new IndexeddbPersistence("plan", doc);
 void local.whenSynced.then(() => look.loaded = true);
-const provider = new SkeinYjsProvider(client.document("doc:plan"), doc);
+const provider = new SkeinYjsProvider(openDocument(client, "doc:plan"), doc);
 Object.assign(look, {
   client,
   show: (shown: boolean) => render(shown, true),

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import {
   type ChannelHandler,
   type ChannelHandlerPort,
-  Document,
   type Receipt,
   SkeinError,
 } from "../../src/client/mod.ts";
+import { Document } from "../../src/client/documents.ts";
 import { ChannelHandlers } from "../../src/client/session/channel_handlers.ts";
 import type { Link } from "../../src/client/session/link.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
@@ -150,6 +150,7 @@ Deno.test("channel handlers: the answer to a handler that is gone says nothing t
         message: ({ type }) => void heard.push(`${name} ${type}`),
         failed: (_re, { error }) => void heard.push(`${name} ${error}`),
         refused() {},
+        close() {},
       } satisfies ChannelHandler,
     );
   const answer = (index: number, type: string, payload: Payload = {}): void => {

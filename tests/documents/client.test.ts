@@ -1,7 +1,8 @@
 /** Documents of the SDK, over a network in memory with the real hub, handlers and engine at its other end. */
 
+import { type Document, type DocumentOptions, openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
-import { type Document, type DocumentOptions, SkeinClient, type SkeinError } from "../../src/client/mod.ts";
+import { SkeinClient, type SkeinError } from "../../src/client/mod.ts";
 import { DocumentKey } from "../../src/client/documents/encryption.ts";
 import { KeptOutbox, World } from "../client/support.ts";
 import { FakeClient, principal } from "../hub/support.ts";
@@ -42,7 +43,7 @@ async function inWorld(run: (world: World, open: OpenClient) => Promise<void>): 
       world.options(user, { probing: false, ...(outbox && { outbox: { storage: outbox } }) }),
     );
     clients.push(client);
-    return { client, copy: new Copy(client.document(DOC, options)) };
+    return { client, copy: new Copy(openDocument(client, DOC, options)) };
   };
   try {
     await run(world, open);
@@ -295,7 +296,7 @@ Deno.test("document client: a document that is closed says no more, takes no mor
     void bob.copy.document.send(bytes("a"));
     await world.until(() => bob.copy.texts.length === 1);
     assert.deepEqual(ann.copy.texts, []);
-    const again = new Copy(ann.client.document(DOC));
+    const again = new Copy(openDocument(ann.client, DOC));
     await world.until(() => again.texts.length === 1);
     assert.notEqual(again.document, left);
   }));
@@ -304,10 +305,23 @@ Deno.test("document client: only channels doc:* are documents", () =>
   inWorld((_world, open) => {
     const { client } = open("ann");
     for (const name of ["chat:a", "doc:", "doc: x"]) {
-      assert.throws(() => client.document(name), { error: "bad_argument" });
+      assert.throws(() => openDocument(client, name), { error: "bad_argument" });
     }
-    assert.equal(client.document(DOC), client.document(DOC));
+    assert.equal(openDocument(client, DOC), openDocument(client, DOC));
     return Promise.resolve();
+  }));
+
+Deno.test("document client: documents are closed with their client", () =>
+  inWorld(async (world, open) => {
+    const { client, copy: { document } } = open("ann");
+    await world.until(() => document.synced);
+    const ended: unknown[] = [];
+    document.on("closed", (error) => ended.push(error));
+    const closing = client.close();
+    await world.clock.advance(3000);
+    await closing;
+    assert.deepEqual(ended, [undefined]);
+    assert.equal(document.closed, true);
   }));
 
 Deno.test("document client: after a while without operations the document's lane is closed, and opened again when there are some", () =>

@@ -1,5 +1,6 @@
 /** Documents through a whole service: real sockets, three transports, SQLite, restarts. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { DocumentKey, SkeinYjsProvider } from "../../src/client/yjs.ts";
@@ -131,7 +132,7 @@ Deno.test(
       const docs = clients.map((client) =>
         names.map((name) => {
           const doc = new Y.Doc();
-          return new SkeinYjsProvider(client.document(name), doc, { awareness: null, compactAfter: 10 });
+          return new SkeinYjsProvider(openDocument(client, name), doc, { awareness: null, compactAfter: 10 });
         })
       );
       const textIn = (provider: SkeinYjsProvider) => provider.doc.getText("t");
@@ -168,7 +169,7 @@ Deno.test(
         try {
           for (const [at, name] of names.entries()) {
             const doc = new Y.Doc();
-            const provider = new SkeinYjsProvider(newcomer.document(name), doc, { awareness: null });
+            const provider = new SkeinYjsProvider(openDocument(newcomer, name), doc, { awareness: null });
             await provider.ready;
             assert.equal(
               doc.getText("t").toString(),
@@ -194,7 +195,7 @@ Deno.test("document service: neither the database nor the log of the service hol
     const secret = "attack at dawn";
     const clients = [place.client("ann"), place.client("bob", { enableQuic: false })];
     const providers = clients.map((client) =>
-      new SkeinYjsProvider(client.document(DOC, { key }), new Y.Doc(), { awareness: null })
+      new SkeinYjsProvider(openDocument(client, DOC, { key }), new Y.Doc(), { awareness: null })
     );
     const [ann, bob] = providers as [SkeinYjsProvider, SkeinYjsProvider];
     try {
@@ -223,7 +224,7 @@ Deno.test("document service: neither the database nor the log of the service hol
 Deno.test("document service: awareness reaches clients on all transports, as datagrams where there are any", () =>
   withService(async (place) => {
     const clients = TRANSPORTS.slice(0, 3).map((over, i) => place.client(`user${i}`, over));
-    const providers = clients.map((client) => new SkeinYjsProvider(client.document(DOC), new Y.Doc()));
+    const providers = clients.map((client) => new SkeinYjsProvider(openDocument(client, DOC), new Y.Doc()));
     try {
       await Promise.all(providers.map(({ ready }) => ready));
       for (const [i, { awareness }] of providers.entries()) awareness!.setLocalStateField("user", i);

@@ -1,5 +1,6 @@
 /** A whole writing session through a live service, an operation for each character. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { SkeinYjsProvider } from "../../src/client/yjs.ts";
@@ -33,7 +34,7 @@ async function write(place: Restartable, { patches, end }: Trace): Promise<void>
   let compacted = 0;
   try {
     const open = (client: typeof writer) =>
-      new SkeinYjsProvider(client.document(DOC), new Y.Doc(), { awareness: null });
+      new SkeinYjsProvider(openDocument(client, DOC), new Y.Doc(), { awareness: null });
     const first = open(writer), second = open(reader);
     first.on("compacted", () => compacted++);
     await Promise.all([first.ready, second.ready]);

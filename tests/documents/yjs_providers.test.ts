@@ -1,5 +1,6 @@
 /** Several Yjs providers of one document, one after the other and at once, and local copies beside them. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Awareness } from "y-protocols/awareness";
@@ -34,7 +35,7 @@ async function inWorld(run: (world: World, open: Open) => Promise<void>, spread 
 }
 
 function provide(client: SkeinClient, doc: Y.Doc, awareness: Awareness | null = null): SkeinYjsProvider {
-  return new SkeinYjsProvider(client.document(DOC), doc, { awareness });
+  return new SkeinYjsProvider(openDocument(client, DOC), doc, { awareness });
 }
 
 const textOf = (doc: Y.Doc): string => doc.getText("t").toString();
@@ -80,13 +81,13 @@ for (const awareness of [false, true]) {
 Deno.test("yjs providers: one that follows another in the same turn works where everything is encrypted", () =>
   inWorld(async (world, open) => {
     const client = open("ann"), key = await DocumentKey.generate(), doc = new Y.Doc();
-    const first = new SkeinYjsProvider(client.document(DOC, { key }), doc);
+    const first = new SkeinYjsProvider(openDocument(client, DOC, { key }), doc);
     await world.until(() => first.synced);
     write(doc, "sealed");
     await world.until(() => client.manager.pending === 0);
     first.destroy();
     const doc2 = new Y.Doc();
-    const second = new SkeinYjsProvider(client.document(DOC, { key }), doc2);
+    const second = new SkeinYjsProvider(openDocument(client, DOC, { key }), doc2);
     await world.until(() => second.synced && textOf(doc2) === "sealed");
   }));
 
@@ -136,7 +137,7 @@ Deno.test("yjs providers: the end of one does not end the others, and the end of
     await world.clock.advance(100);
     assert.equal(first.document.closed, true);
     assert.throws(() => new SkeinYjsProvider(first.document, new Y.Doc()), { error: "closed" });
-    assert.notEqual(client.document(DOC), first.document);
+    assert.notEqual(openDocument(client, DOC), first.document);
   }));
 
 Deno.test("yjs providers: one on a document whose content was told before gets it", () =>
@@ -148,7 +149,7 @@ Deno.test("yjs providers: one on a document whose content was told before gets i
       write(writer, `${i}`);
       await world.until(() => serverText(world).length === i + 1);
     }
-    const document = open("ann").document(DOC);
+    const document = openDocument(open("ann"), DOC);
     let resets = 0;
     document.on("reset", () => resets++);
     await world.until(() => document.synced);
@@ -316,15 +317,15 @@ Deno.test("Feature: quic-transport, Property 60: what a Yjs server lacks is foun
 Deno.test("yjs providers: a document that is closed and opened again in one turn is open, whichever lane is slower", async () => {
   for (const spread of [0, 50, 200]) {
     await inWorld(async (world, open) => {
-      const ann = open("ann"), bob = open("bob").document(DOC);
+      const ann = open("ann"), bob = openDocument(open("bob"), DOC);
       await world.until(() => bob.synced);
-      let document = ann.document(DOC);
+      let document = openDocument(ann, DOC);
       await world.until(() => document.synced);
       for (let round = 0; round < 20; round++) {
         document.close();
         // It takes the next lane.
-        const other = ann.document(`doc:other${round}`);
-        document = ann.document(DOC);
+        const other = openDocument(ann, `doc:other${round}`);
+        document = openDocument(ann, DOC);
         const got: string[] = [];
         document.on("operation", ({ data }) => got.push(new TextDecoder().decode(data)));
         await world.until(() => document.synced);

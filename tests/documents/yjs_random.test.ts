@@ -1,5 +1,6 @@
 /** Yjs's own test documents, and its own comparison of them, with Skein as what connects them. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as Y from "yjs";
@@ -90,7 +91,10 @@ Deno.test("Feature: quic-transport, Property 44: Yjs's own test documents are eq
             const name = `doc:random-${runs++}`;
             users.forEach((doc, i) => connectBySkein(doc, testConnector, clients[i]!));
             const providers = users.map((doc, i) =>
-              new SkeinYjsProvider(clients[i]!.document(name), doc, { awareness: null, compactAfter: 20 })
+              new SkeinYjsProvider(openDocument(clients[i]!, name), doc, {
+                awareness: null,
+                compactAfter: 20,
+              })
             );
             const pick: Random = (below) => Math.floor(random() * below);
             const trouble: Record<Trouble, () => void> = {

@@ -1,5 +1,6 @@
 /** Yjs clients in a world in memory. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import * as Y from "yjs";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { type DocumentKey, SkeinYjsProvider, type YjsProviderOptions } from "../../src/client/yjs.ts";
@@ -43,7 +44,7 @@ export class Device {
       }),
     );
     this.provider = new SkeinYjsProvider(
-      this.client.document(DOC, key === undefined ? {} : { key }),
+      openDocument(this.client, DOC, key === undefined ? {} : { key }),
       doc,
       { awareness: null, ...rest },
     );

@@ -1,5 +1,6 @@
 /** Yjs documents straight among peers, with the service beside them, and without it. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { Awareness } from "y-protocols/awareness";
@@ -38,7 +39,7 @@ class Writer implements AsyncDisposable {
     const { doc, awareness } = this;
     this.documents = new PeerDocuments(peer, { onError: (error) => void this.errors.push(error) });
     if (service) {
-      const document = client.document(DOCUMENT, key === undefined ? {} : { key });
+      const document = openDocument(client, DOCUMENT, key === undefined ? {} : { key });
       this.provider = new SkeinYjsProvider(document, doc, { awareness });
     }
     client.on("acknowledged", () => void this.sent++);
@@ -148,7 +149,7 @@ Deno.test("peer documents: what several have had for long is brought to the serv
   await same("from a file of each", ann, bob);
   // As after a start: nobody's own writing, and nothing that came from a peer.
   const providers = [ann, bob].map(({ client, doc }) =>
-    new SkeinYjsProvider(client.document(DOCUMENT), doc, { awareness: null })
+    new SkeinYjsProvider(openDocument(client, DOCUMENT), doc, { awareness: null })
   );
   await Promise.all(providers.map(({ ready }) => ready));
   await until("it is at the service", () => ann.sent + bob.sent > 0);

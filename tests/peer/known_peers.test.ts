@@ -1,5 +1,6 @@
 /** Peers that were met, remembered, and found again without the service. */
 
+import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as Y from "yjs";
@@ -284,7 +285,7 @@ class Editor implements AsyncDisposable {
 /** What a third client reads of the document: its text, and how often each change was kept. */
 async function readAll(place: Place): Promise<{ text: string; changes: Map<string, number> }> {
   const client = new SkeinClient({ url: `http://127.0.0.1:${place.port}`, token: place.token });
-  const document = client.document("doc:plan"), doc = new Y.Doc();
+  const document = openDocument(client, "doc:plan"), doc = new Y.Doc();
   const changes = new Map<string, number>();
   document.on("operation", ({ data }) => {
     Y.applyUpdate(doc, data);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { openDocument } from "../../src/client/documents.ts";
 import * as Y from "yjs";
 import { Awareness } from "y-protocols/awareness";
 import { SkeinClient } from "../../src/client/mod.ts";
@@ -33,7 +34,7 @@ const client = new SkeinClient({ url, token });
 const known = await KnownPeers.open(knownPeersFile(`${folder}/known.json`));
 const peer = await SkeinPeer.open(client, { identity: await loadIdentity(), known });
 const awareness = new Awareness(doc);
-const provider = new SkeinYjsProvider(client.document(CHANNEL), doc, { awareness });
+const provider = new SkeinYjsProvider(openDocument(client, CHANNEL), doc, { awareness });
 const documents = new PeerDocuments(peer, { onError: (error) => console.error(String(error)) });
 const shared = documents.share(CHANNEL, doc, { awareness });
 console.log(JSON.stringify({ id: peer.id }));

@@ -28,13 +28,13 @@ testWith(
             type Sdk = typeof import("../../src/client/mod.ts");
             type Documents = typeof import("../../src/client/build/yjs.ts");
             const { SkeinClient, SkeinError } = await import(`${url}/skein.js`) as Sdk;
-            const { Awareness, DocumentKey, SkeinYjsProvider, Y } = await import(
+            const { Awareness, DocumentKey, openDocument, SkeinYjsProvider, Y } = await import(
               `${url}/skein-yjs.js`
             ) as Documents;
             const client = new SkeinClient({ url, token });
             const doc = new Y.Doc();
             const provider = new SkeinYjsProvider(
-              client.document("doc:x", { key: await DocumentKey.generate() }),
+              openDocument(client, "doc:x", { key: await DocumentKey.generate() }),
               doc,
             );
             const damaged = await DocumentKey.fromText("x").catch((error) => error);
@@ -42,7 +42,7 @@ testWith(
             await provider.ready;
             // What another key has sealed is refused with the SDK's own error, said once.
             const other = new SkeinClient({ url, token });
-            const foreign = other.document("doc:x", { key: await DocumentKey.generate() });
+            const foreign = openDocument(other, "doc:x", { key: await DocumentKey.generate() });
             const refusal = await new Promise<unknown>((resolve) => foreign.on("error", resolve));
             const result = {
               damaged: damaged instanceof SkeinError && damaged.error,
@@ -92,7 +92,7 @@ Deno.test("both bundles are served alike: to every origin, and again only when t
   }
 });
 
-Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SDK's session, and asks for the packages of the project", async () => {
+Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SDK's connections, and asks for the packages of the project", async () => {
   const map = JSON.parse(await Deno.readTextFile(new URL("dist/skein-yjs.js.map", ROOT))) as {
     sources: string[];
   };
@@ -100,8 +100,18 @@ Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SD
     source.split("src/")[1]
   );
   assert.deepEqual(ours.sort(), [
+    "client/documents/bytes.ts",
+    "client/documents/decryption_queue.ts",
+    "client/documents/document.ts",
     "client/documents/encryption.ts",
+    "client/documents/groups.ts",
+    "client/documents/idle.ts",
+    "client/documents/messages.ts",
+    "client/documents/open.ts",
+    "client/documents/receiver.ts",
+    "client/documents/sender.ts",
     "client/emitter.ts",
+    "client/session/inbox.ts",
     "client/yjs/copies.ts",
     "client/yjs/exchange.ts",
     "client/yjs/from_peer.ts",

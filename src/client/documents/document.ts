@@ -26,7 +26,7 @@ const MAX_WAIT = 30_000;
 /** Operations an async iterable keeps for its reader. */
 const MAX_UNREAD = 10_000;
 
-/** A document. Made by `SkeinClient.document`. */
+/** A document. Made by `openDocument`. */
 export class Document implements AsyncIterable<Operation>, ChannelHandler {
   readonly name: string;
   /** What it takes its time from. */

@@ -9,6 +9,7 @@ import type { Channel } from "../channel.ts";
 import type { SkeinClient } from "../client.ts";
 import type { Document } from "../documents/document.ts";
 import type { DocumentOptions } from "../documents/events.ts";
+import { openDocument } from "../documents/open.ts";
 import { SkeinError } from "../errors.ts";
 import type { Delivered } from "../session/subscription.ts";
 import { type View, viewOf } from "./view.ts";
@@ -170,7 +171,7 @@ export function documentView(
 ): View<DocumentState> {
   const initial: DocumentState = { document: null, synced: false, full: false, error: undefined };
   return viewOf(initial, (set) => {
-    const document = client.document(name, options);
+    const document = openDocument(client, name, options);
     opened.set(document, (opened.get(document) ?? 0) + 1);
     set({ document, synced: document.synced, error: undefined });
     const offs = [

@@ -28,6 +28,8 @@ export interface ChannelHandler {
   failed(re: string, error: SkeinError): void;
   /** The server asks to send a published message again later. */
   refused(error: SkeinError): void;
+  /** The client ends for good. */
+  close(): void;
 }
 
 /** What a handler does over the session. */
@@ -121,6 +123,10 @@ export class ChannelHandlers implements SessionPart {
 
   laneLost(): void {
     this.#again();
+  }
+
+  close(): void {
+    for (const handler of [...this.#handlers.values()]) handler.close();
   }
 
   /** The server asks to send a published message again later. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { openDocument } from "../../../src/client/documents.ts";
 import * as Y from "yjs";
 import { SkeinClient } from "../../../src/client/mod.ts";
 import { SkeinYjsProvider } from "../../../src/client/yjs.ts";
@@ -95,7 +96,7 @@ async function joinBySdk(server: Child, kind: Kind, user: string, compactAfter =
   const providers = new WeakMap<Opened, SkeinYjsProvider>();
   return {
     open() {
-      const provider = new SkeinYjsProvider(client.document(DOC), new Y.Doc(), {
+      const provider = new SkeinYjsProvider(openDocument(client, DOC), new Y.Doc(), {
         awareness: null,
         compactAfter,
       });

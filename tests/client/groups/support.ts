@@ -1,5 +1,6 @@
 /** Devices of users, each with a client of a real service, its groups, and documents in them. */
 
+import { openDocument } from "../../../src/client/documents.ts";
 import { SignJWT } from "jose";
 import * as Y from "yjs";
 import {
@@ -85,7 +86,7 @@ export class GroupDevice implements AsyncDisposable {
   /** Opens a document that is sealed for a group. */
   share(group: Group, channel = group.name): Shared {
     const doc = new Y.Doc();
-    const document = this.client.document(channel, { key: group.cipher });
+    const document = openDocument(this.client, channel, { key: group.cipher });
     const errors: string[] = [];
     document.on("error", (error) => errors.push(error.message));
     const provider = new SkeinYjsProvider(document, doc);
