@@ -17,6 +17,7 @@ export interface NeedRow {
 export const NEEDS = {
   chromium: { files: ["/usr/bin/chromium"], debian: "chromium" },
   firefox: { files: ["/usr/bin/firefox-esr"], debian: "firefox-esr" },
+  node: { files: ["/usr/bin/node", "/usr/local/bin/node"], debian: "nodejs" },
   "nats-server": { files: ["/usr/sbin/nats-server", "/usr/bin/nats-server"], debian: "nats-server" },
   coturn: { files: ["/usr/bin/turnserver"], debian: "coturn" },
   iproute2: { files: ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"], debian: "iproute2" },
