@@ -22,6 +22,7 @@ import type { Receipt } from "./outbox/outbox.ts";
 import type { Position } from "./session/inbox.ts";
 import type { AnswerOf } from "./session/requests.ts";
 import type { Delivered, Discontinuity } from "./session/subscription.ts";
+import { openStream, type StreamOptions, type StreamWriter } from "./streams/writer.ts";
 import type { TransportManager } from "./transport_manager.ts";
 
 /** What is said: a text, or `{text}`, or `{data}` with any JSON value or with bytes. */
@@ -143,6 +144,14 @@ export class Channel implements AsyncIterable<Delivered> {
   /** Takes one's own message back; `target` is its offset. Resolves and is sent again as `publish` is. */
   delete(target: number): Promise<Receipt> {
     return this.#manager.send("chat_delete", this.#placeOf(target));
+  }
+
+  /**
+   * Says a message that grows until `end` or `fail`, as the answer of a language model does: one message in the history,
+   * pieces for who is there. Resolves when the server has committed its beginning; rejects as `publish` does.
+   */
+  stream(options: StreamOptions = {}): Promise<StreamWriter> {
+    return openStream(this.#manager, this.#clock, this.name, options);
   }
 
   /**

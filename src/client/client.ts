@@ -16,6 +16,7 @@ import { Download, type DownloadOptions } from "./files/download.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Receipt } from "./outbox/outbox.ts";
+import { rpc, type RpcOptions } from "./rpc.ts";
 import type { Delivered } from "./session/subscription.ts";
 import { type ClientStore, clientStore } from "./store.ts";
 import { TransportManager } from "./transport_manager.ts";
@@ -188,6 +189,19 @@ export class SkeinClient {
       const { url, expiresIn } = await this.manager.send("file_link", { fileId });
       return { url: new URL(url, this.#base).href, expiresIn };
     });
+  }
+
+  /**
+   * Calls a method of the application's own logic at the service; resolves with what it was answered with, undefined
+   * without any. Without a connection it waits for one.
+   *
+   * A call is sent once. Rejects with `connection_lost` when the connection is lost before the answer came: whether it
+   * was carried out is not known then, and only the application knows whether it may be made again. Rejects with
+   * `timeout`, with the server's error (`unknown_method`, `not_available`, what the method is answered with), with
+   * `closed`, and with the signal's reason.
+   */
+  rpc<T = unknown>(method: string, data?: unknown, options: RpcOptions = {}): Promise<T> {
+    return handled(rpc(this.manager, this.clock, method, data, options) as Promise<T>);
   }
 
   /** How much of some channels the user has not read; counts up to `limit` of each, 100 when it is absent. */

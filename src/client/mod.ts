@@ -37,6 +37,7 @@ export type { ClientMetrics } from "./policy/meter.ts";
 export type { PreferenceOptions, PreferenceStorage } from "./policy/preference.ts";
 export type { ProbingOptions } from "./policy/probing.ts";
 export type { QualityOptions } from "./policy/quality.ts";
+export type { RpcOptions } from "./rpc.ts";
 export type { Placed, Position } from "./session/inbox.ts";
 export type { ChannelHandler, ChannelHandlerPort } from "./session/channel_handlers.ts";
 export type { Publishing } from "./session/publisher.ts";
@@ -44,6 +45,7 @@ export type { Delivered, Discontinuity } from "./session/subscription.ts";
 export type { AnswerOf, Following, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";
 export type { ClientState, ClientStore } from "./store.ts";
+export { type StreamContent, type StreamOptions, StreamWriter } from "./streams/writer.ts";
 export type {
   ClientTransport,
   ClientTransportKind,

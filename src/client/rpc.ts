@@ -1,48 +1,29 @@
 /**
- * Calls that the application's own logic at the service answers, as a part of its own: a function there, or a back end
- * behind it.
+ * Calls that the application's own logic at the service answers: a function there, or a back end behind it.
  *
  * @module
  */
 
 import { type Message, type Payload, uuidv7 } from "../protocol/core.ts";
-import { handled } from "../async/deferred.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import type { SkeinClient } from "./client.ts";
+import type { Clock } from "./clock.ts";
 import { SkeinError } from "./errors.ts";
+import type { TransportManager } from "./transport_manager.ts";
 
-/** Options of `rpc`. */
+/** Options of `SkeinClient.rpc`. */
 export interface RpcOptions {
   /** Milliseconds that the call may take, the wait for a connection included. @default 10000 */
   readonly timeout?: number;
   /** Gives the call up; it may be carried out nevertheless. */
   readonly signal?: AbortSignal;
-  /** @default the runtime's */
-  readonly clock?: Clock;
 }
 
-/**
- * Calls a method; resolves with what it was answered with, undefined without any. Without a connection it waits for one.
- *
- * A call is sent once. Rejects with `connection_lost` when the connection is lost before the answer came: whether it was
- * carried out is not known then, and only the application knows whether it may be made again. Rejects with `timeout`, with
- * the server's error (`unknown_method`, `not_available`, what the method is answered with), with `closed`, and with the
- * signal's reason.
- */
-export function rpc<T = unknown>(
-  client: SkeinClient,
-  method: string,
-  data?: unknown,
-  options: RpcOptions = {},
-): Promise<T> {
-  return handled(call(client, method, data, options) as Promise<T>);
-}
-
-async function call(
-  client: SkeinClient,
+/** Calls a method; see `SkeinClient.rpc`. */
+export async function rpc(
+  manager: TransportManager,
+  clock: Clock,
   method: string,
   data: unknown,
-  { timeout = 10_000, signal, clock = systemClock }: RpcOptions,
+  { timeout = 10_000, signal }: RpcOptions,
 ): Promise<unknown> {
   const late = new AbortController();
   const cancel = clock.after(timeout, () => {
@@ -58,7 +39,7 @@ async function call(
     return true;
   };
   try {
-    await client.manager.follow({
+    await manager.follow({
       id: uuidv7(),
       type: "rpc",
       payload,

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
-import { rpc } from "../../src/client/rpc.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
 import { settle, World } from "./support.ts";
 
@@ -33,18 +32,18 @@ async function failure(call: Promise<unknown>, world: World): Promise<{ error: s
 }
 
 Deno.test("client rpc: a call is answered", async () => {
-  const { world, client, clock } = await calling();
+  const { world, client } = await calling();
   let answer: unknown;
-  void rpc(client, "echo", { a: 1 }, { clock }).then((got) => answer = got);
+  void client.rpc("echo", { a: 1 }).then((got) => answer = got);
   await world.until(() => answer !== undefined);
   assert.deepEqual(answer, { got: { a: 1 } });
   await client.close();
 });
 
 Deno.test("client rpc: a call is rejected with the server's error", async () => {
-  const { world, client, clock } = await calling();
+  const { world, client } = await calling();
   assert.equal(
-    (await failure(rpc(client, "refuse", undefined, { clock }), world)).error,
+    (await failure(client.rpc("refuse"), world)).error,
     "permission_denied",
   );
   await client.close();
@@ -52,7 +51,7 @@ Deno.test("client rpc: a call is rejected with the server's error", async () => 
 
 Deno.test("client rpc: a call whose connection is lost is rejected and not made again", async () => {
   const { world, client, calls, clock } = await calling();
-  const call = rpc(client, "hold", 1, { clock });
+  const call = client.rpc("hold", 1);
   await world.until(() => calls.length === 1);
   world.cut();
   const { error, temporary } = await failure(call, world);
@@ -64,11 +63,11 @@ Deno.test("client rpc: a call whose connection is lost is rejected and not made 
 });
 
 Deno.test("client rpc: without a connection a call waits for one", async () => {
-  const { world, client, calls, clock } = await calling();
+  const { world, client, calls } = await calling();
   world.cut();
   await settle();
   let answer: unknown;
-  void rpc(client, "echo", 2, { clock, timeout: 60_000 }).then((got) => answer = got);
+  void client.rpc("echo", 2, { timeout: 60_000 }).then((got) => answer = got);
   await world.until(() => answer !== undefined);
   assert.deepEqual(calls, [2]);
   await client.close();
@@ -76,10 +75,10 @@ Deno.test("client rpc: without a connection a call waits for one", async () => {
 
 Deno.test("client rpc: an answer has its time, more than other questions have", async () => {
   const { world, client, answers, clock } = await calling();
-  const late = rpc(client, "hold", 3, { clock, timeout: 300 });
+  const late = client.rpc("hold", 3, { timeout: 300 });
   assert.equal((await failure(late, world)).error, "timeout");
   let answer: unknown;
-  void rpc(client, "hold", 4, { clock, timeout: 30_000 }).then(
+  void client.rpc("hold", 4, { timeout: 30_000 }).then(
     (got) => answer = got,
     (error) => answer = error,
   );
@@ -95,9 +94,9 @@ Deno.test("client rpc: an answer has its time, more than other questions have", 
 });
 
 Deno.test("client rpc: a call can be given up", async () => {
-  const { world, client, calls, answers, clock } = await calling();
+  const { world, client, calls, answers } = await calling();
   const giving = new AbortController();
-  const call = rpc(client, "hold", 5, { clock, signal: giving.signal });
+  const call = client.rpc("hold", 5, { signal: giving.signal });
   await world.until(() => calls.length === 1);
   const error = new Error("enough");
   giving.abort(error);

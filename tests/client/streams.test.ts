@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ClientOptions } from "../../src/client/mod.ts";
+import type { ClientOptions, StreamWriter } from "../../src/client/mod.ts";
 import { SkeinClient } from "../../src/client/mod.ts";
-import { openStream, readStreams, type StreamPiece, type StreamWriter } from "../../src/client/streams.ts";
+import { readStreams, type StreamPiece } from "../../src/client/streams.ts";
 import { crowd, until } from "./crowd.ts";
 import { World } from "./support.ts";
 
@@ -69,7 +69,7 @@ Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for
           return await settled;
         };
         const readers = [await run(collect(bob, world))];
-        const writer: StreamWriter = await run(openStream(ann, channel, { clock: world.clock }));
+        const writer: StreamWriter = await run(ann.channel(channel).stream());
         let said = "";
         const appended: Promise<void>[] = [];
         for (const one of steps) {
@@ -119,7 +119,7 @@ Deno.test("streams: the SDK writes and reads growing messages on every transport
     "websocket",
   ]);
   const targets = await Promise.all(clients.map(async (client, i) => {
-    const writer = await openStream(client, channel, { content: `${i}:` });
+    const writer = await client.channel(channel).stream({ content: `${i}:` });
     for (let n = 0; n < 50; n++) {
       const appended = writer.append(` ${n}`);
       if (n % 10 === 0) await appended;
@@ -139,7 +139,7 @@ Deno.test("streams: the SDK writes and reads growing messages on every transport
 Deno.test("streams: what cannot be appended is refused, and so is all that follows", async () => {
   const world = new World();
   const client = new SkeinClient(world.options("ann"));
-  const opening = openStream(client, channel, { content: [1], clock: world.clock });
+  const opening = client.channel(channel).stream({ content: [1] });
   await world.clock.advance(500);
   const writer = await opening;
   await assert.rejects(writer.append("text"), { error: "bad_argument" });

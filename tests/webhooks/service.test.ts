@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
-import { rpc } from "../../src/client/rpc.ts";
 import { until } from "../client/crowd.ts";
 import { OPEN } from "../integration/support.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -189,9 +188,9 @@ Deno.test("webhooks: an endpoint answers calls", async () => {
       ? new Response("<html>")
       : json({ data: { user: data.user, got: data.data } });
   const ann = place.client("ann");
-  assert.deepEqual(await rpc(ann, "orders.place", { n: 2 }), { user: "ann", got: { n: 2 } });
+  assert.deepEqual(await ann.rpc("orders.place", { n: 2 }), { user: "ann", got: { n: 2 } });
   const failure = (method: string) =>
-    rpc(ann, method).then(
+    ann.rpc(method).then(
       () => "answered",
       ({ error, temporary }: { error: string; temporary: boolean }) => [error, temporary],
     );
@@ -337,7 +336,7 @@ Deno.test("webhooks: an endpoint that is taken out of the configuration is asked
   const ann = place.client("ann");
   await ann.channel("chat:a").subscribe(() => {});
   await ann.channel("chat:a").publish("x");
-  await assert.rejects(rpc(ann, "echo"), (error: { error: string }) => error.error === "unknown_method");
+  await assert.rejects(ann.rpc("echo"), (error: { error: string }) => error.error === "unknown_method");
   assert.equal(place.endpoint.requests, 0);
 });
 

@@ -5,19 +5,17 @@
  */
 
 import { deferred, handled } from "../../async/deferred.ts";
-import { type Clock, systemClock } from "../clock.ts";
-import type { SkeinClient } from "../client.ts";
+import type { Clock } from "../clock.ts";
 import { SkeinError } from "../errors.ts";
+import type { TransportManager } from "../transport_manager.ts";
 
 /** What a message grows by: more of its text, or more elements of its list. */
 export type StreamContent = string | readonly unknown[];
 
-/** Options of `openStream`. */
-export interface OpenStreamOptions {
+/** Options of `Channel.stream`. */
+export interface StreamOptions {
   /** What the message says at first; it decides whether it is a text or a list. @default an empty text */
   readonly content?: StreamContent;
-  /** @default the runtime's */
-  readonly clock?: Clock;
 }
 
 /** Milliseconds until a piece that was not taken for now is sent again, unless the server names a time. */
@@ -27,21 +25,18 @@ const MOST = 8192;
 /** Characters or elements that wait at most. */
 const MOST_WAITING = 1_000_000;
 
-/**
- * Begins a message in a channel that grows until `end` or `fail`. Resolves when the server has committed its beginning;
- * rejects as `Channel.publish` does.
- */
+/** Begins a message that grows; see `Channel.stream`. */
 export function openStream(
-  client: SkeinClient,
+  manager: TransportManager,
+  clock: Clock,
   channel: string,
-  options: OpenStreamOptions = {},
+  { content = "" }: StreamOptions,
 ): Promise<StreamWriter> {
-  const { content = "", clock = systemClock } = options;
   const said = typeof content === "string" ? { text: content } : { data: [...content] };
   const payload = { channel, ...said, stream: true };
   return handled(
-    client.manager.send("chat_message", payload).then(({ offset, epoch }) =>
-      new StreamWriter({ client, clock, channel, target: offset, epoch, content })
+    manager.send("chat_message", payload).then(({ offset, epoch }) =>
+      new StreamWriter({ manager, clock, channel, target: offset, epoch, content })
     ),
   );
 }
@@ -56,7 +51,7 @@ interface Waiting {
 
 /** What a writer is made of. */
 interface Parts {
-  readonly client: SkeinClient;
+  readonly manager: TransportManager;
   readonly clock: Clock;
   readonly channel: string;
   readonly target: number;
@@ -83,7 +78,7 @@ export class StreamWriter {
   #busy = false;
   #error: SkeinError | undefined;
 
-  /** Made by `openStream`. */
+  /** Made by `Channel.stream`. */
   constructor(parts: Parts) {
     this.#parts = parts;
     this.channel = parts.channel;
@@ -139,7 +134,7 @@ export class StreamWriter {
 
   /** Sends until nothing waits; never rejects. */
   async #send(): Promise<void> {
-    const { client: { manager }, clock, channel, target, epoch } = this.#parts;
+    const { manager, clock, channel, target, epoch } = this.#parts;
     this.#busy = true;
     // What is added in this turn goes along.
     await Promise.resolve();
