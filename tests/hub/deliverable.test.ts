@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { routes } from "../../src/handlers/mod.ts";
-import { isDeliverable } from "../../src/hub/deliverable.ts";
+import { isDeliverable, shownPayload } from "../../src/hub/deliverable.ts";
 import type { Hub } from "../../src/hub/mod.ts";
 import { type Message, type Payload, ProtocolError, uuidv7 } from "../../src/protocol/mod.ts";
 import { Router } from "../../src/router/mod.ts";
@@ -128,6 +128,13 @@ Deno.test("deliverable: answers show what is larger than a lowered limit without
   const replayed = messages.filter(({ type }) => type === "replay_message");
   assert.deepEqual(replayed.map(({ payload }) => content(payload)), read);
   client.close();
+});
+
+Deno.test("deliverable: an edit that is shown without its content still names its message", () => {
+  const text = "x".repeat(100_000), omitted = "message_too_large";
+  assert.deepEqual(shownPayload({ text, target: 7 }, LIMITS), { target: 7, data: null, omitted });
+  assert.deepEqual(shownPayload({ text }, LIMITS), { data: null, omitted });
+  assert.deepEqual(shownPayload({ text: "small", target: 7 }, LIMITS), { text: "small", target: 7 });
 });
 
 async function epochOf(hub: Hub): Promise<string> {
