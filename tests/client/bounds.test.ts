@@ -85,6 +85,28 @@ Deno.test("settling: a channel of which the server cannot tell at the moment is 
     assert.deepEqual(records.map(({ payload }) => payload.text), ["one"]);
   }));
 
+Deno.test("outbox: a client that is closed while its storage is read lets it finish before it closes it", () =>
+  inWorld(async (world, makeOne) => {
+    const done: string[] = [];
+    const storage = Object.assign(new KeptOutbox(), {
+      async load() {
+        await new Promise<void>((resolve) => void world.clock.after(3000, resolve));
+        done.push("read");
+        return [];
+      },
+      close() {
+        done.push("closed");
+        return Promise.resolve();
+      },
+    });
+    const { client } = makeOne("ann", { outbox: { storage } });
+    await connected(world, client);
+    const closing = client.close();
+    await world.clock.advance(10_000);
+    await closing;
+    assert.deepEqual(done, ["read", "closed"]);
+  }));
+
 Deno.test("outbox: nothing new leaves before what an earlier run left behind is known, however late that is", () =>
   inWorld(async (world, makeOne) => {
     const storage = new KeptOutbox();

@@ -19,11 +19,15 @@ interface Peer {
   ask(type: string, payload: Record<string, unknown>): Promise<WireMessage>;
 }
 
-async function join(service: TestService, kind: Kind, port = service.quicPort): Promise<Peer> {
+function dial(service: TestService, kind: Kind, port: number): Promise<Connection> {
   const to = kind === "quic"
     ? { hostname: "127.0.0.1", port }
     : `https://127.0.0.1:${port}/connection/webtransport`;
-  const connection = await connect(to, { serverCertificateHashes: [service.certificateHash] });
+  return connect(to, { serverCertificateHashes: [service.certificateHash] });
+}
+
+async function join(service: TestService, kind: Kind, port = service.quicPort): Promise<Peer> {
+  const connection = await dial(service, kind, port);
   const control = await connection.openBidirectionalStream();
   await control.write(varint(0));
   let rest: Uint8Array = new Uint8Array();
@@ -109,6 +113,22 @@ for (const kind of KINDS) {
       await streams[eighth]!.end();
       await within(connection.openBidirectionalStream({ wait: true }));
     }));
+
+  Deno.test(`path limits: a second ${kind} stream before authentication, which QUIC allows, ends the connection`, async () => {
+    said(
+      /more streams than `limits.maxStreams` +\| QUIC prevents it; a stream that comes anyway gets close 3501/,
+    );
+    const service = await startTestService();
+    try {
+      const connection = await dial(service, kind, service.quicPort);
+      const first = await connection.openBidirectionalStream();
+      await first.write(varint(0));
+      await (await connection.openBidirectionalStream()).write(varint(1));
+      assert.equal((await within(connection.closed)).code, 3501);
+    } finally {
+      await service.stop();
+    }
+  });
 
   Deno.test(`path limits: a ${kind} path of 1,200-byte packets carries datagrams as large as PROTOCOL.md says`, () => {
     const [packet, ...sizes] = said(
