@@ -23,7 +23,7 @@ export async function carryOut(
   door: Door,
   failed: (error: unknown, stage: string) => void,
 ): Promise<void> {
-  const answering = new CallAnswering(call, door);
+  const answering = new CallAnswering(call, door, responder.user ?? responder.name);
   try {
     await responder.answer(call.command, answering);
     if (!call.isOver) answering.done();
@@ -37,11 +37,15 @@ export async function carryOut(
 class CallAnswering implements Answering {
   readonly #call: Call;
   readonly #door: Door;
+  readonly #user: string;
   #length = 0;
+  /** The last message that was said in the channel. */
+  #published: number | undefined;
 
-  constructor(call: Call, door: Door) {
+  constructor(call: Call, door: Door, user: string) {
     this.#call = call;
     this.#door = door;
+    this.#user = user;
   }
 
   get signal(): AbortSignal {
@@ -49,11 +53,8 @@ class CallAnswering implements Answering {
   }
 
   progress(done?: number, text?: string): void {
-    this.#take({
-      kind: "progress",
-      ...(done === undefined ? {} : { done }),
-      ...(text === undefined ? {} : { text }),
-    });
+    const said = text === undefined ? {} : { text };
+    this.#take(done === undefined ? { kind: "progress", ...said } : { kind: "progress", done, ...said });
   }
 
   append(text: string): void {
@@ -73,20 +74,24 @@ class CallAnswering implements Answering {
     else this.#take({ kind: "failed", text });
   }
 
+  /** The responder has nothing more to say. */
   done(): void {
     if (this.#length > 0) this.end();
-    else this.#take({ kind: "done" });
+    else if (this.#published === undefined) this.#take({ kind: "done" });
+    else this.#take({ kind: "channel", channel: this.#call.command.channel!, offset: this.#published });
   }
 
   async publish(content: Content): Promise<Published> {
     const published = await this.#publish(contentOf(content));
-    this.#inChannel(published);
+    this.#published = published.offset;
     return published;
   }
 
   async stream(text = ""): Promise<AnswerStream> {
     const { epoch, offset: target } = await this.#publish({ text, stream: "open" });
-    const { channel, bot: from } = this.#call.command;
+    const { channel } = this.#call.command;
+    const from = this.#user;
+    this.#published = target;
     let at = text.length;
     const grow = async (content: string, end?: "ended" | "failed"): Promise<void> => {
       // The next piece does not wait until this one is committed.
@@ -97,21 +102,13 @@ class CallAnswering implements Answering {
     };
     return {
       append: (piece) => grow(piece),
-      end: async (piece = "") => {
-        await grow(piece, "ended");
-        this.#inChannel({ offset: target });
-      },
-      fail: async () => {
-        await grow("", "failed");
-        if (!this.#call.isOver) {
-          this.#take({ kind: "failed", text: "the answer in the channel is not whole" });
-        }
-      },
+      end: (piece = "") => grow(piece, "ended"),
+      fail: () => grow("", "failed"),
     };
   }
 
   #publish(payload: Payload): Promise<Published> {
-    const { channel, mayPublish, bot } = this.#call.command;
+    const { channel, mayPublish } = this.#call.command;
     if (this.#call.isOver) throw new ProtocolError("command_over");
     if (channel === undefined) throw new ProtocolError("bad_request", "the command is about no channel");
     if (!mayPublish) {
@@ -119,23 +116,19 @@ class CallAnswering implements Answering {
     }
     return Promise.resolve(
       this.#door.publish({
-        origin: "service",
+        origin: "function",
         channel,
         type: "chat_message",
         id: uuidv7(),
-        from: bot,
+        from: this.#user,
         payload,
+        depth: 1,
+        isNewId: true,
       }),
     );
   }
 
-  #inChannel({ offset }: Pick<Published, "offset">): void {
-    const { channel } = this.#call.command;
-    // It is in the channel, whether or not its asker still waits.
-    if (!this.#call.isOver) this.#take({ kind: "channel", channel: channel!, offset });
-  }
-
   #take(said: Omit<Parameters<Call["take"]>[0], "id" | "from">): number {
-    return this.#call.take({ ...said, id: uuidv7(), from: this.#call.command.bot });
+    return this.#call.take({ ...said, id: uuidv7(), from: this.#user });
   }
 }

@@ -19,10 +19,12 @@ export interface BotProfile {
 
 /** Answers the commands of one bot on this node. */
 export interface CommandResponder extends BotProfile {
+  /** The user id that its messages are from. @default its name */
+  readonly user?: string;
   /**
-   * Carries out a command, whose arguments fit their schema. The first of `reply`, `end`, `fail` and `publish` ends it;
-   * a promise that resolves before any of them ends it without an answer, and one that rejects is a failure: the asker is
-   * told so, with the error's own text for a ProtocolError.
+   * Carries out a command, whose arguments fit their schema. The first of `reply`, `end` and `fail` ends it; else it ends
+   * when this returns or the promise resolves. One that rejects is a failure: the asker is told so, with the error's own
+   * text for a ProtocolError.
    */
   answer(command: Command, answering: Answering): void | Promise<void>;
 }
@@ -63,7 +65,7 @@ export interface Answering {
   /** There is no answer, and why. Throws ProtocolError `command_over`. */
   fail(text: string): void;
   /**
-   * Answers in the channel: a message said by the bot. Rejects with ProtocolError: `bad_request` without a channel,
+   * Answers in the channel, as often as there is something to say: a message said by the bot. Rejects with ProtocolError: `bad_request` without a channel,
    * `permission_denied` when the asker may not publish there, and as `Hub.publish`.
    */
   publish(content: Content): Promise<Published>;

@@ -74,7 +74,7 @@ export interface Asking {
   readonly command: string;
   readonly args: unknown;
   readonly channel?: string | undefined;
-  /** What the client has of a streamed answer. @default 0 */
+  /** The client has given it before, and has so much of a streamed answer. @default it is given for the first time */
   readonly since?: number | undefined;
 }
 
@@ -142,7 +142,7 @@ export class BotService {
    * Gives a command; resolves when it is on its way. Given again with its id it is the same, and its answer is said
    * again. Rejects with ProtocolError: `unknown_channel` or `permission_denied` for a channel that the client may not
    * read, `unknown_bot` and `unknown_command` with what may have been meant, `bad_arguments`, `limit_exceeded`,
-   * `not_available`.
+   * `not_available`, `command_over` for one that was given before to a node that is gone.
    */
   ask(asking: Asking): Promise<void> {
     return this.#inOrder(asking.client, async () => {
@@ -192,8 +192,9 @@ export class BotService {
 
   /** The command was given before: its answer is said again, here. Undefined: it was not. */
   async #again(
-    { client, id, lane, since = 0 }: Pick<Asking, "client" | "id" | "lane" | "since">,
+    { client, id, lane, since: from }: Pick<Asking, "client" | "id" | "lane" | "since">,
   ): Promise<{ bot: string; command: string } | undefined> {
+    const since = from ?? 0;
     const { userId: user } = client.principal;
     const call = this.#calls.get(user, id);
     if (call !== undefined) {
@@ -205,6 +206,10 @@ export class BotService {
     const { nodes } = this.#hub;
     const answers = await nodes.askOthers(AGAIN, { user, id, session: client.sessionId, lane, since });
     const known = answers.find(({ bot }) => bot !== undefined);
+    // The node that may have carried it out is gone.
+    if (known === undefined && from !== undefined) {
+      throw new ProtocolError("command_over", "what became of the command is not known");
+    }
     return known as { bot: string; command: string } | undefined;
   }
 

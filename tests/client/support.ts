@@ -150,9 +150,9 @@ export class World {
           if (user.endsWith("-early") && !this.refused.has("begun")) {
             return Promise.reject(new ProtocolError("not_available", "not valid yet", { retryAfter: 8000 }));
           }
-          return Promise.resolve(
-            principal(user, seconds === undefined ? Infinity : Date.now() + Number(seconds) * 1000),
-          );
+          const who = principal(user, seconds === undefined ? Infinity : Date.now() + Number(seconds) * 1000);
+          // "dice-bot" answers the commands of "dice".
+          return Promise.resolve(user.endsWith("-bot") ? { ...who, bot: user.slice(0, -4) } : who);
         },
       },
       membership: hub,

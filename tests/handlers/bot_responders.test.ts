@@ -106,6 +106,7 @@ Deno.test("bot responders: an answer in the channel may be whole, or grow", asyn
   await clock.advance(1000);
   const said = ann.of("chat_message").map(({ payload: { from, text, stream } }) => [from, text, stream]);
   assert.deepEqual(said, [["calc", "whole", undefined], ["calc", "one", "open"]]);
+  assert.deepEqual(told().at(-1)!.kind, "channel");
   const pieces = ann.of("message_append").map(({ payload: { text, final } }) => [text, final]);
   assert.deepEqual(pieces, [[" two", undefined], [" three", "ended"]]);
   const ends = told().filter(({ kind }) => kind === "channel").map((

@@ -37,7 +37,10 @@ export interface BotCommand {
   args: unknown;
   /** The conversation it is about, which the sender may read. */
   channel?: string;
-  /** What has been received of a streamed answer: only what follows is said again. @default 0 */
+  /**
+   * It was given before, and so much of a streamed answer has been received: only what follows is said again.
+   * @default it is given for the first time
+   */
   since?: number;
 }
 
