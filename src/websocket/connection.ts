@@ -8,17 +8,10 @@
 
 import { CLOSE, WebSocketError } from "./errors.ts";
 import { type FrameHandler, FrameReader } from "./frame_reader.ts";
-import {
-  encodeBinary,
-  encodeClose,
-  encodeFrame,
-  encodeText,
-  OPCODE,
-  opcodeOf,
-  payloadOf,
-} from "./frame_writer.ts";
+import { encodeBinary, encodeClose, encodeFrame, encodeText, opcodeOf, payloadOf } from "./frame_writer.ts";
 import { deflate, inflate } from "./deflate.ts";
 import { OVERHEAD_RATE, OverheadBudget } from "./overhead.ts";
+import { Pongs } from "./pongs.ts";
 
 /** The byte stream below: what of node's `net.Socket` is used. */
 export interface ByteSocket {
@@ -97,7 +90,7 @@ export class WebSocketConnection implements FrameHandler {
   #failed = false;
   /** Bytes that came after a violation. */
   #discarded = 0;
-  #pong: Uint8Array | undefined;
+  readonly #pongs = new Pongs();
 
   /** Takes over a socket after the handshake; `head`: what it has read beyond the request. */
   constructor(socket: ByteSocket, head: Uint8Array, options: WebSocketOptions) {
@@ -259,8 +252,7 @@ export class WebSocketConnection implements FrameHandler {
 
   /** @ignore */
   ping(payload: Uint8Array): void {
-    // Of several pings that came together only the last is answered (RFC 6455 §5.5.3).
-    this.#pong = encodeFrame(OPCODE.pong, payload);
+    this.#pongs.add(payload);
   }
 
   /** @ignore */
@@ -278,11 +270,10 @@ export class WebSocketConnection implements FrameHandler {
   }
 
   #sendPong(): void {
-    const pong = this.#pong;
-    if (pong === undefined) return;
-    this.#pong = undefined;
+    const pongs = this.#pongs.take();
+    if (pongs === undefined) return;
     // A peer that does not read gets no more pongs.
-    if (this.#closeSent === undefined && this.#socket.writableLength === 0) this.#socket.write(pong);
+    if (this.#closeSent === undefined && this.#socket.writableLength === 0) this.#socket.write(pongs);
   }
 
   // --- the end ---

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { CHARACTERS, NOT_UTF8 } from "./utf8_cases.ts";
 import { closePayload, type Frame, frame, RawClient } from "./raw_client.ts";
 
 /** Bytes of a message that the echo server takes at most. */
@@ -47,6 +48,30 @@ function send(name: string, parts: () => Uint8Array[], then: (client: RawClient)
       await then(client);
     },
   };
+}
+
+/** Sends bytes one by one, or so many at a time. */
+function chopped(
+  name: string,
+  parts: () => Uint8Array[],
+  size: number,
+  then: (client: RawClient) => Promise<void>,
+): Case {
+  return {
+    name,
+    async run(client) {
+      for (const part of parts()) {
+        for (let at = 0; at < part.length; at += size) await client.send(part.subarray(at, at + size));
+      }
+      await then(client);
+    },
+  };
+}
+
+const TEN = Array.from({ length: 10 }, (_, i) => `ping ${i}`);
+
+async function tenPongs(client: RawClient): Promise<void> {
+  for (const payload of TEN) await echoes(client, PONG, payload);
 }
 
 const lengths = [0, 1, 125, 126, 127, 128, 65535, LIMIT];
@@ -92,6 +117,28 @@ export const CASES: readonly Case[] = [
     "a ping of 125 bytes is answered",
     () => [frame(PING, new Uint8Array(125).fill(254))],
     (client) => echoes(client, PONG, new Uint8Array(125).fill(254)),
+  ),
+  send("ten pings are answered, in order", () => TEN.map((payload) => frame(PING, payload)), tenPongs),
+  chopped(
+    "ten pings in single bytes are answered, in order",
+    () => TEN.map((payload) => frame(PING, payload)),
+    1,
+    tenPongs,
+  ),
+  chopped(
+    "a message in pieces of 997 bytes comes back",
+    () => [frame(TEXT, "*".repeat(LIMIT))],
+    997,
+    (client) => echoes(client, TEXT, "*".repeat(LIMIT)),
+  ),
+  chopped(
+    "fragments with pings between them are put together when they come in single bytes",
+    () => [frame(TEXT, "one ", { fin: false }), frame(PING, "p"), frame(0, "two")],
+    1,
+    async (client) => {
+      await echoes(client, PONG, "p");
+      await echoes(client, TEXT, "one two");
+    },
   ),
   send(
     "a pong that nobody asked for is passed over",
@@ -149,24 +196,54 @@ export const CASES: readonly Case[] = [
       (client) => fails(client, 1002),
     )
   ),
+  ...[[PING, "a ping"], [CLOSE, "a close"], [BINARY, "bytes"]].map(([opcode, what]) =>
+    send(
+      `reserved bits in ${what} are a protocol error`,
+      () => [frame(opcode as number, "", { rsv: 0x20 })],
+      (client) => fails(client, 1002),
+    )
+  ),
+  send("reserved bits in a continuation are a protocol error", () => [
+    frame(TEXT, "a", { fin: false }),
+    frame(0, "b", { rsv: 0x40 }),
+  ], (client) => fails(client, 1002)),
+  send("what comes before a protocol error comes back", () => [
+    frame(TEXT, "first"),
+    frame(5),
+  ], async (client) => {
+    await echoes(client, TEXT, "first");
+    await fails(client, 1002);
+  }),
   send(
     "a frame without a mask is a protocol error",
     () => [frame(TEXT, "a", { masked: false })],
     (client) => fails(client, 1002),
   ),
-  ...[
-    [0xff],
-    [0xc0, 0x80],
-    [0xed, 0xa0, 0x80],
-    [0xf4, 0x90, 0x80, 0x80],
-    [0x61, 0xe2, 0x82],
-  ].map((bytes) =>
+  ...NOT_UTF8.map((bytes) =>
     send(
       `text that is not UTF-8 is refused: ${bytes}`,
       () => [frame(TEXT, new Uint8Array(bytes))],
       (client) => fails(client, 1007),
     )
   ),
+  send("text that is not UTF-8 is refused when it comes in fragments", () => [
+    frame(TEXT, "fine ", { fin: false }),
+    frame(0, new Uint8Array([0xe2, 0x82]), { fin: false }),
+    frame(0, "x"),
+  ], (client) => fails(client, 1007)),
+  ...CHARACTERS.map((code) =>
+    send(
+      `U+${code.toString(16)} comes back`,
+      () => [frame(TEXT, String.fromCodePoint(code))],
+      (client) => echoes(client, TEXT, String.fromCodePoint(code)),
+    )
+  ),
+  send("text comes back when each byte is a fragment", () => {
+    const bytes = new TextEncoder().encode("Hello-µ@ßöäüàá-😀!");
+    return [...bytes].map((byte, at) =>
+      frame(at === 0 ? TEXT : 0, Uint8Array.of(byte), { fin: at === bytes.length - 1 })
+    );
+  }, (client) => echoes(client, TEXT, "Hello-µ@ßöäüàá-😀!")),
   send(
     "a message above the limit is refused",
     () => [frame(TEXT, "*".repeat(LIMIT + 1))],
@@ -207,6 +284,30 @@ export const CASES: readonly Case[] = [
     () => [frame(CLOSE, new Uint8Array(1))],
     (client) => fails(client, 1002),
   ),
+  send(
+    "a close reason of 123 bytes is taken",
+    () => [frame(CLOSE, closePayload(1000, "*".repeat(123)))],
+    (client) => fails(client, 1000),
+  ),
+  send(
+    "a close of 126 bytes is a protocol error",
+    () => [frame(CLOSE, closePayload(1000, "*".repeat(124)))],
+    (client) => fails(client, 1002),
+  ),
+  send("a close between fragments is answered, and the message is dropped", () => [
+    frame(TEXT, "half", { fin: false }),
+    frame(CLOSE, closePayload(1000)),
+    frame(0, "late"),
+  ], async (client) => {
+    const frames = await client.rest();
+    assert.deepEqual(frames.map(({ opcode }) => opcode), [CLOSE]);
+  }),
+  send("a ping after a close is not answered", () => [
+    frame(CLOSE, closePayload(1000)),
+    frame(PING, "late"),
+  ], async (client) => {
+    assert.ok((await client.rest()).every(({ opcode }) => opcode !== PONG));
+  }),
   send("a close reason that is not UTF-8 is refused", () => [
     frame(CLOSE, closePayload(1000, new Uint8Array([0xff]))),
   ], (client) => fails(client, 1007, 1002)),
