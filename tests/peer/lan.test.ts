@@ -16,6 +16,8 @@ import {
   type DatagramListener,
   type DatagramSocket,
   firstOf,
+  KnownPeers,
+  LanSignalling,
   PeerError,
   type PeerErrorCode,
   PeerIdentity,
@@ -161,6 +163,41 @@ Deno.test("signalling chain: the next way is tried where a peer is not reached, 
   assert.deepEqual(sent, ["service"]);
   const nowhere = firstOf(way("service", "peer_unreachable"), way("lan", "peer_unreachable"));
   await assert.rejects(nowhere.send("x", close), (error: PeerError) => error.code === "peer_unreachable");
+});
+
+Deno.test("lan: a listener that cannot accept for a moment, with too many files open, goes on", async () => {
+  const errors: unknown[] = [], heard: string[] = [];
+  const ids = [
+    (await PeerIdentity.generate()).identity.id,
+    (await PeerIdentity.generate()).identity.id,
+  ] as const;
+  const { listen } = Deno;
+  Deno.listen = ((options: Deno.TcpListenOptions) => {
+    const listener = listen(options);
+    const { accept } = listener;
+    let left = 2;
+    listener.accept = () =>
+      left-- > 0 ? Promise.reject(new Deno.errors.Busy("Too many open files")) : accept.call(listener);
+    return listener;
+  }) as typeof Deno.listen;
+  const nothing = { load: () => Promise.resolve(undefined), save: () => Promise.resolve() };
+  const known = await KnownPeers.open(nothing);
+  try {
+    const open = (self: string) =>
+      LanSignalling.open({ self, known, multicast: false, onError: (error) => void errors.push(error) });
+    const bob = await open(ids[1]);
+    Deno.listen = listen;
+    const ann = await open(ids[0]);
+    bob.onSignal((from) => void heard.push(from));
+    known.met(ids[0], []);
+    known.met(ids[1], [{ hostname: "127.0.0.1", port: bob.port }]);
+    await ann.send(ids[1], { type: "close", connection: "a", reason: "" });
+    assert.deepEqual(heard, [ids[0]]);
+    assert.deepEqual(errors.map(String), Array(2).fill("Busy: Too many open files"));
+    await Promise.all([ann.close(), bob.close()]);
+  } finally {
+    Deno.listen = listen;
+  }
 });
 
 testWith(["iproute2"], "lan: two machines find each other by multicast DNS and send a file", async () => {
