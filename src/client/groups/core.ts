@@ -26,8 +26,11 @@ import { Requests } from "./requests.ts";
 import { GroupSender } from "./sender.ts";
 import type { GroupSurroundings } from "./surroundings.ts";
 
-/** Milliseconds before a device that is behind asks again to be let in anew. */
-const ASK_AGAIN = 60_000;
+/**
+ * Milliseconds before a device that is behind asks again to be let in anew: doubled each time until it has gone on. What
+ * says that it is behind may be anybody's who may write to the log, and each asking costs everybody a change.
+ */
+const ASK_AGAIN = { first: 60_000, most: 3_600_000 };
 
 /** The parts of a group, and what passes between them. */
 export class GroupCore {
@@ -53,6 +56,7 @@ export class GroupCore {
   /** Those who wait for a later epoch. */
   readonly #reaching = new Map<Deferred<void>, number>();
   #asked = -Infinity;
+  #askAgain = ASK_AGAIN.first;
   #cancelWatch: (() => void) | undefined;
   #hasEnded = false;
 
@@ -247,6 +251,7 @@ export class GroupCore {
 
   #turned({ added, removed, own }: Extract<Happening, { type: "epoch" }>): void {
     const { epoch } = this.ledger.membership!;
+    this.#askAgain = ASK_AGAIN.first;
     this.requests.done([...added, ...removed]);
     this.#sender.decided(own);
     if (own) {
@@ -309,7 +314,8 @@ export class GroupCore {
   #apart(found: "behind" | "fork", epoch: number): void {
     this.events.emit(found, { epoch });
     const now = this.#clock.now();
-    if (found === "fork" || now - this.#asked < ASK_AGAIN || !this.log.live) return;
+    if (found === "fork" || now - this.#asked < this.#askAgain || !this.log.live) return;
+    this.#askAgain = Math.min(this.#askAgain * 2, ASK_AGAIN.most);
     this.ask().catch((error) => this.failed(error));
   }
 }

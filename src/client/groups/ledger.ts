@@ -47,8 +47,8 @@ export interface StoredLedger {
   readonly welcomes: readonly string[];
 }
 
-/** Commits that wait for one before them, or for a welcome. */
-const MAX_WAITING = 4096;
+/** Commits that wait for one before them, or for a welcome, and their bytes: anybody who may write can say some. */
+const MAX_WAITING = { commits: 4096, bytes: 8 * 2 ** 20 };
 /** Commits that are remembered to tell one that is played again. */
 const MAX_REMEMBERED = 256;
 
@@ -200,7 +200,10 @@ export class Ledger {
       return isKnown ? [{ type: "ignored", reason: "replayed" }] : [];
     }
     this.#waiting.push({ ...commit, bytes });
-    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+    let size = this.#waiting.reduce((sum, each) => sum + each.bytes.length, 0);
+    while (this.#waiting.length > MAX_WAITING.commits || size > MAX_WAITING.bytes) {
+      size -= this.#waiting.shift()!.bytes.length;
+    }
     return await this.#advance();
   }
 

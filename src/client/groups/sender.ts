@@ -32,6 +32,8 @@ export class GroupSender {
   readonly #clock: Clock;
   /** What is on its way, in words of the ledger. */
   readonly #flying = new Set<Uint8Array>();
+  /** The commit that survives a crash. */
+  #saved: Uint8Array | undefined;
   #lost = 0;
   #cancel: (() => void) | undefined;
 
@@ -53,7 +55,7 @@ export class GroupSender {
     const { membership } = ledger;
     if (membership === undefined) return;
     if (ledger.pending === undefined) {
-      if (this.#cancel !== undefined || ledger.lacksCommit) return;
+      if (this.#cancel !== undefined) return;
       const changes = intents.next(membership.leaves());
       if (changes === undefined) return;
       try {
@@ -61,9 +63,14 @@ export class GroupSender {
       } catch (error) {
         return intents.failed(error);
       }
-      await this.#port.save();
     }
-    this.#send("commit", ledger.pending!.commit, () => Promise.resolve());
+    const { commit } = ledger.pending!;
+    if (this.#saved !== commit) {
+      // Said twice in one epoch with other words, after a crash, it would be sealed twice with one key.
+      await this.#port.save();
+      this.#saved = commit;
+    }
+    this.#send("commit", commit, () => Promise.resolve());
   }
 
   /** The log has decided about the own commit. */

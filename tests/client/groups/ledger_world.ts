@@ -101,7 +101,6 @@ export class SimDevice {
     for (const welcome of ledger.welcomes.splice(0)) this.outbox.push(encodeEntry("welcome", welcome));
     if (ledger.membership === undefined) return;
     if (ledger.pending === undefined) {
-      if (ledger.lacksCommit) return;
       const changes = this.intents.next(ledger.membership.leaves());
       if (changes === undefined) return;
       await ledger.prepare(changes);
