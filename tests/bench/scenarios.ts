@@ -12,6 +12,7 @@ import * as peers from "./peers/measure.ts";
 import { QUIC_SCENARIOS } from "./quic/scenarios.ts";
 import { roundTrip as streamRoundTrip } from "./quic/measure.ts";
 import { DOCUMENT_SCENARIOS } from "./documents/scenarios.ts";
+import { GROUP_SCENARIOS } from "./groups/scenarios.ts";
 import type { Measure, Scenario } from "./scenario.ts";
 import * as durable from "./skein/durable.ts";
 import { durableFanOutCost, fanOutCost } from "./skein/fanout_cost.ts";
@@ -250,6 +251,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...QUIC_SCENARIOS,
   ...PEER_SCENARIOS,
   ...DOCUMENT_SCENARIOS,
+  ...GROUP_SCENARIOS,
   ...CLIENT_SCENARIOS,
   ...API_SCENARIOS,
 ];

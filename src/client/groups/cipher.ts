@@ -19,6 +19,8 @@ export interface CipherPort {
   apart(found: "behind" | "fork", epoch: number): void;
   /** Something that is kept in the channel was sealed before this device came, or cannot be opened any more. */
   unreadable(channel: string): void;
+  /** Whether an epoch has ended so long ago that nobody who is in still says something in it. */
+  isOver(epoch: number): boolean;
   /** The channel's content is sealed with keys of the group. */
   uses(channel: string): void;
 }
@@ -26,9 +28,15 @@ export interface CipherPort {
 /** Seals and opens for a group. */
 export class GroupCipher implements Cipher {
   readonly #port: CipherPort;
+  readonly #isDirect: boolean;
 
-  constructor(port: CipherPort) {
+  /**
+   * `isDirect`: what comes is said now, by a peer. Then nothing of an epoch that is over is taken: the service, which asks
+   * for rights, is not in between, and who was removed still has the keys of before.
+   */
+  constructor(port: CipherPort, isDirect = false) {
     this.#port = port;
+    this.#isDirect = isDirect;
   }
 
   /** Rejects with SkeinError `not_available` when this device is not in the group. */
@@ -47,6 +55,9 @@ export class GroupCipher implements Cipher {
       this.#port.apart("behind", epoch);
       throw this.#lost(kind, channel, "was sealed after a change of the group that has not come");
     }
+    if (this.#isDirect && this.#port.isOver(epoch)) {
+      throw new SkeinError("bad_payload", `${channel}: what came was sealed with keys that are over`);
+    }
     if (kind !== "awareness") this.#port.uses(channel);
     const opened = await ledger.keys.open(kind, channel, data);
     if ("data" in opened) return opened.data;
@@ -62,8 +73,8 @@ export class GroupCipher implements Cipher {
   }
 
   #lost(kind: SealedKind, channel: string, why: string): SkeinError {
-    // What others do just now need not be said again.
-    if (kind !== "awareness") this.#port.unreadable(channel);
+    // What others do just now need not be said again, and what peers have said comes from the service as well.
+    if (kind !== "awareness" && !this.#isDirect) this.#port.unreadable(channel);
     return new SkeinError("bad_payload", `${channel}: what came ${why}`);
   }
 }

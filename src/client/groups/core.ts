@@ -37,6 +37,8 @@ export class GroupCore {
   readonly ledger: Ledger;
   readonly log: LogReader;
   readonly cipher: GroupCipher;
+  /** For what peers say directly. */
+  readonly directCipher: GroupCipher;
   readonly requests: Requests;
   readonly newcomers: Newcomers;
   readonly events = new Emitter<GroupEvents>();
@@ -93,13 +95,16 @@ export class GroupCore {
       failed,
     });
     this.#renewal = new Renewal(clock, settings.renewEvery, () => wish({ renew: true }));
-    this.cipher = new GroupCipher({
+    const port = {
       ledger,
-      reach: (epoch) => this.#reach(epoch),
-      apart: (found, epoch) => this.#apart(found, epoch),
-      unreadable: (channel) => this.newcomers.want(channel),
-      uses: (channel) => record.uses(channel, ledger.joined),
-    });
+      reach: (epoch: number) => this.#reach(epoch),
+      apart: (found: "behind" | "fork", epoch: number) => this.#apart(found, epoch),
+      unreadable: (channel: string) => this.newcomers.want(channel),
+      isOver: (epoch: number) => clock.wall() - (ledger.keys.endedAt(epoch) ?? Infinity) > settings.patience,
+      uses: (channel: string) => record.uses(channel, ledger.joined),
+    };
+    this.cipher = new GroupCipher(port);
+    this.directCipher = new GroupCipher(port, true);
     if (ledger.membership === undefined) return;
     this.ready.resolve();
     this.#renewal.since(record.renewed);

@@ -49,6 +49,11 @@ export class EpochKeys {
     return [...this.#epochs.values()].sort((a, b) => a.epoch - b.epoch);
   }
 
+  /** When an epoch ended, in milliseconds since the epoch; undefined: it has not, or is not known. */
+  endedAt(epoch: number): number | undefined {
+    return this.#epochs.get(epoch)?.ended;
+  }
+
   /** A new epoch begins at `now`, and ends the one before. */
   begin(epoch: number, secret: EpochSecret, now: number): void {
     for (const before of this.#epochs.values()) before.ended ??= now;

@@ -41,9 +41,17 @@ export class Group {
     this.#core = new GroupCore(log, around, record, closing);
   }
 
-  /** Seals and opens: the option `key` of `SkeinClient.document` and of `PeerDocuments.share`. */
+  /** Seals and opens: the option `key` of `SkeinClient.document`. */
   get cipher(): Cipher {
     return this.#core.cipher;
+  }
+
+  /**
+   * Seals and opens what peers say to each other directly: the option `key` of `PeerDocuments.share`. It opens nothing that
+   * was sealed with keys of before the last changes of the group, so that who was removed is not heard any more either.
+   */
+  get directCipher(): Cipher {
+    return this.#core.directCipher;
   }
 
   /** Resolves when this device is in the group; rejects when the group is closed before. */
