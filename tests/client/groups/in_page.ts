@@ -1,6 +1,7 @@
 /** What a page with a group is made of, in one file. */
 
 import * as Y from "yjs";
+import { openDocument } from "../../../src/client/documents.ts";
 import { indexedDbGroupStorage, SkeinGroups } from "../../../src/client/groups.ts";
 import { SkeinClient } from "../../../src/client/mod.ts";
 import { SkeinYjsProvider } from "../../../src/client/yjs.ts";
@@ -30,7 +31,7 @@ export async function openGroupPage(
   const group = await groups.group(options.channel);
   const doc = new Y.Doc();
   void group.ready.then(() =>
-    group.follow(new SkeinYjsProvider(client.document(options.channel, { key: group.cipher }), doc))
+    group.follow(new SkeinYjsProvider(openDocument(client, options.channel, { key: group.cipher }), doc))
   );
   const all = async (store: string): Promise<unknown[]> => {
     const database = await answer(indexedDB.open("skein-groups"));

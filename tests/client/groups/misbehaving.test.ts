@@ -1,6 +1,7 @@
 /** A log that drops, reorders, repeats or forks, and people who write to it without being in the group. */
 
 import assert from "node:assert/strict";
+import { openDocument } from "../../../src/client/documents.ts";
 import { Group, type GroupEvents } from "../../../src/client/groups.ts";
 import { withService } from "../../documents/live.ts";
 import { SimDevice, SimLog } from "./ledger_world.ts";
@@ -116,7 +117,7 @@ Deno.test("groups: who writes junk to the log without being a member stops nobod
     const theirs = await bob.groups.group(PLAN);
     await theirs.ready;
     // A commit of a group of her own, with an id and an epoch as they stand in everybody's commits.
-    const log = eve.client.document(LOG);
+    const log = openDocument(eve.client, LOG);
     const seen: Uint8Array[] = [];
     log.on("operation", ({ data }) => void seen.push(data));
     await log.ready;
@@ -163,7 +164,7 @@ Deno.test("groups: a member that has missed changes for good is let in anew by t
     // As if the log had forgotten everything up to here.
     const name = `group/${PLAN}`;
     const kept = JSON.parse(new TextDecoder().decode(await bob.storage.get(name)));
-    kept.since = ann.client.document(LOG).position;
+    kept.since = openDocument(ann.client, LOG).position;
     await bob.storage.put({ [name]: new TextEncoder().encode(JSON.stringify(kept)) });
     mine.doc.getText("t").insert(0, "two ");
     await using again = await GroupDevice.open(place, "bob", { storage: bob.storage, patience: 300 });
