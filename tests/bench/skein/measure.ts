@@ -172,7 +172,7 @@ export async function idle(
 ): Promise<IdleCost> {
   await using server = await startSkein(over);
   const endpoint = kind === "quic" ? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }) : undefined;
-  let users = 0;
+  let users = 0, lost = 0;
   // As every client does: a ping when it has sent nothing for the heartbeat's interval, oldest first.
   const due: { readonly client: Dialled; at: number }[] = [];
   const ping = framed("ping", {});
@@ -180,8 +180,7 @@ export async function idle(
     const now = performance.now();
     while (due.length > 0 && due[0]!.at <= now) {
       const { client } = due.shift()!;
-      void client.send(ping);
-      due.push({ client, at: now + 6_500 });
+      Promise.resolve(client.send(ping)).then(() => due.push({ client, at: now + 6_500 }), () => lost++);
     }
   }, 50);
   const connect = async (): Promise<Dialled> => {
@@ -199,6 +198,8 @@ export async function idle(
     const from = performance.now();
     await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1_000));
     const share = (await server.processorTime() - used) / (performance.now() - from) * 100_000;
+    // A few of ten thousand may be lost with their packets; with many, it is another figure.
+    if (lost > count / 100) throw new Error(`${lost} of ${count} connections were lost`);
     return { memory, processor: { value: watchSeconds === 0 ? NaN : share } };
   } finally {
     clearInterval(heartbeat);
