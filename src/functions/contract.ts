@@ -7,7 +7,7 @@
 import type { Content, Event, HistoryMessage, Published } from "./author/skein.ts";
 import type { ErrorReport } from "./child/errors.ts";
 
-export type { Json } from "./author/skein.ts";
+export type { Event, Json } from "./author/skein.ts";
 
 /** What a message says, as it travels. */
 export type SaidContent = Exclude<Content, string>;
@@ -44,7 +44,7 @@ export interface Call {
   /** Milliseconds, of which a function may want less or more. @default as the function and the configuration say */
   readonly timeout?: number;
   /** Needed for commands. @default an answer is an error */
-  readonly answers?: Answers;
+  readonly answers?: Answers | undefined;
   /** Needed for HTTP. @default a streamed answer is an error */
   readonly sink?: HttpSink;
 }

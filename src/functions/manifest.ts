@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import type { Command, Schedule } from "./author/skein.ts";
+import { matchesAny } from "../protocol/mod.ts";
 import { FunctionError } from "./contract.ts";
 import { parseDuration, parseSchedule } from "./schedule.ts";
 
@@ -136,10 +137,5 @@ function isNoDocument(channel: string): boolean {
 }
 
 function matcher(patterns: readonly string[] | undefined): Matches | undefined {
-  if (patterns === undefined) return undefined;
-  const escaped = patterns.map((pattern) =>
-    pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")).join(".*")
-  );
-  const expression = new RegExp(`^(?:${escaped.join("|")})$`);
-  return (channel) => expression.test(channel);
+  return patterns === undefined ? undefined : (channel) => matchesAny(patterns, channel);
 }

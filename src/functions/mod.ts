@@ -5,12 +5,15 @@
  */
 
 export {
+  type Answers,
   type AnswerStream,
   type BodyReader,
   type Call,
   type Caller,
+  type Event,
   FunctionError,
   type FunctionHost,
+  type HttpSink,
   type IncomingResponse,
   type Json,
   type LogLine,
@@ -20,5 +23,6 @@ export {
 } from "./contract.ts";
 export { DeployedFunction, type FunctionLimits, type FunctionParts } from "./function.ts";
 export type { Command, Manifest } from "./manifest.ts";
+export { parseSchedule } from "./schedule.ts";
 export { Slots } from "./slots.ts";
 export { readSource, TYPES_FILE } from "./source.ts";

@@ -91,6 +91,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
     sessions,
     files,
     erasure,
+    functions,
     tokens,
     metrics,
     webhooks,

@@ -60,7 +60,7 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
     { room: "engine", only: "contract" },
     { room: "files" },
   ],
-  functions: [],
+  functions: [{ room: "protocol" }],
   files: [{ room: "protocol" }, { room: "engine", only: "contract" }],
   hub: [{ room: "protocol" }, { room: "router", only: "types" }, { room: "engine", only: "contract" }],
   webhooks: [

@@ -109,6 +109,8 @@ export interface MessageEvent {
   readonly from: string;
   readonly text?: string;
   readonly data?: Json;
+  /** `data` is bytes, in base64. */
+  readonly bytes?: true;
   /** Its place in the channel; only after the commit. */
   readonly offset?: number;
 }

@@ -55,6 +55,7 @@ export {
   keptOf,
   type Ordered,
   type Prioritised,
+  readContent,
   type Schema,
   type Schemas,
 } from "./fields.ts";

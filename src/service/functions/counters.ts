@@ -126,6 +126,11 @@ export class FunctionCounters {
     this.#log.error("function not loaded", name === "" ? fields : { function: name, ...fields });
   };
 
+  /** The engine could not say, or keep, when a schedule is due. */
+  readonly scheduleFailed = (error: unknown, name: string): void => {
+    this.#log.error("function schedule failed", { function: name, error });
+  };
+
   /** For `/stats`. */
   status(): Record<string, unknown> | null {
     const set = this.#set();

@@ -15,7 +15,7 @@ import type {
   SaidContent,
 } from "../../functions/mod.ts";
 import type { Hub } from "../../hub/mod.ts";
-import { type Payload, ProtocolError, uuidv7 } from "../../protocol/mod.ts";
+import { contentOf, type Payload, ProtocolError, readContent, uuidv7 } from "../../protocol/mod.ts";
 import { TokenBucket } from "../../session/rates.ts";
 
 /** Where functions work. */
@@ -29,7 +29,7 @@ export interface HostOptions {
 }
 
 /** The user that a function's messages are from. */
-function userOf(name: string): string {
+export function userOf(name: string): string {
   return `bot:${name}`;
 }
 
@@ -45,7 +45,9 @@ export class ServiceHost implements FunctionHost {
   }
 
   async publish(from: Caller, channel: string, content: SaidContent, id: string | undefined) {
-    const { offset, epoch, duplicate } = await this.#publish(from, channel, { ...content } as Payload, id);
+    const read = readContent(content);
+    if (typeof read === "string") throw new ProtocolError("bad_payload", read);
+    const { offset, epoch, duplicate } = await this.#publish(from, channel, contentOf(read), id);
     return { offset, epoch, duplicate };
   }
 

@@ -7,6 +7,7 @@
 import { type Call, type Command, FunctionError, type Outcome } from "../../functions/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
+import type { FunctionAnswer, FunctionRequest, FunctionRequests } from "../http/deps.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
 import type { Series } from "../metrics/series.ts";
@@ -15,11 +16,14 @@ import { FunctionCounters } from "./counters.ts";
 import { FunctionDirectory } from "./directory.ts";
 import { FunctionFetch } from "./fetch.ts";
 import { ServiceHost } from "./host.ts";
+import { answerRequest, statusOf } from "./requests.ts";
+import { Schedules } from "./schedules.ts";
 import { FunctionSet } from "./set.ts";
 import { readSecrets } from "./settings.ts";
+import { Triggers } from "./triggers.ts";
 
 /** An application's own logic; follows `functions`. */
-export class FunctionsModule implements Module {
+export class FunctionsModule implements Module, FunctionRequests {
   readonly name = "functions";
   readonly keys = ["functions"] as const;
   readonly series: readonly Series[];
@@ -33,6 +37,8 @@ export class FunctionsModule implements Module {
   #host: ServiceHost | undefined;
   #directory: FunctionDirectory | undefined;
   #set: FunctionSet | undefined;
+  #triggers: Triggers | undefined;
+  #schedules: Schedules | undefined;
 
   constructor(engine: EngineModule, hub: HubModule, log: Logger) {
     this.#engine = engine;
@@ -54,6 +60,20 @@ export class FunctionsModule implements Module {
     return await this.#counters.observe(name, call, () => set.call(name, call));
   }
 
+  /** Whether a function answers HTTP requests. */
+  answers(name: string): boolean {
+    return this.#set?.manifest(name)?.http !== undefined;
+  }
+
+  /** Has a function answer an HTTP request; undefined: there is none. Rejects with FunctionError. */
+  answer(name: string, request: FunctionRequest): Promise<FunctionAnswer> | FunctionAnswer | undefined {
+    const set = this.#set;
+    return set && answerRequest(set, (name, call) => this.call(name, call), name, request);
+  }
+
+  /** The answer to a request when the function failed. */
+  readonly failure = statusOf;
+
   async start(config: Config): Promise<void> {
     this.#config = config.functions;
     this.#secrets = await readSecrets(config);
@@ -67,6 +87,7 @@ export class FunctionsModule implements Module {
       },
       now: () => performance.now(),
     });
+    this.#hub.hub.events.listen(this.name, (event) => this.#triggers?.onSession(event));
     await this.#open();
   }
 
@@ -79,11 +100,13 @@ export class FunctionsModule implements Module {
     await this.#open();
   }
 
-  sweep(): void {
+  sweep(now: number): void {
     this.#set?.sweep(performance.now());
+    this.#schedules?.sweep(now);
   }
 
   async drain(deadline: number): Promise<void> {
+    this.#schedules?.close();
     await this.#directory?.close();
     await this.#set?.close(deadline);
   }
@@ -116,19 +139,38 @@ export class FunctionsModule implements Module {
         ),
       log: this.#counters.log,
       started: this.#counters.started,
-      loaded: this.#counters.loaded,
+      loaded: (name, hash) => {
+        this.#counters.loaded(name, hash);
+        this.#triggers?.update();
+      },
       failed: this.#counters.failed,
       removed: (name) => {
         this.#host?.forget(name);
+        this.#triggers?.update();
         this.#log.info("function removed", { function: name });
       },
+    });
+    const { hub } = this.#hub, call = (name: string, call: Call) => this.call(name, call);
+    const onFailure = () => this.#settings.onFailure;
+    this.#triggers = new Triggers({ hub, host: started(this.#host, this.name), set, call, onFailure });
+    this.#schedules = new Schedules({
+      values: this.#engine.engine.values,
+      set,
+      call,
+      failed: this.#counters.scheduleFailed,
     });
     await directory.watch();
   }
 
   async #shut(patience: number): Promise<void> {
+    this.#triggers?.close();
+    this.#schedules?.close();
     await this.#directory?.close();
     await this.#set?.close(patience);
-    this.#directory = this.#set = undefined;
+    this.#directory =
+      this.#set =
+      this.#triggers =
+      this.#schedules =
+        undefined;
   }
 }

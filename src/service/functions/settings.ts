@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { asProblem, readSecret } from "../config/material.ts";
 import type { Problem } from "../config/problem.ts";
 import type { Rule, Values } from "../config/section.ts";
-import { about, duration, integer, size, text } from "../config/setting.ts";
+import { about, choice, duration, integer, size, text } from "../config/setting.ts";
 
 const MIB = 1024 ** 2;
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
@@ -60,6 +60,13 @@ const functions = v.strictObject({
   idle: v.optional(
     duration(1000, 86_400_000, "After which time without a call the process of a function is stopped."),
     "5m",
+  ),
+  onFailure: v.optional(
+    choice(
+      ["refuse", "allow"],
+      'What becomes of a message that a function has to see before it is published (`when: "before"`) and does not, because it fails or takes too long.',
+    ),
+    "refuse",
   ),
   publishRate: v.optional(
     integer(1, 1_000_000, "Messages a second that one function may publish on this node."),

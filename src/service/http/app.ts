@@ -16,6 +16,7 @@ import { type Ctx, type Env, get, notAllowed, notFound, plain, refused, SENT, to
 import type { FetchHandler, HttpDeps, RequestInfo, RequestSource } from "./deps.ts";
 import { failureResponse } from "./failure.ts";
 import { FILE_CORS, fileResponse } from "./files.ts";
+import { addFunctions } from "./functions.ts";
 import { sourceOf } from "./forwarded.ts";
 import { setSecurityHeaders } from "./headers.ts";
 import { ALL_RIGHTS, KeyRing } from "./keys.ts";
@@ -29,6 +30,7 @@ export function createApp(deps: HttpDeps): FetchHandler {
   const keys = new KeyRing();
   addPage(app, deps);
   addFiles(app, deps);
+  addFunctions(app, deps);
   addHealth(app, deps);
   addOperators(app, deps, {
     figures: (c) => deps.settings().metricsPublic ? undefined : guardFigures(c, deps, keys),

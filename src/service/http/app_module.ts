@@ -7,6 +7,7 @@
 import type { Config } from "../config/mod.ts";
 import type { ErasureModule } from "../erasure/module.ts";
 import type { FilesModule } from "../files/module.ts";
+import type { FunctionsModule } from "../functions/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
 import type { MetricsModule } from "../metrics/module.ts";
@@ -34,6 +35,7 @@ export interface HttpAppOptions {
   readonly sessions: SessionsModule;
   readonly files: FilesModule;
   readonly erasure: ErasureModule;
+  readonly functions: FunctionsModule;
   readonly tokens: TokensModule;
   readonly metrics: MetricsModule;
   readonly webhooks: WebhooksModule;
@@ -167,6 +169,7 @@ export class HttpAppModule implements Module {
       connections,
       status: () => modules.status(),
       files,
+      functions: this.#options.functions,
       api: createServerApi({
         hub,
         sessions,

@@ -39,6 +39,11 @@ const late = () => new ProtocolError("bad_request", "the body did not come in ti
 const endedEarly = (cause: unknown) => new ProtocolError("bad_request", "the body ended early", { cause });
 const deadlines = new Deadlines(BODY_TIMEOUT);
 
+/** The bytes of a request's body. Throws as `readJson`. */
+export function readBody(request: Request): Promise<Uint8Array> {
+  return readBounded(request, MAX_BODY, BODY_TIMEOUT);
+}
+
 async function readBounded(request: Request, most: number, timeout?: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > most) throw new ProtocolError("message_too_large", `a body has at most ${most} bytes`);

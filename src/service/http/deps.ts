@@ -87,6 +87,38 @@ export interface HttpSettings {
   readonly adminEnabled: boolean;
 }
 
+/** A request for a function. */
+export interface FunctionRequest {
+  readonly method: string;
+  /** What follows the name of the function: empty, or `/...`. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly address: string;
+  readonly body: Uint8Array;
+}
+
+/** What a function answers. A stream that nobody reads any more has to be cancelled. */
+export interface FunctionAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array | ReadableStream<Uint8Array>;
+}
+
+/** The application's functions, as far as requests are concerned. */
+export interface FunctionRequests {
+  /** Whether there is such a function, and it answers requests. */
+  answers(name: string): boolean;
+  /** Has a function answer; undefined: there is none any more. Rejects when it fails. */
+  answer(
+    name: string,
+    request: FunctionRequest,
+  ): Promise<FunctionAnswer> | FunctionAnswer | undefined;
+  /** What the client is told of a failure. */
+  failure(error: unknown): { readonly status: number; readonly text: string };
+}
+
 /** What clients are told in `/client.json`. */
 export interface ClientInfo {
   readonly websocket: {
@@ -177,6 +209,7 @@ export interface HttpDeps {
   /** The version of the service, for the description of its API. @default none */
   readonly version?: string;
   /** @default there are no files */
+  readonly functions?: FunctionRequests | undefined;
   readonly files?: FileAccess;
   /** Makes a token; undefined outside development mode. Rejects with ProtocolError for invalid claims. */
   readonly devToken?: ((request: DevTokenRequest) => string | Promise<string>) | undefined;

@@ -1,0 +1,307 @@
+/**
+ * What functions are called for beside commands and requests: messages, sessions, calls of clients.
+ *
+ * @module
+ */
+
+import {
+  type Answers,
+  type AnswerStream,
+  type Call,
+  type Event,
+  FunctionError,
+  type FunctionHost,
+  type Json,
+  type Outcome,
+} from "../../functions/mod.ts";
+import type { Hub, PiecePublication, Publication, PublishHook, SessionEvent } from "../../hub/mod.ts";
+import { contentOf, type Payload, ProtocolError, readContent } from "../../protocol/mod.ts";
+import { toProtocolError } from "./failure.ts";
+import type { FunctionSet } from "./set.ts";
+import { userOf } from "./host.ts";
+
+/** What triggers need. */
+export interface TriggerOptions {
+  readonly hub: Hub;
+  readonly host: FunctionHost;
+  readonly set: FunctionSet;
+  readonly call: (name: string, call: Call) => Promise<Outcome>;
+  /** What becomes of a message when a function that has to see it fails. */
+  readonly onFailure: () => "refuse" | "allow";
+}
+
+/** Types of messages that say something. */
+const TYPES = ["chat_message", "chat_edit", "direct_message", "broadcast"] as const;
+/** Milliseconds of a call that holds a message: less than hooks have. */
+const BEFORE_TIMEOUT = 4000;
+/** In the way of names that nobody else has. */
+const HOOK = "functions";
+
+/** Calls functions for what happens in the service. */
+export class Triggers {
+  readonly #options: TriggerOptions;
+  /** The responders of `rpc` that are added, by function. */
+  readonly #responders = new Map<string, string>();
+  /** By session, the channels of which a function was told that it has come onto them. Empty without such a function. */
+  readonly #joined = new Map<string, Set<string>>();
+  #hooked = "";
+  #closed = false;
+
+  constructor(options: TriggerOptions) {
+    this.#options = options;
+  }
+
+  /** Functions have come, changed or gone. */
+  update(): void {
+    this.#hook();
+    this.#respond();
+  }
+
+  /** Nothing is told any more. */
+  close(): void {
+    this.#closed = true;
+    const { hub } = this.#options;
+    if (this.#hooked !== "") hub.removeHook(HOOK);
+    this.#hooked = "";
+    for (const name of this.#responders.keys()) hub.responders.remove(responderOf(name));
+    this.#responders.clear();
+    this.#joined.clear();
+  }
+
+  /** Messages pass functions only while one wants to see them. */
+  #hook(): void {
+    const { hub, set } = this.#options;
+    const messages = set.functions.map(({ manifest }) => manifest!.message?.when);
+    const before = messages.includes("before");
+    const after = messages.includes("after") ||
+      set.functions.some(({ manifest }) => manifest!.file !== undefined);
+    const wanted = `${before ? "before" : ""} ${after ? "after" : ""}`.trim();
+    if (wanted === this.#hooked) return;
+    if (this.#hooked !== "") hub.removeHook(HOOK);
+    this.#hooked = wanted;
+    if (wanted === "") return;
+    const hook: PublishHook = {
+      name: HOOK,
+      types: TYPES,
+      ...before
+        ? {
+          before: (publication) => this.#before(publication),
+          beforePiece: (piece) => this.#beforePiece(piece),
+        }
+        : {},
+      ...after ? { after: (publication, published) => this.#after(publication, published) } : {},
+    };
+    hub.addHook(hook);
+  }
+
+  #before(publication: Publication): Promise<void> | undefined {
+    const names = this.#askedBefore(publication.channel, publication.from);
+    return names.length === 0 ? undefined : this.#ask(names, publication);
+  }
+
+  /** Which functions have to see a message of this sender before it is published. */
+  #askedBefore(channel: string, from: string): string[] {
+    return this.#options.set.functions
+      .filter(({ name, manifest }) => {
+        const message = manifest!.message;
+        return message?.when === "before" && message.matches(channel) && from !== userOf(name);
+      })
+      .map(({ name }) => name);
+  }
+
+  async #ask(names: readonly string[], publication: Publication): Promise<void> {
+    for (const name of names) {
+      const { channel, type, id, from, payload, depth } = publication;
+      const event = messageEvent("before", { channel, type, id, from, payload });
+      const change = await this.#judge(name, event, depth);
+      if (change === undefined) continue;
+      const { text: _text, data: _data, bytes: _bytes, ...rest } = payload;
+      publication.payload = { ...rest, ...change };
+      const { target: _target, ...content } = publication.payload;
+      if (publication.edit?.kind === "replace") publication.edit = { ...publication.edit, content };
+    }
+  }
+
+  async #beforePiece(piece: PiecePublication): Promise<void> {
+    const { channel, from, type, said, content, target } = piece;
+    // A list is not read piece by piece: its elements are the application's own.
+    if (typeof content !== "string" || content === "") return;
+    for (const name of this.#askedBefore(channel, from)) {
+      const text = `${said.text ?? ""}${content}`;
+      const event = messageEvent("before", { channel, type, id: `${target}`, from, payload: { text } });
+      const change = await this.#judge(name, event, 0);
+      if (change !== undefined) {
+        throw new ProtocolError("permission_denied", "a streamed message cannot be changed, only refused");
+      }
+    }
+  }
+
+  /** The content that a function wants instead; undefined: the message may pass. Rejects with ProtocolError. */
+  async #judge(name: string, event: Event, depth: number): Promise<Payload | undefined> {
+    const { call, onFailure } = this.#options;
+    let value: unknown;
+    try {
+      ({ value } = await call(name, {
+        event,
+        depth,
+        timeout: BEFORE_TIMEOUT,
+        answers: this.#answers(name, event, depth),
+      }));
+    } catch (error) {
+      // A function that was removed a moment ago has nothing to say.
+      if (error instanceof FunctionError && error.kind === "unknown") return undefined;
+      if (onFailure() === "allow") return undefined;
+      throw new ProtocolError("not_available", "what has to see the message first did not answer", {
+        cause: error,
+      });
+    }
+    return verdictOf(value);
+  }
+
+  #after(publication: Publication, { offset, duplicate }: { offset: number; duplicate: boolean }): void {
+    const { channel, type, id, from, payload, depth, origin } = publication;
+    if (duplicate || origin === "service") return;
+    for (const { name, manifest } of this.#options.set.functions) {
+      if (from === userOf(name)) continue;
+      const { message, file } = manifest!;
+      if (message?.when === "after" && message.matches(channel)) {
+        this.#tell(name, { ...messageEvent("after", { channel, type, id, from, payload }), offset }, depth);
+      }
+      if (origin === "file" && file?.(channel)) {
+        const { file: info } = payload.data as { file: { readonly [key: string]: Json } };
+        this.#tell(name, { kind: "file", channel, from, file: info }, depth);
+      }
+    }
+  }
+
+  /** Something happened to a session. */
+  onSession(event: SessionEvent): void {
+    if (this.#closed) return;
+    const { kind, principal: { userId: user }, client: { sessionId: session, transport } } = event;
+    const { functions } = this.#options.set;
+    if (kind === "connect") {
+      const { resumed } = event;
+      for (const { name, manifest } of functions) {
+        if (manifest!.connect) this.#tell(name, { kind: "connect", user, session, transport, resumed });
+      }
+    } else if (kind === "subscribe") this.#join(user, session, event.channel);
+    else if (kind === "unsubscribe") {
+      if (this.#joined.get(session)?.delete(event.channel)) this.#leave(user, session, [event.channel]);
+    } else if (kind === "end" || kind === "moved") {
+      const channels = this.#joined.get(session);
+      this.#joined.delete(session);
+      this.#leave(user, session, channels ?? []);
+    }
+  }
+
+  #join(user: string, session: string, channel: string): void {
+    const { functions } = this.#options.set;
+    if (!functions.some(({ manifest }) => manifest!.join?.(channel) || manifest!.leave?.(channel))) return;
+    let channels = this.#joined.get(session);
+    if (channels === undefined) this.#joined.set(session, channels = new Set());
+    // One that was resumed has been there all the time.
+    if (channels.has(channel)) return;
+    channels.add(channel);
+    for (const { name, manifest } of functions) {
+      if (manifest!.join?.(channel)) this.#tell(name, { kind: "join", channel, user, session });
+    }
+  }
+
+  #leave(user: string, session: string, channels: Iterable<string>): void {
+    for (const channel of channels) {
+      for (const { name, manifest } of this.#options.set.functions) {
+        if (manifest!.leave?.(channel)) this.#tell(name, { kind: "leave", channel, user, session });
+      }
+    }
+  }
+
+  /** Calls a function whose answer nobody waits for; failures are logged and counted where it is called. */
+  #tell(name: string, event: Event, depth = 0): void {
+    this.#options.call(name, { event, depth, answers: this.#answers(name, event, depth) }).catch(() => {});
+  }
+
+  /** What `context.reply` does: it says something in the channel of the event. */
+  #answers(name: string, event: Event, depth: number): Answers | undefined {
+    if (!("channel" in event) || event.channel === undefined) return undefined;
+    const { host } = this.#options;
+    const { channel } = event;
+    const caller = { name, depth, signal: new AbortController().signal };
+    return {
+      async reply(content) {
+        await host.publish(caller, channel, content, undefined);
+      },
+      open: (): Promise<AnswerStream> => host.stream(caller, channel),
+    };
+  }
+
+  /** Answers `rpc` by the functions that have methods. */
+  #respond(): void {
+    const { hub, set, call } = this.#options;
+    const wanted = new Map(
+      set.functions.filter(({ manifest }) => manifest!.rpc.length > 0)
+        .map(({ name, manifest }) => [name, manifest!.rpc] as const),
+    );
+    for (const [name, methods] of this.#responders) {
+      if (wanted.get(name)?.join(" ") === methods) continue;
+      hub.responders.remove(responderOf(name));
+      this.#responders.delete(name);
+    }
+    for (const [name, methods] of wanted) {
+      if (this.#responders.has(name)) continue;
+      this.#responders.set(name, methods.join(" "));
+      hub.responders.add({
+        name: responderOf(name),
+        methods,
+        async call(method, data, { principal, sessionId: session }) {
+          const event: Event = { kind: "rpc", method, data: data as Json, from: principal.userId, session };
+          try {
+            return (await call(name, { event })).value;
+          } catch (error) {
+            throw toProtocolError(error);
+          }
+        },
+      });
+    }
+  }
+}
+
+function responderOf(name: string): string {
+  return `function ${name}`;
+}
+
+interface Said {
+  readonly channel: string;
+  readonly type: string;
+  readonly id: string;
+  readonly from: string;
+  readonly payload: Payload;
+}
+
+function messageEvent(when: "before" | "after", { channel, type, id, from, payload }: Said) {
+  const { text, data, bytes } = payload;
+  const said = typeof text === "string"
+    ? { text }
+    : data instanceof Uint8Array
+    ? { data: data.toBase64(), bytes: true as const }
+    : data === undefined
+    ? {}
+    : { data: data as Json, ...bytes === true ? { bytes: true as const } : {} };
+  return { kind: "message" as const, when, channel, type, id, from, ...said };
+}
+
+/** Reads what a function says of a message. Throws ProtocolError when it refuses. */
+function verdictOf(value: unknown): Payload | undefined {
+  if (value === undefined || value === null) return undefined;
+  const { refuse, change } = value as { refuse?: unknown; change?: unknown };
+  if (refuse !== undefined) {
+    throw new ProtocolError("permission_denied", String(refuse).slice(0, 500));
+  }
+  if (change === undefined) return undefined;
+  const content = readContent(
+    typeof change === "string" ? { text: change } : change as Record<string, unknown>,
+  );
+  if (typeof content === "string") {
+    throw new ProtocolError("internal", `a function changed a message to: ${content}`);
+  }
+  return contentOf(content);
+}
