@@ -129,7 +129,10 @@ export class OutboundClient {
       return {
         status: answer.statusCode ?? 0,
         headers: headersOf(answer),
-        body: bounded(answer, request.maxAnswer, url.hostname, over.signal, release),
+        body: droppable(bounded(answer, request.maxAnswer, url.hostname, over.signal, release), () => {
+          release();
+          answer.destroy();
+        }),
       };
     } catch (error) {
       release();
@@ -235,6 +238,23 @@ async function* bounded(
     // A body that was not read to its end must not hold the connection.
     if (!answer.complete || left < 0) answer.destroy();
   }
+}
+
+/** A generator that is ended before its first step runs no `finally`; `drop` stands for it. */
+function droppable<T>(generator: AsyncGenerator<T>, drop: () => void): AsyncIterable<T> {
+  let begun = false;
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next() {
+        begun = true;
+        return generator.next();
+      },
+      return() {
+        if (!begun) drop();
+        return generator.return(undefined);
+      },
+    }),
+  };
 }
 
 function headersOf({ headers }: IncomingMessage): ReadonlyMap<string, string> {
