@@ -24,7 +24,9 @@ export interface Answers {
   /** A whole answer. `isPublic`: to everybody on the channel of the event. */
   reply(content: SaidContent, isPublic: boolean): void | Promise<void>;
   /** Begins an answer that grows. */
-  open(): AnswerStream | Promise<AnswerStream>;
+  open(isPublic: boolean): AnswerStream | Promise<AnswerStream>;
+  /** Says how far it is. @default nobody is told */
+  progress?(done: number | undefined, text: string | undefined): void;
 }
 
 /** Where a function's answer to an HTTP request goes when it is not whole at once. */

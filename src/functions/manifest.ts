@@ -5,33 +5,21 @@
  */
 
 import * as v from "valibot";
-import type { Command, Schedule } from "./author/skein.ts";
-import { matchesAny } from "../protocol/mod.ts";
+import type { Schedule } from "./author/skein.ts";
+import { type BotCommandSpec, commandsField, descriptionField, matchesAny } from "../protocol/mod.ts";
 import { FunctionError } from "./contract.ts";
 import { parseDuration, parseSchedule } from "./schedule.ts";
 
-const line = v.pipe(v.string(), v.maxLength(256), v.regex(/^[^\p{Cc}]*$/u, "one line"));
 const name = v.pipe(
   v.string(),
   v.regex(/^[a-z][a-z0-9_-]{0,63}$/, "a name of lower case letters, digits, - and _, at most 64"),
 );
-const argumentName = v.pipe(v.string(), v.regex(/^[A-Za-z_]\w{0,63}$/, "a name of letters, digits and _"));
 const patterns = v.pipe(
   v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,255}$/, "a channel, with * for any run of characters"))),
   v.minLength(1),
   v.maxLength(64),
 );
 
-const argument = v.strictObject({
-  type: v.picklist(["string", "number", "integer", "boolean"]),
-  text: v.optional(line),
-  required: v.optional(v.boolean()),
-  choices: v.optional(v.pipe(v.array(line), v.minLength(1), v.maxLength(64))),
-});
-const command = v.strictObject({
-  text: line,
-  args: v.optional(v.pipe(v.record(argumentName, argument), v.maxEntries(32))),
-});
 const channels = v.strictObject({ channels: v.optional(patterns) });
 const schedule = v.pipe(
   v.union([
@@ -45,7 +33,21 @@ const schedule = v.pipe(
 );
 
 const manifest = v.strictObject({
-  commands: v.optional(v.pipe(v.record(name, command), v.maxEntries(64)), {}),
+  description: v.optional(descriptionField()),
+  commands: v.optional(
+    v.pipe(
+      v.record(
+        v.string(),
+        v.strictObject({
+          description: v.optional(v.string()),
+          args: v.optional(v.record(v.string(), v.looseObject({}))),
+        }),
+      ),
+      v.transform((given): unknown => Object.entries(given).map(specOf)),
+      commandsField(),
+    ),
+    {},
+  ),
   on: v.optional(
     v.strictObject({
       message: v.optional(v.union([
@@ -76,9 +78,29 @@ const manifest = v.strictObject({
   ),
 });
 
+/** What a function says of a command, in the words of the protocol, which are checked there. */
+function specOf(
+  [name, { description, args }]: readonly [
+    string,
+    {
+      readonly description?: string | undefined;
+      readonly args?: Readonly<Record<string, object>> | undefined;
+    },
+  ],
+): Record<string, unknown> {
+  const described = description === undefined ? {} : { description };
+  if (args === undefined) return { name, ...described };
+  return {
+    name,
+    ...described,
+    args: Object.entries(args).map(([name, argument]) => ({ type: "string", ...argument, name })),
+  };
+}
+
 /** What a function is called for. Complete: what it left out is undefined or empty. */
 export interface Manifest {
-  readonly commands: Readonly<Record<string, Command>>;
+  readonly description: string | undefined;
+  readonly commands: readonly BotCommandSpec[];
   readonly message: { readonly matches: Matches; readonly when: "before" | "after" } | undefined;
   readonly join: Matches | undefined;
   readonly leave: Matches | undefined;
@@ -92,8 +114,6 @@ export interface Manifest {
   readonly timeout: number | undefined;
 }
 
-export type { Command };
-
 /** Whether a channel is one of those a function named. */
 export type Matches = (channel: string) => boolean;
 
@@ -105,10 +125,11 @@ export function parseManifest(given: unknown, source: string): Manifest {
     const where = issue.path?.map(({ key }) => String(key)).join(".") ?? "";
     throw new FunctionError("load", `${source}: ${where}: ${issue.message}`);
   }
-  const { commands, on, timeout } = parsed.output;
+  const { description, commands, on, timeout } = parsed.output;
   const { message, join, leave, file, http } = on;
   return {
-    commands: commands as Manifest["commands"],
+    description,
+    commands,
     message: message === undefined || message === false ? undefined : {
       matches: message === true ? isNoDocument : matcher(message.channels) ?? isNoDocument,
       when: (message === true ? undefined : message.when) ?? "after",

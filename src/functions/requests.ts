@@ -62,7 +62,11 @@ const SCHEMAS = {
     ),
   }),
   reply: v.strictObject({ content, public: v.boolean() }),
-  stream: v.strictObject({ channel: v.optional(channel) }),
+  stream: v.strictObject({ channel: v.optional(channel), public: v.optional(v.boolean()) }),
+  progress: v.strictObject({
+    done: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+    text: v.optional(v.string()),
+  }),
   stream_append: v.strictObject({ stream: count, text: v.string() }),
   stream_end: v.strictObject({ stream: count, failed: v.boolean() }),
   history: v.strictObject({
@@ -131,11 +135,14 @@ const SERVE: Serve = {
     await answers.reply(content as SaidContent, isPublic);
     return {};
   },
-  async stream({ host, caller, answers, streams }, { channel }) {
+  async stream({ host, caller, answers, streams }, { channel, public: isPublic = false }) {
     if (streams.size >= MAX_OPEN) throw new Error(`stream: more than ${MAX_OPEN} at once`);
     if (channel === undefined && answers === undefined) throw new Error("stream: name a channel");
     const number = nextKey(streams);
-    streams.set(number, await (channel === undefined ? answers!.open() : host.stream(caller, channel)));
+    streams.set(
+      number,
+      await (channel === undefined ? answers!.open(isPublic) : host.stream(caller, channel)),
+    );
     return { value: number };
   },
   async stream_append({ streams }, { stream, text }) {
@@ -147,6 +154,10 @@ const SERVE: Serve = {
     streams.delete(stream);
     await open.end(failed);
     return {};
+  },
+  progress({ answers }, { done, text }) {
+    answers?.progress?.(done, text);
+    return Promise.resolve({});
   },
   history: async ({ host, caller }, { channel, limit, since }) => ({
     value: await host.history(caller, channel, { limit, since }),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Edit, Log, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
+import type { Log, MaybePromise, Published, PublishOptions, Retention } from "../engine/contract.ts";
 import {
   BROADCAST_CHANNEL,
   clientRow,

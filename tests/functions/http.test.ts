@@ -196,7 +196,7 @@ Deno.test("functions: hosts that are granted can be fetched, no others", async (
         [`http://localhost:${port}/`, /not granted/],
         ["http://localhost/", /private address/],
         ["https://example.com/", /not granted/],
-        ["http://0x7f.1/", /not granted/],
+        ["http://2130706433/", /not granted/],
         [`http://[::ffff:127.0.0.1]:${port}/`, /not granted/],
         ["file:///etc/passwd", /only http and https/],
         ["http://user:word@api.example.org/", /user or password/],

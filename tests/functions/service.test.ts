@@ -28,7 +28,7 @@ Deno.test("functions: one that is told of messages answers them, and a loop of t
     const { text } = await service.line(({ text }) => typeof text === "string" && text.startsWith("refused"));
     assert.equal(text, "refused limit_exceeded messages of functions answered each other 3 times: a loop");
     const first = await ann.next(({ payload }) => payload.text === "go." || payload.text === "go!");
-    assert.match(String(first.payload.from), /^bot:p[io]ng$/);
+    assert.match(String(first.payload.from), /^p[io]ng$/);
   } finally {
     await service.stop();
   }
@@ -266,6 +266,61 @@ Deno.test("functions: a schedule is called when it is due", async () => {
   });
   try {
     assert.equal((await service.line(({ text }) => String(text).startsWith("tick"))).text, "tick 0");
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("functions: one with commands is a bot, whose commands are listed, checked and answered", async () => {
+  const service = await functionService({
+    "desk.ts": source(
+      `const { command, args, from } = event;
+      if (command === "greet") return "Hello " + args.who + args.mark + " from " + from;
+      if (command === "data") return { data: { n: args.n } };
+      if (command === "other") return { anything: true } as any;
+      if (command === "public") { await context.reply("for all", { public: true }); return; }
+      if (command === "stream") {
+        const stream = await context.stream();
+        for (const piece of ["a", "b", "c"]) await stream.append(piece);
+        await stream.end();
+        return;
+      }
+      if (command === "nothing") return;
+      throw new Error("secret words");`,
+      "",
+      `description: "A desk.",
+      commands: {
+        greet: { description: "Greets.", args: { who: {}, mark: { default: "!" } } },
+        data: { args: { n: { type: "integer" } } },
+        other: {}, public: {}, stream: {}, nothing: {}, fail: {},
+      },`,
+    ),
+  });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await ann.ask("subscribe", { channel: "chat:a" });
+    const ask = async (command: string, args: Record<string, unknown> = {}) => {
+      const id = await ann.send("bot_command", { bot: "desk", command, args, channel: "chat:a" });
+      const { type, payload } = await ann.next(({ re }) => re === id);
+      const { bot: _bot, from: _from, command: _command, kind: _kind, ...rest } = payload;
+      return { type, ...rest } as Record<string, unknown>;
+    };
+    assert.deepEqual(await ask("greet", { who: "Bob" }), {
+      type: "bot_response",
+      text: "Hello Bob! from ann",
+    });
+    assert.deepEqual((await ask("data", { n: 7 })).data, { n: 7 });
+    assert.deepEqual((await ask("other")).data, { anything: true });
+    assert.equal((await ask("greet", {})).type, "error");
+    assert.equal((await ask("gret", {})).type, "error");
+    await ask("public");
+    assert.equal((await ann.next("chat_message")).payload.text, "for all");
+    assert.ok(!JSON.stringify(await ask("fail")).includes("secret words"));
+    const version = (await service.stats()).functions.functions.desk.version;
+    await service.write({ "desk.ts": source("return 'new';", "", "commands: { fresh: {} },") });
+    await service.loaded("desk", version);
+    assert.equal((await ask("fresh")).text, "new");
+    assert.equal((await ask("greet", { who: "Bob" })).type, "error");
   } finally {
     await service.stop();
   }

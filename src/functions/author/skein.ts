@@ -5,7 +5,7 @@
  * import { defineFunction } from "./skein.ts";
  *
  * export default defineFunction({
- *   commands: { hello: { text: "Greets you." } },
+ *   commands: { hello: { description: "Greets you." } },
  *   handler: (event) => event.kind === "command" ? `Hello, ${event.from}` : undefined,
  * });
  * ```
@@ -23,19 +23,30 @@ export type Content = string | { readonly text: string } | { readonly data: Json
 
 /** An argument of a command. */
 export interface Argument {
-  readonly type: "string" | "number" | "integer" | "boolean";
-  /** What it means, one line. */
-  readonly text?: string;
-  /** @default false */
-  readonly required?: boolean;
-  /** The values it may have; for the type `string`. @default any */
-  readonly choices?: readonly string[];
+  /** `user` is a user id, `channel` the name of a channel. @default "string" */
+  readonly type?: "string" | "number" | "integer" | "boolean" | "user" | "channel";
+  /** For people, at most 200 characters. */
+  readonly description?: string;
+  /** It may be left out. After it there is none that may not. @default false */
+  readonly optional?: boolean;
+  /** What it is when it is left out; then it is optional. */
+  readonly default?: string | number | boolean;
+  /** The values it may have. @default any */
+  readonly choices?: readonly (string | number)[];
+  /** Least number, or least length of a text. */
+  readonly min?: number;
+  /** Greatest number, or greatest length of a text. */
+  readonly max?: number;
+  /** The last one: all that is left of a typed line, as it stands. @default false */
+  readonly rest?: boolean;
+  /** The last one: a list of all words that are left. @default false */
+  readonly list?: boolean;
 }
 
 /** A command of a bot. */
 export interface Command {
-  /** What it does, one line. */
-  readonly text: string;
+  /** For people, at most 200 characters. */
+  readonly description?: string;
   /** Its arguments by name, in the order in which they are typed. @default none */
   readonly args?: Readonly<Record<string, Argument>>;
 }
@@ -83,11 +94,12 @@ export interface Triggers {
   readonly rpc?: { readonly methods: readonly string[] };
 }
 
-/** A command, typed as `/NAME COMMAND` or sent as `bot_command`. What the handler returns is the answer. */
+/** A command, typed as `/COMMAND` or sent as `bot_command`. What the handler returns is the answer. */
 export interface CommandEvent {
   readonly kind: "command";
   readonly command: string;
-  readonly args: Json;
+  /** By name; they fit what the command says of them, with defaults filled in. */
+  readonly args: { readonly [name: string]: Json };
   /** The channel it was typed in. */
   readonly channel?: string;
   /** The user id of who sent it. */
@@ -239,15 +251,20 @@ export interface Context {
   readonly name: string;
   /** Aborted when the call takes too long. */
   readonly signal: AbortSignal;
-  /** Publishes to a channel, as the user `bot:NAME`. `id`: sent again with the same one it has no other effect. */
+  /** Publishes to a channel, as the user that is named as the function. `id`: sent again with the same one it has no other effect. */
   publish(channel: string, content: Content, options?: { readonly id?: string }): Promise<Published>;
   /**
    * Answers a command, before or instead of what the handler returns. `public`: everybody on its channel gets it. For a
    * message it publishes to the channel of the message.
    */
   reply(content: Content, options?: { readonly public?: boolean }): Promise<void>;
-  /** Begins a message that grows: in a channel, or as the answer of a command. */
-  stream(channel?: string): Promise<Stream>;
+  /**
+   * Begins a message that grows: in a channel, or as the answer of a command; with `public` an answer that everybody on the
+   * channel of the command gets.
+   */
+  stream(where?: string | { readonly public: boolean }): Promise<Stream>;
+  /** Says how far a command is: a share from 0 to 1, or a text. Its time for an answer begins anew. */
+  progress(done?: number, text?: string): Promise<void>;
   /** The end of a channel's history, or what follows `since`. Oldest first. @default limit 50, at most 200 */
   history(
     channel: string,
@@ -283,6 +300,8 @@ export type Result =
 
 /** A function. */
 export interface Definition {
+  /** For people, at most 200 characters. */
+  readonly description?: string;
   /** Commands by name, of the bot that is named as the function. @default none */
   readonly commands?: Readonly<Record<string, Command>>;
   readonly on?: Triggers;

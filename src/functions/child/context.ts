@@ -35,7 +35,11 @@ export function createContext({ name, secrets, signal, ask }: Parts): Context {
     reply: async (content, { public: isPublic } = {}) => {
       await ask("reply", { content: contentOf(content), public: isPublic === true });
     },
-    stream: async (channel) => streamOf(await value<number>("stream", { channel }), ask),
+    stream: async (where) => {
+      const args = typeof where === "string" ? { channel: where } : { public: where?.public };
+      return streamOf(await value<number>("stream", args), ask);
+    },
+    progress: async (done, text) => void await ask("progress", { done, text }),
     history: (channel, options = {}) => value("history", { ...options, channel }),
     presence: (channel) => value("presence", { channel }),
     kv: {

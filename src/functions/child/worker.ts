@@ -91,8 +91,8 @@ async function load(header: Frame["header"]): Promise<void> {
       );
     }
     definition = made;
-    const { commands, on, timeout } = made;
-    send({ t: "loaded", manifest: { commands, on, timeout } });
+    const { description, commands, on, timeout } = made;
+    send({ t: "loaded", manifest: { description, commands, on, timeout } });
   } catch (error) {
     send({ t: "failed", error: describeError(error) });
   }

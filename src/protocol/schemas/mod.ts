@@ -24,6 +24,8 @@ export {
   type ArgumentType,
   type BotArgument,
   type BotCommandSpec,
+  commandsField,
+  descriptionField,
   isOptional,
 } from "./bot_spec.ts";
 export type { ClientPayloads, ServerPayloads } from "./by_type.ts";

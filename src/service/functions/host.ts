@@ -28,9 +28,9 @@ export interface HostOptions {
   readonly now: () => number;
 }
 
-/** The user that a function's messages are from. */
+/** The user that a function's messages are from: the bot of its name. */
 export function userOf(name: string): string {
-  return `bot:${name}`;
+  return name;
 }
 
 /** Serves the requests of functions. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Call, type Command, FunctionError, type Outcome } from "../../functions/mod.ts";
+import { type Call, FunctionError, type Outcome } from "../../functions/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { FunctionAnswer, FunctionRequest, FunctionRequests } from "../http/deps.ts";
@@ -12,6 +12,7 @@ import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
 import type { Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
+import { FunctionBots } from "./commands.ts";
 import { FunctionCounters } from "./counters.ts";
 import { FunctionDirectory } from "./directory.ts";
 import { FunctionFetch } from "./fetch.ts";
@@ -38,6 +39,7 @@ export class FunctionsModule implements Module, FunctionRequests {
   #directory: FunctionDirectory | undefined;
   #set: FunctionSet | undefined;
   #triggers: Triggers | undefined;
+  #bots: FunctionBots | undefined;
   #schedules: Schedules | undefined;
 
   constructor(engine: EngineModule, hub: HubModule, log: Logger) {
@@ -46,11 +48,6 @@ export class FunctionsModule implements Module, FunctionRequests {
     this.#log = log;
     this.#counters = new FunctionCounters(log, () => this.#set);
     this.series = this.#counters.series;
-  }
-
-  /** The commands of each function that has some, by the name of the function. */
-  commands(): Iterable<{ readonly name: string; readonly commands: Readonly<Record<string, Command>> }> {
-    return this.#set?.commands() ?? [];
   }
 
   /** Calls a function. Rejects with FunctionError; its kind is `unknown` when there is no such function. */
@@ -141,18 +138,21 @@ export class FunctionsModule implements Module, FunctionRequests {
       started: this.#counters.started,
       loaded: (name, hash) => {
         this.#counters.loaded(name, hash);
-        this.#triggers?.update();
+        this.#changed();
       },
       failed: this.#counters.failed,
       removed: (name) => {
         this.#host?.forget(name);
-        this.#triggers?.update();
+        this.#changed();
         this.#log.info("function removed", { function: name });
       },
     });
     const { hub } = this.#hub, call = (name: string, call: Call) => this.call(name, call);
     const onFailure = () => this.#settings.onFailure;
     this.#triggers = new Triggers({ hub, host: started(this.#host, this.name), set, call, onFailure });
+    const taken = (name: string) =>
+      this.#log.error("function has the name of another bot", { function: name });
+    this.#bots = new FunctionBots({ hub, set, call, taken });
     this.#schedules = new Schedules({
       values: this.#engine.engine.values,
       set,
@@ -162,8 +162,14 @@ export class FunctionsModule implements Module, FunctionRequests {
     await directory.watch();
   }
 
+  #changed(): void {
+    this.#triggers?.update();
+    this.#bots?.update();
+  }
+
   async #shut(patience: number): Promise<void> {
     this.#triggers?.close();
+    this.#bots?.close();
     this.#schedules?.close();
     await this.#directory?.close();
     await this.#set?.close(patience);

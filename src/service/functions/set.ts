@@ -7,7 +7,6 @@
 import { settles } from "../../async/deadline.ts";
 import {
   type Call,
-  type Command,
   DeployedFunction,
   FunctionError,
   type FunctionLimits,
@@ -76,15 +75,6 @@ export class FunctionSet {
   /** What a function is called for; undefined when there is none of this name. */
   manifest(name: string): Manifest | undefined {
     return this.#entries.get(name)?.deployed.manifest;
-  }
-
-  /** The commands of each function that has some. */
-  *commands(): Generator<{ readonly name: string; readonly commands: Readonly<Record<string, Command>> }> {
-    for (const { name, manifest } of this.#names) {
-      if (manifest !== undefined && Object.keys(manifest.commands).length > 0) {
-        yield { name, commands: manifest.commands };
-      }
-    }
   }
 
   /** Calls a function. Rejects with FunctionError. */
