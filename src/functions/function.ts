@@ -7,7 +7,7 @@
 import { quietDeferred } from "../async/deferred.ts";
 import { type Call, FunctionError, type FunctionHost, type LogLine, type Outcome } from "./contract.ts";
 import { Isolate } from "./isolate.ts";
-import type { Manifest } from "./manifest.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { Source } from "./source.ts";
 
@@ -101,18 +101,32 @@ export class DeployedFunction {
   }
 
   /**
-   * Puts another version in force once it is loaded; calls under way end on the one before. Rejects with FunctionError,
-   * and then nothing has changed.
+   * Puts another version in force once it is loaded; calls under way end on the one before. Resolves with what it says of
+   * itself, to be given as `said` when the same source is loaded another time: then it is started when it is called.
+   * Rejects with FunctionError, and then nothing has changed.
    */
-  async load(source: Source, secrets: Readonly<Record<string, string>>): Promise<void> {
+  async load(source: Source, secrets: Readonly<Record<string, string>>, said?: unknown): Promise<unknown> {
+    if (said !== undefined) {
+      this.#replace({ source, manifest: parseManifest(said, `${this.name}.ts`), secrets });
+      return said;
+    }
     const slot = await this.#parts.slots.acquire(this.#parts.limits().startTimeout);
-    const { isolate, manifest } = await this.#start(source, secrets, slot);
-    if (this.#closed) return isolate.kill();
+    const { isolate, loaded } = await this.#start(source, secrets, slot);
+    if (this.#closed) {
+      isolate.kill();
+      return loaded.said;
+    }
+    this.#replace({ source, manifest: loaded.manifest, secrets }, { isolate, slot });
+    return loaded.said;
+  }
+
+  #replace(version: Version, loaded?: { isolate: Isolate; slot: Slot }): void {
     const before = this.#running;
-    this.#version = { source, manifest, secrets };
+    this.#version = version;
+    this.#running = undefined;
     this.#deaths = 0;
     this.#restUntil = -Infinity;
-    this.#adopt(isolate, slot);
+    if (loaded !== undefined) this.#adopt(loaded.isolate, loaded.slot);
     before?.isolate.retire();
   }
 
@@ -204,16 +218,17 @@ export class DeployedFunction {
   async #startAgain(): Promise<Isolate> {
     const { slots, limits } = this.#parts;
     const slot = await slots.acquire(limits().startTimeout);
-    const { source, secrets } = this.#version!;
+    const version = this.#version!;
+    const { source, secrets } = version;
     const { isolate } = await this.#start(source, secrets, slot).catch((error) => {
       this.#died();
       throw error;
     });
     // A load may have brought another version meanwhile.
     const ready = this.#ready();
-    if (ready !== undefined) {
+    if (ready !== undefined || this.#version !== version) {
       isolate.kill();
-      return ready;
+      return ready ?? await this.#startAgain();
     }
     this.#adopt(isolate, slot);
     return isolate;

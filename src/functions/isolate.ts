@@ -43,6 +43,12 @@ const report = v.object({
 });
 const level = v.picklist(["debug", "info", "warn", "error"]);
 
+/** What a function said of itself, as it did and as it was read. */
+export interface LoadedManifest {
+  readonly said: unknown;
+  readonly manifest: Manifest;
+}
+
 interface Running extends RequestScope {
   readonly controller: AbortController;
   readonly done: Deferred<Outcome>;
@@ -54,7 +60,7 @@ interface Running extends RequestScope {
 export class Isolate {
   readonly #options: IsolateOptions;
   readonly #process: IsolateProcess;
-  readonly #loaded = quietDeferred<Manifest>();
+  readonly #loaded = quietDeferred<LoadedManifest>();
   readonly #calls = new Map<number, Running>();
   /** Cancelled calls that the isolate has not confirmed, and their timers. */
   readonly #cancelled = new Map<number, ReturnType<typeof setTimeout>>();
@@ -80,16 +86,16 @@ export class Isolate {
   }
 
   /** Starts one. Rejects with FunctionError `load`, `memory` or `crashed`; nothing of it is left then. */
-  static async start(options: IsolateOptions): Promise<{ isolate: Isolate; manifest: Manifest }> {
+  static async start(options: IsolateOptions): Promise<{ isolate: Isolate; loaded: LoadedManifest }> {
     const isolate = new Isolate(options);
     try {
-      const manifest = await deadline(
+      const loaded = await deadline(
         isolate.#loaded.promise,
         options.startTimeout,
         () => new FunctionError("load", `${options.name}.ts: not loaded within ${options.startTimeout} ms`),
         { signal: options.signal },
       );
-      return { isolate, manifest };
+      return { isolate, loaded };
     } catch (error) {
       isolate.kill();
       await isolate.over;
@@ -163,7 +169,10 @@ export class Isolate {
     switch (header.t) {
       case "loaded":
         try {
-          return this.#loaded.resolve(parseManifest(header.manifest, `${this.#options.name}.ts`));
+          return this.#loaded.resolve({
+            said: header.manifest,
+            manifest: parseManifest(header.manifest, `${this.#options.name}.ts`),
+          });
         } catch (error) {
           return this.#loaded.reject(error);
         }

@@ -25,4 +25,4 @@ export { DeployedFunction, type FunctionLimits, type FunctionParts } from "./fun
 export type { Manifest } from "./manifest.ts";
 export { parseSchedule } from "./schedule.ts";
 export { Slots } from "./slots.ts";
-export { readSource, TYPES_FILE } from "./source.ts";
+export { readSource, type Source, TYPES_FILE } from "./source.ts";

@@ -7,6 +7,7 @@
 import { API_SCENARIOS } from "./api/scenarios.ts";
 import * as bare from "./bare/measure.ts";
 import { CLIENT_SCENARIOS } from "./client/scenarios.ts";
+import { FUNCTION_SCENARIOS } from "./functions/scenarios.ts";
 import { PEER_SCENARIOS } from "./peer/scenarios.ts";
 import * as peers from "./peers/measure.ts";
 import { QUIC_SCENARIOS } from "./quic/scenarios.ts";
@@ -254,4 +255,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...GROUP_SCENARIOS,
   ...CLIENT_SCENARIOS,
   ...API_SCENARIOS,
+  ...FUNCTION_SCENARIOS,
 ];

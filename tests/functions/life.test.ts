@@ -1,7 +1,7 @@
 /** Versions, queues, isolates that come and go. */
 
 import assert from "node:assert/strict";
-import { Slots } from "../../src/functions/mod.ts";
+import { readSource, Slots } from "../../src/functions/mod.ts";
 import { source, testFunction } from "./support.ts";
 import { functionService } from "./service_support.ts";
 
@@ -139,6 +139,30 @@ Deno.test("functions: the isolate that was idle for longest makes room for anoth
   } finally {
     for (const fn of made) await fn.close();
     assert.equal(slots.taken, 0);
+  }
+});
+
+Deno.test("functions: a version that was loaded before is started when it is called", async () => {
+  const directory = await Deno.makeTempDir();
+  const fn = await testFunction({ "main.ts": source("return 1;") });
+  try {
+    await Deno.writeTextFile(
+      `${directory}/main.ts`,
+      source("return 2;", "", "description: 'A test.', commands: { one: {} },"),
+    );
+    const read = await readSource(directory, "main.ts");
+    const said = await fn.deployed.load(read, {});
+    await fn.load({ "main.ts": source("return 3;") });
+    assert.equal((await fn.command("")).value, 3);
+    await fn.deployed.load(read, {}, JSON.parse(JSON.stringify(said)));
+    assert.deepEqual(fn.deployed.manifest?.commands.map(({ name }) => name), ["one"]);
+    assert.equal(fn.deployed.status.memory, 0);
+    assert.equal((await fn.command("")).value, 2);
+    await assert.rejects(fn.deployed.load(read, {}, { commands: 7 }), /^FunctionError: main\.ts: commands/);
+    assert.equal((await fn.command("")).value, 2);
+  } finally {
+    await fn.close();
+    await Deno.remove(directory, { recursive: true });
   }
 });
 

@@ -18,7 +18,7 @@ const FILE = /^([a-z][a-z0-9_-]{0,63})\.(ts|js)$/;
 /** A folder that is being watched. */
 export class FunctionDirectory {
   readonly #path: string;
-  readonly #changed: () => void | Promise<void>;
+  readonly #changed: () => Promise<boolean>;
   #watcher: Deno.FsWatcher | undefined;
   #reading: Promise<void> = Promise.resolve();
   #poll: ReturnType<typeof setInterval> | undefined;
@@ -28,8 +28,11 @@ export class FunctionDirectory {
   /** What the folder looked like when `changed` was last called. */
   #seen: string | undefined;
 
-  /** `changed` is called when something may have changed, one call at a time. */
-  constructor(path: string, changed: () => void | Promise<void>) {
+  /**
+   * `changed` is called when something may have changed, one call at a time; when it resolves with false, again at the next
+   * look.
+   */
+  constructor(path: string, changed: () => Promise<boolean>) {
     this.#path = path;
     this.#changed = changed;
   }
@@ -106,7 +109,7 @@ export class FunctionDirectory {
       const stamp = await stampOf(this.#path, DEPTH);
       if (this.#closed || stamp === this.#seen) return;
       this.#seen = stamp;
-      await this.#changed();
+      if (!await this.#changed()) this.#seen = undefined;
     }).catch(() => {});
   }
 }

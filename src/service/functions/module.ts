@@ -4,6 +4,7 @@
  * @module
  */
 
+import { settles } from "../../async/deadline.ts";
 import { type Call, FunctionError, type Outcome } from "../../functions/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
@@ -16,12 +17,16 @@ import { FunctionBots } from "./commands.ts";
 import { FunctionCounters } from "./counters.ts";
 import { FunctionDirectory } from "./directory.ts";
 import { FunctionFetch } from "./fetch.ts";
+import { knownManifests } from "./known.ts";
 import { ServiceHost } from "./host.ts";
 import { answerRequest, statusOf } from "./requests.ts";
 import { Schedules } from "./schedules.ts";
 import { FunctionSet } from "./set.ts";
 import { readSecrets } from "./settings.ts";
 import { Triggers } from "./triggers.ts";
+
+/** Milliseconds that the start of the service waits for functions. */
+const START_PATIENCE = 5000;
 
 /** An application's own logic; follows `functions`. */
 export class FunctionsModule implements Module, FunctionRequests {
@@ -92,7 +97,7 @@ export class FunctionsModule implements Module, FunctionRequests {
     const secrets = await readSecrets(next);
     this.#config = next.functions;
     this.#secrets = secrets;
-    if (next.functions.directory === previous.functions.directory) return await this.#set?.update();
+    if (next.functions.directory === previous.functions.directory) return void await this.#set?.update();
     await this.#shut(next.functions.timeout);
     await this.#open();
   }
@@ -130,6 +135,7 @@ export class FunctionsModule implements Module, FunctionRequests {
       directory,
       limits: () => this.#settings,
       host: started(this.#host, this.name),
+      known: knownManifests(this.#engine.engine.values),
       secrets: (name) =>
         Object.fromEntries(
           (this.#settings.grants[name]?.secrets ?? []).map((key) => [key, this.#secrets[key]!]),
@@ -159,7 +165,8 @@ export class FunctionsModule implements Module, FunctionRequests {
       call,
       failed: this.#counters.scheduleFailed,
     });
-    await directory.watch();
+    // Hundreds of functions that were never loaded before must not keep the service from its start.
+    await settles(directory.watch(), START_PATIENCE);
   }
 
   #changed(): void {

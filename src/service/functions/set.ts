@@ -15,6 +15,7 @@ import {
   type Outcome,
   readSource,
   Slots,
+  type Source,
 } from "../../functions/mod.ts";
 import type { FunctionDirectory } from "./directory.ts";
 
@@ -26,11 +27,19 @@ export interface SetOptions extends Omit<FunctionParts, "slots" | "limits"> {
   readonly directory: FunctionDirectory;
   /** The secrets that are granted to a function. */
   readonly secrets: (name: string) => Readonly<Record<string, string>>;
+  /** What versions said of themselves when they were loaded before, by the hash of their source. */
+  readonly known: KnownManifests;
   /** Told of each version that is in force, and of each that failed. */
   readonly loaded: (name: string, hash: string) => void;
   readonly failed: (name: string, error: FunctionError) => void;
   /** Told of a function whose file is gone. */
   readonly removed: (name: string) => void;
+}
+
+/** Remembers what versions say of themselves, so that a restart need not start all of them. */
+export interface KnownManifests {
+  get(hash: string): Promise<unknown>;
+  put(hash: string, said: unknown): Promise<void>;
 }
 
 /** Loads at once: each is a process that uses the processor. */
@@ -51,6 +60,7 @@ export class FunctionSet {
   readonly #slots: Slots;
   readonly #entries = new Map<string, Entry>();
   #names: readonly DeployedFunction[] = [];
+  #updated: Promise<boolean> = Promise.resolve(true);
 
   constructor(options: SetOptions) {
     this.#options = options;
@@ -86,15 +96,24 @@ export class FunctionSet {
     return entry.deployed.call(call);
   }
 
-  /** Brings the functions to what the folder holds now. Never rejects: a version that fails leaves the one before. */
-  async update(): Promise<void> {
+  /**
+   * Brings the functions to what the folder holds now. Never rejects: a version that fails leaves the one before. False:
+   * there was no room to load one.
+   */
+  update(): Promise<boolean> {
+    // One at a time: the configuration and the folder may change at once.
+    return this.#updated = this.#updated.then(() => this.#update());
+  }
+
+  async #update(): Promise<boolean> {
     let files: ReadonlyMap<string, string>;
     try {
       files = await this.#options.directory.list();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // A folder that is gone for a moment, as when it is replaced, must not end all functions.
-      return this.#options.failed("", new FunctionError("load", `functions.directory: ${why}`));
+      this.#options.failed("", new FunctionError("load", `functions.directory: ${why}`));
+      return true;
     }
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
     const waiting = [...files];
@@ -102,6 +121,7 @@ export class FunctionSet {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await this.#load(...next);
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
+    return [...this.#entries.values()].every(({ tried }) => tried !== "");
   }
 
   async #load(name: string, file: string): Promise<void> {
@@ -117,7 +137,7 @@ export class FunctionSet {
         name,
         new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
       );
-      await entry.deployed.load(source, granted);
+      await this.#put(entry.deployed, source, granted);
       entry.tried = tried;
       entry.problem = undefined;
       this.#list();
@@ -129,12 +149,30 @@ export class FunctionSet {
         new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
       );
       // Tried again when something else is there, or when there was no room for it.
-      entry.tried = failure.kind === "busy" ? "" : tried;
+      entry.tried = failure.kind === "busy" ? "" : tried === "" ? "unread" : tried;
       const problem = failure.message;
       if (entry.problem === problem) return;
       entry.problem = problem;
       failed(name, failure);
     }
+  }
+
+  /** Puts a version in force. The first one after a start need not be started when it was loaded before. */
+  async #put(
+    deployed: DeployedFunction,
+    source: Source,
+    granted: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const { known } = this.#options;
+    const said = deployed.manifest === undefined ? await known.get(source.hash) : undefined;
+    if (said !== undefined) {
+      try {
+        return void await deployed.load(source, granted, said);
+      } catch {
+        // Another version of the service may read it in another way.
+      }
+    }
+    await known.put(source.hash, await deployed.load(source, granted));
   }
 
   /** Stops what is idle. `now`: of the clock that only goes forward. */
