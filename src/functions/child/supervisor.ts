@@ -23,6 +23,8 @@ const PERMISSIONS = ["run", "read", "write", "net", "env", "sys", "ffi", "import
 export async function supervise(args: readonly string[]): Promise<never> {
   const limit = Number(args[0]);
   if (!(limit > 0)) Deno.exit(EXIT_BROKEN);
+  // A terminal, or systemd, sends these to the whole group: the service drains first, and closes the input then.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => {});
   const worker = new Worker(
     new URL("./worker.ts", import.meta.url).href,
     { type: "module", name: "function", deno: { permissions: "none" } } as WorkerOptions,
