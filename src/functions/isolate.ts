@@ -208,6 +208,7 @@ export class Isolate {
       case "memory":
         this.#memory = v.parse(v.number(), header.bytes);
         return;
+      // `broken`: what was sent to it has not come as it was sent.
       default:
         throw new Error("a frame of no known kind");
     }

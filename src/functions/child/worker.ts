@@ -163,7 +163,12 @@ function log(level: string, text: string): void {
 isolateGlobals(log);
 const reader = new FrameReader();
 self.addEventListener("message", ({ data }: MessageEvent<Uint8Array>) => {
-  for (const frame of reader.push(data)) take(frame);
+  try {
+    for (const frame of reader.push(data)) take(frame);
+  } catch {
+    // The function has meddled with what comes in: nothing that follows can be understood.
+    send({ t: "broken" });
+  }
 });
 self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
