@@ -105,13 +105,13 @@ Deno.test("peer cli: a transfer whose receiver stays away ends with what to do",
   const id = await devices.id("B");
   await using receiver = devices.run("B", ["receive"]);
   await receiver.match(/Waiting/);
-  await using sender = devices.run("A", ["send", id, "big.bin", "--wait", "3s"]);
+  await using sender = devices.run("A", ["send", id, "big.bin", "--wait", "6s"]);
   await receiver.match(/big\.bin \(.*\) comes from/);
   await receiver.kill("SIGTERM");
   assert.equal(await sender.end(), 1);
   assert.match(
     sender.err,
-    /interrupted at .* is not there after 3\.0 s.*the same command goes on from there/,
+    /interrupted at .* is not there after 6\.0 s.*the same command goes on from there/,
   );
 });
 

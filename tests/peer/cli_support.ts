@@ -143,6 +143,11 @@ export class Devices implements AsyncDisposable {
     return new Program(new Deno.Command(command[0]!, { ...options, args: command.slice(1) }).spawn());
   }
 
+  /** Kills the service. */
+  async killService(): Promise<void> {
+    await this.#service.kill("SIGKILL");
+  }
+
   /** The id of a machine's device. */
   async id(where: Side): Promise<string> {
     const program = this.run(where, ["id"]);

@@ -57,6 +57,7 @@ export class LanDiscovery {
       if (message !== undefined && !this.#closed) this.#take(message);
     });
     this.#announce(TTL);
+    this.#send({ isResponse: false, questions: [{ name: SERVICE, type: RECORD_TYPE.ptr }], records: [] });
   }
 
   /** The peers that have been heard of and are not forgotten. */

@@ -11,7 +11,7 @@ import type { Arguments } from "../arguments.ts";
 import { type Command, EXIT, type Io } from "../command.ts";
 import { describePath, describeTime, onOtherKind, printable, shortId, StatusLine } from "./display.ts";
 import { CommandError, Interrupted, reported } from "./errors.ts";
-import { peerIdOf, SERVICE_OPTIONS } from "./options.ts";
+import { FAST, LOCAL, peerIdOf, SERVICE_OPTIONS } from "./options.ts";
 import { openSession, type PeerSession, whileConnected } from "./session.ts";
 import { hear, Speaker } from "./talk.ts";
 
@@ -26,7 +26,7 @@ export const peerConnect: Command = {
   text:
     "Connects to PEER, where the same command runs with this peer's id, and says how: what you type there is printed here,\n" +
     "and the other way round. An empty line shows the path and the round trip. Ctrl-C ends it.",
-  options: [...SERVICE_OPTIONS],
+  options: [FAST, LOCAL, ...SERVICE_OPTIONS],
   settings: false,
   rest: 1,
   run: (args, io) => reported(io, () => connect(args, io)),
@@ -34,8 +34,9 @@ export const peerConnect: Command = {
 
 async function connect(args: Arguments, io: Io): Promise<number> {
   const id = peerIdOf(args.rest[0], "connect");
-  const call = new Call(id, io);
+  const call = new Call(id, io, args.options.has(FAST.name));
   await using session = await openSession(args, io, {
+    to: id,
     accept: (peer) => peer === id,
     onIncoming: (connection) => call.follow(connection),
   });
@@ -59,6 +60,7 @@ class Call {
   readonly failed = deferred<never>();
   readonly #peer: PeerId;
   readonly #io: Io;
+  readonly #fastLane: boolean;
   readonly #speaker = new Speaker();
   #session: PeerSession | undefined;
   #connection: PeerConnection | undefined;
@@ -66,7 +68,8 @@ class Call {
   #said = "";
   #showing: ReturnType<typeof setInterval> | undefined;
 
-  constructor(peer: PeerId, io: Io) {
+  constructor(peer: PeerId, io: Io, fastLane: boolean) {
+    this.#fastLane = fastLane;
     this.#peer = peer;
     this.#io = io;
     this.status = new StatusLine((text) => io.err(text), Deno.stderr.isTerminal());
@@ -104,7 +107,7 @@ class Call {
   #call(): void {
     if (this.#connection?.isClosed === false || this.#session === undefined) return;
     this.#since = performance.now();
-    this.follow(this.#session.peer.connect(this.#peer));
+    this.follow(this.#session.peer.connect(this.#peer, { fastLane: this.#fastLane }));
   }
 
   #changed(connection: PeerConnection, state: PeerConnection["state"], error?: PeerError): void {

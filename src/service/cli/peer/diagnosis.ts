@@ -9,24 +9,34 @@ import {
   type NatBehaviour,
   type NatType,
   natType,
+  type PeerId,
   predictPath,
   type ServerProbe,
 } from "../../../peer/mod.ts";
+import { describeTime } from "./display.ts";
 
 /** What was found. */
 export interface Diagnosis {
   readonly peer: string;
+  /** Undefined: it was not asked, or is away. */
   readonly service: {
     readonly url: string;
     readonly transport: string;
     readonly user: string;
     /** Milliseconds it took to connect. */
     readonly ms: number;
-  };
+  } | undefined;
   /** `not asked`: the service names no STUN server. Undefined: none answers over UDP. */
   readonly nat: Discovery | "not asked" | undefined;
   readonly servers: readonly ServerProbe[];
+  /** Peers that were met, the last one first; when, in milliseconds since the epoch, and how many ago. */
+  readonly known: readonly { readonly id: PeerId; readonly metAt: number; readonly ago: number }[];
+  /** Those on the local network; undefined: it was not asked for. */
+  readonly local: readonly PeerId[] | undefined;
 }
+
+/** Known peers that are listed. */
+const MAX_LISTED = 10;
 
 const WORDS: Record<NatType, string> = {
   open: "none: this machine has an address of its own on the internet, and lets packets in.",
@@ -59,11 +69,21 @@ export function isGood({ nat, servers }: Diagnosis): boolean {
 
 /** The report for people. */
 export function formatDiagnosis(diagnosis: Diagnosis): string {
-  const { peer, service, nat, servers } = diagnosis;
-  const { url, transport, user, ms } = service;
+  const { peer, service } = diagnosis;
   const lines = [
-    ...row("Service", `${url}, by ${transport}, as ${user}, connected in ${time(ms)}`),
+    ...row("Service", serviceWords(service)),
     ...row("This peer", peer),
+    ...(service === undefined ? [] : wayRows(diagnosis)),
+    ...peerRows(diagnosis),
+    ...(service === undefined ? [] : advice(diagnosis)),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** The way to peers outside this network, as far as the service names servers. */
+function wayRows(diagnosis: Diagnosis): string[] {
+  const { nat, servers } = diagnosis;
+  return [
     "",
     ...row("NAT", natWords(nat)),
     ...(typeof nat === "object" ? row("", `Seen from outside as ${nat.mapped.hostname}`) : []),
@@ -73,9 +93,26 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     "Expected path to a peer that is",
     ...OTHERS.map(([name, other]) => `  ${name.padEnd(24)}${expectation(diagnosis, other)}`),
     `  ${"in this network".padEnd(24)}direct`,
-    ...advice(diagnosis),
   ];
-  return lines.map((line) => `${line}\n`).join("");
+}
+
+function serviceWords(service: Diagnosis["service"]): string {
+  if (service === undefined) return "none: peers are found on the local network, and where they were met";
+  const { url, transport, user, ms } = service;
+  return `${url}, by ${transport}, as ${user}, connected in ${time(ms)}`;
+}
+
+/** The peers that can be found without the service. */
+function peerRows({ known, local }: Diagnosis): string[] {
+  const met = known.slice(0, MAX_LISTED).map(({ id, ago }) => `${id}  ${describeTime(ago)} ago`);
+  if (known.length > MAX_LISTED) met.push(`and ${known.length - MAX_LISTED} more`);
+  return [
+    "",
+    ...row("Peers met", met.length === 0 ? "none yet" : met.join("\n")),
+    ...(local === undefined
+      ? []
+      : row("Nearby", local.length === 0 ? "no peer answers on this network" : local.join("\n"))),
+  ];
 }
 
 function natWords(nat: Diagnosis["nat"]): string {

@@ -20,7 +20,7 @@ const BAR = 20;
 /** `relayed (by a TURN server), 43 ms round trip` */
 export function describePath(path: Path | undefined): string {
   if (path === undefined) return "no path";
-  return PATHS[path.kind] +
+  return PATHS[path.kind] + (path.fastLane ? ", fast lane" : "") +
     (path.rtt === undefined ? "" : `, ${path.rtt.toFixed(path.rtt < 10 ? 1 : 0)} ms round trip`);
 }
 
@@ -64,7 +64,9 @@ export function describeTime(ms: number): string {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} days`;
 }
 
 /** What others have sent, without what could move the cursor, change colours or pretend to be another line. */

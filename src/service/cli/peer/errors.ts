@@ -11,6 +11,9 @@ export class CommandError extends Error {
   override readonly name = "CommandError";
 }
 
+/** The service cannot be reached. */
+export class ServiceAway extends CommandError {}
+
 /** The error of Ctrl-C. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";

@@ -25,6 +25,11 @@ export function keyPath(args: Arguments, { env }: Pick<Io, "env">): string {
   return join(base, "skein", "peer.key");
 }
 
+/** Where the peers are kept that the device of this key has met. */
+export function knownPeersPath(key: string): string {
+  return `${key.replace(/\.key$/, "")}.known.json`;
+}
+
 /** Reads the key, or makes it. Rejects with CommandError. */
 export async function loadKey(path: string): Promise<{ identity: PeerIdentity; made: boolean }> {
   const known = await readKey(path);

@@ -9,7 +9,7 @@ import { isPeerId, type PeerId } from "../../../peer/mod.ts";
 import { CLIENT_VARIABLES } from "../../config/environment.ts";
 import { type Arguments, HELP, type Option, UsageError } from "../arguments.ts";
 import { type Io, valueOf } from "../command.ts";
-import { CommandError } from "./errors.ts";
+import { CommandError, ServiceAway } from "./errors.ts";
 
 const DEFAULT_URL = "http://localhost:8080";
 /** Milliseconds for one answer of the service over HTTP. */
@@ -37,10 +37,25 @@ export const SERVICE_OPTIONS: readonly Option[] = [
   HELP,
 ];
 
+/** Whether peers are also looked for without the service. */
+export const LOCAL: Option = {
+  name: "local",
+  text:
+    "Also find peers on the local network by multicast DNS, with the service or without it; others there see this peer's id. No token is needed then.",
+};
+
+/** Whether a connection that never moves is asked for. */
+export const FAST: Option = {
+  name: "fast",
+  text:
+    "Ask for a connection with a socket of its own: two to three times as fast, but it ends when the network changes.",
+};
+
 /** Where the service is, and how to get a token for it. */
 export interface Access {
   readonly url: URL;
-  readonly getToken: () => Promise<string>;
+  /** Undefined: peers are looked for without the service. */
+  readonly getToken: (() => Promise<string>) | undefined;
 }
 
 /** Reads the options. Throws UsageError. */
@@ -57,6 +72,7 @@ export function accessOf(args: Arguments, io: Io): Access {
   if (user !== undefined) return { url, getToken: () => developmentToken(url, user) };
   const token = valueOf(args, "token") ?? io.env[CLIENT_VARIABLES.token];
   if (token === undefined || token === "") {
+    if (args.options.has(LOCAL.name)) return { url, getToken: undefined };
     throw new UsageError(
       `needs a token: --token-file FILE, $${CLIENT_VARIABLES.token} or --token; ` +
         "with a service in development mode --user NAME is enough",
@@ -80,12 +96,12 @@ export function peerIdOf(text: string | undefined, command: string): PeerId {
 
 /** One answer of the service. Rejects with CommandError when it cannot be reached. */
 export async function fetchFrom(url: URL, init: RequestInit = {}): Promise<Response> {
-  const late = () => new CommandError(`${url.origin} does not answer within ${HTTP_TIMEOUT / 1000} s`);
+  const late = () => new ServiceAway(`${url.origin} does not answer within ${HTTP_TIMEOUT / 1000} s`);
   try {
     return await deadline(fetch(url, init), HTTP_TIMEOUT, late);
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    throw new CommandError(`${url.origin} cannot be reached: is the service running, and --url right?`);
+    throw new ServiceAway(`${url.origin} cannot be reached: is the service running, and --url right?`);
   }
 }
 

@@ -24,11 +24,13 @@ export interface ReachOptions {
   readonly signal: AbortSignal;
   /** Milliseconds to wait for a peer that is away; undefined: not at all. */
   readonly patience: number | undefined;
+  /** Asks for a connection with a socket of its own. */
+  readonly fastLane: boolean;
 }
 
 /** Resolves with a connection. Rejects with CommandError, or with the reason of `signal`. */
 export async function reach(peer: SkeinPeer, id: PeerId, options: ReachOptions): Promise<Connection> {
-  const { url, signal, patience } = options;
+  const { url, signal, patience, fastLane } = options;
   let last: PeerError | undefined;
   const calls = new AbortController();
   const late = () =>
@@ -41,6 +43,7 @@ export async function reach(peer: SkeinPeer, id: PeerId, options: ReachOptions):
       : whyNot(last, id, url);
   try {
     const calling = callUntilReady(peer, id, {
+      fastLane,
       signal: AbortSignal.any([signal, calls.signal]),
       failed: (error) => {
         last = error;
@@ -58,10 +61,14 @@ export async function reach(peer: SkeinPeer, id: PeerId, options: ReachOptions):
 async function callUntilReady(
   peer: SkeinPeer,
   id: PeerId,
-  { signal, failed }: { signal: AbortSignal; failed: (error: PeerError) => boolean },
+  { signal, fastLane, failed }: {
+    signal: AbortSignal;
+    fastLane: boolean;
+    failed: (error: PeerError) => boolean;
+  },
 ): Promise<Connection> {
   for (;;) {
-    const connection = peer.connect(id);
+    const connection = peer.connect(id, { fastLane });
     const final = deferred<never>();
     const stop = connection.on({
       state: (_state, error) => {

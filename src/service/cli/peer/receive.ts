@@ -9,7 +9,7 @@ import type { PeerConnection } from "../../../client/peer.ts";
 import { settles } from "../../../async/deadline.ts";
 import { deferred } from "../../../async/deferred.ts";
 import type { BidirectionalStream, Connection } from "../../../quic/mod.ts";
-import type { Arguments } from "../arguments.ts";
+import { type Arguments, UsageError } from "../arguments.ts";
 import { type Command, EXIT, type Io, valueOf } from "../command.ts";
 import {
   describeBytes,
@@ -22,7 +22,7 @@ import {
 } from "./display.ts";
 import { CommandError, Interrupted, reported } from "./errors.ts";
 import { Inbox, type KeptFile } from "./incoming.ts";
-import { peerIdOf, SERVICE_OPTIONS } from "./options.ts";
+import { LOCAL, peerIdOf, SERVICE_OPTIONS } from "./options.ts";
 import { openSession, whileConnected } from "./session.ts";
 
 /** Milliseconds the sender has to read that its file is kept, before `--once` ends. */
@@ -39,6 +39,7 @@ export const peerReceive: Command = {
     { name: "directory", value: "DIR", text: "Where files go. Default: here." },
     { name: "from", value: "LIST", text: "Ids of peers to take files from, with commas between." },
     { name: "once", text: "End after one file." },
+    LOCAL,
     ...SERVICE_OPTIONS,
   ],
   settings: false,
@@ -49,6 +50,9 @@ export const peerReceive: Command = {
 async function receive(args: Arguments, io: Io): Promise<number> {
   const directory = valueOf(args, "directory") ?? ".";
   const from = valueOf(args, "from")?.split(",").map((text) => peerIdOf(text.trim(), "--from"));
+  if (args.options.has(LOCAL.name) && from === undefined) {
+    throw new UsageError("--local: needs --from LIST, because without the service nobody checks who calls");
+  }
   await checkDirectory(directory);
   const desk = new Desk(directory, io);
   await using session = await openSession(args, io, {

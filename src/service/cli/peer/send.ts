@@ -20,7 +20,7 @@ import {
   StatusLine,
 } from "./display.ts";
 import { CommandError, Interrupted, orAborted, reported } from "./errors.ts";
-import { peerIdOf, SERVICE_OPTIONS } from "./options.ts";
+import { FAST, LOCAL, peerIdOf, SERVICE_OPTIONS } from "./options.ts";
 import { inspect, type OutgoingFile, sendFile, TransferError } from "./outgoing.ts";
 import { reach } from "./reach.ts";
 import { openSession, type PeerSession } from "./session.ts";
@@ -44,7 +44,7 @@ export const peerSend: Command = {
     "Sends FILE to PEER, where `skein peer receive` runs. Directly where the NATs allow it, else by a TURN server; the\n" +
     "service never sees it. After an interruption it goes on where it was, also when the command is given again. Ends\n" +
     "with 0 when the other side has the file and its SHA-256 is right.",
-  options: [WAIT, ...SERVICE_OPTIONS],
+  options: [WAIT, FAST, LOCAL, ...SERVICE_OPTIONS],
   settings: false,
   rest: 2,
   run: (args, io) => reported(io, () => send(args, io)),
@@ -62,7 +62,7 @@ async function send(args: Arguments, io: Io): Promise<number> {
   // What is wrong with the file is said before anything else is done.
   const { isFile } = await Deno.stat(path).catch(() => ({ isFile: false }));
   if (!isFile) throw new CommandError(`${path}: there is no such file`);
-  await using session = await openSession(args, io, { accept: () => false });
+  await using session = await openSession(args, io, { to: peer, accept: () => false });
   const status = new StatusLine((text) => io.err(text), Deno.stderr.isTerminal());
   try {
     const file = await inspect(
@@ -71,7 +71,8 @@ async function send(args: Arguments, io: Io): Promise<number> {
       session.signal,
     );
     const start = performance.now();
-    const sent = await new Delivery(session, peer, file, status, patience).run();
+    const fastLane = args.options.has(FAST.name);
+    const sent = await new Delivery({ session, peer, file, status, patience, fastLane }).run();
     status.clear();
     const took = performance.now() - start;
     io.out(
@@ -94,27 +95,31 @@ interface Sent {
   readonly path: string;
 }
 
+interface DeliveryOptions {
+  readonly session: PeerSession;
+  readonly peer: string;
+  readonly file: OutgoingFile;
+  readonly status: StatusLine;
+  /** Milliseconds to wait for a peer that is away; undefined: the default. */
+  readonly patience: number | undefined;
+  readonly fastLane: boolean;
+}
+
 /** One file to one peer, over as many connections as it takes. */
 class Delivery {
+  readonly #options: DeliveryOptions;
   readonly #session: PeerSession;
   readonly #peer: string;
   readonly #file: OutgoingFile;
   readonly #status: StatusLine;
-  readonly #patience: number | undefined;
   #received = 0;
 
-  constructor(
-    session: PeerSession,
-    peer: string,
-    file: OutgoingFile,
-    status: StatusLine,
-    patience: number | undefined,
-  ) {
-    this.#session = session;
-    this.#peer = peer;
-    this.#file = file;
-    this.#status = status;
-    this.#patience = patience;
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    this.#session = options.session;
+    this.#peer = options.peer;
+    this.#file = options.file;
+    this.#status = options.status;
   }
 
   async run(): Promise<Sent> {
@@ -145,10 +150,11 @@ class Delivery {
   async #connect(first: boolean): Promise<Connection> {
     const { peer, url, signal } = this.#session;
     this.#status.show(`Looking for a path to ${shortId(this.#peer)} ...`);
-    const patience = this.#patience ?? (first ? undefined : COME_BACK);
+    const { fastLane } = this.#options;
+    const patience = this.#options.patience ?? (first ? undefined : COME_BACK);
     const start = performance.now();
     try {
-      const quic = await reach(peer, this.#peer, { url, signal, patience });
+      const quic = await reach(peer, this.#peer, { url, signal, patience, fastLane });
       const { path } = peer.connect(this.#peer);
       const took = first ? ` in ${describeTime(performance.now() - start)}` : " again";
       this.#status.line(`Connected${took}: ${describePath(path)}`);
@@ -196,7 +202,7 @@ class Delivery {
         },
       });
       const kept = await orAborted(sending, signal);
-      const path = connection.path?.kind ?? "no path";
+      const path = (connection.path?.kind ?? "no path") + (connection.path?.fastLane ? ", fast lane" : "");
       return { name: kept, moved: size - offset, ms: performance.now() - start, path };
     } finally {
       stop();

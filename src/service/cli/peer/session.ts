@@ -5,15 +5,22 @@
  */
 
 import { SkeinClient, SkeinError } from "../../../client/mod.ts";
-import { PeerError, SkeinPeer, type SkeinPeerOptions } from "../../../client/peer.ts";
+import {
+  KnownPeers,
+  knownPeersFile,
+  PeerError,
+  type PeerId,
+  SkeinPeer,
+  type SkeinPeerOptions,
+} from "../../../client/peer.ts";
 import { deadline } from "../../../async/deadline.ts";
 import { deferred } from "../../../async/deferred.ts";
 import type { Arguments } from "../arguments.ts";
 import type { Io } from "../command.ts";
 import { VERSION } from "../version_number.ts";
-import { CommandError, Interrupted, orAborted } from "./errors.ts";
-import { holdKey, keyPath, loadKey } from "./key.ts";
-import { type Access, accessOf, fetchFrom } from "./options.ts";
+import { CommandError, Interrupted, orAborted, ServiceAway } from "./errors.ts";
+import { holdKey, keyPath, knownPeersPath, loadKey } from "./key.ts";
+import { type Access, accessOf, fetchFrom, LOCAL } from "./options.ts";
 
 /** Milliseconds until the service has to have taken the session. */
 const CONNECT_TIMEOUT = 15_000;
@@ -23,18 +30,28 @@ export interface PeerSession extends AsyncDisposable {
   readonly peer: SkeinPeer;
   readonly client: SkeinClient;
   readonly url: URL;
-  /** Milliseconds it took to connect to the service. */
-  readonly connectTime: number;
+  /** Milliseconds it took to connect to the service; undefined: it is away. */
+  readonly connectTime: number | undefined;
   /** Aborted by Ctrl-C (SIGINT) and SIGTERM, with Interrupted. */
   readonly signal: AbortSignal;
 }
 
-/** Connects to the service and announces the peer. Rejects with CommandError; throws UsageError. */
+/** Options of a session. */
+export interface SessionOptions extends Omit<SkeinPeerOptions, "identity" | "local" | "known"> {
+  /** The peer to be reached: where it was met before, the service is not needed. */
+  readonly to?: PeerId;
+}
+
+/**
+ * Connects to the service and announces the peer; goes on without the service where peers may be found without it.
+ * Rejects with CommandError; throws UsageError.
+ */
 export async function openSession(
   args: Arguments,
   io: Io,
-  options: SkeinPeerOptions = {},
+  { to, ...options }: SessionOptions = {},
 ): Promise<PeerSession> {
+  const local = args.options.has(LOCAL.name);
   const access = accessOf(args, io);
   const path = keyPath(args, io);
   const { identity } = await loadKey(path);
@@ -42,11 +59,19 @@ export async function openSession(
   opened.use(await holdKey(path));
   const signal = opened.use(interrupts()).signal;
   const start = performance.now();
-  const client = opened.adopt(await connected(access, signal), (client) => client.close());
-  const connectTime = performance.now() - start;
-  const peer = opened.adopt(await SkeinPeer.open(client, { ...options, identity }), (peer) => peer.close());
-  await deadline(peer.announced(), CONNECT_TIMEOUT, () => notConnected(access.url), { signal })
-    .catch((error) => Promise.reject(explained(error, access.url)));
+  const known = await KnownPeers.open(knownPeersFile(knownPeersPath(path)), {
+    onError: (error) => io.err(`the peers that were met are not remembered: ${(error as Error).message}\n`),
+  });
+  const isKnown = to !== undefined && (known.get(to)?.addresses.length ?? 0) > 0;
+  const found = await clientFor(access, signal, io, local || isKnown);
+  const client = opened.adopt(found.client, (client) => client.close());
+  const connectTime = found.isConnected ? performance.now() - start : undefined;
+  const opening = SkeinPeer.open(client, { ...options, identity, local, known });
+  const peer = opened.adopt(await opening, (peer) => peer.close());
+  if (found.isConnected) {
+    await deadline(peer.announced(), CONNECT_TIMEOUT, () => notConnected(access.url), { signal })
+      .catch((error) => Promise.reject(explained(error, access.url)));
+  }
   const all = opened.move();
   return {
     peer,
@@ -99,20 +124,41 @@ export function explained(error: unknown, url: URL): Error {
   return error as Error;
 }
 
-async function connected({ url, getToken }: Access, signal: AbortSignal): Promise<SkeinClient> {
+/** A client, connected, or (`alone`) one that may still connect later. */
+async function clientFor(
+  { url, getToken }: Access,
+  signal: AbortSignal,
+  io: Io,
+  alone: boolean,
+): Promise<{ client: SkeinClient; isConnected: boolean }> {
+  if (getToken === undefined) {
+    return { client: newClient(url, () => Promise.reject(), false), isConnected: false };
+  }
+  try {
+    return { client: await connected(url, getToken, signal), isConnected: true };
+  } catch (error) {
+    if (!alone || !(error instanceof ServiceAway)) throw error;
+    io.err(`${error.message}\nGoing on without the service.\n`);
+    return { client: newClient(url, getToken, true), isConnected: false };
+  }
+}
+
+function newClient(url: URL, getToken: () => Promise<string>, autoConnect: boolean): SkeinClient {
+  return new SkeinClient({ url, getToken, rawQuic: true, client: `skein-cli/${VERSION}`, autoConnect });
+}
+
+async function connected(
+  url: URL,
+  getToken: () => Promise<string>,
+  signal: AbortSignal,
+): Promise<SkeinClient> {
   // The client would wait for a service that is not there; a person wants to hear of it at once.
   const answer = await fetchFrom(new URL("/client.json", url), { signal });
   await answer.body?.cancel();
   if (!answer.ok) {
     throw new CommandError(`${url.origin} is not a Skein service (HTTP status ${answer.status})`);
   }
-  const client = new SkeinClient({
-    url,
-    getToken,
-    rawQuic: true,
-    client: `skein-cli/${VERSION}`,
-    autoConnect: false,
-  });
+  const client = newClient(url, getToken, false);
   let last: SkeinError | undefined;
   client.on("error", (error) => last = error);
   try {
