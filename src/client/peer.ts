@@ -7,9 +7,7 @@
 
 import { systemClock } from "../async/clock.ts";
 import {
-  type Candidate,
   firstOf,
-  isPeerId,
   type KnownPeers,
   LanSignalling,
   type MeetingServers,
@@ -20,13 +18,11 @@ import {
   PeerIdentity,
   PeerNode,
   type PeerNodeOptions,
-  type PeerState,
-  type Signal,
   type Signalling,
 } from "../peer/mod.ts";
-import type { PeerCandidate, UnansweredType } from "../protocol/mod.ts";
+import { isAddress } from "../peer/browser.ts";
 import type { SkeinClient } from "./client.ts";
-import { SkeinError } from "./errors.ts";
+import { SessionSignalling } from "./peers/session_signalling.ts";
 
 export {
   type KnownPeer,
@@ -62,34 +58,18 @@ export interface SkeinPeerOptions
 /** Milliseconds without a session after which the service counts as away. */
 const AWAY_AFTER = 3_000;
 
-/** The types of messages that signals travel as. */
-const TYPES = {
-  offer: "peer_offer",
-  answer: "peer_answer",
-  candidate: "peer_candidate",
-  close: "peer_close",
-} as const satisfies Record<Signal["type"], string>;
-const KINDS = new Map(Object.entries(TYPES).map(([kind, type]) => [type as string, kind as Signal["type"]]));
-/** Which states end an attempt. */
-const OUTCOMES: Partial<Record<PeerState, "connected" | "failed">> = {
-  connected: "connected",
-  failed: "failed",
-};
-
 /** A peer on the session of a client. */
 export class SkeinPeer {
   readonly #client: SkeinClient;
-  readonly #identity: PeerIdentity;
+  readonly #session: SessionSignalling;
   readonly #node: PeerNode;
   readonly #lan: LanSignalling | undefined;
   /** The peers that were met; undefined: none are remembered. */
   readonly known: KnownPeers | undefined;
-  readonly #stop: (() => void)[] = [];
-  #announced: Promise<void> | undefined;
 
   private constructor(
     client: SkeinClient,
-    identity: PeerIdentity,
+    session: SessionSignalling,
     node: PeerNode,
     lan: LanSignalling | undefined,
     known: KnownPeers | undefined,
@@ -97,7 +77,7 @@ export class SkeinPeer {
     this.#lan = lan;
     this.known = known;
     this.#client = client;
-    this.#identity = identity;
+    this.#session = session;
     this.#node = node;
   }
 
@@ -107,29 +87,23 @@ export class SkeinPeer {
    */
   static async open(client: SkeinClient, options: SkeinPeerOptions = {}): Promise<SkeinPeer> {
     const { identity = (await PeerIdentity.generate()).identity, local = false, known, ...rest } = options;
-    let take: (from: PeerId, signal: Signal) => void = () => {};
-    const signalling: Signalling = {
-      send: (to, signal) => peer.#send(to, signal),
-      onSignal: (listener) => void (take = listener),
-      servers: () => peer.#servers(),
-    };
+    const session = new SessionSignalling(client, identity);
     const lan = local || known !== undefined
       ? await LanSignalling.open({ self: identity.id, known, multicast: local })
       : undefined;
     const opening = PeerNode.open({
       ...rest,
       identity,
-      signalling: lan === undefined ? signalling : firstOf(signalling, lan),
+      signalling: quicAlone(lan === undefined ? session : firstOf(atOnce(session), lan)),
       signalPort: lan?.port,
       onMet: (id, addresses) => known?.met(id, addresses),
     });
     const node = await opening.catch(async (error) => {
+      session.close();
       await lan?.close();
       throw error;
     });
-    const peer: SkeinPeer = new SkeinPeer(client, identity, node, lan, known);
-    peer.#listen((from, signal) => take(from, signal));
-    return peer;
+    return new SkeinPeer(client, session, node, lan, known);
   }
 
   /** The id by which others reach this peer. */
@@ -143,9 +117,8 @@ export class SkeinPeer {
   }
 
   /** Resolves when the service knows where this peer is. Rejects with SkeinError. */
-  async announced(): Promise<void> {
-    if (this.#announced === undefined) await this.#client.connect();
-    await this.#announced;
+  announced(): Promise<void> {
+    return this.#session.announced();
   }
 
   /**
@@ -156,7 +129,7 @@ export class SkeinPeer {
     const known = this.#node.connections.get(peer);
     if (known !== undefined) return known;
     const connection = this.#node.connect(peer, options);
-    this.#report(connection);
+    this.#session.report(connection);
     return connection;
   }
 
@@ -172,12 +145,12 @@ export class SkeinPeer {
 
   /** The STUN and TURN servers that the service names, with credentials for them. Rejects with PeerError. */
   servers(): Promise<MeetingServers> {
-    return this.#servers();
+    return this.#session.servers();
   }
 
   /** Ends every connection. The client goes on. */
   async close(): Promise<void> {
-    for (const stop of this.#stop.splice(0)) stop();
+    this.#session.close();
     await this.#node.close();
     await this.#lan?.close();
     await this.known?.saved();
@@ -206,85 +179,41 @@ export class SkeinPeer {
   localPeers(): PeerId[] {
     return this.#lan?.peers() ?? [];
   }
+}
 
-  #listen(take: (from: PeerId, signal: Signal) => void): void {
-    const announce = (sessionId: string): void => {
-      this.#announced = this.#announce(sessionId);
-      // Whoever waits for it is told; without anybody it is tried again with the next connection.
-      this.#announced.catch(() => {});
-    };
-    this.#stop.push(
-      this.#client.on("connected", ({ sessionId }) => announce(sessionId)),
-      this.#client.on("message", ({ type, payload }) => {
-        const kind = KINDS.get(type);
-        const { from, userId: _, candidates, ...rest } = payload as Record<string, unknown>;
-        if (kind === undefined || typeof from !== "string" || !isPeerId(from)) return;
-        const addresses = Array.isArray(candidates) ? { candidates: candidates.map(toCandidate) } : {};
-        take(from, { type: kind, ...rest, ...addresses } as Signal);
+/** The local network need not wait until the service is back. */
+function atOnce(session: SessionSignalling): Signalling {
+  const check = (): void => {
+    if (!session.isConnected) throw new PeerError("peer_unreachable", "the service is away");
+  };
+  return {
+    async send(to, signal): Promise<void> {
+      check();
+      await session.send(to, signal);
+    },
+    onSignal: (listener) => session.onSignal(listener),
+    async servers(): Promise<MeetingServers> {
+      check();
+      return await session.servers();
+    },
+  };
+}
+
+/** Refuses what only browsers can take, and leaves out addresses that would have to be resolved: nobody checked them. */
+function quicAlone(signalling: Signalling): Signalling {
+  return {
+    send: (to, signal) => signalling.send(to, signal),
+    servers: () => signalling.servers(),
+    onSignal: (listener) =>
+      signalling.onSignal((from, signal) => {
+        if (signal.type === "offer" && signal.lane === "webrtc") {
+          const { connection } = signal;
+          const refusal = { type: "close", connection, reason: "speaks QUIC alone" } as const;
+          return void signalling.send(from, refusal).catch(() => {});
+        }
+        if (!("candidates" in signal)) return listener(from, signal);
+        const candidates = signal.candidates.filter(({ address }) => isAddress(address.hostname));
+        listener(from, { ...signal, candidates });
       }),
-    );
-    const { manager } = this.#client;
-    if (manager.isConnected() && manager.sessionId !== undefined) announce(manager.sessionId);
-  }
-
-  async #announce(sessionId: string): Promise<void> {
-    const signature = await this.#identity.announce(sessionId);
-    await this.#client.manager.send("peer_announce", { peer: this.id, signature });
-  }
-
-  async #send(to: PeerId, signal: Signal): Promise<void> {
-    const { type, ...rest } = signal;
-    const candidates = "candidates" in signal ? { candidates: signal.candidates.map(fromCandidate) } : {};
-    // The local network need not wait until the service is back.
-    if (this.#lan !== undefined && !this.#client.manager.isConnected()) {
-      throw new PeerError("peer_unreachable");
-    }
-    try {
-      await this.announced();
-      await this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to });
-    } catch (cause) {
-      throw peerError(cause);
-    }
-  }
-
-  async #servers(): Promise<MeetingServers> {
-    if (this.#lan !== undefined && !this.#client.manager.isConnected()) {
-      throw new PeerError("peer_unreachable");
-    }
-    try {
-      return await this.#client.manager.send("peer_relay_credentials", {});
-    } catch (cause) {
-      throw peerError(cause);
-    }
-  }
-
-  /** Tells the service how attempts end, for its metrics. */
-  #report(connection: PeerConnection): void {
-    let since = performance.now();
-    connection.on({
-      state: (state) => {
-        if (state === "connecting" || state === "reconnecting") since = performance.now();
-        const outcome = OUTCOMES[state];
-        if (outcome === undefined) return;
-        const path = connection.path?.kind ?? "none";
-        const duration = Math.min(performance.now() - since, 600_000);
-        this.#client.manager.send("peer_report" satisfies UnansweredType, { outcome, path, duration }).catch(
-          () => {},
-        );
-      },
-    });
-  }
-}
-
-function toCandidate({ kind, hostname, port }: PeerCandidate): Candidate {
-  return { kind, address: { hostname, port } };
-}
-
-function fromCandidate({ kind, address }: Candidate): PeerCandidate {
-  return { kind, ...address };
-}
-
-function peerError(cause: unknown): PeerError {
-  const refused = cause instanceof SkeinError && cause.error === "permission_denied";
-  return new PeerError(refused ? "not_allowed" : "peer_unreachable", (cause as Error).message, { cause });
+  };
 }

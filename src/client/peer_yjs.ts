@@ -1,5 +1,5 @@
 /**
- * Yjs documents straight among peers, for Deno: `npm:yjs` over the connections of a `SkeinPeer`.
+ * Yjs documents straight among peers: `npm:yjs` over the connections of a `SkeinPeer`, or in browsers of a `BrowserPeer`.
  *
  * ```ts
  * const peer = await SkeinPeer.open(client);
@@ -15,7 +15,7 @@ import type { Awareness } from "y-protocols/awareness";
 import type * as Y from "yjs";
 import { deadline } from "../async/deadline.ts";
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
-import { isPeerId, type PeerConnection, type PeerId } from "../peer/mod.ts";
+import { isPeerId, type PeerConnection, type PeerId } from "../peer/browser.ts";
 import { type BidirectionalStream, type Connection, PRIORITY } from "../quic/types.ts";
 import type { Cipher } from "./documents/encryption.ts";
 import type { SkeinPeer } from "./peer.ts";
@@ -63,10 +63,14 @@ interface Shared {
 /** Milliseconds within which it has to be known of a peer that it has the document open. */
 const ADMISSION_TIME = 10_000;
 
-/** What documents need of a peer: a `SkeinPeer`, or a `PeerNode` with signalling of its own. */
+/** What documents need of a peer: a `SkeinPeer`, a `BrowserPeer`, or a `PeerNode` with signalling of its own. */
 export type DocumentPeer =
   & Pick<SkeinPeer, "id" | "connect" | "onConnection">
-  & Partial<Pick<SkeinPeer, "known" | "onServiceAway">>;
+  & Partial<Pick<SkeinPeer, "known" | "onServiceAway">>
+  & {
+    /** The field of awareness in which peers of this kind find each other. @default "peer" */
+    readonly awarenessField?: string;
+  };
 
 /** Peers that one document is shared with directly; more are reached through the service, or through those. */
 const MAX_MEMBERS = 32;
@@ -96,16 +100,17 @@ export class PeerDocuments {
     const document = new PeerDocument({ channel, doc, awareness, cipher: key, self: this.#peer.id, failed });
     const shared: Shared = { document, members: new Set(), waiting: new Map() };
     this.#shared.set(channel, shared);
+    const field = this.#peer.awarenessField ?? "peer";
     const add = (peer: PeerId): void => this.#add(shared, peer);
     const met = (): void => {
       for (const state of awareness!.getStates().values()) {
-        const { peer } = state as { peer?: unknown };
+        const peer = (state as Record<string, unknown>)[field];
         if (typeof peer === "string" && isPeerId(peer)) add(peer);
       }
     };
     awareness?.on("change", met);
     if (awareness !== null) {
-      awareness.setLocalStateField("peer", this.#peer.id);
+      awareness.setLocalStateField(field, this.#peer.id);
       met();
     }
     peers.forEach(add);

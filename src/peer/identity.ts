@@ -58,6 +58,12 @@ export class PeerIdentity {
     return new PeerIdentity(x!, own);
   }
 
+  /** Takes a key that may be used and not read, such as one that a browser keeps. */
+  static async fromKeyPair({ publicKey, privateKey }: CryptoKeyPair): Promise<PeerIdentity> {
+    const id = encodeBase64Url(new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)));
+    return new PeerIdentity(id, privateKey);
+  }
+
   /** Proves to the service that a session is this peer's. */
   announce(sessionId: string): Promise<string> {
     return this.#sign([PURPOSE.announcement, this.id, sessionId].join("\n"));

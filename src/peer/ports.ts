@@ -69,8 +69,11 @@ export interface Introduction {
   readonly nat?: NatBehaviour;
   /** The TCP port on which this side takes signals without the service. Not signed: a wrong one leads to nobody. */
   readonly signalPort?: number;
-  /** In an offer: asks for a connection that never changes its path. In an answer: agrees to that. */
-  readonly lane?: "fast";
+  /**
+   * `fast`: in an offer it asks for a connection that never changes its path, in an answer it agrees to that. `webrtc`:
+   * the connection is one of WebRTC data channels, between browsers, and `certificate` that of DTLS.
+   */
+  readonly lane?: "fast" | "webrtc";
   /** The Ed25519 signature of all this by the sender's key, and of the two peer ids. */
   readonly signature: string;
 }

@@ -17,7 +17,6 @@ import type {
   BidirectionalStream,
   CloseInfo,
   Connection,
-  ConnectionKind,
   ConnectionStats,
   MigrationEvent,
   OpenStreamOptions,
@@ -42,7 +41,7 @@ const RTT_WEIGHT = 1 / 8;
 
 /** The part of a connection that is the same over every transport. */
 export abstract class BaseConnection implements Connection, DatagramTransport {
-  abstract readonly kind: ConnectionKind;
+  abstract readonly kind: Connection["kind"];
   abstract readonly maxDatagramSize: number;
   abstract incomingBidirectionalStreams: AsyncIterable<BidirectionalStream>;
   abstract incomingUnidirectionalStreams: AsyncIterable<ReceiveStream>;

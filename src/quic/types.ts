@@ -8,7 +8,7 @@
 /** Stream priorities, 0 to 255: the higher goes first, strictly. Any number between is fine too. */
 export const PRIORITY = { CRITICAL: 255, HIGH: 192, NORMAL: 128, LOW: 64, BACKGROUND: 0 } as const;
 
-/** What carries a connection. */
+/** What carries a connection to a listener. */
 export type ConnectionKind = "quic" | "webtransport";
 
 /** An IP address and UDP port. */
@@ -152,8 +152,8 @@ export interface MigrationEvent {
 export interface Connection {
   /** A name of its own, unique to this process; the peer does not know it. */
   readonly id: string;
-  /** What carries it. */
-  readonly kind: ConnectionKind;
+  /** What carries it; `webrtc`: data channels between two browsers. */
+  readonly kind: ConnectionKind | "webrtc";
   /** What the client asked for: URL of the CONNECT request, or `undefined` on raw QUIC. */
   readonly url: URL | undefined;
   /** Header fields of the CONNECT request, names in lower case; empty on raw QUIC and at clients. */

@@ -45,6 +45,7 @@ export class QuicMessageConnection implements MessageConnection {
     limits: { maxFrame: number; maxStreams: number },
     headerTimeout: number,
   ) {
+    if (connection.kind === "webrtc") throw new TypeError("data channels between browsers carry no session");
     this.kind = connection.kind;
     this.#connection = connection;
     this.#limits = limits;

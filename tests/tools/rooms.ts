@@ -17,6 +17,8 @@ export const QUALIFIERS = {
   contract: ["contract.ts"],
   types: ["types.ts"],
   "mod.ts": ["mod.ts"],
+  // The door of peer/ for browsers, and the files behind it.
+  doors: ["mod.ts", "browser.ts"],
   // The files of quic/ that browsers run too.
   "client side": [
     "types.ts",
@@ -28,6 +30,8 @@ export const QUALIFIERS = {
     "dial.ts",
     "webtransport.ts",
     "webtransport_connection.ts",
+    "webrtc_connection.ts",
+    "webrtc_streams.ts",
     "connection.ts",
     "datagrams.ts",
     "open_streams.ts",
@@ -40,6 +44,19 @@ export const QUALIFIERS = {
     "turn.ts",
   ],
 } as const satisfies Record<string, readonly string[]>;
+
+/** The files of `peer/` that browsers run too: its door for them, and what that needs. */
+const BROWSER_PEER: readonly string[] = [
+  "browser.ts",
+  "address.ts",
+  "base64url.ts",
+  "errors.ts",
+  "identity.ts",
+  "path_selector.ts",
+  "peer_connection.ts",
+  "ports.ts",
+  "state.ts",
+];
 
 /** The table, without what every room may import (`COMMON`) and without `service` (`SERVICE`). */
 export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
@@ -76,7 +93,7 @@ export const ROOMS: Readonly<Record<string, readonly Grant[]>> = {
     { room: "protocol" },
     { room: "streams" },
     { room: "quic", only: "client side" },
-    { room: "peer", only: "mod.ts" },
+    { room: "peer", only: "doors" },
   ],
   web: [{ room: "client", only: "mod.ts" }],
 };
@@ -116,6 +133,7 @@ export function cellOf(room: string): string {
 export function isPortable(file: string): boolean {
   const { room, rest } = split(file);
   if (room === "quic") return (QUALIFIERS["client side"] as readonly string[]).includes(rest);
+  if (room === "peer") return BROWSER_PEER.includes(rest);
   return (room === COMMON || room === "protocol" || room === "streams" || room === "client" ||
     room === "web") &&
     file !== NATIVE_DIAL;

@@ -38,7 +38,7 @@ export type PeerAnnounced = Record<never, never>;
 /** An address a peer may be reached at. */
 export interface PeerCandidate {
   kind: "host" | "reflexive" | "relayed";
-  /** IPv4 or IPv6 as text. */
+  /** IPv4 or IPv6 as text; between browsers also a name of multicast DNS that hides it. */
   hostname: string;
   port: number;
 }
@@ -65,8 +65,8 @@ export interface PeerIntroduction {
   nat?: PeerNat;
   /** The TCP port on which it takes signals without the service. */
   signalPort?: number;
-  /** Asks for a connection that never changes its path, or agrees to that. */
-  lane?: "fast";
+  /** `fast`: asks for a connection that never changes its path, or agrees to that. `webrtc`: for one between browsers. */
+  lane?: "fast" | "webrtc";
   signature: string;
 }
 
@@ -141,9 +141,12 @@ const dependence = (): Schema<PeerDependence> =>
     "none, endpoint_independent, address, address_and_port or unknown",
   );
 
+/** Browsers hide the addresses of their interfaces behind a name that only lives in the local network. */
+const HOSTNAME = /^(?:[0-9a-fA-F:.]{2,45}|[0-9a-f-]{36}\.local)$/;
+
 const candidate = shape({
   kind: v.picklist(["host", "reflexive", "relayed"], "host, reflexive or relayed"),
-  hostname: v.pipe(v.string("an IP address"), v.regex(/^[0-9a-fA-F:.]{2,45}$/, "an IP address")),
+  hostname: v.pipe(v.string("an IP address"), v.regex(HOSTNAME, "an IP address")),
   port: integer(1, 65535),
 });
 const candidates = () =>
@@ -159,7 +162,7 @@ const INTRODUCTION = {
   candidates: candidates(),
   nat: v.exactOptional(shape({ mapping: dependence(), filtering: dependence() })),
   signalPort: v.exactOptional(integer(1, 65535)),
-  lane: v.exactOptional(v.literal("fast", "fast")),
+  lane: v.exactOptional(v.picklist(["fast", "webrtc"], "fast or webrtc")),
   signature: base64url(86, 86),
 } as const;
 const ANSWER = { ...INTRODUCTION, answers: base64url(43, 43) } as const;

@@ -1,0 +1,302 @@
+/**
+ * Peers in browsers: connections straight from page to page over WebRTC data channels, found through the service, with
+ * the contract of `SkeinPeer`, so that `PeerDocuments` carries documents over them.
+ *
+ * ```ts
+ * const peer = await BrowserPeer.open(client, { identity: await storedIdentity() });
+ * const provider = new SkeinYjsProvider(openDocument(client, "doc:plan"), doc);
+ * const documents = new PeerDocuments(peer);
+ * documents.share("doc:plan", doc, { awareness: provider.awareness });
+ * ```
+ *
+ * @module
+ */
+
+import { systemClock } from "../async/clock.ts";
+import { deadline } from "../async/deadline.ts";
+import {
+  checkIntroduction,
+  type Introduction,
+  isPeerId,
+  PeerConnection,
+  PeerError,
+  type PeerId,
+  PeerIdentity,
+  type Signal,
+} from "../peer/browser.ts";
+import type { WebRtcConnection } from "../quic/webrtc_connection.ts";
+import type { SkeinClient } from "./client.ts";
+import { BrowserMeeting } from "./peers/browser_meeting.ts";
+import type { Described } from "./peers/session_description.ts";
+import { SessionSignalling } from "./peers/session_signalling.ts";
+
+export { PeerConnection, PeerError, type PeerErrorCode, type PeerId, PeerIdentity } from "../peer/browser.ts";
+export { storedIdentity } from "./peers/stored_identity.ts";
+
+/** Options of a peer in a browser. */
+export interface BrowserPeerOptions {
+  /** The key of this device. @default a new one */
+  readonly identity?: PeerIdentity;
+  /** Whether a peer that calls is let in. @default all that the service lets through */
+  readonly accept?: (peer: PeerId) => boolean | Promise<boolean>;
+  /** Shows the others no address of this machine, as everything goes by a TURN server. @default false */
+  readonly relayOnly?: boolean;
+  /** A peer has called, and has proved who it is. */
+  readonly onIncoming?: (connection: PeerConnection) => void;
+  /** Told of what went wrong with one peer; nothing of it has to be handled. */
+  readonly onError?: (error: PeerError, context: { readonly peer: PeerId }) => void;
+}
+
+/** The peer's answer has to come within this many ms. */
+const ANSWER_TIMEOUT = 10_000;
+/** How often it is looked which path is used, in ms: browsers have no event for a change. */
+const PATH_INTERVAL = 2_000;
+/** Milliseconds for the last message of a connection. */
+const LINGER = 200;
+/** Meetings at once; browsers allow about 500 connections. */
+const MAX_MEETINGS = 64;
+/** Signals of one peer that wait for those before. */
+const MAX_WAITING = 64;
+
+/** A peer on the session of a client in a browser. */
+export class BrowserPeer {
+  /** Its field in the awareness of documents: pages connect to pages, programs to programs. */
+  readonly awarenessField = "browserPeer";
+  readonly #identity: PeerIdentity;
+  readonly #session: SessionSignalling;
+  readonly #options: BrowserPeerOptions;
+  readonly #connections = new Map<PeerId, PeerConnection>();
+  readonly #meetings = new Map<string, BrowserMeeting>();
+  readonly #listeners = new Set<(connection: PeerConnection) => void>();
+  readonly #queues = new Map<PeerId, { last: Promise<void>; waiting: number }>();
+  #closed = false;
+
+  private constructor(session: SessionSignalling, identity: PeerIdentity, options: BrowserPeerOptions) {
+    this.#session = session;
+    this.#identity = identity;
+    this.#options = options;
+    session.onSignal((from, signal) => this.#heard(from, signal));
+  }
+
+  /** Makes this session a peer. Rejects where the browser has no Ed25519. */
+  static async open(client: SkeinClient, options: BrowserPeerOptions = {}): Promise<BrowserPeer> {
+    const identity = options.identity ?? (await PeerIdentity.generate()).identity;
+    return new BrowserPeer(new SessionSignalling(client, identity), identity, options);
+  }
+
+  /** The id by which others reach this peer. */
+  get id(): PeerId {
+    return this.#identity.id;
+  }
+
+  /** The connections there are. */
+  get connections(): ReadonlyMap<PeerId, PeerConnection> {
+    return this.#connections;
+  }
+
+  /** Resolves when the service knows where this peer is. Rejects with SkeinError. */
+  announced(): Promise<void> {
+    return this.#session.announced();
+  }
+
+  /**
+   * Connects to a peer in another browser, or returns the connection there is; `ready()` of it waits. Throws TypeError when
+   * `peer` is no other peer's id.
+   */
+  connect(peer: PeerId): PeerConnection {
+    if (!isPeerId(peer) || peer === this.id) throw new TypeError(`not the id of another peer: ${peer}`);
+    if (this.#closed) throw new PeerError("closed");
+    const known = this.#connections.get(peer);
+    if (known !== undefined) return known;
+    const connection = this.#connection(peer, true);
+    this.#session.report(connection);
+    connection.start();
+    return connection;
+  }
+
+  /** Calls `listener` with each connection from now on, whichever side has called. Returns a function that stops it. */
+  onConnection(listener: (connection: PeerConnection) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Ends every connection. The client goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#session.close();
+    await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
+    for (const meeting of [...this.#meetings.values()]) this.#end(meeting);
+  }
+
+  #connection(peer: PeerId, calls: boolean): PeerConnection {
+    const connection: PeerConnection = new PeerConnection({
+      peer,
+      clock: systemClock,
+      random: Math.random,
+      attempt: calls ? (signal) => this.#call(peer, signal) : undefined,
+      onClosing: () => {
+        if (this.#connections.get(peer) === connection) this.#connections.delete(peer);
+      },
+      onClosed: () => {
+        for (const meeting of this.#with(peer)) this.#end(meeting);
+      },
+    });
+    this.#connections.set(peer, connection);
+    for (const listener of [...this.#listeners]) listener(connection);
+    return connection;
+  }
+
+  async #call(peer: PeerId, signal: AbortSignal): Promise<WebRtcConnection | undefined> {
+    const meeting = await this.#meet(peer);
+    const stopped = (): void => this.#end(meeting, signal.reason);
+    signal.addEventListener("abort", stopped);
+    try {
+      const offer = await this.#introduce(meeting, await meeting.offer());
+      await this.#session.send(peer, { type: "offer", ...offer });
+      meeting.introduced();
+      const late = (): PeerError => new PeerError("peer_unreachable", "the peer does not answer");
+      const answer = await deadline(meeting.answer.promise, ANSWER_TIMEOUT, late);
+      await checkIntroduction(peer, this.id, answer, offer.challenge);
+      await meeting.answered(answer);
+      return await this.#connected(meeting);
+    } catch (error) {
+      if (meeting.superseded) return undefined;
+      this.#end(meeting);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", stopped);
+    }
+  }
+
+  /** Signals of one peer are handled in order: an address must not overtake its offer. */
+  #heard(from: PeerId, signal: Signal): void {
+    const queue = this.#queues.get(from) ?? { last: Promise.resolve(), waiting: 0 };
+    if (queue.waiting >= MAX_WAITING || this.#closed) return;
+    this.#queues.set(from, queue);
+    queue.waiting++;
+    queue.last = queue.last.then(() => this.#take(from, signal)).catch((error) => this.#failed(from, error))
+      .then(() => {
+        if (--queue.waiting === 0) this.#queues.delete(from);
+      });
+  }
+
+  async #take(from: PeerId, signal: Signal): Promise<void> {
+    if (signal.type === "offer") return await this.#offered(from, signal);
+    const meeting = this.#meetings.get(signal.connection);
+    if (meeting?.peer !== from) return;
+    if (signal.type === "answer") meeting.answer.resolve(signal);
+    else if (signal.type === "candidate") await meeting.addCandidates(signal.candidates);
+    else this.#end(meeting, new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`));
+  }
+
+  async #offered(from: PeerId, offer: Introduction): Promise<void> {
+    const { connection } = offer;
+    const refuse = (reason: string): Promise<void> =>
+      this.#session.send(from, { type: "close", connection, reason });
+    if (offer.lane !== "webrtc") return await refuse("speaks WebRTC alone");
+    await checkIntroduction(from, this.id, offer);
+    if (this.#meetings.has(connection)) return;
+    const known = this.#connections.get(from);
+    // Both call at once: the call of the greater id counts.
+    if (known?.state === "connecting" && known.current === undefined && this.id > from) return;
+    if (!(await this.#options.accept?.(from) ?? true)) return await refuse("not accepted");
+    for (const before of this.#with(from)) {
+      before.superseded = true;
+      if (known?.current === undefined) this.#end(before);
+    }
+    const meeting = await this.#meet(from, connection);
+    try {
+      const answer = await this.#introduce(meeting, await meeting.answerTo(offer), offer.challenge);
+      await this.#session.send(from, { type: "answer", ...answer, answers: offer.challenge });
+    } catch (error) {
+      this.#end(meeting);
+      throw error;
+    }
+    meeting.introduced();
+    await meeting.addCandidates(offer.candidates);
+    // Its addresses come through the same queue of signals: the path is waited for beside it.
+    this.#connected(meeting).then((transport) => this.#called(from, transport), (error) => {
+      this.#end(meeting);
+      this.#failed(from, error);
+    });
+  }
+
+  #called(from: PeerId, transport: WebRtcConnection): void {
+    const known = this.#connections.get(from);
+    const connection = known ?? this.#connection(from, false);
+    connection.adopt(transport);
+    if (known === undefined) this.#options.onIncoming?.(connection);
+  }
+
+  async #meet(peer: PeerId, connection?: string): Promise<BrowserMeeting> {
+    const servers = await this.#session.servers();
+    if (this.#meetings.size >= MAX_MEETINGS || this.#closed) {
+      throw new PeerError("peer_unreachable", "too many connections");
+    }
+    const meeting: BrowserMeeting = new BrowserMeeting({
+      peer,
+      connection,
+      servers,
+      relayOnly: this.#options.relayOnly,
+      tell: (candidate) => {
+        const { connection } = meeting;
+        this.#session.send(peer, { type: "candidate", connection, candidates: [candidate] })
+          .catch((error) => this.#failed(peer, error));
+      },
+    });
+    this.#meetings.set(meeting.connection, meeting);
+    return meeting;
+  }
+
+  #introduce(
+    { peer, connection, challenge }: BrowserMeeting,
+    described: Described,
+    answers?: string,
+  ): Promise<Introduction> {
+    const introduction = { connection, challenge, ...described, candidates: [], lane: "webrtc" as const };
+    return this.#identity.introduce(peer, introduction, answers);
+  }
+
+  /** The connection of a meeting, which lasts as long as it. */
+  async #connected(meeting: BrowserMeeting): Promise<WebRtcConnection> {
+    const transport = await meeting.connected();
+    const look = async (): Promise<void> => {
+      const path = await meeting.path();
+      const connection = this.#connections.get(meeting.peer);
+      if (connection?.current !== transport || path === undefined) return;
+      const { kind } = connection.path ?? {};
+      if (kind !== path.kind || connection.path?.rtt !== path.rtt) connection.moved(path);
+    };
+    const watch = (): () => void =>
+      systemClock.after(PATH_INTERVAL, () => {
+        void look().catch(() => {});
+        cancel = watch();
+      });
+    let cancel = watch();
+    setTimeout(() => void look().catch(() => {}));
+    void transport.closed.then(() => {
+      cancel();
+      const connection = this.#connections.get(meeting.peer);
+      if (connection !== undefined && connection.current === undefined) connection.moved(undefined);
+      // What says why it ends is still to leave.
+      systemClock.after(LINGER, () => this.#end(meeting));
+    });
+    return transport;
+  }
+
+  #with(peer: PeerId): BrowserMeeting[] {
+    return [...this.#meetings.values()].filter((meeting) => meeting.peer === peer);
+  }
+
+  #end(meeting: BrowserMeeting, error?: PeerError): void {
+    if (this.#meetings.get(meeting.connection) === meeting) this.#meetings.delete(meeting.connection);
+    meeting.close(error);
+  }
+
+  #failed(peer: PeerId, error: unknown): void {
+    const known = error instanceof PeerError
+      ? error
+      : new PeerError("peer_unreachable", (error as Error).message, { cause: error });
+    if (known.code !== "closed") this.#options.onError?.(known, { peer });
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Signals between peers over the session with the service, for peers of every kind.
+ *
+ * @module
+ */
+
+import {
+  type Candidate,
+  isPeerId,
+  type MeetingServers,
+  type PeerConnection,
+  PeerError,
+  type PeerId,
+  type PeerIdentity,
+  type PeerState,
+  type Signal,
+  type Signalling,
+} from "../../peer/browser.ts";
+import type { PeerCandidate, UnansweredType } from "../../protocol/mod.ts";
+import type { SkeinClient } from "../client.ts";
+import { SkeinError } from "../errors.ts";
+
+/** The types of messages that signals travel as. */
+const TYPES = {
+  offer: "peer_offer",
+  answer: "peer_answer",
+  candidate: "peer_candidate",
+  close: "peer_close",
+} as const satisfies Record<Signal["type"], string>;
+const KINDS = new Map(Object.entries(TYPES).map(([kind, type]) => [type as string, kind as Signal["type"]]));
+/** Which states end an attempt. */
+const OUTCOMES: Partial<Record<PeerState, "connected" | "failed">> = {
+  connected: "connected",
+  failed: "failed",
+};
+/** Longest time that is reported, in ms. */
+const MAX_DURATION = 600_000;
+
+/** Sends and takes signals as the peer that `identity` is. Announces it whenever the client connects. */
+export class SessionSignalling implements Signalling {
+  readonly #client: SkeinClient;
+  readonly #identity: PeerIdentity;
+  readonly #stop: (() => void)[];
+  #take: (from: PeerId, signal: Signal) => void = () => {};
+  #announced: Promise<void> | undefined;
+
+  constructor(client: SkeinClient, identity: PeerIdentity) {
+    this.#client = client;
+    this.#identity = identity;
+    const announce = (sessionId: string): void => {
+      this.#announced = this.#announce(sessionId);
+      // Whoever waits for it is told; without anybody it is tried again with the next connection.
+      this.#announced.catch(() => {});
+    };
+    this.#stop = [
+      client.on("connected", ({ sessionId }) => announce(sessionId)),
+      client.on("message", ({ type, payload }) => {
+        const kind = KINDS.get(type);
+        const { from, userId: _, candidates, ...rest } = payload as Record<string, unknown>;
+        if (kind === undefined || typeof from !== "string" || !isPeerId(from)) return;
+        const addresses = Array.isArray(candidates) ? { candidates: candidates.map(toCandidate) } : {};
+        this.#take(from, { type: kind, ...rest, ...addresses } as Signal);
+      }),
+    ];
+    const { manager } = client;
+    if (manager.isConnected() && manager.sessionId !== undefined) announce(manager.sessionId);
+  }
+
+  /** Whether the service is there. */
+  get isConnected(): boolean {
+    return this.#client.manager.isConnected();
+  }
+
+  /** Resolves when the service knows where this peer is. Rejects with SkeinError. */
+  async announced(): Promise<void> {
+    if (this.#announced === undefined) await this.#client.connect();
+    await this.#announced;
+  }
+
+  async send(to: PeerId, signal: Signal): Promise<void> {
+    const { type, ...rest } = signal;
+    const candidates = "candidates" in signal ? { candidates: signal.candidates.map(fromCandidate) } : {};
+    try {
+      await this.announced();
+      await this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to });
+    } catch (cause) {
+      throw peerError(cause);
+    }
+  }
+
+  onSignal(listener: (from: PeerId, signal: Signal) => void): void {
+    this.#take = listener;
+  }
+
+  async servers(): Promise<MeetingServers> {
+    try {
+      return await this.#client.manager.send("peer_relay_credentials", {});
+    } catch (cause) {
+      throw peerError(cause);
+    }
+  }
+
+  /** Tells the service how attempts of this connection end, for its metrics. */
+  report(connection: PeerConnection): void {
+    let since = performance.now();
+    connection.on({
+      state: (state) => {
+        if (state === "connecting" || state === "reconnecting") since = performance.now();
+        const outcome = OUTCOMES[state];
+        if (outcome === undefined) return;
+        const path = connection.path?.kind ?? "none";
+        const duration = Math.min(performance.now() - since, MAX_DURATION);
+        this.#client.manager.send("peer_report" satisfies UnansweredType, { outcome, path, duration }).catch(
+          () => {},
+        );
+      },
+    });
+  }
+
+  /** Takes no signals any more. */
+  close(): void {
+    for (const stop of this.#stop.splice(0)) stop();
+  }
+
+  async #announce(sessionId: string): Promise<void> {
+    const signature = await this.#identity.announce(sessionId);
+    await this.#client.manager.send("peer_announce", { peer: this.#identity.id, signature });
+  }
+}
+
+function toCandidate({ kind, hostname, port }: PeerCandidate): Candidate {
+  return { kind, address: { hostname, port } };
+}
+
+function fromCandidate({ kind, address }: Candidate): PeerCandidate {
+  return { kind, ...address };
+}
+
+function peerError(cause: unknown): PeerError {
+  const refused = cause instanceof SkeinError && cause.error === "permission_denied";
+  return new PeerError(refused ? "not_allowed" : "peer_unreachable", (cause as Error).message, { cause });
+}
