@@ -47,6 +47,16 @@ Deno.test("peer cli: what is wrong is said in one line, with an exit code", asyn
   }
 });
 
+Deno.test("peer cli: an id that begins with a dash is an id", async () => {
+  await using devices = await Devices.start();
+  await devices.file("A", "a.bin", 1_000);
+  for (const id of ["-" + STRANGER.slice(1), "--" + STRANGER.slice(2)]) {
+    await using sender = devices.run("A", ["send", id, "a.bin"]);
+    assert.equal(await sender.end(), 1);
+    assert.match(sender.err, /is not connected to/);
+  }
+});
+
 Deno.test("peer cli: one key serves one program at a time", async () => {
   await using devices = await Devices.start();
   await using receiver = devices.run("A", ["receive"]);

@@ -5,7 +5,8 @@ import { Devices } from "./cli_support.ts";
 
 /** A has sent a file to B, so that they know each other; then the service is killed. */
 async function metBefore(): Promise<{ devices: Devices; a: string; b: string }> {
-  const devices = await Devices.start();
+  await using stack = new AsyncDisposableStack();
+  const devices = stack.use(await Devices.start());
   const a = await devices.id("A"), b = await devices.id("B");
   await devices.file("A", "data.bin", 200_000);
   await using receiver = devices.run("B", ["receive", "--once"]);
@@ -14,6 +15,7 @@ async function metBefore(): Promise<{ devices: Devices; a: string; b: string }> 
   assert.equal(await sender.end(), 0, sender.err);
   assert.equal(await receiver.end(), 0, receiver.err);
   await devices.killService();
+  stack.move();
   return { devices, a, b };
 }
 

@@ -39,6 +39,8 @@ export interface Accepts {
   readonly settings: boolean;
   /** How many arguments that are no flags there may be. */
   readonly rest: number;
+  /** Whether a text that begins with a dash is an argument all the same: keys and hashes may. @default none is */
+  readonly isArgument?: (text: string) => boolean;
 }
 
 /** The options every command has. */
@@ -61,6 +63,10 @@ export function parseArguments(args: readonly string[], accepts: Accepts): Argum
   const rest: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
+    if (accepts.isArgument?.(arg)) {
+      rest.push(arg);
+      continue;
+    }
     if (arg === "--") {
       rest.push(...args.slice(at + 1));
       break;
@@ -86,7 +92,7 @@ export function parseArguments(args: readonly string[], accepts: Accepts): Argum
         options.set(name, true);
       } else if (given !== undefined) {
         options.set(name, given);
-      } else if (next === undefined || next.startsWith("--")) {
+      } else if (next === undefined || (next.startsWith("--") && !accepts.isArgument?.(next))) {
         throw new UsageError(`--${name}: needs a value, ${option.value}`);
       } else {
         options.set(name, next);

@@ -7,6 +7,7 @@
 import { type PeerConnection, PeerError, type PeerId } from "../../../client/peer.ts";
 import { delay } from "../../../async/deadline.ts";
 import { deferred } from "../../../async/deferred.ts";
+import { isPeerId } from "../../../peer/mod.ts";
 import type { Arguments } from "../arguments.ts";
 import { type Command, EXIT, type Io } from "../command.ts";
 import { describePath, describeTime, onOtherKind, printable, shortId, StatusLine } from "./display.ts";
@@ -29,6 +30,7 @@ export const peerConnect: Command = {
   options: [FAST, LOCAL, ...SERVICE_OPTIONS],
   settings: false,
   rest: 1,
+  isArgument: isPeerId,
   run: (args, io) => reported(io, () => connect(args, io)),
 };
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { PeerConnection } from "../../../client/peer.ts";
 import { settles } from "../../../async/deadline.ts";
 import { deferred } from "../../../async/deferred.ts";
+import { isPeerId } from "../../../peer/mod.ts";
 import type { BidirectionalStream, Connection } from "../../../quic/mod.ts";
 import { type Arguments, UsageError } from "../arguments.ts";
 import { type Command, EXIT, type Io, valueOf } from "../command.ts";
@@ -44,6 +45,7 @@ export const peerReceive: Command = {
   ],
   settings: false,
   rest: 0,
+  isArgument: isPeerId,
   run: (args, io) => reported(io, () => receive(args, io)),
 };
 

@@ -5,6 +5,7 @@
  */
 
 import { delay } from "../../../async/deadline.ts";
+import { isPeerId } from "../../../peer/mod.ts";
 import type { Connection } from "../../../quic/mod.ts";
 import { type Command, EXIT, type Io, valueOf } from "../command.ts";
 import { type Arguments, type Option, UsageError } from "../arguments.ts";
@@ -47,6 +48,7 @@ export const peerSend: Command = {
   options: [WAIT, FAST, LOCAL, ...SERVICE_OPTIONS],
   settings: false,
   rest: 2,
+  isArgument: isPeerId,
   run: (args, io) => reported(io, () => send(args, io)),
 };
 
