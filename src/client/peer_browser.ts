@@ -198,8 +198,9 @@ export class BrowserPeer {
     if (this.#meetings.has(connection)) return;
     const known = this.#connections.get(from);
     // Both call at once: the call of the greater id counts.
-    if (known?.state === "connecting" && known.current === undefined && this.id > from) return;
+    if (known?.isCalling && this.id > from) return;
     if (!(await this.#options.accept?.(from) ?? true)) return await refuse("not accepted");
+    known?.expectCall();
     for (const before of this.#with(from)) {
       before.superseded = true;
       if (known?.current === undefined) this.#end(before);

@@ -256,8 +256,7 @@ export class PeerNode {
     if (this.#meetings.has(offer.connection)) return;
     const known = this.#connections.get(from);
     // Both call at once: the call of the greater id counts.
-    const calling = known !== undefined && known.current === undefined && known.state === "connecting";
-    if (calling && this.id > from) return;
+    if (known?.isCalling && this.id > from) return;
     if (!(await this.#options.accept?.(from) ?? true)) {
       return this.#options.signalling.send(from, {
         type: "close",
@@ -265,6 +264,7 @@ export class PeerNode {
         reason: "not accepted",
       });
     }
+    known?.expectCall();
     for (const before of this.#meetings.with(from)) {
       if (known?.current !== undefined) break;
       before.superseded = true;
@@ -305,8 +305,9 @@ export class PeerNode {
     this.#lasts(meeting, quic);
     const known = this.#connections.get(meeting.peer);
     const connection = known ?? this.#connection(meeting.peer);
-    connection.adopt(quic);
+    // Before the state, so that whoever hears of the connection can say which path it has.
     this.#tellPath(meeting);
+    connection.adopt(quic);
     if (known === undefined) this.#options.onIncoming?.(connection);
   }
 

@@ -66,6 +66,7 @@ export class PeerConnection {
   #current: Connection | undefined;
   #waiting: Deferred<Connection> | undefined;
   #path: PathInfo | undefined;
+  #isCalling = false;
   #attempts = 0;
   #failedAttempts = 0;
   #cancel: (() => void) | undefined;
@@ -91,6 +92,11 @@ export class PeerConnection {
   /** The QUIC connection there is now. */
   get current(): Connection | undefined {
     return this.#current;
+  }
+
+  /** Whether this side is calling the peer now. */
+  get isCalling(): boolean {
+    return this.#isCalling;
   }
 
   /** Whether it was closed for good. */
@@ -122,6 +128,19 @@ export class PeerConnection {
   start(): void {
     this.#to("connect");
     void this.#try();
+  }
+
+  /**
+   * The peer has called, and is answered: this side does not call meanwhile, or there would be two connections, of which one
+   * ends with what was said on it.
+   */
+  expectCall(): void {
+    if (this.#current !== undefined || this.isClosed || this.#options.attempt === undefined) return;
+    this.#cancel?.();
+    this.#cancel = this.#options.clock.after(CALL_PATIENCE, () => {
+      this.#to("retry");
+      void this.#try();
+    });
   }
 
   /** A QUIC connection was made, by this side or by the peer's call. One that is there already ends. */
@@ -182,18 +201,22 @@ export class PeerConnection {
     const { attempt, clock, random } = this.#options;
     try {
       const isFirst = this.#attempts++ === 0;
-      const connection = await attempt!(this.#stop.signal, isFirst);
+      this.#isCalling = true;
+      const connection = await attempt!(this.#stop.signal, isFirst).finally(() => this.#isCalling = false);
       if (connection !== undefined) return this.adopt(connection);
       if (this.#current !== undefined || this.isClosed) return;
+      this.#cancel?.();
       this.#cancel = clock.after(CALL_PATIENCE, () => void this.#try());
     } catch (cause) {
-      if (this.isClosed) return;
+      // The call of the peer has led to a connection meanwhile.
+      if (this.isClosed || this.#current !== undefined) return;
       const error = cause instanceof PeerError
         ? cause
         : new PeerError("connection_lost", (cause as Error).message, { cause });
       if (error.recovery === "end") return void this.close(error.message, error);
       this.#to("attempt_failed", error);
       this.#failedAttempts++;
+      this.#cancel?.();
       this.#cancel = clock.after(backoff(this.#failedAttempts, random()), () => {
         this.#to("retry");
         void this.#try();

@@ -47,12 +47,10 @@ export class PeerDocument {
   readonly channel: string;
   readonly #options: PeerDocumentOptions;
   readonly #neighbours = new Map<string, Neighbour>();
-  readonly #own: Uint8Array;
 
   constructor(options: PeerDocumentOptions) {
     this.#options = options;
     this.channel = options.channel;
-    this.#own = nameOf(options.self);
     options.doc.on("update", this.#updated);
     shareAmongPeers(options.doc, () => this.peers.some((peer) => peer < options.self));
     options.awareness?.on("update", this.#aware);
@@ -159,7 +157,9 @@ export class PeerDocument {
       peer !== from && streams.operations !== undefined && !has.has(name.toHex())
     );
     if (receivers.length === 0) return;
-    const names = [...known, this.#own, ...receivers.map(([, { name }]) => name)].slice(0, MAX_NAMES);
+    // A receiver knows itself, and whom it has this from.
+    const others = receivers.length === 1 ? [] : receivers.map(([, { name }]) => name);
+    const names = [...known, ...others].slice(0, MAX_NAMES);
     const frame = withNames(names, update);
     for (const [, { streams }] of receivers) streams.operations!.send(FRAME.update, frame);
   }
