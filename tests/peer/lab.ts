@@ -17,6 +17,8 @@ export type TurnKind = "udp" | "tcp" | "tls";
 export interface LabOptions {
   /** @default ["udp", "tcp"] */
   readonly turn?: readonly TurnKind[];
+  /** The machines. @default ["A", "B"] */
+  readonly sides?: readonly [Side, Side];
   /** Milliseconds each signal takes. @default 0 */
   readonly signalDelay?: number;
 }
@@ -103,7 +105,8 @@ export class Peers implements AsyncDisposable {
   }
 
   static async start(nat: NatLab, options: LabOptions = {}): Promise<Peers> {
-    const peers = [open(nat, "A", options), open(nat, "B", options)] as const;
+    const [a, b] = options.sides ?? ["A", "B"];
+    const peers = [open(nat, a, options), open(nat, b, options)] as const;
     const started = new Peers(...peers);
     try {
       for (const peer of peers) peer.id = (await peer.next("open")).id;

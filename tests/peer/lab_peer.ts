@@ -41,7 +41,8 @@ export type LabEvent =
   | { on: "connected"; peer: string; ms: number }
   | { on: "sent"; hash: string; ms: number; stall: number }
   | { on: "received"; hash: string; bytes: number }
-  | { on: "echoed"; median: number; most: number }
+  /** Round trips in ms. `atChange`: the longest one that was under way within a second of a change of the path. */
+  | { on: "echoed"; median: number; most: number; atChange: number }
   | { on: "discovered"; mapping: string; filtering: string; mapped: string }
   | { on: "error"; code: string; message: string; stage: string }
   | { on: "closed" };
@@ -70,8 +71,12 @@ const node = await PeerNode.open({
 });
 say({ on: "open", id: node.id });
 
+/** When paths have changed. */
+const changes: number[] = [];
+
 function watch(connection: ReturnType<PeerNode["connect"]>): void {
   const { peer } = connection;
+  connection.on({ path: () => void changes.push(performance.now()) });
   connection.on({
     state: (state, error) => say({ on: "state", peer, state, error: error?.code, at: performance.now() }),
     path: (path) =>
@@ -86,6 +91,8 @@ function watch(connection: ReturnType<PeerNode["connect"]>): void {
   });
 }
 
+/** Milliseconds before and after a change of the path: the two sides change at different times. */
+const AROUND = 1_000;
 const served = new WeakSet<Connection>();
 
 /** Hashes what comes on each stream and answers with the hash; one byte is answered at once. */
@@ -135,16 +142,25 @@ async function send(peer: string, bytes: number): Promise<void> {
 async function echo(peer: string, times: number): Promise<void> {
   const quic = await node.connect(peer).ready();
   const stream = await quic.openBidirectionalStream();
-  const rounds: number[] = [];
+  const rounds: number[] = [], starts: number[] = [];
   for (let i = 0; i < times; i++) {
     const start = performance.now();
     await stream.write(Uint8Array.of(7));
     await stream.readExact(1);
     rounds.push(performance.now() - start);
+    starts.push(start);
   }
   await stream.end();
+  const near = rounds.filter((ms, i) =>
+    changes.some((at) => starts[i]! + ms > at - AROUND && starts[i]! < at + AROUND)
+  );
   rounds.sort((a, b) => a - b);
-  say({ on: "echoed", median: rounds[rounds.length >> 1]!, most: rounds.at(-1)! });
+  say({
+    on: "echoed",
+    median: rounds[rounds.length >> 1]!,
+    most: rounds.at(-1)!,
+    atChange: Math.max(0, ...near),
+  });
 }
 
 async function obey(command: LabCommand): Promise<void> {

@@ -6,6 +6,7 @@
  */
 
 import * as Y from "yjs";
+import { edit } from "./edits.ts";
 import { PeerDocuments, type SharedDocument } from "../../src/client/peer_yjs.ts";
 import { type MeetingServers, PeerIdentity, PeerNode, type Signal } from "../../src/peer/mod.ts";
 
@@ -15,6 +16,8 @@ export type WriterCommand =
   | { do: "signal"; from: string; signal: Signal }
   /** Changes the text at random, so many times, with so many ms between. */
   | { do: "write"; times: number; pause: number; seed: number }
+  /** Says in the document when that was, so many times. */
+  | { do: "stamp"; times: number; pause: number }
   | { do: "read" };
 
 /** What the writer says. */
@@ -23,6 +26,8 @@ export type WriterEvent =
   | { on: "signal"; to: string; signal: Signal }
   | { on: "path"; peer: string; kind: string | undefined }
   | { on: "written" }
+  /** How old a stamp of another writer was when it came, in ms. Both have the clock of one machine. */
+  | { on: "stamped"; ms: number }
   | { on: "text"; text: string; peers: number };
 
 const servers: MeetingServers = JSON.parse(Deno.args[0]!);
@@ -45,14 +50,15 @@ const documents = new PeerDocuments(node);
 let shared: SharedDocument | undefined;
 say({ on: "open", id: node.id });
 
-async function write(times: number, pause: number, seed: number): Promise<void> {
-  const text = doc.getText("t");
+const stamps = doc.getMap<number>("stamps");
+const now = (): number => performance.timeOrigin + performance.now();
+stamps.observe(({ transaction }) => {
+  if (!transaction.local) say({ on: "stamped", ms: now() - stamps.get("at")! });
+});
+
+async function stamp(times: number, pause: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    // A generator of its own, so that a run can be repeated.
-    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
-    const at = text.length === 0 ? 0 : seed % text.length;
-    if (seed % 4 === 0 && text.length > 20) text.delete(at, Math.min(3, text.length - at));
-    else text.insert(at, `${seed % 100} `);
+    stamps.set("at", now());
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
   say({ on: "written" });
@@ -66,7 +72,9 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
     const command = JSON.parse(line) as WriterCommand;
     if (command.do === "signal") hear(command.from, command.signal);
     else if (command.do === "share") shared = documents.share("doc:lab", doc, { peers: command.peers });
-    else if (command.do === "write") void write(command.times, command.pause, command.seed);
+    else if (command.do === "write") {
+      void edit(doc.getText("t"), command).then(() => say({ on: "written" }));
+    } else if (command.do === "stamp") void stamp(command.times, command.pause);
     else say({ on: "text", text: doc.getText("t").toString(), peers: shared?.peers.length ?? 0 });
   }
 }

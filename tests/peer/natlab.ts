@@ -35,6 +35,7 @@ async function labIsPossible(): Promise<boolean> {
 export class NatLab implements AsyncDisposable {
   readonly #prefix: string;
   readonly #children: Deno.ChildProcess[] = [];
+  readonly #kinds = new Map<Side, LabNat>();
   #directory = "";
   #turn: Deno.ChildProcess | undefined;
 
@@ -58,12 +59,16 @@ export class NatLab implements AsyncDisposable {
 
   /** The namespace of a machine. */
   machine(side: Side): string {
-    return this.#ns(`c${side}`);
+    return this.namespace(`c${side}`);
   }
 
-  /** Runs a command on a machine. The lab ends it. */
-  spawn(side: Side | "inet", args: string[], options: Deno.CommandOptions = {}): Deno.ChildProcess {
-    const name = side === "inet" ? this.#ns("inet") : this.machine(side);
+  /** Runs a command on a machine, or on a router. The lab ends it. */
+  spawn(
+    side: Side | "inet" | `nat${Side}`,
+    args: string[],
+    options: Deno.CommandOptions = {},
+  ): Deno.ChildProcess {
+    const name = SIDES.includes(side as Side) ? this.machine(side as Side) : this.namespace(side);
     const child = new Deno.Command("ip", { ...options, args: ["netns", "exec", name, ...args] }).spawn();
     this.#children.push(child);
     return child;
@@ -71,20 +76,21 @@ export class NatLab implements AsyncDisposable {
 
   /** Makes the NAT of a side behave otherwise; its mappings are forgotten. */
   async setNat(side: Side, kind: LabNat): Promise<void> {
-    await this.#nft(`nat${side}`, rulesOf(kind, side));
+    this.#kinds.set(side, kind);
+    await this.nft(`nat${side}`, rulesOf(kind, side));
     if (kind === "open") {
-      await this.#in("inet", ["ip", "route", "replace", subnet(side), "via", outside(side)]);
+      await this.in("inet", ["ip", "route", "replace", subnet(side), "via", outside(side)]);
     } else {
-      await this.#in("inet", ["ip", "route", "del", subnet(side)]).catch(() => {});
+      await this.in("inet", ["ip", "route", "del", subnet(side)]).catch(() => {});
     }
     await this.flush(side);
   }
 
   /** The NAT of a side forgets its mappings, as after a restart. */
   async flush(side: Side): Promise<void> {
-    await this.#in(`nat${side}`, ["conntrack", "-F"]).catch(() => {});
+    await this.in(`nat${side}`, ["conntrack", "-F"]).catch(() => {});
     for (const object of ["map ip n cone", "set ip n permit"]) {
-      await this.#in(`nat${side}`, ["nft", "flush", ...object.split(" ")]).catch(() => {});
+      await this.in(`nat${side}`, ["nft", "flush", ...object.split(" ")]).catch(() => {});
     }
   }
 
@@ -92,7 +98,7 @@ export class NatLab implements AsyncDisposable {
   async blockDirect(): Promise<void> {
     // A machine that is open has its own address on both sides of its router.
     const addresses = (side: Side): string => `{ ${outside(side)}, ${subnet(side)} }`;
-    await this.#nft(
+    await this.nft(
       "inet",
       `table bridge block { chain f { type filter hook forward priority 0;
       ip saddr ${addresses("A")} ip daddr ${addresses("B")} drop
@@ -104,14 +110,14 @@ export class NatLab implements AsyncDisposable {
 
   /** Ends `blockDirect`. */
   async unblockDirect(): Promise<void> {
-    await this.#in("inet", ["nft", "delete", "table", "bridge", "block"]);
+    await this.in("inet", ["nft", "delete", "table", "bridge", "block"]);
   }
 
   /** Drops packets by chance, in both directions. @param share 0 to 1. */
   async lose(share: number): Promise<void> {
-    await this.#in("inet", ["nft", "delete", "table", "bridge", "loss"]).catch(() => {});
+    await this.in("inet", ["nft", "delete", "table", "bridge", "loss"]).catch(() => {});
     if (share === 0) return;
-    await this.#nft(
+    await this.nft(
       "inet",
       `table bridge loss { chain f { type filter hook forward priority 0;
       numgen random mod 1000 < ${Math.round(share * 1000)} drop
@@ -123,9 +129,26 @@ export class NatLab implements AsyncDisposable {
   /** Gives a machine another address, as when it changes its network. */
   async changeAddress(side: Side, host: number): Promise<void> {
     const name = `c${side}`, net = netOf(side);
-    await this.#in(name, ["ip", "addr", "flush", "dev", "eth0"]);
-    await this.#in(name, ["ip", "addr", "add", `${net}.${host}/24`, "dev", "eth0"]);
-    await this.#in(name, ["ip", "route", "add", "default", "via", `${net}.1`]);
+    await this.in(name, ["ip", "addr", "flush", "dev", "eth0"]);
+    await this.in(name, ["ip", "addr", "add", `${net}.${host}/24`, "dev", "eth0"]);
+    await this.in(name, ["ip", "route", "add", "default", "via", `${net}.1`]);
+  }
+
+  /** Gives the link of a NAT to the internet `ms` milliseconds each way, and loss (0 to 1). */
+  async slow(side: Side, ms: number, loss = 0): Promise<void> {
+    const nat = `nat${side}` as const, port = `p${side}`;
+    await this.in(nat, ["ip", "link", "del", "wan0"]);
+    const script = new URL("./delay_line.ts", import.meta.url).pathname;
+    const deno = [Deno.execPath(), "run", "-A", "--no-lock", "--no-check", "--quiet", script];
+    const line = this.spawn(nat, [...deno, "wan0", port, `${ms}`, `${loss}`], { stdout: "piped" });
+    const said = line.stdout.getReader();
+    if ((await said.read()).done) throw new Error("no line with delay");
+    await said.cancel();
+    await this.in(nat, ["ip", "link", "set", port, "netns", this.namespace("inet")]);
+    await this.in("inet", ["ip", "link", "set", port, "master", "br0", "up"]);
+    await this.#joinInternet(side);
+    // Rules name a device by its number.
+    await this.setNat(side, this.#kinds.get(side)!);
   }
 
   /** Starts coturn. */
@@ -156,7 +179,7 @@ export class NatLab implements AsyncDisposable {
       "--log-file=stdout",
     ], { stdout: "null", stderr: "null" });
     for (let i = 0; i < 100; i++) {
-      const { stdout } = await this.#in("inet", ["ss", "-lun"]);
+      const { stdout } = await this.in("inet", ["ss", "-lun"]);
       if (stdout.includes("203.0.113.2:3479")) return;
       await delay(50);
     }
@@ -177,70 +200,81 @@ export class NatLab implements AsyncDisposable {
       } catch { /* It has ended. */ }
     }
     await Promise.all(this.#children.map(({ status }) => status));
-    for (const name of NAMES) await run(["ip", "netns", "del", this.#ns(name)]).catch(() => {});
+    for (const name of NAMES) await run(["ip", "netns", "del", this.namespace(name)]).catch(() => {});
     if (this.#directory !== "") await Deno.remove(this.#directory, { recursive: true });
   }
 
   async #build(): Promise<void> {
     for (const name of NAMES) {
-      await run(["ip", "netns", "add", this.#ns(name)]);
-      await this.#in(name, ["ip", "link", "set", "lo", "up"]);
+      await run(["ip", "netns", "add", this.namespace(name)]);
+      await this.in(name, ["ip", "link", "set", "lo", "up"]);
     }
     const ip = (name: string, command: string): Promise<unknown> =>
-      this.#in(name, ["ip", ...command.split(" ")]);
+      this.in(name, ["ip", ...command.split(" ")]);
     await ip("inet", "link add br0 type bridge");
     for (const host of [1, 2, 3]) await ip("inet", `addr add 203.0.113.${host}/24 dev br0`);
     await ip("inet", "link set br0 up");
     for (const side of SIDES) {
       const nat = `nat${side}`, machine = `c${side}`, net = netOf(side);
-      await ip(nat, `link add wan0 type veth peer name p${side} netns ${this.#ns("inet")}`);
+      await ip(nat, `link add wan0 type veth peer name p${side} netns ${this.namespace("inet")}`);
       await ip("inet", `link set p${side} master br0 up`);
-      await ip(nat, `addr add ${outside(side)}/24 dev wan0`);
-      await ip(nat, "link set wan0 up");
-      await ip(nat, `link add lan0 type veth peer name eth0 netns ${this.#ns(machine)}`);
+      await ip(nat, `link add lan0 type veth peer name eth0 netns ${this.namespace(machine)}`);
       await ip(nat, `addr add ${net}.1/24 dev lan0`);
       await ip(nat, "link set lan0 up");
       await ip(machine, `addr add ${net}.2/24 dev eth0`);
       await ip(machine, "link set eth0 up");
       await ip(machine, `route add default via ${net}.1`);
-      await this.#in(nat, ["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+      await this.in(nat, ["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
     }
     // The internet drops what has no way; it does not say so to the sender.
     await ip("inet", "neigh add 203.0.113.250 lladdr 02:00:00:00:00:01 dev br0");
     await ip("inet", "route add default via 203.0.113.250");
-    for (const side of SIDES) {
-      for (const other of SIDES) {
-        if (other !== side) await ip(`nat${side}`, `route add ${subnet(other)} via ${outside(other)}`);
-      }
+    for (const side of SIDES) await this.#joinInternet(side);
+  }
+
+  async #joinInternet(side: Side): Promise<void> {
+    const ip = (command: string): Promise<unknown> => this.in(`nat${side}`, ["ip", ...command.split(" ")]);
+    await ip(`addr add ${outside(side)}/24 dev wan0`);
+    await ip("link set wan0 up");
+    for (const other of SIDES) {
+      if (other !== side) await ip(`route add ${subnet(other)} via ${outside(other)}`);
     }
   }
 
   async #certificate(): Promise<{ cert: string; key: string }> {
     const { makeCertificate } = await import("../support/certificate.ts");
     const made = await makeCertificate({ names: [SERVER] });
-    const paths = { cert: `${this.#directory}/cert.pem`, key: `${this.#directory}/key.pem` };
+    const paths = this.certificateFiles;
     await Deno.writeTextFile(paths.cert, made.cert);
     await Deno.writeTextFile(paths.key, made.key);
     this.caCert = made.cert;
     return paths;
   }
 
+  /** Certificate and key of the lab's servers. */
+  get certificateFiles(): { readonly cert: string; readonly key: string } {
+    return { cert: `${this.#directory}/cert.pem`, key: `${this.#directory}/key.pem` };
+  }
+
   /** The certificate of the TURN server, for TURN over TLS. */
   caCert = "";
 
-  #ns(name: string): string {
+  /** The full name of a namespace. */
+  namespace(name: string): string {
     return this.#prefix + name;
   }
 
-  #in(name: string, command: string[]): Promise<{ stdout: string }> {
-    return run(["ip", "netns", "exec", this.#ns(name), ...command]);
+  /** Runs a command in a namespace: `inet`, `natA`, `cA`, ... */
+  in(name: string, command: string[]): Promise<{ stdout: string }> {
+    return run(["ip", "netns", "exec", this.namespace(name), ...command]);
   }
 
-  async #nft(name: string, rules: string): Promise<void> {
+  /** Adds rules of nftables to a namespace. */
+  async nft(name: string, rules: string): Promise<void> {
     const file = await Deno.makeTempFile();
     try {
       await Deno.writeTextFile(file, rules);
-      await this.#in(name, ["nft", "-f", file]);
+      await this.in(name, ["nft", "-f", file]);
     } finally {
       await Deno.remove(file);
     }
@@ -250,7 +284,8 @@ export class NatLab implements AsyncDisposable {
 const NAMES = ["inet", "natA", "natB", "natC", "cA", "cB", "cC"] as const;
 let labs = 0;
 
-function outside(side: Side): string {
+/** The address of a NAT outside. */
+export function outside(side: Side): string {
   return `203.0.113.${11 + SIDES.indexOf(side)}`;
 }
 
@@ -258,7 +293,8 @@ function netOf(side: Side): string {
   return `10.0.${1 + SIDES.indexOf(side)}`;
 }
 
-function subnet(side: Side): string {
+/** The network behind a NAT. */
+export function subnet(side: Side): string {
   return `${netOf(side)}.0/24`;
 }
 
