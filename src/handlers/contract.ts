@@ -25,11 +25,21 @@ export interface PeerService {
   report(report: PeerReport): void;
 }
 
+/** What handlers need of the part that deletes documents. */
+export interface DocumentDeletion {
+  /** Who made a document. */
+  owner(channel: string): Promise<string | undefined>;
+  /** Deletes it for everybody; false: nothing was kept of it. */
+  delete(channel: string): Promise<boolean>;
+}
+
 /** What handlers need of others. */
 export interface HandlerParts {
   readonly hub: Hub;
   /** @default files are refused */
   readonly files?: FileService;
+  /** @default documents cannot be deleted */
+  readonly deletion?: DocumentDeletion;
   /** @default no STUN or TURN servers are known, and nothing is counted */
   readonly peers?: PeerService;
   /** Asked for each use. @default 8 MiB of operations, 16 MiB of snapshot */

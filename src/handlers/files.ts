@@ -7,6 +7,7 @@
 import { CLIENT_TYPES, clientRow, type ClientType, ProtocolError } from "../protocol/mod.ts";
 import type { Route } from "../router/types.ts";
 import type { HandlerParts } from "./contract.ts";
+import { fileDeletion } from "./deleting.ts";
 import { downloadRoutes } from "./files_download.ts";
 import type { FileParts } from "./files_parts.ts";
 import { uploadRoutes } from "./files_upload.ts";
@@ -25,7 +26,7 @@ export function fileRoutes(parts: HandlerParts): Route[] {
       if (!files.enabled()) refuseAll();
     },
   };
-  return [...uploadRoutes(parts, service), ...downloadRoutes(parts, service)];
+  return [...uploadRoutes(parts, service), ...downloadRoutes(parts, service), fileDeletion(service)];
 }
 
 function refuseAll(): never {

@@ -9,6 +9,7 @@ import { appendRoutes } from "./append.ts";
 import { botRoutes } from "./bots.ts";
 import { channelRoutes } from "./channels.ts";
 import type { HandlerParts } from "./contract.ts";
+import { documentDeletion } from "./deleting.ts";
 import { documentRoutes } from "./documents.ts";
 import { editRoutes } from "./edits.ts";
 import { fileRoutes } from "./files.ts";
@@ -47,6 +48,7 @@ export function routes(parts: HandlerParts): Route[] {
     ...readPositionRoutes(parts),
     ...replayRoutes(parts),
     ...documentRoutes(parts),
+    documentDeletion(parts),
     ...peerRoutes(parts),
     ...keyPackageRoutes(parts),
   ];

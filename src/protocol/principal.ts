@@ -5,7 +5,7 @@
  */
 
 /** Rights that a token or the configuration may grant, beside those on channels. */
-export const RIGHTS = ["broadcast", "client_list", "direct_message"] as const;
+export const RIGHTS = ["broadcast", "client_list", "direct_message", "admin"] as const;
 /** A right. */
 export type Right = typeof RIGHTS[number];
 

@@ -76,7 +76,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const functions = new FunctionsModule(engine, hub, log);
   const erasure = new ErasureModule(engine, hub, log);
   const peers = new PeersModule();
-  const handlers = new HandlersModule(hub, files, peers);
+  const handlers = new HandlersModule(hub, files, erasure, peers);
   const sessions = new SessionsModule({ engine, hub, tokens, handlers, node, log });
   const reachable = (): Reachable => ({
     httpPort: http.address?.port ?? 0,

@@ -20,7 +20,7 @@ async function goesOn(browser: BrowserPage, size: number): Promise<void> {
   await browser.waitFor("page.errors.some((error) => error.startsWith('storage'))");
   const errors = await browser.evaluateText("page.errors") as string[];
   assert.deepEqual(errors, [
-    "storage the storage of the outbox does not work: what is published is kept in memory only",
+    "storage the outbox cannot be stored: messages are in memory only",
   ]);
   await browser.evaluateText("page.client.close()");
 }

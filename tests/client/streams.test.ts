@@ -25,7 +25,8 @@ async function collect(client: SkeinClient, world?: World) {
 type Step =
   | { readonly kind: "say"; readonly text: string }
   | { readonly kind: "pass"; readonly ms: number }
-  | { readonly kind: "cut" | "join" | "swallow" };
+  | { readonly kind: "cut" | "join" | "swallow" | "move" }
+  | { readonly kind: "restart"; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -42,14 +43,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom({ kind: "cut" as const }, { kind: "join" as const }, {
-      kind: "swallow" as const,
-    }),
+    arbitrary: fc.constantFrom("cut" as const, "join" as const, "swallow" as const, "move" as const)
+      .map((kind) => ({ kind })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1, max: 2000 }).map((ms) => ({ kind: "restart" as const, ms })),
   },
 );
 
 /** Validates: readers have every piece once and in order, and who comes late has what was appended. */
-Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for every reader, through cuts and resumes", async () => {
+Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for every reader, through cuts, moves and restarts", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 5, maxLength: 40, size: "max" }),
@@ -78,7 +82,16 @@ Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for
             appended.push(writer.append(one.text));
           } else if (one.kind === "pass") await world.clock.advance(one.ms);
           else if (one.kind === "cut") world.cut();
-          else if (one.kind === "join" && clients.length < 5) {
+          else if (one.kind === "move") {
+            // Whoever is on this path goes on over the other one, and comes back when it is open again.
+            const { quic } = world.paths;
+            quic.dial = quic.dial === "open" ? "refused" : "open";
+            world.cut("quic");
+          } else if (one.kind === "restart") {
+            world.kill();
+            await world.clock.advance(one.ms);
+            world.start();
+          } else if (one.kind === "join" && clients.length < 5) {
             const late = join(`late${clients.length}`);
             clients.push(late);
             readers.push(await run(collect(late, world)));
@@ -89,6 +102,7 @@ Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for
           }
         }
         const final = ends ? "ended" : "failed";
+        world.paths.quic.dial = "open";
         await run(Promise.all([...appended, ends ? writer.end() : writer.fail()]));
         const has = (texts: Awaited<ReturnType<typeof collect>>) =>
           texts.get(writer.target)?.final !== undefined;

@@ -171,7 +171,7 @@ async function documents(
   const awareness = await other.next("doc_awareness");
   assert.deepEqual(bytesOf(awareness), new Uint8Array(data));
   seen.set("doc_awareness", awareness.type);
-  await ask("doc_close", {});
+  for (const type of ["doc_close", "doc_delete"]) await ask(type, {});
 }
 
 /** A file goes up, is announced, comes down; another one is given up. */
@@ -254,6 +254,7 @@ async function files(
   seen.set("file_download", (await client.ask("file_download", { fileId: uploaded!.fileId })).type);
   await client.send("file_download_cancel", { download: crypto.randomUUID() });
   seen.set("file_download_cancel", (await client.ask("ping", {})).type);
+  seen.set("file_delete", (await client.ask("file_delete", { fileId: uploaded!.fileId })).type);
   const { payload } = await startUpload(client, { bytes: new Uint8Array([...bytes, 1]), channel: room });
   seen.set(
     "file_upload_cancel",

@@ -2,6 +2,10 @@
 
 import assert from "node:assert/strict";
 import { createServerClient, type ServerClient } from "../../src/client/server/mod.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import { DEFAULT_NAMESPACE, Hub } from "../../src/hub/mod.ts";
+import { run } from "../../src/service/cli/mod.ts";
+import { DocumentLife } from "../../src/service/erasure/documents.ts";
 import { SqliteEngine } from "../../src/engine/sqlite/engine.ts";
 import type { ApiExported } from "../../src/protocol/api/types.ts";
 import { crc32 } from "../../src/protocol/mod.ts";
@@ -193,4 +197,102 @@ Deno.test("files: they are listed by user and by channel, in pages", () =>
     assert.equal((await api.files({ channel: "chat:a" })).files.length, 2);
     assert.deepEqual((await api.files({ user: "bob" })).files, []);
     await ann.close();
+  }));
+
+async function cli(args: string[], env: Record<string, string> = {}) {
+  let out = "", err = "";
+  const code = await run(args, {
+    env,
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    input: () => Promise.resolve(""),
+  });
+  return { code, out, err };
+}
+
+Deno.test("cli: user export prints all lines and a last one, user erase leaves nothing to export", () =>
+  withService(async ({ url }, api) => {
+    for (let n = 0; n < 5; n++) await api.publish({ channel: "chat:a", from: "ann", text: `${SECRET} ${n}` });
+    const remote = ["--url", url, "--key", KEY];
+    const before = await cli(["user", "export", ...remote, "ann"]);
+    assert.equal(before.code, 0, before.err);
+    const lines = before.out.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual(lines.at(-1), { kind: "end", user: "ann", lines: 5 });
+    assert.deepEqual(
+      lines.slice(0, 5).map(({ payload }) => payload.text),
+      [0, 1, 2, 3, 4].map((n) => `${SECRET} ${n}`),
+    );
+    assert.equal((await cli(["user", "erase", ...remote, "ann"])).code, 2);
+    const erased = await cli(["user", "erase", ...remote, "ann", "--yes"]);
+    assert.deepEqual([erased.code, erased.out], [0, "erased: 5 messages, 0 documents, 0 files\n"]);
+    assert.ok(!(await cli(["user", "export", ...remote, "ann"])).out.includes(SECRET));
+    // The key may come from the environment, and a wrong one is told.
+    const wrong = await cli(["user", "export", "--url", url, "ann"], { SKEIN_API_KEY: `${KEY}-not` });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /key not accepted/);
+    assert.equal((await cli(["user", "export", "--url", "ftp://a", "--key", KEY, "ann"])).code, 2);
+    assert.match(
+      (await cli(["user", "export", "--url", "http://127.0.0.1:1", "--key", KEY, "ann"])).err,
+      /no answer/,
+    );
+  }));
+
+Deno.test("documents: one that nobody changed for its maxAge is forgotten, others and channels stay", async () => {
+  const namespaces = { doc: { maxAge: "1h" } } as const;
+  const service = await startTestService({ engine: { kind: "memory" }, namespaces, api: { keys: [KEY] } });
+  try {
+    const engine = new MemoryEngine();
+    const hub = new Hub({ engine, namespace: () => ({ ...DEFAULT_NAMESPACE, maxAge: 3_600_000 }) });
+    let wall = 1_000_000_000_000;
+    const documents = new DocumentLife({ engine, hub, now: () => 0, wall: () => wall });
+    const put = (channel: string, timestamp: number) =>
+      engine.log.publish(channel, { type: "doc_op", id: channel, from: "ann", timestamp, payload: {} }, {
+        retention: { size: 10, age: 1e15 },
+      });
+    put("doc:old", wall - 3_600_001);
+    put("doc:new", wall - 3_000_000);
+    put("chat:old", wall - 1e9);
+    const failures: unknown[] = [];
+    await documents.expire((error) => failures.push(error));
+    assert.deepEqual(engine.log.list(), ["chat:old", "doc:new"]);
+    wall += 3_600_000;
+    await documents.expire((error) => failures.push(error));
+    assert.deepEqual([engine.log.list(), failures], [["chat:old"], []]);
+    // A forgotten document may be made anew.
+    put("doc:old", wall);
+    assert.deepEqual(engine.log.list(), ["chat:old", "doc:old"]);
+    assert.equal(service.config.namespaces.doc?.maxAge, 3_600_000);
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("deleting: an owner deletes files and documents, others need the right admin", () =>
+  withService(async ({ connect }, api) => {
+    const ann = await connect("websocket", "ann"), bob = await connect("websocket", "bob");
+    const admin = await connect("websocket", "eve", { rights: ["admin"] });
+    const files = [await upload(ann, "chat:a", "one"), await upload(ann, "chat:a", "two")];
+    const documents = ["doc:one", "doc:two"];
+    const data = new TextEncoder().encode("an operation");
+    for (const channel of documents) {
+      for (const one of [ann, bob]) {
+        await one.ask("doc_op", { channel, data: data.toBase64(), checksum: crc32(data) });
+      }
+    }
+    const refusal = async (type: string, payload: Record<string, unknown>) =>
+      (await bob.request(type, payload)).payload.name;
+    assert.equal(await refusal("file_delete", { fileId: files[0] }), "permission_denied");
+    assert.equal(await refusal("doc_delete", { channel: "doc:one" }), "permission_denied");
+    assert.equal(await refusal("doc_delete", { channel: "chat:a" }), "not_a_document");
+    assert.equal((await api.files({})).files.length, 2);
+    for (const [index, who] of [ann, admin].entries()) {
+      const fileId = files[index], channel = documents[index];
+      assert.deepEqual((await who.ask("file_delete", { fileId })).payload, { fileId, deleted: true });
+      assert.deepEqual((await who.ask("file_delete", { fileId })).payload, { fileId, deleted: false });
+      assert.deepEqual((await who.ask("doc_delete", { channel })).payload, { channel, deleted: true });
+      assert.deepEqual((await who.ask("doc_delete", { channel })).payload, { channel, deleted: false });
+    }
+    assert.equal(await refusal("file_link", { fileId: files[0] }), "unknown_file");
+    assert.deepEqual((await api.files({})).files, []);
+    for (const one of [ann, bob, admin]) await one.close();
   }));

@@ -81,7 +81,7 @@ export class Persistence {
   #failed(cause: unknown): void {
     if (this.#isTold) return;
     this.#isTold = true;
-    const text = "the storage of the outbox does not work: what is published is kept in memory only";
+    const text = "the outbox cannot be stored: messages are in memory only";
     this.#events.failed(new SkeinError("storage", text, { cause }));
   }
 }

@@ -16,6 +16,7 @@ import type { Opened } from "./database.ts";
 import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
 import { pragma } from "./schema.ts";
+import { scrub } from "./scrub.ts";
 import { Store } from "./store.ts";
 import { StreamTable } from "./streams.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
@@ -149,8 +150,7 @@ export class Storage {
     this.#check();
     this.#group.flush();
     try {
-      this.db.exec("VACUUM");
-      this.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      scrub(this.db);
     } catch (error) {
       throw unavailable(error);
     }

@@ -247,7 +247,21 @@ const docAwarenessDelivery: Schema<DocAwarenessDelivery> = shape({
   session: token(64),
 });
 
-/** Of `doc_close` and `doc_closed`. */
+/** A document that the user made is to be deleted, or anybody's with the right `admin`. */
+export interface DocDelete {
+  channel: string;
+}
+
+/** The document is deleted. */
+export interface DocDeleted {
+  channel: string;
+  /** It was there. */
+  deleted: boolean;
+}
+
+const docDeleted: Schema<DocDeleted> = shape({ channel: channelField(), deleted: flag() });
+
+/** Of `doc_close`, `doc_closed` and `doc_delete`. */
 const docClose: Schema<DocClose> = shape({ channel: channelField() });
 
 /** What a client sends. */
@@ -258,6 +272,7 @@ export interface DocClientPayloads {
   doc_snapshot: DocSnapshot;
   doc_awareness: DocAwareness;
   doc_close: DocClose;
+  doc_delete: DocDelete;
 }
 
 /** Its schemas. */
@@ -268,6 +283,7 @@ export const DOC_CLIENT: Schemas<DocClientPayloads> = {
   doc_snapshot: docSnapshot,
   doc_awareness: docAwareness,
   doc_close: docClose,
+  doc_delete: docClose,
 };
 
 /** What a server sends. */
@@ -280,6 +296,7 @@ export interface DocServerPayloads {
   doc_snapshot_ack: DocSnapshotAck;
   doc_awareness: DocAwarenessDelivery;
   doc_closed: DocClose;
+  doc_deleted: DocDeleted;
 }
 
 /** Its schemas. */
@@ -292,4 +309,5 @@ export const DOC_SERVER: Schemas<DocServerPayloads> = {
   doc_snapshot_ack: docSnapshotAck,
   doc_awareness: docAwarenessDelivery,
   doc_closed: docClose,
+  doc_deleted: docDeleted,
 };

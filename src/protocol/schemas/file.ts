@@ -231,6 +231,21 @@ export function parseChunk({ uploadId, offset, data }: Payload): FileChunk | und
 
 const ID = new RegExp(`^[\\x21-\\x7e]{1,${MAX_ID}}$`);
 
+/** A file of the user's own is to be removed, or anybody's with the right `admin`. */
+export interface FileDelete {
+  fileId: string;
+}
+
+/** The file is removed. */
+export interface FileDeleted {
+  fileId: string;
+  /** It was there. */
+  deleted: boolean;
+}
+
+const fileDelete: Schema<FileDelete> = shape({ fileId: token(MAX_ID) });
+const fileDeleted: Schema<FileDeleted> = shape({ fileId: token(MAX_ID), deleted: flag() });
+
 /** What a client sends. */
 export interface FileClientPayloads {
   file_upload_start: FileUploadStart;
@@ -240,6 +255,7 @@ export interface FileClientPayloads {
   file_download: FileDownload;
   file_download_cancel: FileDownloadCancel;
   file_link: FileLink;
+  file_delete: FileDelete;
 }
 
 /** Its schemas. */
@@ -251,6 +267,7 @@ export const FILE_CLIENT: Schemas<FileClientPayloads> = {
   file_download: fileDownload,
   file_download_cancel: fileDownloadCancel,
   file_link: fileLink,
+  file_delete: fileDelete,
 };
 
 /** What a server sends. */
@@ -262,6 +279,7 @@ export interface FileServerPayloads {
   file_download_ready: FileDownloadReady;
   file_data: FileData;
   file_link_response: FileLinkResponse;
+  file_deleted: FileDeleted;
 }
 
 /** Its schemas. */
@@ -273,4 +291,5 @@ export const FILE_SERVER: Schemas<FileServerPayloads> = {
   file_download_ready: fileDownloadReady,
   file_data: fileData,
   file_link_response: fileLinkResponse,
+  file_deleted: fileDeleted,
 };

@@ -86,6 +86,20 @@ const COMMANDS: Readonly<Record<string, Entry | Group>> = {
       },
     },
   },
+  user: {
+    summary: "Export or erase what belongs to a user of a running service.",
+    text: "What belongs to a user, by the API of a running service.",
+    commands: {
+      export: {
+        summary: "Print it as lines of JSON.",
+        load: async () => (await import("./user/export.ts")).userExport,
+      },
+      erase: {
+        summary: "Erase it, for good.",
+        load: async () => (await import("./user/erase.ts")).userErase,
+      },
+    },
+  },
   version: {
     summary: "Print the version.",
     load: async () => (await import("./version.ts")).version,

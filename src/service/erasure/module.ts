@@ -14,6 +14,8 @@ import { UserExport } from "./export.ts";
 
 /** Milliseconds between two looks for documents that nobody changes. */
 const LOOK = 10_000;
+/** Milliseconds between two looks for erasures that were interrupted, or failed. */
+const RESUME = 60_000;
 
 /** Deletes documents, exports and erases what belongs to users. */
 export class ErasureModule implements Module {
@@ -25,7 +27,7 @@ export class ErasureModule implements Module {
   #users: Erasures | undefined;
   #export: UserExport | undefined;
   #endUser: (user: string) => Promise<void> = () => Promise.resolve();
-  #resumed = false;
+  #resumedAt = -Infinity;
   #lookedAt = 0;
 
   constructor(engine: EngineModule, hub: HubModule, log: Logger) {
@@ -75,8 +77,8 @@ export class ErasureModule implements Module {
   sweep(now: number): void {
     if (this.#users === undefined) return;
     // Not at the start: sessions can be ended only when all modules have started.
-    if (!this.#resumed) {
-      this.#resumed = true;
+    if (now - this.#resumedAt >= RESUME) {
+      this.#resumedAt = now;
       void this.#users.resume();
     }
     if (now - this.#lookedAt < LOOK) return;

@@ -7,6 +7,7 @@
 import { type DocumentLimits, routes } from "../../handlers/mod.ts";
 import { type Context, Router } from "../../router/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { ErasureModule } from "../erasure/module.ts";
 import type { FilesModule } from "../files/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { PeersModule } from "../peers/module.ts";
@@ -18,14 +19,16 @@ export class HandlersModule implements Module {
   readonly keys = ["documents", "rpc"] as const;
   readonly #hub: HubModule;
   readonly #files: FilesModule;
+  readonly #erasure: ErasureModule;
   readonly #peers: PeersModule;
   #documents: DocumentLimits | undefined;
   #rpcTimeout = 0;
   #router: Router | undefined;
 
-  constructor(hub: HubModule, files: FilesModule, peers: PeersModule) {
+  constructor(hub: HubModule, files: FilesModule, erasure: ErasureModule, peers: PeersModule) {
     this.#hub = hub;
     this.#files = files;
+    this.#erasure = erasure;
     this.#peers = peers;
   }
 
@@ -38,6 +41,7 @@ export class HandlersModule implements Module {
     const handlers = routes({
       hub: this.#hub.hub,
       files,
+      deletion: this.#erasure.documents,
       peers: this.#peers,
       documents: () => started(this.#documents, this.name),
       rpcTimeout: () => this.#rpcTimeout,

@@ -38,7 +38,8 @@ export class DevelopmentKeys {
       ...given,
       sub: user,
       expiresIn: (typeof expiresIn === "number" ? expiresIn : EXPIRES_IN) * 1000,
-      rights: rights ?? [...RIGHTS],
+      // What everybody may have: `admin` is over the files and documents of others.
+      rights: rights ?? RIGHTS.filter((right) => right !== "admin"),
     } as TokenClaims;
     try {
       return await signer.sign(claims);

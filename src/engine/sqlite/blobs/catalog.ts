@@ -8,6 +8,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { BlobCounts, BlobFile, BlobInfo, BlobListOptions, BlobUpload } from "../../contract.ts";
 import type { BlobUsage } from "../../quotas.ts";
+import { scrub } from "../scrub.ts";
 
 /**
  * The steps of the schema. `user_version` says how many of them a file has seen. A step that was released is never
@@ -121,7 +122,7 @@ export class Catalog {
 
   /** Writes the file anew, without what was deleted. */
   scrub(): void {
-    this.#db.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    scrub(this.#db);
   }
 
   /** Whether a file has this content. */
