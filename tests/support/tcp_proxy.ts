@@ -63,7 +63,11 @@ export class TcpProxy {
 
   async #accept(): Promise<void> {
     try {
-      for await (const client of this.#listener) this.#run(this.#join(client));
+      for await (const client of this.#listener) {
+        // It had come before the listener was closed: nobody would close it.
+        if (this.#closed) client.close();
+        else this.#run(this.#join(client));
+      }
     } catch {
       // The listener was closed.
     }
@@ -81,7 +85,7 @@ export class TcpProxy {
     }
     if (this.#closed) {
       server.close();
-      return;
+      return this.#end(client);
     }
     this.#open.add(server);
     server.setNoDelay(true);

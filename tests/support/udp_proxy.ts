@@ -111,6 +111,8 @@ export class UdpProxy {
 
   async #fromClients(): Promise<void> {
     await receive(this.#front, (packet, from) => {
+      // It had come before the socket was closed: nobody would close another socket for it.
+      if (this.#closed) return;
       const name = `${from.hostname}:${from.port}`;
       let flow = this.#flows.get(name);
       if (flow === undefined) {
