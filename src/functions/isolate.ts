@@ -33,6 +33,8 @@ export interface IsolateOptions {
 
 /** Requests of one isolate that may be under way; those behind them wait in the pipe. */
 const MAX_REQUESTS = 64;
+/** Bytes of them, which the service holds until they are served. */
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 /** Milliseconds an isolate has to say that it cancelled a call: one that is in an endless loop never does. */
 const CANCEL_GRACE = 250;
 
@@ -66,6 +68,7 @@ export class Isolate {
   readonly #cancelled = new Map<number, ReturnType<typeof setTimeout>>();
   #lastCall = 0;
   #requests = 0;
+  #requestBytes = 0;
   #requestDone: (() => void) | undefined;
   #end: End | undefined;
   #retired = false;
@@ -230,12 +233,14 @@ export class Isolate {
       return this.#process.send({ t: "answer", id: header.id, error: "the call is over" });
     }
     void this.#serve(running, header, bytes);
-    if (this.#requests < MAX_REQUESTS) return;
+    if (this.#requests < MAX_REQUESTS && this.#requestBytes < MAX_REQUEST_BYTES) return;
     return new Promise((resolve) => this.#requestDone = resolve);
   }
 
   async #serve(running: Running, { id, op, args }: Frame["header"], bytes: Uint8Array<ArrayBuffer>) {
     this.#requests++;
+    const size = bytes.length + sizeOf(args);
+    this.#requestBytes += size;
     const { signal } = running.controller;
     const aborted = quietDeferred<never>();
     const abort = () => aborted.reject(new Error("the call is over"));
@@ -249,6 +254,7 @@ export class Isolate {
     } finally {
       signal.removeEventListener("abort", abort);
       this.#requests--;
+      this.#requestBytes -= size;
       this.#requestDone?.();
       this.#requestDone = undefined;
     }
@@ -296,6 +302,13 @@ export class Isolate {
     for (const id of [...this.#calls.keys()]) this.#settle(id, ({ reject }) => reject(error));
     if (end.kind !== "busy") this.onDeath();
   }
+}
+
+/** About how many bytes the arguments of a request hold: texts are all that can be large. */
+function sizeOf(args: unknown): number {
+  const { content, text, value } = (args ?? {}) as { content?: unknown; text?: unknown; value?: unknown };
+  const held = [content, text, value].filter((part) => part !== undefined);
+  return held.length === 0 ? 0 : JSON.stringify(held).length;
 }
 
 function reportOf(given: unknown): ErrorReport {

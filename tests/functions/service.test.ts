@@ -195,6 +195,13 @@ Deno.test("functions: history, presence, streams and values are those of the ser
       case "get": return await context.kv.entry("count") ?? null;
       case "delete": return await context.kv.delete("count");
       case "secret": return context.secret(event.data);
+      case "print": console.log("the key is " + context.secret("KEY")); throw new Error("no " + context.secret("KEY"));
+      case "fill": {
+        const all = await Promise.allSettled(Array.from({ length: 1010 }, (_, i) => context.kv.set("k" + i, i)));
+        const again = await context.kv.set("k1", "again");
+        return [all.filter(({ status }) => status === "fulfilled").length, again,
+          [...new Set(all.flatMap((one) => one.status === "rejected" ? [one.reason.code] : []))]];
+      }
       case "bad channel": await context.publish("nowhere", "x"); return;
       case "bad content": await context.publish("chat:a", { text: 7 } as any); return;
       case "doc": await context.publish("doc:x", "x"); return;
@@ -220,6 +227,8 @@ Deno.test("functions: history, presence, streams and values are those of the ser
     assert.equal(await ask("delete"), true);
     assert.equal(await ask("get"), null);
     assert.equal(await ask("secret", "KEY"), "abc-123");
+    assert.equal((await ann.request("rpc", { method: "print" })).type, "error");
+    assert.deepEqual(await ask("fill"), [1000, true, ["limit_exceeded"]]);
     for (const [method, data] of [["secret", "OTHER"], ["doc"]] as const) {
       assert.equal((await ann.request("rpc", { method, ...data && { data } })).payload.code, 100);
     }

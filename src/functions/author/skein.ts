@@ -225,7 +225,7 @@ export interface HistoryMessage {
   readonly payload: { readonly [key: string]: Json };
 }
 
-/** Small values that outlive the function, on all nodes. Names: 1 to 128 printable ASCII characters. */
+/** Small values that outlive the function, on all nodes; at most 1,000. Names: 1 to 128 printable ASCII characters. */
 export interface KeyValues {
   get<T extends Json = Json>(name: string): Promise<T | undefined>;
   /** The value with its revision, for `set` with `revision`. */

@@ -17,6 +17,8 @@ const CALL_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5
 const START_BOUNDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const;
 /** Lines a second of one function's console that reach the log. */
 const LINES = 50;
+/** Characters of a secret that is looked for in lines. */
+const SHORT = 6;
 
 interface Figures {
   readonly time: Histogram;
@@ -29,14 +31,17 @@ interface Figures {
 export class FunctionCounters {
   readonly #log: Logger;
   readonly #set: () => FunctionSet | undefined;
+  readonly #secrets: () => readonly string[];
   readonly #figures = new Map<string, Figures>();
   readonly #starts = new Histogram(START_BOUNDS);
   #loads = 0;
   #loadFailures = 0;
   #lost = 0;
 
-  constructor(log: Logger, set: () => FunctionSet | undefined) {
+  /** `secrets`: what no line of the log may show. */
+  constructor(log: Logger, set: () => FunctionSet | undefined, secrets: () => readonly string[]) {
     this.#log = log;
+    this.#secrets = secrets;
     this.#set = set;
   }
 
@@ -105,7 +110,7 @@ export class FunctionCounters {
 
   /** A line that a function printed. */
   readonly log = (name: string, { level, text }: LogLine): void => {
-    if (this.#mayLog(name)) this.#log.log(level, "function", { function: name, text });
+    if (this.#mayLog(name)) this.#log.log(level, "function", { function: name, text: this.#redact(text) });
   };
 
   /** An isolate has started. */
@@ -122,7 +127,7 @@ export class FunctionCounters {
   /** A version could not be loaded. */
   readonly failed = (name: string, { message, report }: FunctionError): void => {
     this.#loadFailures++;
-    const fields = { at: report?.at, reason: message };
+    const fields = { at: report?.at, reason: this.#redact(message) };
     this.#log.error("function not loaded", name === "" ? fields : { function: name, ...fields });
   };
 
@@ -138,7 +143,7 @@ export class FunctionCounters {
     const problems = Object.fromEntries(
       [...set.problems()].filter(({ problem }) => problem !== undefined).map((
         { name, problem },
-      ) => [name, problem]),
+      ) => [name, this.#redact(problem!)]),
     );
     const functions = set.functions.map(({ name, status, hash }) => {
       const figures = this.#figures.get(name);
@@ -165,9 +170,18 @@ export class FunctionCounters {
       event,
       kind,
       at: report?.at,
-      reason: message,
-      ...report?.stack === undefined ? {} : { stack: report.stack },
+      reason: this.#redact(message ?? String(error)),
+      ...report?.stack === undefined ? {} : { stack: this.#redact(report.stack) },
     });
+  }
+
+  /** Takes secrets out of a text. Very short ones are also parts of words. */
+  #redact(text: string): string {
+    let shown = text;
+    for (const secret of this.#secrets()) {
+      if (secret.length >= SHORT && shown.includes(secret)) shown = shown.replaceAll(secret, "[secret]");
+    }
+    return shown;
   }
 
   #mayLog(name: string): boolean {

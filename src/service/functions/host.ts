@@ -16,6 +16,7 @@ import type {
 } from "../../functions/mod.ts";
 import type { Hub } from "../../hub/mod.ts";
 import { contentOf, type Payload, ProtocolError, readContent, uuidv7 } from "../../protocol/mod.ts";
+import { KeyValues } from "./key_values.ts";
 import { TokenBucket } from "../../session/rates.ts";
 
 /** Where functions work. */
@@ -37,11 +38,11 @@ export function userOf(name: string): string {
 export class ServiceHost implements FunctionHost {
   readonly #options: HostOptions;
   readonly #rates = new Map<string, { readonly rate: number; readonly tokens: TokenBucket }>();
-  readonly #encoder = new TextEncoder();
-  readonly #decoder = new TextDecoder();
+  readonly #values: KeyValues;
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#values = new KeyValues(options.values);
   }
 
   async publish(from: Caller, channel: string, content: SaidContent, id: string | undefined) {
@@ -92,28 +93,21 @@ export class ServiceHost implements FunctionHost {
     return entries.map(({ userId, sessionId }) => ({ user: userId, session: sessionId }));
   }
 
-  async kvGet({ name }: Caller, key: string) {
-    const found = await this.#options.values.get(keyOf(name, key));
-    if (found?.data === undefined) return undefined;
-    return { value: JSON.parse(this.#decoder.decode(found.data)), revision: found.revision };
+  kvGet({ name }: Caller, key: string) {
+    return this.#values.get(name, key);
   }
 
-  async kvSet(
+  kvSet(
     { name }: Caller,
     key: string,
     value: unknown,
-    { ttl, revision }: { readonly ttl: number | undefined; readonly revision: number | undefined },
+    options: { readonly ttl: number | undefined; readonly revision: number | undefined },
   ): Promise<boolean> {
-    const data = this.#encoder.encode(JSON.stringify(value));
-    const put = await this.#options.values.put(keyOf(name, key), { data }, {
-      ...ttl === undefined ? {} : { ttl },
-      ...revision === undefined ? {} : { revision },
-    });
-    return put !== undefined;
+    return this.#values.set(name, key, value, options);
   }
 
-  async kvDelete({ name }: Caller, key: string): Promise<boolean> {
-    return await this.#options.values.delete(keyOf(name, key));
+  kvDelete({ name }: Caller, key: string): Promise<boolean> {
+    return this.#values.delete(name, key);
   }
 
   fetch({ name, signal }: Caller, request: OutgoingRequest): Promise<IncomingResponse> {
@@ -154,8 +148,4 @@ export class ServiceHost implements FunctionHost {
       depth: depth + 1,
     });
   }
-}
-
-function keyOf(name: string, key: string): { name: string } {
-  return { name: `fn/${name}/kv/${key}` };
 }

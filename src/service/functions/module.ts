@@ -51,7 +51,7 @@ export class FunctionsModule implements Module, FunctionRequests {
     this.#engine = engine;
     this.#hub = hub;
     this.#log = log;
-    this.#counters = new FunctionCounters(log, () => this.#set);
+    this.#counters = new FunctionCounters(log, () => this.#set, () => Object.values(this.#secrets));
     this.series = this.#counters.series;
   }
 
