@@ -5,7 +5,7 @@
  */
 
 import { EXIT_MEMORY } from "./child/exits.ts";
-import { encodeFrame, type Frame, FrameReader } from "./child/frames.ts";
+import { encodeFrame, type Frame, FrameReader, joined } from "./child/frames.ts";
 import type { FailureKind } from "./contract.ts";
 import { isolateCommand } from "./launch.ts";
 
@@ -84,7 +84,7 @@ export class IsolateProcess {
         const frames = this.#waiting;
         const bytes = this.#waitingBytes;
         this.#waiting = [];
-        await this.#input.write(frames.length === 1 ? frames[0]! : joined(frames, bytes));
+        await this.#input.write(frames.length === 1 ? frames[0]! : joined(frames));
         this.#waitingBytes -= bytes;
       }
     } catch {
@@ -140,14 +140,4 @@ export class IsolateProcess {
     const how = signal === null ? `code ${code}` : signal;
     return { kind: "crashed", message: `its process ended (${how})${said === "" ? "" : `: ${said}`}` };
   }
-}
-
-function joined(frames: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all;
 }

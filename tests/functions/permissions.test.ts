@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { encodeFrame, FrameReader } from "../../src/functions/child/frames.ts";
+import { isolateCommand } from "../../src/functions/launch.ts";
 import { source } from "./support.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -83,4 +84,25 @@ Deno.test("functions: the program itself becomes an isolate when it is told to, 
   // The end of its input is the end of the service: it must not outlive it.
   await input.close();
   assert.equal((await child.status).code, 0);
+});
+
+Deno.test("functions: an isolate in an endless loop outlives signals to its group, and ends with the service", async () => {
+  const child = isolateCommand(512 * 1024 ** 2).spawn();
+  const drained = Promise.all([child.stderr.pipeTo(new WritableStream()), watch()]);
+  let looping = () => {};
+  const loops = new Promise<void>((resolve) => looping = resolve);
+  async function watch(): Promise<void> {
+    const reader = new FrameReader();
+    for await (const chunk of child.stdout) {
+      for (const { header } of reader.push(chunk)) if (header.text === "loops") looping();
+    }
+  }
+  const input = child.stdin.getWriter();
+  const modules = [{ name: "main.ts", json: false, code: ["console.log('loops'); for (;;);"] }];
+  await input.write(encodeFrame({ t: "load", name: "main", secrets: {}, modules }));
+  await loops;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) child.kill(signal);
+  await input.close();
+  assert.deepEqual({ ...await child.status }, { success: true, code: 0, signal: null });
+  await drained;
 });

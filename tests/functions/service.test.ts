@@ -334,3 +334,26 @@ Deno.test("functions: one with commands is a bot, whose commands are listed, che
     await service.stop();
   }
 });
+
+Deno.test("functions: one that prints without end fills no log, and keeps nobody waiting", async () => {
+  const service = await functionService({
+    "noisy.ts": source(
+      "for (let n = 0; n < 20_000; n++) console.log('line', n); return 'printed';",
+      "",
+      'on: { rpc: { methods: ["print"] } },',
+    ),
+    "quiet.ts": source("return 'here';", "", 'on: { rpc: { methods: ["quiet"] } },'),
+  });
+  try {
+    await using ann = await service.connect("websocket", "ann");
+    const noisy = ann.ask("rpc", { method: "print" });
+    assert.equal((await ann.ask("rpc", { method: "quiet" })).payload.data, "here");
+    assert.equal((await noisy).payload.data, "printed");
+    const printed = service.lines.filter(({ text }) => String(text).startsWith("line")).length;
+    assert.ok(printed >= 200 && printed < 5000, `${printed}`);
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    assert.equal(Number(/^skein_function_lines_dropped_total (\d+)/m.exec(metrics)?.[1]), 20_000 - printed);
+  } finally {
+    await service.stop();
+  }
+});

@@ -41,6 +41,17 @@ export function encodeFrame(
   return frame;
 }
 
+/** Chunks as one. */
+export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
 /** Finds the frames in what a pipe brings. */
 export class FrameReader {
   #chunks: Uint8Array[] = [];
@@ -80,13 +91,7 @@ export class FrameReader {
 
   #join(): Uint8Array {
     if (this.#chunks.length === 1) return this.#chunks[0]!;
-    const joined = new Uint8Array(this.#length);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    return joined;
+    return joined(this.#chunks);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { EXIT_BROKEN, EXIT_MEMORY } from "./exits.ts";
-import { encodeFrame } from "./frames.ts";
+import { encodeFrame, joined } from "./frames.ts";
 
 /** Milliseconds between two looks at the memory while the function works, and for this long after. */
 const BUSY_LOOK = 25;
@@ -69,7 +69,7 @@ function watchMemory(limit: number, pipe: Output, lastActive: () => number): voi
   look();
 }
 
-/** Standard output: what waits is written as it comes, one write at a time. */
+/** Standard output: one write at a time, and all that waits meanwhile is the next. */
 class Output {
   #waiting: Uint8Array[] = [];
   #busy = false;
@@ -84,9 +84,8 @@ class Output {
     try {
       for (let next = this.#waiting; next.length > 0; next = this.#waiting) {
         this.#waiting = [];
-        for (let bytes of next) {
-          while (bytes.length > 0) bytes = bytes.subarray(await Deno.stdout.write(bytes));
-        }
+        let bytes: Uint8Array = joined(next);
+        while (bytes.length > 0) bytes = bytes.subarray(await Deno.stdout.write(bytes));
       }
     } catch {
       // The service is gone.

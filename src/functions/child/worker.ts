@@ -7,7 +7,7 @@
 import type { Context, Definition, Event } from "../author/skein.ts";
 import { type Ask, createContext, type Reply } from "./context.ts";
 import { describeError, nameModule } from "./errors.ts";
-import { encodeFrame, type Frame, FrameReader } from "./frames.ts";
+import { encodeFrame, type Frame, FrameReader, joined } from "./frames.ts";
 import { isolateGlobals } from "./globals.ts";
 import { sendResponse } from "./response.ts";
 
@@ -38,17 +38,7 @@ function flush(): void {
   const frames = waiting;
   waiting = [];
   if (frames.length === 0) return;
-  const [first] = frames;
-  const all = frames.length === 1
-    ? first!
-    : new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
-  if (frames.length > 1) {
-    let at = 0;
-    for (const frame of frames) {
-      all.set(frame, at);
-      at += frame.length;
-    }
-  }
+  const all = frames.length === 1 ? frames[0]! : joined(frames);
   post(all, [all.buffer]);
 }
 
