@@ -110,7 +110,7 @@ export class Channel implements SubscribedChannel, Flushable {
     } else this.#send(offset, message);
   }
 
-  /** Sends what is held back. To be called before anything that has to come after it. */
+  /** See `Flushable`. To be called before anything that has to come after what is held back. */
   flush(): number {
     const held = this.#held;
     if (held.length === 0) return 0;
@@ -119,7 +119,7 @@ export class Channel implements SubscribedChannel, Flushable {
     const first = held[0]!, last = held.at(-1)!;
     if (first === last) this.#send(first.offset, first.message);
     else this.#send(last.offset, new EncodedBatch(held.map(({ message }) => message)), held);
-    return this.live.length;
+    return this.#packets;
   }
 
   /** Sends something that is not kept, to all subscribers whose `subscribe` was answered. */

@@ -19,10 +19,12 @@ const BUSY = 1000;
  * sends its packets in such a task.
  */
 const TASKS_A_TURN = 61;
+/** Turns that are waited for at most, whatever else the event loop has to do in each. */
+const MOST_TURNS = 16;
 
 /** What has deliveries that wait. */
 export interface Flushable {
-  /** Sends what waits, and says to how many connections. */
+  /** Sends what waits, and says to how many QUIC connections. */
   flush(): number;
 }
 
@@ -114,10 +116,10 @@ export class Coalescer {
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    let writes = 0;
+    let packets = 0;
     try {
       for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) {
-        writes += source.flush();
+        packets += source.flush();
       }
     } finally {
       // One that throws must not keep the others waiting: each says only once that something of it waits.
@@ -126,18 +128,18 @@ export class Coalescer {
         this.look();
       }
       this.#leaving = true;
-      this.#leave(writes);
+      this.#leave(Math.min(MOST_TURNS, Math.ceil(packets / TASKS_A_TURN)));
     }
   }
 
   /**
-   * Waits until `writes` have left. Connections write in microtasks and the runtime sends in tasks, all of which may take
-   * much longer than what is written needs to be made: counted from before, the next flush would be due at once, and each
-   * would carry little.
+   * Waits for what was written to leave. Connections write in microtasks and the runtime sends in tasks, all of which may
+   * take much longer than what is written needs to be made: counted from before, the next flush would be due at once, and
+   * each would carry little.
    */
-  #leave(writes: number): void {
+  #leave(turns: number): void {
     this.#turn(() => {
-      if (writes > TASKS_A_TURN) return this.#leave(writes - TASKS_A_TURN);
+      if (turns > 1) return this.#leave(turns - 1);
       this.#leaving = false;
       this.#flushedAt = this.#clock.now();
       if (this.#waiting.length > 0) this.look();

@@ -33,7 +33,7 @@ export interface SubscribedChannel {
   goLive(subscription: Subscription): void;
   /** Takes a subscription out. */
   remove(subscription: Subscription, state: "stopped" | "gone"): void;
-  /** Sends what is held back, and says to how many connections. */
+  /** Sends what is held back, and says to how many QUIC connections. */
   flush(): number;
   /** The engine says that the channel is in `epoch`. */
   meet(epoch: string): void;

@@ -186,6 +186,22 @@ Deno.test("coalescer: a flush to many has left only after as many turns as their
   assert.equal(turns.length, 0, "nothing goes on turning when nothing waits");
 });
 
+Deno.test("coalescer: however many a flush goes to, the next one is at most 16 turns and a millisecond away", async () => {
+  const clock = new FakeClock();
+  const turns: (() => void)[] = [];
+  const coalescer = new Coalescer({ clock, turn: (fn) => void turns.push(fn) });
+  let flushes = 0;
+  const source = { flush: () => (flushes++, 1_000_000) };
+  coalescer.wait(source);
+  turns.shift()!();
+  for (let i = 0; i < 16; i++) turns.shift()!();
+  assert.equal(turns.length, 0);
+  await clock.advance(1);
+  coalescer.wait(source);
+  turns.shift()!();
+  assert.equal(flushes, 2);
+});
+
 Deno.test("coalescer: a delivery by QUIC counts twice, and one who has left no more", async () => {
   const clock = new FakeClock();
   const { hub } = makeHub({ clock, coalescer: new Coalescer({ clock, busy: 6 }) });
