@@ -71,12 +71,15 @@ class Run {
   readonly #measured = new Map<Scenario, Record<Side, Measure[]>>();
   readonly #scenarios: readonly Scenario[];
   readonly #end: number;
+  /** Milliseconds of one measurement at most: one that hangs must not take the time of all others. */
+  readonly #limit: number;
   /** Measurements that failed. The others are made all the same. */
   readonly failed = new Set<string>();
 
   constructor(scenarios: readonly Scenario[], within: number) {
     this.#scenarios = scenarios;
     this.#end = performance.now() + within;
+    this.#limit = Math.min(LIMIT, within / 10);
   }
 
   /** Results of what was measured so far. */
@@ -106,7 +109,7 @@ class Run {
     const taken: [Side, Measure][] = [];
     for (const side of SIDES) {
       if (!scenario[side]) continue;
-      const limit = Math.max(LEAST, Math.min(LIMIT, this.#end - performance.now()));
+      const limit = Math.max(LEAST, Math.min(this.#limit, this.#end - performance.now()));
       taken.push([side, await measure(scenario, side, limit)]);
     }
     let measured = this.#measured.get(scenario);
