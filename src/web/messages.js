@@ -24,6 +24,7 @@ const SURE = 4000;
  * @property {number} [offset] Its place; one's own has none until it is acknowledged.
  * @property {number} [edited]
  * @property {number} [deleted]
+ * @property {string} [stream] It grows, or has grown.
  */
 
 /** The list `#messages`. */
@@ -41,9 +42,9 @@ export class Messages {
   constructor(drawFile) {
     this.#drawFile = drawFile;
     this.#list.addEventListener("scroll", () => (this.#follows = this.atEnd), { passive: true });
-    new ResizeObserver(() => this.#settle()).observe(this.#list);
+    new ResizeObserver(() => this.settle()).observe(this.#list);
     // A picture has its height only now.
-    this.#list.addEventListener("load", () => this.#settle(), { capture: true });
+    this.#list.addEventListener("load", () => this.settle(), { capture: true });
   }
 
   /** Begins to show what `me` and others say. @param {any} channel @param {string} me */
@@ -52,8 +53,18 @@ export class Messages {
     this.#me = me;
   }
 
-  /** Shows a message, or what became of it. @param {Shown} message */
-  show(message) {
+  /** The offset of the last message that has one; 0: none has. */
+  get lastOffset() {
+    const items = /** @type {HTMLElement[]} */ ([...this.#list.querySelectorAll("li[data-offset]")]);
+    return Math.floor(Number(items.at(-1)?.dataset.offset ?? 0));
+  }
+
+  /**
+   * Shows a message, or what became of it. `place`: where it belongs when it is new and no message of the channel.
+   *
+   * @param {Shown} message @param {number} [place]
+   */
+  show(message, place) {
     const { id, from, timestamp, offset } = message;
     const key = `${from} ${id}`;
     const known = /** @type {HTMLElement | null} */ (
@@ -61,7 +72,10 @@ export class Messages {
     );
     if (known !== null) {
       if (offset !== undefined) this.place(known, offset);
-      if (message.edited !== undefined || message.deleted !== undefined) this.#fill(known, message);
+      const { edited, deleted, text } = message;
+      // The service may have changed what was said before it was kept.
+      const isOther = text !== undefined && known.querySelector(".said")?.textContent !== text;
+      if (edited !== undefined || deleted !== undefined || isOther) this.#fill(known, message);
       return known;
     }
     const item = document.createElement("li");
@@ -77,9 +91,23 @@ export class Messages {
       part("span", "mark", ""),
     );
     this.#fill(item, message);
-    this.place(item, offset);
+    this.place(item, offset ?? place);
     while (this.#list.children.length > MOST_SHOWN) this.#list.firstElementChild?.remove();
     return item;
+  }
+
+  /**
+   * A streamed message has grown; false: something before the piece is missing.
+   *
+   * @param {any} piece
+   */
+  grow({ target, from, at, text }) {
+    const said = this.#at(target, from)?.querySelector(".said");
+    const known = said?.textContent ?? "";
+    if (said === null || said === undefined || typeof text !== "string" || at > known.length) return false;
+    said.textContent = known.slice(0, at) + text;
+    this.settle();
+    return true;
   }
 
   /** The sender said a message anew. @param {any} edit */
@@ -115,7 +143,7 @@ export class Messages {
     const next = before === null ? list.firstElementChild : before.nextElementSibling;
     if (next !== item) list.insertBefore(item, next);
     if (isNew && item.classList.contains("own")) this.#follows = true;
-    this.#settle();
+    this.settle();
   }
 
   /** Whether the newest message is in sight. */
@@ -124,7 +152,8 @@ export class Messages {
     return scrollHeight - scrollTop - clientHeight < 80;
   }
 
-  #settle() {
+  /** Stays with the newest messages when the user reads those. */
+  settle() {
     if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight;
   }
 

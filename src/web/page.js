@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Commands } from "./commands.js";
 import { $, messageOf, part } from "./dom.js";
 import { Files } from "./files.js";
 import { refuse, setUpJoining } from "./join.js";
@@ -22,6 +23,7 @@ let me = "";
 const online = new Set();
 const files = new Files();
 const messages = new Messages((data) => files.draw(data));
+const commands = new Commands(messages);
 const reading = new Reading();
 
 const page = {
@@ -46,6 +48,12 @@ function begin(made, name) {
   // With a token of one's own it says who one is.
   client.on("connected", (/** @type {any} */ { userId }) => messages.begin(channel, me = userId));
   files.begin(client, channel);
+  commands.begin(client);
+  client.on("message", (/** @type {any} */ { type, payload }) => {
+    if (type === "message_append" && payload.channel === CHANNEL && !messages.grow(payload)) {
+      void readHistory();
+    }
+  });
   // A document has a page of its own; this tab's name goes with it.
   $("documents").href = `/document?${new URLSearchParams({ name: me, transport: $("choice").value })}`;
   client.on("connected", readPeople);
@@ -109,17 +117,22 @@ function say(event) {
   const text = $("text").value.trim();
   if (text === "" || client === undefined) return;
   $("text").value = "";
+  commands.end();
   client.channel(CHANNEL).typing(false);
   const id = newId();
   const item = messages.show({ id, from: me, text, timestamp: Date.now() });
   item.dataset.sent = "waiting";
   client.manager.send("chat_message", { channel: CHANNEL, text }, id).then((/** @type {any} */ receipt) => {
+    // A command is no message: its bot answers.
+    if (receipt.command !== undefined) return item.remove();
     messages.place(item, receipt.offset);
     item.dataset.sent = "yes";
     describe(item, "received by the service");
   }, (/** @type {Error} */ error) => {
     item.dataset.sent = "no";
     describe(item, `not sent: ${error.message}`);
+    // What is wrong with a command is for whoever typed it.
+    if (text.startsWith("/")) item.querySelector(".content")?.append(part("p", "error", error.message));
   });
 }
 

@@ -8,6 +8,8 @@ import adminCss from "../../web/admin.css" with { type: "text" };
 import adminHtml from "../../web/admin.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import adminJs from "../../web/admin.js" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import commandsJs from "../../web/commands.js" with { type: "text" };
 import documentCss from "../../web/document.css" with { type: "text" };
 import documentHtml from "../../web/document.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
@@ -94,6 +96,7 @@ export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
     "/editor.js": editorJs,
     "/files.js": filesJs,
     "/join.js": joinJs,
+    "/commands.js": commandsJs,
     "/messages.js": messagesJs,
     "/peers.js": peersJs,
     "/reading.js": readingJs,
