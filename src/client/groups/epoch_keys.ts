@@ -15,6 +15,8 @@ const VERSION = 2;
 /** Bytes of an initialization vector (NIST SP 800-38D §8.2.2: random, 96 bits). */
 const IV = 12;
 const HEAD = 1 + 4 + TAG_LENGTH;
+/** Epochs whose secrets are kept, however much of them is still needed: some years of daily renewals. */
+const MAX_EPOCHS = 1000;
 
 /** An epoch whose secret is known. */
 export interface KnownEpoch extends EpochSecret {
@@ -58,23 +60,20 @@ export class EpochKeys {
   begin(epoch: number, secret: EpochSecret, now: number): void {
     for (const before of this.#epochs.values()) before.ended ??= now;
     this.#epochs.set(epoch, { epoch, ...secret, ended: undefined });
+    for (const oldest of this.known().slice(0, -MAX_EPOCHS)) this.#drop(oldest);
   }
 
   /** Forgets epochs below `floor` that ended before `since`. */
   forget(floor: number, since: number): void {
-    for (const { epoch, ended, content } of [...this.#epochs.values()]) {
-      if (epoch >= floor || ended === undefined || ended >= since) continue;
-      content.fill(0);
-      this.#epochs.delete(epoch);
-      for (const id of [...this.#keys.keys()]) if (id.startsWith(`${epoch} `)) this.#keys.delete(id);
+    for (const known of [...this.#epochs.values()]) {
+      const { epoch, ended } = known;
+      if (epoch < floor && ended !== undefined && ended < since) this.#drop(known);
     }
   }
 
   /** Forgets all of it. */
   clear(): void {
-    for (const { content } of this.#epochs.values()) content.fill(0);
-    this.#epochs.clear();
-    this.#keys.clear();
+    for (const known of [...this.#epochs.values()]) this.#drop(known);
   }
 
   /** Seals `data` for a channel and kind in an epoch that is known. */
@@ -110,6 +109,12 @@ export class EpochKeys {
     } catch {
       return { failure: "broken", epoch };
     }
+  }
+
+  #drop({ epoch, content }: KnownEpoch): void {
+    content.fill(0);
+    this.#epochs.delete(epoch);
+    for (const id of [...this.#keys.keys()]) if (id.startsWith(`${epoch} `)) this.#keys.delete(id);
   }
 
   #key(epoch: number, channel: string): Promise<CryptoKey> {

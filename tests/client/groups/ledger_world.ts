@@ -2,6 +2,7 @@
 
 import { systemClock } from "../../../src/client/clock.ts";
 import { encodeEntry } from "../../../src/client/groups/entries.ts";
+import { EpochKeys, sealedIn } from "../../../src/client/groups/epoch_keys.ts";
 import { identityOf, type Suite, suiteOf } from "../../../src/client/groups/identity.ts";
 import { Intents, type Wish } from "../../../src/client/groups/intents.ts";
 import { type Happening, Ledger, type StoredLedger } from "../../../src/client/groups/ledger.ts";
@@ -143,7 +144,7 @@ export class SimDevice {
   }
 
   async reads(said: Said): Promise<boolean> {
-    return await readsWith(this.ledger, said);
+    return await opens(this.ledger.keys, said);
   }
 
   /** The program ends and begins again: what it wished and had not sent is forgotten. */
@@ -194,8 +195,17 @@ export class SimDevice {
   }
 }
 
-/** Whether a ledger can open something. */
-export async function readsWith(ledger: Ledger, said: Said): Promise<boolean> {
-  const opened = await ledger.keys.open("operation", CHANNEL, said.sealed);
+/** Whether somebody who knows what a ledger knows can open something, with whatever secret, and whatever it says it is. */
+export async function cracks({ keys }: Ledger, said: Said): Promise<boolean> {
+  const { tag } = sealedIn(CHANNEL, said.sealed);
+  for (const { content } of keys.known()) {
+    const tried = new EpochKeys([{ epoch: said.epoch, content, tag, ended: undefined }]);
+    if (await opens(tried, said)) return true;
+  }
+  return false;
+}
+
+async function opens(keys: EpochKeys, said: Said): Promise<boolean> {
+  const opened = await keys.open("operation", CHANNEL, said.sealed);
   return "data" in opened && new TextDecoder().decode(opened.data) === said.what;
 }

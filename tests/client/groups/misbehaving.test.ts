@@ -83,7 +83,7 @@ Deno.test("groups: members that were shown different logs do not take each other
   }
 });
 
-Deno.test("groups: a commit that changes who its maker is does not count", async () => {
+Deno.test("groups: a commit that no member has made does not count", async () => {
   const { log, ann, bob } = await three();
   const stranger = await SimDevice.create("mallory", log);
   const before = ann.authenticator;

@@ -151,3 +151,36 @@ Deno.test("groups: keys in a file are only their owner's, and the device is the 
     // Another user's client does not take them for its own.
     await assert.rejects(GroupDevice.open(place, "eve", { storage: storage() }), { error: "storage" });
   }));
+
+Deno.test("groups: a chat has a group, too, and forgotten epochs are not in the storage any more", () =>
+  withService(async (place) => {
+    await using ann = await GroupDevice.open(place, "ann", { keepKeys: 0 });
+    await using bob = await GroupDevice.open(place, "bob");
+    const group = await ann.groups.create("chat:secret");
+    await group.invite("bob");
+    const theirs = await bob.groups.group("chat:secret");
+    await theirs.ready;
+    const heard: Uint8Array[] = [];
+    const chat = bob.client.channel("chat:secret");
+    await chat.subscribe(({ data }) => void heard.push(data as Uint8Array));
+    await group.renew();
+    const said = new TextEncoder().encode("hello");
+    const data = await group.cipher.seal("operation", "chat:secret", said);
+    await ann.client.channel("chat:secret").publish({ data });
+    await until("it comes", () => heard.length === 1);
+    assert.deepEqual(await theirs.cipher.open("operation", "chat:secret", heard[0]!), said);
+    // A document's snapshot makes its earlier keys needless.
+    const plan = await ann.groups.create(PLAN);
+    const mine = ann.share(plan);
+    const epochs = async () => {
+      const kept = JSON.parse(new TextDecoder().decode(await ann.storage.get(`group/${PLAN}`)));
+      return kept.ledger.epochs.map(({ epoch }: { epoch: number }) => epoch);
+    };
+    mine.doc.getText("t").insert(0, "a");
+    for (let i = 0; i < 3; i++) await plan.renew();
+    assert.deepEqual(await epochs(), [0, 1, 2, 3]);
+    mine.doc.getText("t").insert(0, "b");
+    await until("a snapshot is made", () => mine.provider.compact());
+    await plan.renew();
+    await until("older keys are forgotten", async () => (await epochs())[0] === 3);
+  }));
