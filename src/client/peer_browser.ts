@@ -55,6 +55,8 @@ const PATH_INTERVAL = 2_000;
 const LINGER = 200;
 /** Meetings at once; browsers allow about 500 connections. */
 const MAX_MEETINGS = 64;
+/** Of one peer: the one in use, one that takes its place, and some to spare for calls that cross. */
+const MAX_OF_PEER = 4;
 /** Signals of one peer that wait for those before. */
 const MAX_WAITING = 64;
 
@@ -231,7 +233,7 @@ export class BrowserPeer {
 
   async #meet(peer: PeerId, connection?: string): Promise<BrowserMeeting> {
     const servers = await this.#session.servers();
-    if (this.#meetings.size >= MAX_MEETINGS || this.#closed) {
+    if (this.#meetings.size >= MAX_MEETINGS || this.#with(peer).length >= MAX_OF_PEER || this.#closed) {
       throw new PeerError("peer_unreachable", "too many connections");
     }
     const meeting: BrowserMeeting = new BrowserMeeting({

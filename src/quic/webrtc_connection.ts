@@ -90,7 +90,7 @@ export class WebRtcConnection extends BaseConnection {
     });
     channels.control.onmessage = ({ data }) => this.#told(data);
     channels.datagrams.onmessage = ({ data }) => {
-      if (!(data instanceof ArrayBuffer)) return;
+      if (!(data instanceof ArrayBuffer) || data.byteLength > MAX_DATAGRAM) return;
       this.#unread.push(new Uint8Array(data));
       if (this.#unread.length > MAX_DATAGRAMS) this.#unread.shift();
       this.#wake?.();

@@ -1,6 +1,6 @@
 /**
  * A stream over a WebRTC data channel: W3C streams of bytes, each half ended by itself. Data channels have no half-close
- * and no back pressure towards the sender, so text messages say the first, and the second is bounded here.
+ * and no back pressure from the reader, so text messages say both.
  *
  * @module
  */
@@ -11,8 +11,9 @@ import { StreamError } from "./errors.ts";
 const CHUNK = 16 * 1024;
 /** A write waits while more bytes than this are on their way. */
 const HIGH_WATER = 1024 * 1024;
-/** Bytes that may wait for a reader; a peer that sends more without being read loses the stream. */
-const MAX_UNREAD = 16 * 1024 * 1024;
+/** Bytes that may be sent before any was read, and how many more each `more` allows. */
+const WINDOW = 4 * 1024 * 1024;
+const STEP = 1024 * 1024;
 
 /** What is said of a half of a stream. */
 const SAID = {
@@ -22,6 +23,8 @@ const SAID = {
   reset: "reset",
   /** The receiver reads no more. */
   stop: "stop",
+  /** It has read another `STEP` bytes. */
+  more: "more",
 } as const;
 
 /** Both halves. */
@@ -52,6 +55,7 @@ export function channelStreams(channel: RTCDataChannel, { sends, receives }: Cha
   channel.onmessage = ({ data }: MessageEvent<unknown>) => {
     if (data instanceof ArrayBuffer) incoming.took(new Uint8Array(data));
     else if (data === SAID.stop) outgoing.fail(new StreamError("stream_reset", "the peer stopped reading"));
+    else if (data === SAID.more) outgoing.allow();
     else if (data === SAID.end) incoming.end();
     else incoming.fail(new StreamError("stream_reset", "the peer reset the stream"));
   };
@@ -69,7 +73,9 @@ class Outgoing {
   readonly #ended: () => void;
   #controller!: WritableStreamDefaultController;
   #isOver = false;
-  #low: (() => void) | undefined;
+  /** Bytes that may be sent. */
+  #credit = WINDOW;
+  #waiting: (() => void) | undefined;
 
   constructor(channel: RTCDataChannel, ended: () => void, say: (what: string) => void) {
     this.#channel = channel;
@@ -89,6 +95,13 @@ class Outgoing {
     });
   }
 
+  /** The peer has read on. */
+  allow(): void {
+    // One that says so without having read must not make it grow for ever.
+    this.#credit = Math.min(this.#credit + STEP, WINDOW);
+    this.#wake();
+  }
+
   /** Nothing more can be sent. */
   fail(error: unknown): void {
     if (this.#isOver) return;
@@ -98,12 +111,14 @@ class Outgoing {
 
   async #write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += CHUNK) {
-      while (this.#channel.bufferedAmount > HIGH_WATER && !this.#isOver) {
-        await new Promise<void>((resolve) => this.#low = resolve);
+      while (!this.#isOver && (this.#credit <= 0 || this.#channel.bufferedAmount > HIGH_WATER)) {
+        await new Promise<void>((resolve) => this.#waiting = resolve);
       }
       if (this.#isOver) return;
+      const chunk = bytes.subarray(at, at + CHUNK) as Uint8Array<ArrayBuffer>;
+      this.#credit -= chunk.length;
       // Copied by the browser at once, so that the caller may change its bytes.
-      this.#channel.send(bytes.subarray(at, at + CHUNK) as Uint8Array<ArrayBuffer>);
+      this.#channel.send(chunk);
     }
   }
 
@@ -115,8 +130,8 @@ class Outgoing {
   }
 
   #wake(): void {
-    this.#low?.();
-    this.#low = undefined;
+    this.#waiting?.();
+    this.#waiting = undefined;
   }
 }
 
@@ -124,7 +139,13 @@ class Incoming {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #ended: () => void;
   readonly #say: (what: string) => void;
+  readonly #queue: Uint8Array[] = [];
   #controller!: ReadableStreamDefaultController<Uint8Array>;
+  /** A read waits. */
+  #pulled: (() => void) | undefined;
+  #unread = 0;
+  #read = 0;
+  #hasEnded = false;
   #isOver = false;
 
   constructor(ended: () => void, say: (what: string) => void) {
@@ -132,25 +153,29 @@ class Incoming {
     this.#say = say;
     this.stream = new ReadableStream<Uint8Array>({
       start: (controller) => void (this.#controller = controller),
+      pull: () => this.#pull(),
       cancel: () => {
         say(SAID.stop);
         this.#end();
       },
-    }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD }));
+    }, { highWaterMark: 0 });
   }
 
   took(bytes: Uint8Array): void {
-    if (this.#isOver) return;
-    this.#controller.enqueue(bytes);
-    if (this.#controller.desiredSize! >= 0) return;
-    this.#say(SAID.stop);
-    this.fail(new StreamError("stream_aborted", "the peer sent more than was read"));
+    if (this.#isOver || this.#hasEnded) return;
+    this.#queue.push(bytes);
+    this.#unread += bytes.length;
+    // The last message that credit was left for may be a whole chunk.
+    if (this.#unread > WINDOW + CHUNK) {
+      this.#say(SAID.stop);
+      return this.fail(new StreamError("stream_aborted", "the peer sent more than it may"));
+    }
+    this.#give();
   }
 
   end(): void {
-    if (this.#isOver) return;
-    this.#controller.close();
-    this.#end();
+    this.#hasEnded = true;
+    this.#give();
   }
 
   fail(error: unknown): void {
@@ -159,9 +184,43 @@ class Incoming {
     this.#end();
   }
 
+  #pull(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#pulled = resolve;
+      this.#give();
+    });
+  }
+
+  /** Gives a read what it waits for. */
+  #give(): void {
+    if (this.#pulled === undefined || this.#isOver) return;
+    const bytes = this.#queue.shift();
+    if (bytes === undefined && !this.#hasEnded) return;
+    if (bytes === undefined) {
+      this.#controller.close();
+      this.#end();
+    } else {
+      this.#controller.enqueue(bytes);
+      this.#count(bytes.length);
+    }
+    this.#pulled?.();
+    this.#pulled = undefined;
+  }
+
+  #count(bytes: number): void {
+    this.#unread -= bytes;
+    this.#read += bytes;
+    if (this.#read < STEP) return;
+    this.#read -= STEP;
+    this.#say(SAID.more);
+  }
+
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#queue.length = 0;
+    this.#pulled?.();
+    this.#pulled = undefined;
     this.#ended();
   }
 }

@@ -171,6 +171,55 @@ testWith(
     }, LIMIT),
 );
 
+testWith(
+  ["chromium"],
+  "peer browser: a stream that nobody reads stops its sender, and goes on when it is read",
+  () =>
+    withChromium(async (one, browser) => {
+      const two = await browser.newPage();
+      const at = await place();
+      await using page = await servePage();
+      const service = await startServer(at);
+      try {
+        for (const each of [one, two]) {
+          await joinPage(each, page.origin, { url: `http://127.0.0.1:${at.port}`, token: at.token });
+        }
+        for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
+        // Ten million bytes whose values tell where they are.
+        await one.evaluate(async () => {
+          const [connection] = joined.peer.connections.values();
+          const stream = await connection!.current!.openUnidirectionalStream();
+          const state = { sent: 0 };
+          (globalThis as { sending?: { sent: number } }).sending = state;
+          void (async () => {
+            for (let i = 0; i < 100; i++) {
+              await stream.write(Uint8Array.from({ length: 100_000 }, (_, at) => (state.sent + at) % 251));
+              state.sent += 100_000;
+            }
+            await stream.end();
+          })();
+        });
+        await one.waitFor("sending.sent >= 4_000_000");
+        await two.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+        const sent = Number(await one.evaluateText("sending.sent"));
+        assert.ok(sent <= 4 * 1024 * 1024 + 100_000, `${sent} bytes that nobody has read`);
+        const read = await two.evaluate(async () => {
+          const [connection] = joined.peer.connections.values();
+          for await (const stream of connection!.current!.incomingUnidirectionalStreams) {
+            const bytes = await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>)
+              .bytes();
+            return { length: bytes.length, right: bytes.every((byte, at) => byte === at % 251) };
+          }
+          return undefined;
+        });
+        assert.deepEqual(read, { length: 10_000_000, right: true });
+      } finally {
+        await service.kill();
+        await Deno.remove(at.directory, { recursive: true });
+      }
+    }, LIMIT),
+);
+
 /** An address of this machine that browsers use: they leave out loopback. */
 const OUTSIDE = Deno.networkInterfaces().find(({ family, address }) =>
   family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
