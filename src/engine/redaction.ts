@@ -37,6 +37,12 @@ export function redactionOf(
       if (payload.data === null) return [];
       return [{ offset, payload: { ...(to === undefined ? {} : { to }), data: null } }];
     }
+    // Events that wait for a back end have what their user said.
+    case "webhook_event":
+    case "webhook_dead":
+      return payload.deleted === undefined
+        ? [{ offset, payload: { type: payload.type, data: null, deleted: offset } }]
+        : [];
     default:
       return [];
   }

@@ -53,7 +53,11 @@ async function inTime(
 ): Promise<unknown> {
   const over = new AbortController();
   const signal = AbortSignal.any([over.signal, client.closed]);
-  const late = () => new ProtocolError("not_available", "the method did not answer in time");
+  const late = () => {
+    const error = new ProtocolError("not_available", "the method did not answer in time");
+    over.abort(error);
+    return error;
+  };
   try {
     return await deadline(Promise.resolve(call(signal)), timeout, late, { signal: client.closed, timers });
   } finally {

@@ -16,7 +16,7 @@ export interface RpcResponder {
   readonly methods: readonly string[];
   /**
    * Answers a call with a JSON value. Rejections with ProtocolError are shown to the client, of others only that there was
-   * one. `signal` is aborted when nobody waits for the answer any more.
+   * one. `signal` is aborted when nobody waits for the answer any more, with a ProtocolError when it took too long.
    */
   call(method: string, data: unknown, client: Client, signal: AbortSignal): MaybePromise<unknown>;
 }

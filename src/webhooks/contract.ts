@@ -59,6 +59,8 @@ export interface WebhookEvent {
   /** The same each time the event is sent. */
   readonly id: string;
   readonly type: Notification;
+  /** The user it is about: it is erased with what belongs to the user. */
+  readonly user: string;
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: Readonly<Record<string, unknown>>;

@@ -166,7 +166,9 @@ export class Decider {
       const body = JSON.stringify(bodyOf(event, clock.wall(), data));
       return await post({ id, body, wantsBody: true, signal });
     });
-    if (posted.isDown === true) breaker.failed(clock.now(), posted.retryAfter);
+    // A call that came too late was given up by the service; one whose client has gone says nothing.
+    const isLate = signal?.aborted === true && signal.reason instanceof ProtocolError;
+    if (posted.isDown === true || isLate) breaker.failed(clock.now(), posted.retryAfter);
     else if (signal?.aborted) breaker.gaveUp();
     else breaker.succeeded();
     if (posted.failure !== undefined) throw new NoDecision(posted.failure);

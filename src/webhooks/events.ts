@@ -32,6 +32,7 @@ export function messageEvent(
   return {
     id: `evt_${id}`,
     type: origin === "file" ? "file" : "message",
+    user: publication.from,
     timestamp: now,
     data: { ...publicationData(publication), offset, epoch },
   };
@@ -94,6 +95,7 @@ export class SessionNotifications {
     this.#told({
       id: `evt_${uuidv7()}`,
       type,
+      user: principal.userId,
       timestamp: this.#now(),
       data: channel === undefined ? data : { channel, ...data },
     }, channel);

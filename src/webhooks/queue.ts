@@ -11,8 +11,6 @@
 import type { Engine, MaybePromise, Position, Retention, StoredRecord } from "../engine/contract.ts";
 import type { Endpoint, Notification, WebhookEvent } from "./contract.ts";
 
-/** Who events are from, in the log. */
-const FROM = "webhooks";
 const EVENT = "webhook_event";
 const DEAD = "webhook_dead";
 const GONE = "webhook_resent";
@@ -72,12 +70,12 @@ export class WebhookQueue {
 
   /** Keeps an event; the same one once. Resolves when it is committed. */
   append(event: WebhookEvent): MaybePromise<unknown> {
-    const { id, type, timestamp, data } = event;
+    const { id, type, user, timestamp, data } = event;
     const { queue, retry } = this.#limits();
     // Kept for longer than it is tried, so that its age ends in a dead letter and not in silence.
     const retention: Retention = { size: queue, age: 2 * retry.maxAge + DAY };
     // Bytes stand at the top of a payload alone; `data` holds JSON.
-    const record = { type: EVENT, id, from: FROM, timestamp, payload: { type, data } };
+    const record = { type: EVENT, id, from: user, timestamp, payload: { type, data } };
     return this.#engine.log.publish(this.#channel, record, { retention, dedupeKey: id });
   }
 
@@ -127,9 +125,9 @@ export class WebhookQueue {
 
   /** Gives an event up. Resolves when the dead letter is committed. */
   async bury({ event, attempts, failure, at }: Omit<DeadLetter, "offset">): Promise<void> {
-    const { id, type, timestamp, data } = event;
+    const { id, type, user, timestamp, data } = event;
     const payload = { type, data, occurred: timestamp, attempts, failure };
-    const record = { type: DEAD, id, from: FROM, timestamp: at, payload };
+    const record = { type: DEAD, id, from: user, timestamp: at, payload };
     const retention: Retention = { size: this.#limits().deadLetters, age: DEAD_AGE };
     await this.#engine.log.publish(this.#deadChannel, record, { retention });
   }
@@ -149,20 +147,20 @@ export class WebhookQueue {
     if (letter === undefined) return false;
     // First into the queue: what fails between the two is sent twice, and not lost. With a time of its own, because its
     // age is what ended it, and a key of its own, because the queue may still know its id.
-    const { id, type, data } = letter.event;
+    const { id, type, user, data } = letter.event;
     const now = Date.now();
     const { queue, retry } = this.#limits();
     await this.#engine.log.publish(this.#channel, {
       type: EVENT,
       id,
-      from: FROM,
+      from: user,
       timestamp: letter.event.timestamp,
       payload: { type, data, again: now },
     }, { retention: { size: queue, age: 2 * retry.maxAge + DAY } });
     await this.#engine.log.publish(this.#deadChannel, {
       type: GONE,
       id,
-      from: FROM,
+      from: user,
       timestamp: now,
       payload: {},
     }, {
@@ -173,14 +171,14 @@ export class WebhookQueue {
   }
 }
 
-function queuedOf({ offset, type, id, timestamp, payload }: StoredRecord): Queued | undefined {
+function queuedOf({ offset, type, id, from: user, timestamp, payload }: StoredRecord): Queued | undefined {
   if (type !== EVENT || payload.deleted !== undefined) return undefined;
   const data = payload.data as WebhookEvent["data"];
   const again = typeof payload.again === "number" ? { again: payload.again } : {};
-  return { offset, event: { id, type: payload.type as Notification, timestamp, data, ...again } };
+  return { offset, event: { id, type: payload.type as Notification, user, timestamp, data, ...again } };
 }
 
-function deadOf({ offset, type, id, timestamp, payload }: StoredRecord): DeadLetter | undefined {
+function deadOf({ offset, type, id, from: user, timestamp, payload }: StoredRecord): DeadLetter | undefined {
   if (type !== DEAD || payload.deleted !== undefined) return undefined;
   return {
     offset,
@@ -190,6 +188,7 @@ function deadOf({ offset, type, id, timestamp, payload }: StoredRecord): DeadLet
     event: {
       id,
       type: payload.type as Notification,
+      user,
       timestamp: Number(payload.occurred),
       data: payload.data as WebhookEvent["data"],
     },

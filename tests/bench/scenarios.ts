@@ -20,6 +20,7 @@ import { durableFanOutCost, fanOutCost } from "./skein/fanout_cost.ts";
 import * as files from "./skein/files.ts";
 import { LAYER_SCENARIOS } from "./skein/layers.ts";
 import * as skein from "./skein/measure.ts";
+import { WEBHOOK_SCENARIOS } from "./webhooks/scenarios.ts";
 import { idleDelivery, pingShare } from "./skein/shares.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
@@ -256,4 +257,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CLIENT_SCENARIOS,
   ...API_SCENARIOS,
   ...FUNCTION_SCENARIOS,
+  ...WEBHOOK_SCENARIOS,
 ];

@@ -1,99 +1,7 @@
 /** The courier on a queue of an engine, with time that is moved by hand. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { MemoryEngine } from "../../src/engine/memory/engine.ts";
-import { Breaker } from "../../src/webhooks/breaker.ts";
-import type { Post, Posted, WebhookEvent } from "../../src/webhooks/contract.ts";
-import { Courier } from "../../src/webhooks/courier.ts";
-import { WebhookQueue } from "../../src/webhooks/queue.ts";
-import { type Endpoint } from "../../src/webhooks/mod.ts";
-import { FakeClock, settle } from "../support/clock.ts";
-import { endpoint } from "./support.ts";
-
-/** A queue, an endpoint that does what a test says, and couriers between them. */
-class Office {
-  readonly clock = new FakeClock();
-  readonly engine = new MemoryEngine({ clock: this.clock, offsets: "store" });
-  readonly taken: string[] = [];
-  readonly buried: { id: string; attempts: number; failure: string }[] = [];
-  readonly requests: { at: number; ids: string[] }[] = [];
-  readonly failures: unknown[] = [];
-  lost = 0;
-  answer: (ids: string[]) => Posted | Promise<Posted> = () => ({ status: 204 });
-  readonly endpoint: Endpoint;
-  readonly queue: WebhookQueue;
-  courier: Courier | undefined;
-  life = { killed: false };
-  #count = 0;
-
-  constructor(over: Partial<Endpoint> = {}) {
-    this.endpoint = endpoint(over);
-    this.queue = new WebhookQueue(this.engine, "test", () => this.endpoint);
-  }
-
-  readonly post: Post = async ({ id, body }) => {
-    const { type, data } = JSON.parse(body);
-    const ids: string[] = type === "batch" ? data.events.map((event: WebhookEvent) => event.id) : [id];
-    this.requests.push({ at: this.clock.now(), ids });
-    const posted = await this.answer(ids);
-    if (posted.failure === undefined) this.taken.push(...ids);
-    return posted;
-  };
-
-  async add(count = 1): Promise<string[]> {
-    const ids = [];
-    for (let i = 0; i < count; i++) {
-      const id = `evt_${++this.#count}`;
-      ids.push(id);
-      await this.queue.append({ id, type: "message", timestamp: this.clock.wall(), data: { text: id } });
-    }
-    return ids;
-  }
-
-  async open(): Promise<Courier> {
-    // A process that was killed does nothing more, and hears of nothing.
-    const life = this.life = { killed: false };
-    const never = new Promise<never>(() => {});
-    const { queue } = this;
-    this.courier = new Courier({
-      endpoint: this.endpoint,
-      queue: {
-        read: (...args) => life.killed ? never : queue.read(...args),
-        told: () => queue.told(),
-        tell: (at) => life.killed ? never : queue.tell(at),
-        bury: (letter) => life.killed ? never : queue.bury(letter),
-        follow: (listener) => queue.follow(listener),
-        unfollow: () => life.killed ? undefined : queue.unfollow(),
-      },
-      post: async (request) => {
-        if (life.killed) return await never;
-        const posted = await this.post(request);
-        return life.killed ? await never : posted;
-      },
-      breaker: new Breaker({ random: () => 1 }),
-      clock: this.clock,
-      random: () => 1,
-      events: {
-        sent: () => {},
-        buried: ({ id }, attempts, failure) => void this.buried.push({ id, attempts, failure }),
-        lost: () => void this.lost++,
-        failed: (error) => void this.failures.push(error),
-      },
-    });
-    await this.courier.start();
-    await settle();
-    return this.courier;
-  }
-
-  async close(): Promise<void> {
-    await this.courier?.stop();
-    this.courier = undefined;
-  }
-}
-
-const DOWN: Posted = { status: 0, failure: "unreachable", isDown: true };
-const REFUSED: Posted = { status: 400, failure: "status 400" };
+import { DOWN, Office, REFUSED } from "./office.ts";
 
 Deno.test("courier: events are told as they come, and each one once", async () => {
   const office = new Office();
@@ -140,7 +48,13 @@ Deno.test("courier: a batch is bounded in bytes", async () => {
   const office = new Office({ batch: { size: 1000, delay: 0 } });
   for (let i = 0; i < 5; i++) {
     const data = { text: "x".repeat(400_000) };
-    await office.queue.append({ id: `evt_${i}`, type: "message", timestamp: office.clock.wall(), data });
+    await office.queue.append({
+      id: `evt_${i}`,
+      type: "message",
+      user: "ann",
+      timestamp: office.clock.wall(),
+      data,
+    });
   }
   await office.open();
   await office.clock.advance(10);
@@ -305,82 +219,22 @@ Deno.test("courier: an engine that fails for a while loses nothing", async () =>
   await office.close();
 });
 
-type Step =
-  | { readonly kind: "add"; readonly count: number }
-  | { readonly kind: "pass"; readonly ms: number }
-  | { readonly kind: "down" | "up" | "kill" | "stop" | "mute" }
-  | { readonly kind: "poison"; readonly every: number };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.integer({ min: 1, max: 40 }).map((count) => ({ kind: "add" as const, count })) },
-  {
-    weight: 5,
-    arbitrary: fc.constantFrom(1, 50, 300, 1500, 20_000).map((ms) => ({ kind: "pass" as const, ms })),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.constantFrom("down", "up", "kill", "stop", "mute").map((kind) => ({ kind } as Step)),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.integer({ min: 2, max: 9 }).map((every) => ({ kind: "poison" as const, every })),
-  },
-);
-
-/** Validates: an endpoint that dies and comes back, and couriers that are killed, lose no event. */
-Deno.test("Feature: quic-transport, Property 202: webhooks (every event comes once or more, none is lost)", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(step, { minLength: 5, maxLength: 40, size: "max" }),
-      fc.constantFrom(1, 3, 20),
-      fc.constantFrom(1, 4),
-      async (steps, size, concurrency) => {
-        const office = new Office({ batch: { size, delay: 100 }, concurrency });
-        const ids: string[] = [];
-        await office.open();
-        for (const step of steps) {
-          switch (step.kind) {
-            case "add":
-              ids.push(...await office.add(step.count));
-              break;
-            case "pass":
-              await office.clock.advance(step.ms);
-              break;
-            case "down":
-              office.answer = () => DOWN;
-              break;
-            case "up":
-              office.answer = () => ({ status: 200 });
-              break;
-            case "mute":
-              // It takes events and its answers are lost.
-              office.answer = (some) => {
-                office.taken.push(...some);
-                return DOWN;
-              };
-              break;
-            case "poison":
-              office.answer = (some) =>
-                some.some((id) => Number(id.slice(4)) % step.every === 0) ? REFUSED : { status: 200 };
-              break;
-            case "stop":
-              await office.close();
-              await office.open();
-              break;
-            case "kill":
-              office.life.killed = true;
-              await office.open();
-          }
-        }
-        office.answer = () => ({ status: 200 });
-        await office.clock.advance(700_000);
-        await office.close();
-        const dead = new Set((await office.queue.dead(0, 10_000)).letters.map(({ event }) => event.id));
-        const taken = new Set(office.taken);
-        for (const id of ids) assert.ok(taken.has(id) || dead.has(id), `${id} was lost`);
-        assert.deepEqual(office.failures, []);
-      },
-    ),
-    { numRuns: 120 },
-  );
+Deno.test("courier: events of a user who is erased are neither told nor kept as dead letters", async () => {
+  const office = new Office({ retry: { attempts: 1, minDelay: 1000, maxDelay: 1000, maxAge: 60_000 } });
+  office.answer = () => REFUSED;
+  await office.add();
+  await office.open();
+  await office.clock.advance(10);
+  await office.close();
+  await office.add();
+  for (const channel of await office.engine.log.list()) {
+    await office.engine.log.redact(channel, { from: "ann" });
+  }
+  office.answer = () => ({ status: 200 });
+  await office.open();
+  await office.clock.advance(10);
+  assert.deepEqual(office.taken, []);
+  assert.deepEqual((await office.queue.dead(0, 10)).letters, []);
+  await office.close();
+  assert.equal(await office.queue.waiting(), 0);
 });

@@ -114,6 +114,16 @@ Deno.test("decisions: a call that its caller gave up says nothing about the endp
   assert.equal(breaker.state(0), "closed");
 });
 
+Deno.test("decisions: a call that was not answered in time counts against the endpoint", async () => {
+  const giving = new AbortController();
+  const { decider, breaker } = deciding(() => {
+    giving.abort(new ProtocolError("not_available"));
+    return { status: 0, failure: "aborted", isDown: false };
+  });
+  for (let i = 0; i < 5; i++) await assert.rejects(decider.call("echo", 1, client, giving.signal));
+  assert.equal(breaker.state(0), "open");
+});
+
 Deno.test("decisions: events go on after a decision has found that the endpoint works again", async () => {
   let down = true;
   const answers: (() => void)[] = [];
@@ -126,7 +136,7 @@ Deno.test("decisions: events go on after a decision has found that the endpoint 
   const probing = decider.subscribe(attempt);
   await settle();
   const told: string[] = [];
-  const event = { id: "evt_1", type: "message" as const, timestamp: clock.wall(), data: {} };
+  const event = { id: "evt_1", type: "message" as const, user: "ann", timestamp: clock.wall(), data: {} };
   const courier = new Courier({
     endpoint: endpoint(),
     queue: {

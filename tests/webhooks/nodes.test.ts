@@ -50,6 +50,17 @@ Deno.test("webhooks on nodes: when the node that tells ends, another goes on at 
   assert.deepEqual(texts(endpoint), ["before", "after"]);
 });
 
+Deno.test("webhooks on nodes: the end of a node's connections is told, although the node ends", async () => {
+  await using endpoint = new TestEndpoint();
+  await using cluster = await Cluster.start(2, webhooks(endpoint, { events: ["disconnect"] }));
+  const [first, second] = cluster.nodes;
+  await cluster.connect(first!, "websocket", "ann");
+  await cluster.connect(second!, "websocket", "bob");
+  await cluster.stop(first!);
+  await until("the disconnect", () => endpoint.received.length > 0, 30_000);
+  assert.deepEqual(endpoint.received.map(({ data }) => data.user), ["ann"]);
+});
+
 Deno.test("webhooks on nodes: when the node that tells dies, another goes on once its lease has lapsed", async () => {
   await using endpoint = new TestEndpoint();
   await using cluster = await Cluster.start(2, webhooks(endpoint));

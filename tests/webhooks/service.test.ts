@@ -352,3 +352,37 @@ Deno.test("webhooks: no log line holds a payload, a secret or a URL", async () =
     assert.equal(all.includes(text), false, text);
   }
 });
+
+Deno.test("webhooks: the configuration changes under load, and no event is lost", async () => {
+  const settings = { events: ["message"], retry: { minDelay: "20ms", maxDelay: "100ms" } };
+  await using place = await Place.open(settings);
+  const { endpoint } = place;
+  let isChanging = true;
+  const said: string[] = [];
+  const publishing = (async () => {
+    while (isChanging) {
+      said.push(`message ${said.length}`);
+      await place.api("publish", { channel: "chat:a", text: said.at(-1) });
+    }
+  })();
+  for (
+    const over of [{ timeout: "1s" }, { concurrency: 2 }, { secrets: SECRETS }, { batch: { size: 5 } }, {}]
+  ) {
+    await place.reconfigure({ ...settings, ...over });
+  }
+  isChanging = false;
+  await publishing;
+  await until("every message", () => {
+    const got = new Set(endpoint.received.map(({ data }) => data.payload.text));
+    return said.every((text) => got.has(text));
+  }, 30_000);
+});
+
+Deno.test("webhooks: an endpoint decides again when a connection brings another token", async () => {
+  await using place = await Place.open({ events: ["connect"] });
+  place.endpoint.answer = ({ data }) => json(data.refresh ? { allow: false, reason: "enough" } : {});
+  const ann = await place.service.connect("websocket", "ann");
+  await ann.send("auth_refresh", { token: await place.service.token("ann") });
+  const { code, reason } = await ann.closed;
+  assert.deepEqual([code, reason], [3508, "enough"]);
+});

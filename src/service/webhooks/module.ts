@@ -54,6 +54,8 @@ export class WebhooksModule implements Module {
   #working = new Map<string, Working>();
   /** Somebody is told of sessions. */
   #tellsSessions = false;
+  /** Endpoints that were configured before have not ended yet. */
+  #isChanging = false;
 
   constructor(options: WebhooksModuleOptions) {
     this.#options = options;
@@ -111,7 +113,12 @@ export class WebhooksModule implements Module {
       events.includes("join") || events.includes("leave") || events.includes("disconnect")
     );
     // One courier at a time: the one before has to end before its successor begins.
-    await stopAll(before.values());
+    this.#isChanging = true;
+    try {
+      await stopAll(before.values());
+    } finally {
+      this.#isChanging = false;
+    }
     await this.#look();
   }
 
@@ -121,8 +128,8 @@ export class WebhooksModule implements Module {
   }
 
   async close(): Promise<void> {
+    // Events of what ends after this are kept all the same.
     await stopAll(this.#working.values());
-    this.#working.clear();
   }
 
   status(): Record<string, unknown> {
@@ -149,7 +156,7 @@ export class WebhooksModule implements Module {
   }
 
   async #look(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.sweep()));
+    if (!this.#isChanging) await Promise.all(this.workers.map((worker) => worker.sweep()));
   }
 
   /** Keeps an event for an endpoint. Rejects when it cannot be kept. */
