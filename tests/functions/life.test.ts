@@ -232,6 +232,17 @@ Deno.test("functions: files that come, change and go are followed in a running s
   }
 });
 
+Deno.test("functions: a service that is stopped while they load stops at once, and leaves no process", async () => {
+  const endless = "await new Promise(() => setInterval(() => {}, 10)); export default { handler() {} };";
+  const files = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`f${n}.ts`, endless]));
+  const service = await functionService(files);
+  // None has come: the service did not wait for all of them.
+  assert.deepEqual((await service.stats()).functions.functions, {});
+  await service.stop();
+  const children = await Deno.readTextFile(`/proc/${Deno.pid}/task/${Deno.pid}/children`);
+  assert.equal(children.trim(), "");
+});
+
 Deno.test("functions: another folder, and none, are taken without a restart", async () => {
   const rpc = source("return event.method;", "", 'on: { rpc: { methods: ["*"] } },');
   const service = await functionService({ "one.ts": rpc });

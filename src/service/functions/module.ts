@@ -109,8 +109,7 @@ export class FunctionsModule implements Module, FunctionRequests {
 
   async drain(deadline: number): Promise<void> {
     this.#schedules?.close();
-    await this.#directory?.close();
-    await this.#set?.close(deadline);
+    await Promise.all([this.#directory?.close(), this.#set?.close(deadline)]);
   }
 
   async close(): Promise<void> {
@@ -178,8 +177,7 @@ export class FunctionsModule implements Module, FunctionRequests {
     this.#triggers?.close();
     this.#bots?.close();
     this.#schedules?.close();
-    await this.#directory?.close();
-    await this.#set?.close(patience);
+    await Promise.all([this.#directory?.close(), this.#set?.close(patience)]);
     this.#directory =
       this.#set =
       this.#triggers =

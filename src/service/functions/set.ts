@@ -61,6 +61,7 @@ export class FunctionSet {
   readonly #entries = new Map<string, Entry>();
   #names: readonly DeployedFunction[] = [];
   #updated: Promise<boolean> = Promise.resolve(true);
+  #closed = false;
 
   constructor(options: SetOptions) {
     this.#options = options;
@@ -118,7 +119,9 @@ export class FunctionSet {
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
     const waiting = [...files];
     const worker = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await this.#load(...next);
+      for (let next = waiting.shift(); next !== undefined && !this.#closed; next = waiting.shift()) {
+        await this.#load(...next);
+      }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
     return [...this.#entries.values()].every(({ tried }) => tried !== "");
@@ -143,6 +146,7 @@ export class FunctionSet {
       this.#list();
       loaded(name, source.hash);
     } catch (error) {
+      if (this.#closed) return;
       const failure = error instanceof FunctionError ? error : new FunctionError("load", `${file}: ${error}`);
       entry ??= this.#add(
         name,
@@ -182,7 +186,13 @@ export class FunctionSet {
 
   /** Takes no more calls; resolves once those under way are over, or after `patience` milliseconds. */
   async close(patience: number): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(({ deployed }) => deployed.close(patience)));
+    this.#closed = true;
+    const close = () =>
+      Promise.all([...this.#entries.values()].map(({ deployed }) => deployed.close(patience)));
+    // Ends loads that are under way, so that an update comes to its end, which may have begun one more.
+    await close();
+    await this.#updated;
+    await close();
   }
 
   #add(name: string, deployed: DeployedFunction): Entry {
