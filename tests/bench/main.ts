@@ -77,7 +77,7 @@ class Run {
   readonly failed = new Set<string>();
 
   constructor(scenarios: readonly Scenario[], within: number) {
-    this.#scenarios = scenarios;
+    this.#scenarios = scenarios.toSorted((a, b) => Number(a.slow ?? false) - Number(b.slow ?? false));
     this.#end = performance.now() + within;
     this.#limit = Math.min(LIMIT, within / 10);
   }

@@ -31,6 +31,8 @@ export interface Scenario {
   readonly unit: "us" | "ms" | "/s" | "MB/s" | "KB" | "%";
   readonly better: "lower" | "higher";
   readonly target?: Target;
+  /** It takes long, and comes after all others of a round. */
+  readonly slow?: true;
   bare?(): Promise<Measure>;
   skein?(): Promise<Measure>;
   /** The same work by other libraries on this runtime. */

@@ -145,6 +145,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...KINDS.flatMap((kind) =>
     IDLE_COUNTS.map((count): Scenario => ({
       name: `idle memory of ${count} ${kind}`,
+      ...(count > 1_000 ? { slow: true } : {}),
       unit: "KB",
       better: "lower",
       target: { value: kind === "websocket" ? 40 : 90 },
@@ -230,6 +231,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "durable resume of 10000 websocket",
+    slow: true,
     unit: "/s",
     better: "higher",
     target: { value: 5_000 },
@@ -238,6 +240,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "durable start with 100000 channels",
+    slow: true,
     unit: "ms",
     better: "lower",
     target: { value: 2_000 },
@@ -245,6 +248,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "durable memory with 100000 channels",
+    slow: true,
     unit: "KB",
     better: "lower",
     target: { value: 300_000 },

@@ -41,6 +41,7 @@ export const DOCUMENT_SCENARIOS: readonly Scenario[] = KINDS.flatMap((kind): Sce
   })),
   {
     name: `document writing session ${kind}`,
+    slow: true,
     unit: "ms",
     better: "lower",
     bare: () => session(startRelay(), kind),

@@ -91,6 +91,7 @@ export const PEER_SCENARIOS: readonly Scenario[] = [
   ...each("round trip", "us", peer.roundTrip, () => undefined),
   {
     name: "peer memory of each of 1000",
+    slow: true,
     unit: "KB",
     better: "lower",
     target: { value: 64 },

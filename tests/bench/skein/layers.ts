@@ -62,12 +62,15 @@ export const LAYER_SCENARIOS: readonly Scenario[] = [
       (over) => fanOutCost("websocket", subscribers, { clients: 1, window: 1 }, over),
     ),
   ]),
-  between(
-    "idle memory of 10000",
-    "KB",
-    "lower",
-    async (over) => (await idle("websocket", 10_000, 0, over)).memory,
-  ),
+  {
+    ...between(
+      "idle memory of 10000",
+      "KB",
+      "lower",
+      async (over) => (await idle("websocket", 10_000, 0, over)).memory,
+    ),
+    slow: true,
+  },
   between("processor in a flood of pings", "%", "lower", pingFlood),
   between("memory of 4 messages of 60 MiB before authentication", "KB", "lower", largeMessages),
 ];
