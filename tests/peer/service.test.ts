@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { type PeerError, PeerIdentity, SkeinPeer, type SkeinPeerOptions } from "../../src/client/peer.ts";
+import { SessionSignalling } from "../../src/client/peers/session_signalling.ts";
+import type { Signal } from "../../src/peer/mod.ts";
 import type { Connection } from "../../src/quic/mod.ts";
 import { API_KEY, Cluster, type TestNode, tokenOf, until } from "../nodes/support.ts";
 
@@ -104,4 +106,37 @@ Deno.test("peers: a session cannot announce the peer of somebody else, nor signa
   assert.equal(replayed.payload.name, "permission_denied");
   const close = { to: ann.peer.id, connection: "q8Zt1mKc5R0s2yVwJx3dLA", reason: "" };
   assert.equal((await mallory.request("peer_close", close)).payload.name, "permission_denied");
+});
+
+Deno.test("peers: a program refuses a browser's offer and says why", async () => {
+  await using cluster = await Cluster.start(1);
+  const [node] = cluster.nodes;
+  await using program = await open(node!, "ann");
+  const client = new SkeinClient({ url: node!.url, token: await tokenOf("ann") });
+  const { identity } = await PeerIdentity.generate();
+  const page = new SessionSignalling(client, identity);
+  const { promise: heard, resolve } = Promise.withResolvers<[from: string, signal: Signal]>();
+  page.onSignal((from, signal) => resolve([from, signal]));
+  await page.announced();
+  const bytes = (length: number): string => "A".repeat(length);
+  const offer = await identity.introduce(program.peer.id, {
+    connection: bytes(22),
+    fragment: bytes(4),
+    password: bytes(24),
+    certificate: bytes(43),
+    challenge: bytes(43),
+    candidates: [{
+      kind: "host",
+      // As browsers hide their addresses.
+      address: { hostname: "01931f92-0000-7000-8000-000000000070.local", port: 40_000 },
+    }],
+    lane: "webrtc",
+  });
+  await page.send(program.peer.id, { type: "offer", ...offer });
+  const [from, signal] = await heard;
+  assert.equal(from, program.peer.id);
+  assert.deepEqual(signal, { type: "close", connection: bytes(22), reason: "speaks QUIC alone" });
+  assert.equal(program.peer.connections.size, 0);
+  page.close();
+  await client.close();
 });
