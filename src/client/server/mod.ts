@@ -114,6 +114,8 @@ const METHODS: { readonly [M in ApiMethod]: true } = {
   document_delete: true,
   user_export: true,
   user_erase: true,
+  functions: true,
+  function_logs: true,
   webhooks: true,
   webhook_dead: true,
   webhook_resend: true,

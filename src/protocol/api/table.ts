@@ -36,6 +36,7 @@ import {
   sessions,
 } from "./results.ts";
 import type { ApiRow } from "./row.ts";
+import { FUNCTION_ROWS } from "./function_rows.ts";
 import { WEBHOOK_ROWS } from "./webhook_rows.ts";
 import type { ApiMethod, ApiParams, ApiResult } from "./types.ts";
 
@@ -273,6 +274,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     result: document,
     example: { channel: "doc:plan" },
   },
+  ...FUNCTION_ROWS,
   ...WEBHOOK_ROWS,
   info: {
     right: "read",

@@ -8,8 +8,10 @@
 import type { ErrorName } from "../errors.ts";
 import type { ApiErased, ApiExport, ApiFile } from "./erasure_types.ts";
 import type { Content, Prioritised } from "../schemas/fields.ts";
+import type { ApiFunction, ApiFunctionLine, ApiFunctionLogs } from "./function_types.ts";
 import type { ApiDeadLetter, ApiWebhook, ApiWebhookDead, ApiWebhookResend } from "./webhook_types.ts";
 
+export type * from "./function_types.ts";
 export type * from "./webhook_types.ts";
 
 export type * from "./erasure_types.ts";
@@ -307,6 +309,8 @@ export interface ApiCalls {
   user_export: Call<{ user: string; cursor?: string }, ApiExport>;
   user_erase: Call<{ user: string }, ApiErased>;
   document: Call<{ channel: string; content?: boolean }, ApiDocument>;
+  functions: Call<Record<never, never>, { functions: ApiFunction[] }>;
+  function_logs: Call<ApiFunctionLogs, { lines: ApiFunctionLine[]; last: number }>;
   webhooks: Call<Record<never, never>, { endpoints: ApiWebhook[] }>;
   webhook_dead: Call<ApiWebhookDead, { letters: ApiDeadLetter[]; last: number; more: boolean }>;
   webhook_resend: Call<ApiWebhookResend, { resent: number }>;

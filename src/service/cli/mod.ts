@@ -97,6 +97,25 @@ const COMMANDS: Readonly<Record<string, Entry | Group>> = {
       erase: {
         summary: "Erase it, for good.",
         load: async () => (await import("./user/erase.ts")).userErase,
+  functions: {
+    summary: "Make, list and try functions: your own logic beside the messages.",
+    text: "A function is a file of yours that the service runs: a bot, a filter, a schedule.",
+    commands: {
+      new: {
+        summary: "Make a function from an example.",
+        load: async () => (await import("./functions/new.ts")).functionsNew,
+      },
+      run: {
+        summary: "Call a function once with an event, without a service.",
+        load: async () => (await import("./functions/run.ts")).functionsRun,
+      },
+      list: {
+        summary: "Print the functions of the running service.",
+        load: async () => (await import("./functions/list.ts")).functionsList,
+      },
+      logs: {
+        summary: "Print what a function of the running service printed last.",
+        load: async () => (await import("./functions/logs.ts")).functionsLogs,
       },
     },
   },

@@ -10,6 +10,7 @@ import { TokenBucket } from "../../session/rates.ts";
 import type { Logger } from "../log/mod.ts";
 import { Histogram } from "../metrics/histogram.ts";
 import { counter, counters, gauge, gauges, histograms, type Series } from "../metrics/series.ts";
+import { KeptLines } from "./kept_lines.ts";
 import type { FunctionSet } from "./set.ts";
 
 /** Seconds; a warm call takes some tenths of a millisecond. */
@@ -24,6 +25,7 @@ interface Figures {
   readonly time: Histogram;
   readonly outcomes: Map<string, number>;
   readonly lines: TokenBucket;
+  readonly kept: KeptLines;
   dropped: number;
 }
 
@@ -110,7 +112,9 @@ export class FunctionCounters {
 
   /** A line that a function printed. */
   readonly log = (name: string, { level, text }: LogLine): void => {
-    if (this.#mayLog(name)) this.#log.log(level, "function", { function: name, text: this.#redact(text) });
+    const said = this.redact(text);
+    this.#of(name).kept.add({ level, text: said });
+    if (this.#mayLog(name)) this.#log.log(level, "function", { function: name, text: said });
   };
 
   /** An isolate has started. */
@@ -127,7 +131,9 @@ export class FunctionCounters {
   /** A version could not be loaded. */
   readonly failed = (name: string, { message, report }: FunctionError): void => {
     this.#loadFailures++;
-    const fields = { at: report?.at, reason: this.#redact(message) };
+    const reason = this.redact(message);
+    if (name !== "") this.#of(name).kept.add({ level: "error", text: `not loaded: ${reason}` });
+    const fields = { at: report?.at, reason };
     this.#log.error("function not loaded", name === "" ? fields : { function: name, ...fields });
   };
 
@@ -136,6 +142,16 @@ export class FunctionCounters {
     this.#log.error("function schedule failed", { function: name, error });
   };
 
+  /** What a function printed after the line `after`; undefined: nothing of that name is known. */
+  lines(name: string, after: number) {
+    return this.#figures.get(name)?.kept.after(after);
+  }
+
+  /** Calls of a function by what they came to. */
+  calls(name: string): Record<string, number> {
+    return Object.fromEntries(this.#figures.get(name)?.outcomes ?? []);
+  }
+
   /** For `/stats`. */
   status(): Record<string, unknown> | null {
     const set = this.#set();
@@ -143,7 +159,7 @@ export class FunctionCounters {
     const problems = Object.fromEntries(
       [...set.problems()].filter(({ problem }) => problem !== undefined).map((
         { name, problem },
-      ) => [name, this.#redact(problem!)]),
+      ) => [name, this.redact(problem!)]),
     );
     const functions = set.functions.map(({ name, status, hash }) => {
       const figures = this.#figures.get(name);
@@ -163,20 +179,22 @@ export class FunctionCounters {
   }
 
   #logFailure(name: string, event: string, error: unknown): void {
-    if (!this.#mayLog(name)) return;
     const { message, kind, report } = error as Partial<FunctionError>;
+    const reason = this.redact(message ?? String(error));
+    this.#of(name).kept.add({ level: "error", text: `${event} failed: ${reason}` });
+    if (!this.#mayLog(name)) return;
     this.#log.error("function failed", {
       function: name,
       event,
       kind,
       at: report?.at,
-      reason: this.#redact(message ?? String(error)),
-      ...report?.stack === undefined ? {} : { stack: this.#redact(report.stack) },
+      reason,
+      ...report?.stack === undefined ? {} : { stack: this.redact(report.stack) },
     });
   }
 
   /** Takes secrets out of a text. Very short ones are also parts of words. */
-  #redact(text: string): string {
+  redact(text: string): string {
     let shown = text;
     for (const secret of this.#secrets()) {
       if (secret.length >= SHORT && shown.includes(secret)) shown = shown.replaceAll(secret, "[secret]");
@@ -202,7 +220,13 @@ export class FunctionCounters {
     let figures = this.#figures.get(name);
     if (figures === undefined) {
       const lines = new TokenBucket({ perSecond: LINES, burst: 4 * LINES }, performance.now());
-      figures = { time: new Histogram(CALL_BOUNDS), outcomes: new Map(), lines, dropped: 0 };
+      figures = {
+        time: new Histogram(CALL_BOUNDS),
+        outcomes: new Map(),
+        lines,
+        kept: new KeptLines(),
+        dropped: 0,
+      };
       this.#figures.set(name, figures);
     }
     return figures;

@@ -6,6 +6,7 @@
 
 import { settles } from "../../async/deadline.ts";
 import { type Call, FunctionError, type Outcome } from "../../functions/mod.ts";
+import type { ApiFunction } from "../../protocol/api/function_types.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { FunctionAnswer, FunctionRequest, FunctionRequests } from "../http/deps.ts";
@@ -21,6 +22,7 @@ import { knownManifests } from "./known.ts";
 import { ServiceHost } from "./host.ts";
 import { answerRequest, statusOf } from "./requests.ts";
 import { Schedules } from "./schedules.ts";
+import { functionOf } from "./described.ts";
 import { FunctionSet } from "./set.ts";
 import { readSecrets } from "./settings.ts";
 import { Triggers } from "./triggers.ts";
@@ -60,6 +62,21 @@ export class FunctionsModule implements Module, FunctionRequests {
     const set = this.#set;
     if (set === undefined) throw new FunctionError("unknown", `no function is called ${name}`);
     return await this.#counters.observe(name, call, () => set.call(name, call));
+  }
+
+  /** The functions of this node, by name, those that never loaded too. */
+  list(): ApiFunction[] {
+    const set = this.#set;
+    return set === undefined
+      ? []
+      : [...set.problems()].map(({ name, problem }) => functionOf(set, this.#counters, name, problem))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What a function printed after the line `after`; undefined: there is no such function. */
+  lines(name: string, after: number) {
+    const isThere = [...this.#set?.problems() ?? []].some((each) => each.name === name);
+    return isThere ? this.#counters.lines(name, after) ?? { lines: [], last: 0 } : undefined;
   }
 
   /** Whether a function answers HTTP requests. */

@@ -24,6 +24,7 @@ import type { EndpointWorker } from "../../webhooks/mod.ts";
 import type { Revocations } from "../tokens/revocations.ts";
 import type { ServerApi } from "./api_contract.ts";
 import type { TokenEnds } from "./api_ends.ts";
+import { createFunctionMethods, type FunctionList } from "./api_functions.ts";
 import { createKeptMethods } from "./api_kept.ts";
 import { createListMethods } from "./api_lists.ts";
 import { createWebhookMethods } from "./api_webhooks.ts";
@@ -41,6 +42,7 @@ export interface ServerApiParts extends SessionMethodsParts {
   /** Removes a file; false: it is not known. */
   readonly deleteFile: (fileId: string) => Promise<boolean>;
   readonly revocations: Revocations;
+  readonly functions: FunctionList;
   /** The endpoints of webhooks. */
   readonly webhooks: () => readonly EndpointWorker[];
   readonly ends: TokenEnds;
@@ -57,6 +59,7 @@ export function createServerApi(parts: ServerApiParts): Required<ServerApi> {
     ...createListMethods(parts.hub),
     ...createKeptMethods(parts.hub),
     ...createErasureMethods(parts),
+    ...createFunctionMethods(parts.functions),
     ...createWebhookMethods(parts.webhooks),
     file_delete: async ({ file }) => ({ deleted: await parts.deleteFile(file) }),
     info: () => parts.status(),

@@ -182,6 +182,7 @@ export class HttpAppModule implements Module {
         amend: tokens.amend,
         revocations: tokens.revocations,
         ends,
+        functions: this.#options.functions,
         webhooks: () => webhooks.workers,
         status: () => modules.status(),
       }),
