@@ -37,12 +37,15 @@ async function give(
 ): Promise<void> {
   const { client, message: { id } } = context;
   if (after !== undefined) enterOrder(client, channel, id, after);
+  const { promise: told, resolve } = Promise.withResolvers<void>();
   try {
-    const command = await hub.commands.typed({ client, id, channel, ...line });
+    const command = await hub.commands.typed({ client, id, channel, told, ...line });
     const { epoch } = await hub.position(channel);
     context.reply("message_ack", { channel, offset: 0, epoch, duplicate: false, command });
   } catch (error) {
     if (after !== undefined) leaveOrder(client, channel);
     throw error;
+  } finally {
+    resolve();
   }
 }

@@ -84,15 +84,23 @@ export class BotAnswers {
     else homes.add(node);
   }
 
-  /** An asker on a connection of this node. */
-  seat(client: Client, lane: number): Seat {
+  /** An asker on a connection of this node. `told`: nothing is sent before it resolves. @default at once */
+  seat(client: Client, lane: number, told?: Promise<void>): Seat {
     const send = (message: Message): boolean => {
       if (client.closed.aborted) return false;
       client.send(new Encoded(message), lane);
       return true;
     };
+    const sendSoon = (message: Message) => client.ready(lane)?.then(() => send(message)) ?? send(message);
+    let isTold = told === undefined;
     return {
-      send: (message) => client.ready(lane)?.then(() => send(message)) ?? send(message),
+      send(message) {
+        if (isTold) return sendSoon(message);
+        return told!.then(() => {
+          isTold = true;
+          return sendSoon(message);
+        });
+      },
     };
   }
 

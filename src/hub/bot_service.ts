@@ -74,6 +74,8 @@ export interface Asking {
   readonly command: string;
   readonly args: unknown;
   readonly channel?: string | undefined;
+  /** Nothing is said before it resolves. @default at once */
+  readonly told?: Promise<void>;
   /** The client has given it before, and has so much of a streamed answer. @default it is given for the first time */
   readonly since?: number | undefined;
 }
@@ -85,6 +87,8 @@ export interface Typing extends Pick<Asking, "client" | "id"> {
   readonly word: string;
   /** What follows it. */
   readonly rest: string;
+  /** Resolves when the client was told that it is a command: its answers follow that. */
+  readonly told: Promise<void>;
 }
 
 /** The commands of this node. */
@@ -155,9 +159,9 @@ export class BotService {
   /**
    * Gives a command that was typed in a channel; resolves with which one it was when it is on its way. Rejects as `ask`.
    */
-  typed({ client, id, channel, word, rest }: Typing): Promise<{ bot: string; command: string }> {
+  typed({ client, id, channel, word, rest, told }: Typing): Promise<{ bot: string; command: string }> {
     return this.#inOrder(client, async () => {
-      const asking = { client, id, channel, lane: BOT_LANE };
+      const asking = { client, id, channel, lane: BOT_LANE, told };
       const known = await this.#again(asking);
       if (known !== undefined) return known;
       const { bot, command, args } = await this.#find(word, rest);
@@ -192,13 +196,13 @@ export class BotService {
 
   /** The command was given before: its answer is said again, here. Undefined: it was not. */
   async #again(
-    { client, id, lane, since: from }: Pick<Asking, "client" | "id" | "lane" | "since">,
+    { client, id, lane, told, since: from }: Pick<Asking, "client" | "id" | "lane" | "since" | "told">,
   ): Promise<{ bot: string; command: string } | undefined> {
     const since = from ?? 0;
     const { userId: user } = client.principal;
     const call = this.#calls.get(user, id);
     if (call !== undefined) {
-      call.again(this.answers.seat(client, lane), since);
+      call.again(this.answers.seat(client, lane, told), since);
       return { bot: call.command.bot, command: call.command.command };
     }
     // It may have been given on the node that the session was on before.
@@ -235,7 +239,7 @@ export class BotService {
 
   /** `away`: called in the place of an error when no connection of the bot takes the command. */
   async #begin(
-    { client, id, lane, bot, command: name, args, channel }: Asking,
+    { client, id, lane, bot, command: name, args, channel, told }: Asking,
     away?: (call: Call) => void,
   ): Promise<void> {
     const { namespace } = this.#hub;
@@ -254,7 +258,7 @@ export class BotService {
       session,
     };
     const responder = bot === HELP ? this.#help : this.directory.responder(bot);
-    const call = this.#calls.begin(command, this.answers.seat(client, lane));
+    const call = this.#calls.begin(command, this.answers.seat(client, lane, told));
     if (responder !== undefined) return void carryOut(responder, call, this.#hub, this.#options.failed);
     try {
       call.holder = await this.#give(call);

@@ -97,6 +97,9 @@ const COMMANDS: Readonly<Record<string, Entry | Group>> = {
       erase: {
         summary: "Erase it, for good.",
         load: async () => (await import("./user/erase.ts")).userErase,
+      },
+    },
+  },
   functions: {
     summary: "Make, list and try functions: your own logic beside the messages.",
     text: "A function is a file of yours that the service runs: a bot, a filter, a schedule.",
