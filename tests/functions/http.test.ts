@@ -1,6 +1,7 @@
 /** Requests to `/fn`, and what functions fetch from other hosts. */
 
 import assert from "node:assert/strict";
+import { Http3Peer } from "../quic/h3_peer.ts";
 import { source } from "./support.ts";
 import { functionService } from "./service_support.ts";
 
@@ -27,6 +28,16 @@ const WEB = source(
         },
         cancel() {},
       }), { headers: { "content-type": "text/event-stream" } });
+    }
+    if (path === "/pieces") {
+      let sent = 0;
+      return new Response(new ReadableStream({
+        async pull(controller) {
+          await new Promise((done) => setTimeout(done, 5));
+          controller.enqueue(new TextEncoder().encode("piece " + sent++ + "\\n"));
+          if (sent === 3) controller.close();
+        },
+      }), { status: 203, headers: { "content-type": "text/event-stream" } });
     }
     if (path === "/broken stream" || path === "/broken%20stream") {
       let sent = 0;
@@ -127,6 +138,31 @@ Deno.test("functions: a streamed response comes piece by piece, and ends with it
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("functions: requests over HTTP/3 are answered alike, whole and piece by piece", async () => {
+  const service = await functionService({ "web.ts": WEB });
+  const peer = await Http3Peer.connect(service.quicPort, service.certificateHash);
+  try {
+    await peer.control();
+    const ask = (path: string) =>
+      peer.request([
+        [":method", "GET"],
+        [":scheme", "https"],
+        [":authority", `127.0.0.1:${service.quicPort}`],
+        [":path", `/fn/web${path}`],
+      ]);
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    const whole = await ask("/text");
+    assert.deepEqual([whole.status, text(whole.body)], [200, "plain"]);
+    const pieces = await ask("/pieces");
+    assert.deepEqual([pieces.status, text(pieces.body)], [203, "piece 0\npiece 1\npiece 2\n"]);
+    assert.equal(pieces.headers.get("content-type"), "text/event-stream");
+    assert.equal((await ask("/throw")).status, 502);
+  } finally {
+    peer.close();
     await service.stop();
   }
 });

@@ -1,6 +1,7 @@
 /** What functions are called for, and what they can do, in a running service. */
 
 import assert from "node:assert/strict";
+import { sampleBytes, uploadFile } from "../files/support.ts";
 import { source } from "./support.ts";
 import { functionService } from "./service_support.ts";
 
@@ -149,6 +150,25 @@ Deno.test("functions: connect, join and leave are told once each", async () => {
       ["leave", "ann", "chat:a"],
       ["join", "ann", "chat:b"],
     ]);
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("functions: an uploaded file is told of, with what is known of it", async () => {
+  const service = await functionService({
+    "files.ts": source(
+      "await context.publish('chat:a', { data: [event.channel, event.from, event.file.name, event.file.size] });",
+      "",
+      'on: { file: { channels: ["chat:*"] } },',
+    ),
+  });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await ann.ask("subscribe", { channel: "chat:a" });
+    await uploadFile(ann, { bytes: sampleBytes(1000), name: "a.txt", type: "text/plain", channel: "chat:a" });
+    const { payload } = await ann.next(({ payload }) => Array.isArray(payload.data));
+    assert.deepEqual(payload.data, ["chat:a", "ann", "a.txt", 1000]);
   } finally {
     await service.stop();
   }
