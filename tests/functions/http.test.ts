@@ -79,6 +79,7 @@ Deno.test("functions: an HTTP request is answered with what the handler returns"
     assert.equal(await status("/status"), 304);
     assert.equal(await status("/elsewhere"), 404);
     assert.equal(await (await get("")).text(), "no such page");
+    assert.equal(await (await fetch(`${service.url}/fn/%77eb/text`)).text(), "plain");
     const head = await get("/text", { method: "HEAD" });
     assert.equal(head.status, 200);
     assert.equal(await head.text(), "");

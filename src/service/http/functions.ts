@@ -40,7 +40,8 @@ async function answer(c: Ctx, deps: HttpDeps): Promise<Response> {
   try {
     given = await functions.answer(name, {
       method: raw.method,
-      path: url.pathname.slice(`/fn/${name}`.length),
+      // As it was sent: the name may be encoded in another way.
+      path: url.pathname.replace(/^\/fn\/[^/]*/, ""),
       query: Object.fromEntries(url.searchParams),
       headers: Object.fromEntries(raw.headers),
       address: c.env.source.address,
