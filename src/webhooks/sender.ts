@@ -10,6 +10,11 @@ import { readSecret, signatureHeaders } from "./signature.ts";
 
 /** Bytes of an answer. A decision and the answer to a call are smaller; of others only the status counts. */
 const MAX_ANSWER = 262_144;
+/**
+ * What refuses one request. Every other status says that the endpoint does not work as it is: it fails, has moved, or does
+ * not know the service's key. Events have to wait for its operator then, and not become dead letters one after another.
+ */
+const REFUSALS: readonly number[] = [400, 409, 413, 422];
 /** Longest time that an endpoint may ask to be left alone, in milliseconds. */
 const MAX_RETRY_AFTER = 3_600_000;
 
@@ -73,7 +78,7 @@ export class Sender {
 
 /** What an answer other than success means. Redirections are not followed. */
 function refusalOf(status: number, retryAfter: string | null | undefined): Posted {
-  const isDown = status >= 500 || status === 408 || status === 429;
+  const isDown = !REFUSALS.includes(status);
   const refusal = { status, failure: `status ${status}`, isDown };
   const seconds = retryAfter === undefined || retryAfter === null ? NaN : Number(retryAfter);
   return seconds > 0 ? { ...refusal, retryAfter: Math.min(seconds * 1000, MAX_RETRY_AFTER) } : refusal;

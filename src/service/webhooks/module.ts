@@ -52,8 +52,8 @@ export class WebhooksModule implements Module {
   readonly #options: WebhooksModuleOptions;
   readonly #counters: WebhookCounters;
   #working = new Map<string, Working>();
-  /** Somebody is told of sessions. */
-  #tellsSessions = false;
+  /** While somebody is told of sessions. */
+  #notifications: SessionNotifications | undefined;
   /** Endpoints that were configured before have not ended yet. */
   #isChanging = false;
 
@@ -83,10 +83,7 @@ export class WebhooksModule implements Module {
   }
 
   async start(config: Config): Promise<void> {
-    const notifications = new SessionNotifications((event, channel) => this.#tell(event, channel), Date.now);
-    this.#options.hub.hub.events.listen("webhooks", (event) => {
-      if (this.#tellsSessions) notifications.listener(event);
-    });
+    this.#options.hub.hub.events.listen("webhooks", (event) => this.#notifications?.listener(event));
     await this.apply(config);
   }
 
@@ -109,9 +106,13 @@ export class WebhooksModule implements Module {
       takePart(hub, worker, this.#keep);
     }
     this.#working = working;
-    this.#tellsSessions = this.workers.some(({ endpoint: { events } }) =>
+    const tellsSessions = this.workers.some(({ endpoint: { events } }) =>
       events.includes("join") || events.includes("leave") || events.includes("disconnect")
     );
+    // Sessions that end while nobody is told must not be remembered.
+    if (!tellsSessions) this.#notifications = undefined;
+    else {this.#notifications ??= new SessionNotifications((event, channel) =>
+        this.#tell(event, channel), Date.now);}
     // One courier at a time: the one before has to end before its successor begins.
     this.#isChanging = true;
     try {
