@@ -69,6 +69,8 @@ export class BotAnswers {
       return {};
     });
     events.listen("bot answers", ({ kind, client: { sessionId } }) => {
+      // The node that it has come to tells nobody: what it does not answer ends by its time.
+      if (kind === "moved") this.#homes.delete(sessionId);
       if (kind !== "end") return;
       calls.holderEnded(sessionId);
       const homes = this.#homes.get(sessionId);

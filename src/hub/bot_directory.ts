@@ -91,19 +91,26 @@ export class BotDirectory {
     this.#registered.set(bot, sessions);
   }
 
-  /** A bot by its name, wherever it is; undefined: it is unknown, or has registered nothing. */
+  /**
+   * A bot by its name, wherever it is; undefined: it is unknown, or has registered nothing. Rejects with ProtocolError
+   * `not_available` when it is on no node that answers.
+   */
   async find(name: string): Promise<BotProfile | undefined> {
     const own = this.#ownOf(name);
     if (own !== undefined) return own;
-    const known = await this.#elsewhere(KNOWN_FOR);
-    return known.find((bot) => bot.name === name) ??
-      (await this.#elsewhere(LEAST_BETWEEN)).find((bot) => bot.name === name);
+    const known = this.#others.find((bot) => bot.name === name);
+    if (known === undefined) return (await this.#asked()).find((bot) => bot.name === name);
+    void this.#elsewhere();
+    return known;
   }
 
-  /** All bots that have registered commands, each once, by name. `fresh`: other nodes are asked again. */
+  /**
+   * All bots that have registered commands, each once, by name. `fresh`: other nodes are asked now, and it rejects with
+   * ProtocolError `not_available` when one does not answer.
+   */
   async all(fresh = false): Promise<BotProfile[]> {
     const bots = new Map<string, BotProfile>();
-    for (const bot of await this.#elsewhere(fresh ? LEAST_BETWEEN : KNOWN_FOR)) bots.set(bot.name, bot);
+    for (const bot of await (fresh ? this.#asked() : this.#elsewhere())) bots.set(bot.name, bot);
     for (const bot of this.#own()) bots.set(bot.name, bot);
     return [...bots.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -131,10 +138,21 @@ export class BotDirectory {
     if (sessions!.size === 0) this.#registered.delete(bot!);
   }
 
-  /** What other nodes say, not older than `age`. Rejects with ProtocolError `not_available` when one does not answer. */
-  async #elsewhere(age: number): Promise<readonly BotProfile[]> {
+  /** What other nodes said last; when that was some time ago they are asked for the next time. Never rejects. */
+  async #elsewhere(): Promise<readonly BotProfile[]> {
+    if (this.#parts.clock.now() - this.#askedAt > KNOWN_FOR) {
+      // Failures are reported by `Nodes`.
+      const asked = this.#asked().catch(() => []);
+      // A node that dies must not hold up the commands of those that live.
+      if (this.#askedAt === -Infinity) await asked;
+    }
+    return this.#others;
+  }
+
+  /** What other nodes say now. Rejects with ProtocolError `not_available` when one does not answer. */
+  async #asked(): Promise<readonly BotProfile[]> {
     const { nodes, clock } = this.#parts;
-    if (clock.now() - this.#askedAt > age) {
+    if (clock.now() - this.#askedAt > LEAST_BETWEEN) {
       this.#asking ??= nodes.askOthers(ASK, {}).then((answers) => {
         this.#others = answers.flatMap(({ bots }) => bots as BotProfile[]);
         this.#askedAt = clock.now();

@@ -5,7 +5,7 @@
  */
 
 import type { Payload, Principal } from "../../src/protocol/mod.ts";
-import { FakeClock } from "../support/clock.ts";
+import { FakeClock, settle } from "../support/clock.ts";
 import { type FakeClient, join, makeHub, principal } from "../hub/support.ts";
 import { Service } from "./support.ts";
 
@@ -42,7 +42,12 @@ export async function withPoll(who: Partial<Principal> = {}) {
   const made = await withBots(0, who);
   const poll = await join(made.service.hub, "p1", principal("poll-user", { bot: "poll" }));
   await made.service.say(poll, "bot_register", POLL);
-  const type = (text: string, id?: string) =>
-    made.service.say(made.ann, "chat_message", { channel: "chat:a", text }, id === undefined ? {} : { id });
+  const type = async (text: string, id?: string) => {
+    const said = { channel: "chat:a", text };
+    const replies = await made.service.say(made.ann, "chat_message", said, id === undefined ? {} : { id });
+    // What bots say follows the acknowledgement.
+    await settle();
+    return replies;
+  };
   return { ...made, poll, type };
 }
