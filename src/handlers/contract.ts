@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import type { MaybePromise } from "../engine/contract.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { PeerRelayCredentialsResponse, PeerReport } from "../protocol/mod.ts";
 import type { FileService } from "./files_parts.ts";
@@ -29,6 +30,8 @@ export interface PeerService {
 export interface DocumentDeletion {
   /** Who made a document. */
   owner(channel: string): Promise<string | undefined>;
+  /** Throws or rejects with ProtocolError `unknown_channel` for a document that was deleted. */
+  refuseDeleted(channel: string): MaybePromise<void>;
   /** Deletes it for everybody; false: nothing was kept of it. */
   delete(channel: string): Promise<boolean>;
 }

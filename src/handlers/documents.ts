@@ -11,6 +11,7 @@ import { crc32, Encoded, failureOf, parsePayload, ProtocolError } from "../proto
 import type { Route } from "../router/types.ts";
 import { needDocument, refuse } from "./checks.ts";
 import { systemClock } from "../async/clock.ts";
+import { when } from "../async/when.ts";
 import type { DocumentLimits, HandlerParts } from "./contract.ts";
 import { publishAndAcknowledge } from "./publish.ts";
 import { documentHook } from "./documents_hook.ts";
@@ -28,7 +29,7 @@ const AROUND = 1024;
 
 /** Routes of documents. */
 export function documentRoutes(parts: HandlerParts): Route[] {
-  const { hub, documents = () => LIMITS, openPatience = PATIENCE, clock = systemClock } = parts;
+  const { hub, deletion, documents = () => LIMITS, openPatience = PATIENCE, clock = systemClock } = parts;
   const now = () => clock.now();
   const pendingOperations = new PendingOperations(hub, now);
   hub.addHook(documentHook({ hub, pending: pendingOperations, limits: documents, now }));
@@ -47,7 +48,9 @@ export function documentRoutes(parts: HandlerParts): Route[] {
         const state = rememberDocument(context.client, asked.channel);
         state.awaited = undefined;
         const partSize = Math.floor((context.client.limits.maxMessage - AROUND) * 3 / 4);
-        return openDocument({ hub, outgoing, partSize, patience: openPatience }, context, asked, state);
+        const open = () =>
+          openDocument({ hub, outgoing, partSize, patience: openPatience }, context, asked, state);
+        return when(deletion?.refuseDeleted(asked.channel), open);
       },
     },
     {

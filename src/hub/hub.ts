@@ -231,12 +231,17 @@ export class Hub {
    * Makes a streamed message of `growth.from` longer: see `Streams.append`. Rejects with ProtocolError `unknown_channel`
    * when its namespace does not exist.
    */
-  async append(channel: string, growth: Omit<Growth, "most" | "patience">): Promise<number> {
+  async append(
+    channel: string,
+    growth: Omit<Growth, "most" | "patience">,
+    origin: "client" | "api" = "client",
+  ): Promise<number> {
     const settings = this.settings(channel);
     if (settings === undefined) throw new ProtocolError("unknown_channel");
     // What is kept has to be deliverable to every reader.
     const most = Math.min(settings.maxStreamed, this.#maxMessage());
-    return await this.#streams.append(channel, { ...growth, most, patience: settings.streamPatience });
+    const bounds = { most, patience: settings.streamPatience };
+    return await this.#streams.append(channel, { ...growth, ...bounds }, origin);
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */

@@ -41,6 +41,7 @@ interface Waiting {
 /** A message that has grown a moment ago. */
 interface Stream {
   readonly channel: string;
+  readonly origin: PiecePublication["origin"];
   waiting: Waiting[];
   /** A commit is under way. */
   busy: boolean;
@@ -67,13 +68,13 @@ export class Streams {
    * `unknown_message`, `foreign_message`, `wrong_epoch`, `stream_ended`, `stream_gap`, `bad_payload`,
    * `message_too_large`, what a hook refuses with, or what the engine says.
    */
-  append(channel: string, growth: Growth): Promise<number> {
-    const key = `${channel} ${growth.target} ${growth.from} ${growth.epoch}`;
+  append(channel: string, growth: Growth, origin: PiecePublication["origin"] = "client"): Promise<number> {
+    const key = `${channel} ${growth.target} ${growth.from} ${growth.epoch} ${origin}`;
     let stream = this.#streams.get(key);
     const { promise, resolve, reject } = deferred<number>();
     const waiting = { growth, resolve, reject };
     if (stream === undefined) {
-      stream = { channel, waiting: [waiting], busy: false, cancel: undefined };
+      stream = { channel, origin, waiting: [waiting], busy: false, cancel: undefined };
       this.#streams.set(key, stream);
       void this.#commit(key, stream);
     } else {
@@ -90,7 +91,7 @@ export class Streams {
     stream.waiting = [];
     stream.busy = true;
     let goesOn = false;
-    for (const run of runsOf(pieces)) goesOn = await this.#commitRun(stream.channel, run);
+    for (const run of runsOf(pieces)) goesOn = await this.#commitRun(stream, run);
     stream.busy = false;
     const { waiting } = stream;
     if (!goesOn && waiting.length === 0) return void this.#streams.delete(key);
@@ -102,16 +103,16 @@ export class Streams {
   }
 
   /** Commits pieces that follow one another as one; never rejects. True: more of the message may follow. */
-  async #commitRun(channel: string, run: readonly Waiting[]): Promise<boolean> {
+  async #commitRun(stream: Stream, run: readonly Waiting[]): Promise<boolean> {
     let goesOn = false;
     try {
-      const { length, refused } = await this.#grow(channel, joined(run));
+      const { length, refused } = await this.#grow(stream, joined(run));
       if (refused === undefined) {
         run.forEach(({ resolve }) => resolve(length));
         goesOn = run.at(-1)!.growth.end === undefined;
       } else if (run.length > 1) {
         // The first ones may fit.
-        for (const piece of run) goesOn = await this.#commitRun(channel, [piece]);
+        for (const piece of run) goesOn = await this.#commitRun(stream, [piece]);
       } else throw new ProtocolError(REFUSALS[refused]);
     } catch (error) {
       run.forEach(({ reject }) => reject(error));
@@ -119,12 +120,18 @@ export class Streams {
     return goesOn;
   }
 
-  #grow(channel: string, growth: Growth): MaybePromise<Grown> {
-    return this.#hooks.seesPieces ? this.#growAsked(channel, growth) : this.#log.grow(channel, growth);
+  #grow({ channel, origin }: Stream, growth: Growth): MaybePromise<Grown> {
+    return this.#hooks.seesPieces
+      ? this.#growAsked(channel, growth, origin)
+      : this.#log.grow(channel, growth);
   }
 
   /** Lets hooks see what is new of a growth. What the engine refuses anyway is left to it. */
-  async #growAsked(channel: string, growth: Growth): Promise<Grown> {
+  async #growAsked(
+    channel: string,
+    growth: Growth,
+    origin: PiecePublication["origin"],
+  ): Promise<Grown> {
     const { target, from, at, content, end } = growth;
     const { record } = await this.#log.get(channel, target);
     const kept = record?.payload.stream === "open" && record.from === from
@@ -136,6 +143,7 @@ export class Streams {
     if (at > length || added.length === 0) return await this.#log.grow(channel, growth);
     const { type, payload: said } = record!;
     const piece: PiecePublication = {
+      origin,
       channel,
       target,
       from,

@@ -7,14 +7,20 @@
 import * as v from "valibot";
 import type { Clock } from "../async/clock.ts";
 import { Semaphore } from "../async/semaphore.ts";
-import type { ClaimAdditions, ConnectAttempt, Publication, SubscribeAttempt } from "../hub/mod.ts";
+import type {
+  ClaimAdditions,
+  ConnectAttempt,
+  PiecePublication,
+  Publication,
+  SubscribeAttempt,
+} from "../hub/mod.ts";
 import { contentOf, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { readContent } from "../protocol/schemas/fields.ts";
 import type { Client } from "../router/types.ts";
 import type { Breaker } from "./breaker.ts";
 import type { Decision, Endpoint, Post } from "./contract.ts";
 import { bodyOf } from "./courier.ts";
-import { connectionData, publicationData } from "./events.ts";
+import { connectionData, pieceData, publicationData } from "./events.ts";
 
 /** Decisions and calls that wait until others are done. */
 const MAX_WAITING = 10_000;
@@ -114,6 +120,23 @@ export class Decider {
         const { text: _, data: __, bytes: ___, ...kept } = edit.content;
         publication.edit = { ...edit, content: { ...kept, ...said } };
       }
+    });
+  }
+
+  /** Whether a streamed message may grow, and by what. Rejects with ProtocolError. */
+  async piece(piece: PiecePublication): Promise<void> {
+    const asked = pieceData(piece);
+    await this.#decide("publish", asked, ({ text, data, bytes }) => {
+      if (text === undefined && data === undefined && bytes === undefined) return;
+      const { text: said } = piece.said;
+      if (typeof text !== "string" || typeof said !== "string") {
+        throw new NoDecision("other content for a streamed message that is no text");
+      }
+      // The whole text as it is to be: its beginning has been read already, and the sender counts on from its length.
+      if (!text.startsWith(said) || text.length !== said.length + piece.content.length) {
+        throw new ProtocolError("permission_denied", "what was said already is not to stay");
+      }
+      piece.content = text.slice(said.length);
     });
   }
 

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import type { Published } from "../engine/contract.ts";
-import type { Publication, SessionEvent } from "../hub/mod.ts";
+import type { PiecePublication, Publication, SessionEvent } from "../hub/mod.ts";
 import { type KeptType, type Payload, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { WebhookEvent } from "./contract.ts";
@@ -44,6 +44,19 @@ export function publicationData(
 ): Record<string, unknown> {
   const data = { channel, type, id, from, origin, payload: jsonOf(payload) };
   return client === undefined ? data : { ...data, ...connectionData(client) };
+}
+
+/** What is said of a streamed message that is about to grow: what it would be with the piece, and where that begins. */
+export function pieceData(
+  { channel, type, target, from, origin, said, content, end }: PiecePublication,
+): Record<string, unknown> {
+  const { text, data } = said;
+  const at = ((text ?? data) as string | unknown[]).length;
+  const grown = typeof content === "string"
+    ? { text: `${text}${content}` }
+    : { data: [...data as unknown[], ...content] };
+  const payload = { ...said, ...grown, ...(end === undefined ? {} : { stream: end }) };
+  return { channel, type, from, origin, target, at, payload };
 }
 
 /** What is said of a connection. */

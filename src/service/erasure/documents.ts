@@ -43,11 +43,6 @@ export class DocumentLife {
   constructor(parts: DocumentLifeParts) {
     this.#parts = parts;
     parts.hub.addHook(this.#hook());
-    parts.hub.admissions.add({
-      name: "deleted documents",
-      channels: ["doc:*"],
-      subscribe: ({ channel }) => this.#refuseDeleted(channel),
-    });
   }
 
   /** Who made a document; undefined: it is not known. */
@@ -99,12 +94,13 @@ export class DocumentLife {
     return {
       name: "life of documents",
       types: ["doc_op"],
-      before: ({ channel }) => this.#refuseDeleted(channel),
+      before: ({ channel }) => this.refuseDeleted(channel),
       after: (publication) => this.#own(publication),
     };
   }
 
-  #refuseDeleted(channel: string): MaybePromise<void> {
+  /** Throws or rejects with ProtocolError `unknown_channel` for a document that was deleted. */
+  refuseDeleted(channel: string): MaybePromise<void> {
     const now = this.#parts.now();
     const seen = this.#alive.get(channel);
     if (seen !== undefined && now - seen < FRESH) return;

@@ -101,7 +101,7 @@ function createPublishMethods(hub: Hub): Required<Pick<ServerApi, Publishing>> {
       return {
         channel,
         target,
-        length: await hub.append(channel, { target, epoch, at, content, end, from }),
+        length: await hub.append(channel, { target, epoch, at, content, end, from }, "api"),
       };
     },
 

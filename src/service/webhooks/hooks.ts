@@ -27,6 +27,11 @@ export function takePart(hub: Hub, worker: EndpointWorker, keep: Keep): void {
           publication.client === undefined || !worker.wants("publish", publication.channel)
             ? undefined
             : decider.publish(publication),
+        // Or what is refused as a message could be streamed.
+        beforePiece: (piece) =>
+          piece.origin === "api" || !worker.wants("publish", piece.channel)
+            ? undefined
+            : decider.piece(piece),
       },
       ...isTold && {
         // A message is acknowledged once its event is kept: a sender without an acknowledgement sends it again.

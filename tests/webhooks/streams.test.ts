@@ -1,0 +1,48 @@
+/** Webhooks that decide about streamed messages, at a real endpoint. */
+
+import assert from "node:assert/strict";
+import { SkeinClient } from "../../src/client/mod.ts";
+import { createServerClient } from "../../src/client/server/mod.ts";
+import { OPEN } from "../integration/support.ts";
+import { startTestService } from "../support/service.ts";
+import { SECRETS, TestEndpoint } from "./support.ts";
+
+const KEY = "key-of-the-back-end-of-a-test";
+const json = (value: unknown) => Response.json(value);
+
+Deno.test("webhooks: what an endpoint refuses or changes cannot be said by streaming it", async () => {
+  await using endpoint = new TestEndpoint();
+  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
+  const service = await startTestService({
+    ...OPEN,
+    api: { keys: [KEY] },
+    webhooks: { endpoints: [{ ...settings, events: ["publish"] }] },
+  } as never);
+  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
+  const api = createServerClient({ url: service.url, key: KEY });
+  const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  endpoint.answer = ({ data: { payload } }) =>
+    payload.text?.includes("spam")
+      ? json({ allow: false, reason: "no spam" })
+      : payload.text?.includes("damn")
+      ? json({ text: payload.text.replace("damn", "****") })
+      : new Response(null, { status: 204 });
+  const texts = async () => {
+    const { messages } = await api.history({ channel: "chat:a" });
+    return messages.map(({ payload }) => [payload.text, payload.stream]);
+  };
+  const refused = await ann.channel("chat:a").stream();
+  await refused.append("this is sp");
+  await assert.rejects(refused.append("am"), /no spam/);
+  const changed = await ann.channel("chat:a").stream();
+  await changed.append("damn it");
+  await changed.end();
+  assert.deepEqual(await texts(), [["this is sp", "failed"], ["**** it", "ended"]]);
+  const { target, at, from } = endpoint.of("publish").find(({ data }) => data.at === 10)!.data;
+  assert.deepEqual([target, at, from], [1, 10, "ann"]);
+  // The back end is not asked about its own messages.
+  const { offset } = await api.publish({ channel: "chat:a", text: "", stream: true });
+  await api.append({ channel: "chat:a", target: offset, at: 0, text: "spam", final: "ended" });
+  assert.deepEqual((await texts()).at(-1), ["spam", "ended"]);
+  await ann.close();
+});
