@@ -49,7 +49,8 @@ Deno.test("groups: who was removed reads nothing that is said later, though it k
     assert.equal(hers.isMember, false);
     assert.deepEqual(group.members.map(({ user }) => user), ["ann"]);
     mine.doc.getText("t").insert(6, " and after");
-    assert.ok(await mine.provider.compact());
+    // False where the snapshot for the newcomer has been faster.
+    await mine.provider.compact();
     await overheard.provider.document.send(new Uint8Array([0, 0])).then(
       () => assert.fail("eve can still seal"),
       (error) => assert.equal(error.error, "not_available"),
