@@ -95,7 +95,8 @@ export class DocumentLife {
       name: "life of documents",
       types: ["doc_op"],
       before: ({ channel }) => this.refuseDeleted(channel),
-      after: (publication) => this.#own(publication),
+      // Not a promise for each operation: nearly all are of a document whose owner is known.
+      after: (publication) => this.#owned.has(publication.channel) ? undefined : this.#own(publication),
     };
   }
 
@@ -115,7 +116,6 @@ export class DocumentLife {
 
   /** The author of the first operation owns the document. */
   async #own({ channel, from }: Publication): Promise<void> {
-    if (this.#owned.has(channel)) return;
     if (this.#owned.size >= MOST) this.#owned.clear();
     this.#owned.add(channel);
     const { values } = this.#parts.engine;

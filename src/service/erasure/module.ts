@@ -4,6 +4,7 @@
  * @module
  */
 
+import { coarseClock } from "../../async/clock.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
@@ -23,6 +24,7 @@ export class ErasureModule implements Module {
   readonly #engine: EngineModule;
   readonly #hub: HubModule;
   readonly #log: Logger;
+  readonly #clock = coarseClock();
   #documents: DocumentLife | undefined;
   #users: Erasures | undefined;
   #export: UserExport | undefined;
@@ -61,7 +63,7 @@ export class ErasureModule implements Module {
     const documents = this.#documents = new DocumentLife({
       engine,
       hub,
-      now: () => performance.now(),
+      now: () => this.#clock.now(),
       wall: () => Date.now(),
     });
     this.#export = new UserExport(engine, documents);
