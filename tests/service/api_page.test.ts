@@ -14,6 +14,7 @@ const ABSENT: Readonly<Record<string, string>> = {
   unsubscribe: "unknown_user",
   refresh: "unknown_user",
   connection: "unknown_user",
+  function_logs: "bad_payload",
   webhook_dead: "bad_payload",
   webhook_resend: "bad_payload",
 };
