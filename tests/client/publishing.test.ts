@@ -255,7 +255,7 @@ for (const [name, storage] of Object.entries(hopeless)) {
       }
       assert.deepEqual(texts(world), ["a", "b", "0", "1", "2", "3", "4"]);
       assert.deepEqual(errors.map(({ error }) => error), ["storage"]);
-      assert.match(errors[0]!.message, /kept in memory only/);
+      assert.match(errors[0]!.message, /in memory only/);
       const closing = client.close();
       await world.clock.advance(30_000);
       await closing;
