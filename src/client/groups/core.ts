@@ -6,13 +6,13 @@
 
 import { settles } from "../../async/deadline.ts";
 import { type Deferred, deferred, quietDeferred } from "../../async/deferred.ts";
-import type { Clock } from "../clock.ts";
 import type { Document } from "../documents/document.ts";
 import { Emitter } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import { GroupCipher } from "./cipher.ts";
 import { encodeEntry } from "./entries.ts";
 import type { GroupEvents } from "./events.ts";
+import { GroupClock } from "./group_clock.ts";
 import type { GroupRecord } from "./group_record.ts";
 import { Intents, type Wish } from "./intents.ts";
 import { type Happening, Ledger } from "./ledger.ts";
@@ -50,7 +50,7 @@ export class GroupCore {
   readonly founded = quietDeferred<void>();
   readonly #around: GroupSurroundings;
   readonly #record: GroupRecord;
-  readonly #clock: Clock;
+  readonly #clock: GroupClock;
   readonly #intents = new Intents();
   readonly #sender: GroupSender;
   readonly #renewal: Renewal;
@@ -68,7 +68,7 @@ export class GroupCore {
     this.#record = record;
     this.#closing = closing;
     const { suite, packages, settings } = around;
-    const clock = this.#clock = document.clock;
+    const clock = this.#clock = new GroupClock(document.clock);
     const failed = (error: unknown) => this.failed(error);
     const ledger = this.ledger = new Ledger(suite, packages, () => clock.wall(), record.ledger);
     this.log = new LogReader(document, {
@@ -79,7 +79,7 @@ export class GroupCore {
     });
     const run = (act: () => Promise<void>) => this.log.run(act);
     const save = () => this.save();
-    this.#sender = new GroupSender({ ledger, intents: this.#intents, document, save, run, failed });
+    this.#sender = new GroupSender({ ledger, intents: this.#intents, document, clock, save, run, failed });
     const wish = (asked: Wish) => void this.wish(asked).catch(failed);
     this.requests = new Requests({
       suite,
@@ -185,11 +185,8 @@ export class GroupCore {
     this.#intents.end(reason);
     for (const each of [this.ready, this.read, this.founded]) each.reject(reason);
     for (const waiting of this.#reaching.keys()) waiting.reject(reason);
-    this.requests.end();
-    this.newcomers.end();
-    this.#sender.stop();
-    this.#renewal.stop();
-    this.#cancelWatch?.();
+    this.#clock.end();
+    this.newcomers.end(reason);
     this.events.emit("closed", error);
     this.events.clear();
     this.#closing();
@@ -290,6 +287,7 @@ export class GroupCore {
   // --- being behind ---
 
   async #reach(epoch: number): Promise<boolean> {
+    if (this.#hasEnded) return false;
     const waiting = deferred<void>();
     this.#reaching.set(waiting, epoch);
     const { patience } = this.#around.settings;

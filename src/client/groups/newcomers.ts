@@ -58,6 +58,7 @@ export class Newcomers {
   readonly #wanted = new Map<string, Wanted>();
   /** Snapshots that this device will make unless somebody is faster. */
   readonly #planned = new Map<string, () => void>();
+  readonly #ended = new AbortController();
 
   constructor(port: NewcomersPort) {
     this.#port = port;
@@ -108,11 +109,9 @@ export class Newcomers {
     }
   }
 
-  /** Nothing is planned or wanted any more. */
-  end(): void {
-    for (const channel of [...this.#wanted.keys()]) this.#forget(channel);
-    for (const cancel of this.#planned.values()) cancel();
-    this.#planned.clear();
+  /** The group is closed, with its clock: no snapshot is made any more, and who waits for one to come back gets `reason`. */
+  end(reason: SkeinError): void {
+    this.#ended.abort(reason);
     for (const { off } of this.#followed.values()) off();
     this.#followed.clear();
   }
@@ -162,6 +161,7 @@ export class Newcomers {
       off = document.on("operation", look);
       look();
     });
-    return deadline(reached, ECHO, late, { timers: this.#port.clock }).finally(() => off());
+    const { signal } = this.#ended;
+    return deadline(reached, ECHO, late, { timers: this.#port.clock, signal }).finally(() => off());
   }
 }

@@ -98,13 +98,6 @@ export class Requests {
     }
   }
 
-  /** Nothing is planned any more. */
-  end(): void {
-    for (const cancel of this.#planned.values()) cancel();
-    this.#planned.clear();
-    this.#open.clear();
-  }
-
   #plan(device: string, act: () => void): void {
     this.#planned.get(device)?.();
     const cancel = this.#port.clock.after(Math.random() * SPREAD, () => {

@@ -16,6 +16,7 @@ export interface SenderPort {
   readonly ledger: Ledger;
   readonly intents: Intents;
   readonly document: Document;
+  readonly clock: Clock;
   /** Resolves when what is known now survives a crash: nothing is said before that. */
   save(): Promise<void>;
   /** Runs `act` after all that is being done. */
@@ -29,7 +30,6 @@ const BACKOFF = { first: 100, most: 3000, refused: 5000 };
 /** Says what has to be said. */
 export class GroupSender {
   readonly #port: SenderPort;
-  readonly #clock: Clock;
   /** What is on its way, in words of the ledger. */
   readonly #flying = new Set<Uint8Array>();
   /** The commit that survives a crash. */
@@ -39,7 +39,6 @@ export class GroupSender {
 
   constructor(port: SenderPort) {
     this.#port = port;
-    this.#clock = port.document.clock;
   }
 
   /** Says whatever is to be said now. To be called within `run`. */
@@ -85,14 +84,8 @@ export class GroupSender {
     }
   }
 
-  /** Nothing is tried again. */
-  stop(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-  }
-
   #later(ms: number): void {
-    this.#cancel ??= this.#clock.after(ms, () => {
+    this.#cancel ??= this.#port.clock.after(ms, () => {
       this.#cancel = undefined;
       this.#port.run(() => this.pump());
     });
