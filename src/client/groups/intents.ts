@@ -15,7 +15,10 @@ export interface Wish {
   readonly add?: readonly CheckedPackage[];
   /** Devices. */
   readonly remove?: readonly string[];
-  /** Who of `add` is in already is let in anew, with the key package given. @default they stay as they are */
+  /**
+   * Those of `add` who are in are let in anew, with the key package given. Who is out by then, or is to be removed, stays
+   * out: nobody has agreed to let them in. @default who is in stays as it is, who is out is let in
+   */
   readonly anew?: boolean;
   /** This device renews its keys. @default false */
   readonly renew?: boolean;
@@ -46,8 +49,9 @@ export class Intents {
   next(leaves: readonly Leaf[]): Changes | undefined {
     const members = new Map(leaves.map((leaf) => [leaf.device, leaf]));
     const add = new Map<string, CheckedPackage>(), remove = new Set<string>();
+    const unwanted = new Set(this.#waiting.flatMap((each) => each.remove ?? []));
     const open = this.#waiting.filter(({ done, ...wish }) => {
-      const isUseful = collect(wish, members, add, remove);
+      const isUseful = collect(wish, { members, unwanted }, add, remove);
       if (!isUseful) done.resolve();
       return isUseful;
     });
@@ -81,14 +85,15 @@ export class Intents {
 
 /** Puts what a wish still lacks into `add` and `remove`; false: it lacks nothing. */
 function collect(
-  { add: wanted = [], remove: unwanted = [], anew = false, renew = false }: Wish,
-  members: ReadonlyMap<string, Leaf>,
+  { add: wanted = [], remove: leaving = [], anew = false, renew = false }: Wish,
+  { members, unwanted }: { members: ReadonlyMap<string, Leaf>; unwanted: ReadonlySet<string> },
   add: Map<string, CheckedPackage>,
   remove: Set<string>,
 ): boolean {
   let lacks = renew;
   for (const each of wanted) {
     const leaf = members.get(each.device);
+    if (anew && (leaf === undefined || unwanted.has(each.device))) continue;
     const isIn = leaf !== undefined &&
       (!anew || sameBytes(leaf.hpkeKey, each.keyPackage.leafNode.hpkePublicKey));
     if (isIn) continue;
@@ -96,7 +101,7 @@ function collect(
     add.set(each.device, each);
     if (leaf !== undefined) remove.add(each.device);
   }
-  for (const device of unwanted) {
+  for (const device of leaving) {
     if (!members.has(device)) continue;
     lacks = true;
     remove.add(device);
