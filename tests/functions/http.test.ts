@@ -114,7 +114,8 @@ Deno.test("functions: what fails is told without a word of the function's own", 
       body: new Uint8Array(2_000_000),
     });
     assert.equal(large.status, 413);
-    await large.body?.cancel();
+    // Not cancelled: a connection that is cut in the middle of a body leaves a timer of the HTTP library for 500 ms.
+    await large.text();
     const line = service.lines.find(({ kind }) => kind === "threw");
     assert.match(String(line?.reason), /^web\.ts:\d+:\d+: secret words$/);
   } finally {

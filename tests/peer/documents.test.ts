@@ -227,7 +227,10 @@ Deno.test("peer documents: what is no update ends the stream of its sender, and 
     one.shared.add(other.peer.id);
     other.shared.add(one.peer.id);
   }
-  await until("bob has both", () => bob.shared.peers.length === 2);
+  await until(
+    "bob has both, and mallory bob",
+    () => bob.shared.peers.length === 2 && mallory.shared.peers.length === 1,
+  );
   // As if it had been changed: the event carries what is sent.
   mallory.doc.emit("update", [Uint8Array.of(0xff, 0xff, 0xff), undefined, mallory.doc, {} as Y.Transaction]);
   await until("bob has noticed", () => bob.errors.length > 0);
