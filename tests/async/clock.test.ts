@@ -35,3 +35,22 @@ Deno.test("clock: a coarse one asks the forward clock once for each millisecond 
   for (let i = 0; i < 1000; i++) coarse.now();
   assert.equal(asked, 2);
 });
+
+Deno.test("fake clock: it stands still while other threads work, also when one piece of work follows another", async () => {
+  const clock = new FakeClock(), began = clock.now();
+  const hash = () => clock.during(crypto.subtle.digest("SHA-256", new Uint8Array(4_000_000)));
+  const ended: number[] = [];
+  clock.after(10, async () => {
+    for (let i = 0; i < 3; i++) {
+      await hash();
+      ended.push(clock.now() - began);
+    }
+    const refused = clock.during(
+      crypto.subtle.importKey("raw", new Uint8Array(1), "AES-GCM", false, ["encrypt"]),
+    );
+    await refused.catch(() => ended.push(clock.now() - began));
+  });
+  for (let i = 0; i < 10; i++) await clock.advance(10);
+  assert.deepEqual(ended, [10, 10, 10, 10]);
+  assert.equal(clock.now() - began, 100);
+});

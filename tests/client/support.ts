@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Cipher } from "../../src/client/documents/encryption.ts";
 import type { Environment, EnvironmentEvent } from "../../src/client/environment.ts";
 import type { ClientOptions } from "../../src/client/options.ts";
 import type { OutboxStorage, StoredMessage } from "../../src/client/outbox/storage.ts";
@@ -193,6 +194,22 @@ export class World {
         },
         ...over.parts,
       },
+    };
+  }
+
+  /**
+   * `key` for documents in this world: other threads seal and open, and the world's clock waits for them. Each piece then
+   * takes up to `spread` milliseconds of the world's time.
+   */
+  cipher(key: Cipher, spread = 0): Cipher {
+    const taking = async (work: Promise<Uint8Array>): Promise<Uint8Array> => {
+      const data = await this.clock.during(work);
+      if (spread > 0) await new Promise<void>((resolve) => this.clock.after(this.random() * spread, resolve));
+      return data;
+    };
+    return {
+      seal: (kind, channel, data) => taking(key.seal(kind, channel, data)),
+      open: (kind, channel, data) => taking(key.open(kind, channel, data)),
     };
   }
 

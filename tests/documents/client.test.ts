@@ -347,7 +347,7 @@ Deno.test("document client: what is sealed reaches those who have the key, and t
   const key = await DocumentKey.generate();
   const shared = await DocumentKey.fromUrl(await key.toUrl("https://docs.example/plan#x=1"));
   await inWorld(async (world, open) => {
-    const ann = open("ann", { key });
+    const ann = open("ann", { key: world.cipher(key) });
     await world.until(() => ann.copy.document.synced);
     const large = "secret ".repeat(20_000);
     for (const text of ["secret a", large, "secret b"]) void ann.copy.document.send(bytes(text));
@@ -357,7 +357,8 @@ Deno.test("document client: what is sealed reaches those who have the key, and t
     await world.until(() => world.engine.values.get({ channel: DOC, name: "snapshot" }) !== undefined);
     assert.equal(await kept, true);
     void ann.copy.document.send(bytes("secret c"));
-    const bob = open("bob", { key: shared! }), eve = open("eve", { key: await DocumentKey.generate() });
+    const bob = open("bob", { key: world.cipher(shared!) });
+    const eve = open("eve", { key: world.cipher(await DocumentKey.generate()) });
     await world.until(() => bob.copy.texts.at(-1) === "secret c" && eve.copy.errors.length > 0);
     assert.equal(bob.copy.resets[0]!.startsWith("secret a,secret"), true);
     assert.deepEqual(eve.copy.texts, []);

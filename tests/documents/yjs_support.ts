@@ -3,7 +3,8 @@
 import { openDocument } from "../../src/client/documents.ts";
 import * as Y from "yjs";
 import { SkeinClient } from "../../src/client/mod.ts";
-import { type DocumentKey, SkeinYjsProvider, type YjsProviderOptions } from "../../src/client/yjs.ts";
+import type { Cipher } from "../../src/client/documents/encryption.ts";
+import { SkeinYjsProvider, type YjsProviderOptions } from "../../src/client/yjs.ts";
 import { KeptOutbox, type World } from "../client/support.ts";
 
 /** The document everybody edits. */
@@ -21,7 +22,8 @@ export class Device {
     readonly world: World,
     readonly user: string,
     options: YjsProviderOptions & {
-      key?: DocumentKey;
+      /** Of `World.cipher`. */
+      key?: Cipher;
       doc?: Y.Doc;
       outbox?: KeptOutbox;
       /** Messages the outbox takes. */
@@ -71,15 +73,10 @@ export class Device {
     await this.gone(1500);
   }
 
-  /** Closes the client, and lets `ms` pass. What is being sealed takes real time, and is waited for after it. */
+  /** Closes the client, and lets `ms` pass. */
   async gone(ms: number): Promise<void> {
-    let isClosed = false;
-    const closing = this.client.close().finally(() => isClosed = true);
+    const closing = this.client.close();
     await this.world.clock.advance(ms);
-    while (!isClosed) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      await this.world.clock.advance(100);
-    }
     await closing;
   }
 }

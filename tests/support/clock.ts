@@ -25,6 +25,7 @@ export class FakeClock implements Clock {
   #set = 1_700_000_000_000;
   #order = 0;
   readonly #timers = new Set<Timer>();
+  readonly #work = new Set<Promise<unknown>>();
 
   now(): number {
     return this.#now;
@@ -45,6 +46,17 @@ export class FakeClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
+  /**
+   * The clock stands still until `work` has ended. For what other threads do, such as encryption: turns of the event loop
+   * do not wait for it, so minutes of this clock could pass in the milliseconds it takes.
+   */
+  during<T>(work: Promise<T>): Promise<T> {
+    this.#work.add(work);
+    const done = (): void => void this.#work.delete(work);
+    work.then(done, done);
+    return work;
+  }
+
   /** Timers that wait. */
   get pending(): number {
     return this.#timers.size;
@@ -53,7 +65,7 @@ export class FakeClock implements Clock {
   /** Lets `ms` pass, timer by timer. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
-    await settle();
+    await this.#settled();
     for (;;) {
       let next: Timer | undefined;
       for (const timer of this.#timers) {
@@ -66,9 +78,17 @@ export class FakeClock implements Clock {
       this.#timers.delete(next);
       this.#now = Math.max(this.#now, next.at);
       next.fn();
-      await settle();
+      await this.#settled();
     }
     this.#now = until;
+  }
+
+  async #settled(): Promise<void> {
+    await settle();
+    while (this.#work.size > 0) {
+      await Promise.allSettled(this.#work);
+      await settle();
+    }
   }
 
   /** Lets time pass in which no timer runs, as on a device that sleeps. */
