@@ -61,6 +61,8 @@ export class GroupCore {
   #askAgain = ASK_AGAIN.first;
   #cancelWatch: (() => void) | undefined;
   #hasEnded = false;
+  /** The change that took this device out lets it in again, and the welcome has not come. */
+  #isReturning = false;
 
   /** `document`: the log. `closing` is called once when it ends. */
   constructor(document: Document, around: GroupSurroundings, record: GroupRecord, closing: () => void) {
@@ -115,12 +117,17 @@ export class GroupCore {
     return this.ledger.membership?.leaves() ?? [];
   }
 
+  /** Resolves once this device is in, for which one that is let in anew waits. Otherwise rejects with `not_available`. */
+  async inside(): Promise<void> {
+    if (this.#isReturning) await this.#reach(0);
+    if (this.#hasEnded) throw SkeinError.closed();
+    if (this.ledger.membership !== undefined) return;
+    throw new SkeinError("not_available", "this device is not in the group", { temporary: true });
+  }
+
   /** Resolves when the group is as wished. Rejects with `not_available` when this device is not in it. */
   async wish(wish: Wish): Promise<void> {
-    if (this.#hasEnded) throw SkeinError.closed();
-    if (this.ledger.membership === undefined) {
-      throw new SkeinError("not_available", "this device is not in the group", { temporary: true });
-    }
+    await this.inside();
     const done = this.#intents.add(wish);
     this.log.run(() => this.#pump());
     await done;
@@ -222,7 +229,7 @@ export class GroupCore {
       case "joined":
         return this.#joined();
       case "removed":
-        return this.#removed();
+        return this.#removed(happening.anew);
       case "epoch":
         return this.#turned(happening);
       case "ignored":
@@ -236,6 +243,7 @@ export class GroupCore {
 
   #joined(): void {
     const { epoch } = this.ledger.membership!;
+    this.#isReturning = false;
     // As if the keys had been renewed at some time in the past: not all who join together renew together.
     this.#record.renewed = this.#clock.wall() - Math.random() * this.#around.settings.renewEvery;
     this.#renewal.since(this.#record.renewed);
@@ -244,9 +252,19 @@ export class GroupCore {
     this.events.emit("joined", { epoch });
   }
 
-  #removed(): void {
+  #removed(anew: boolean): void {
     this.#record.out(this.log.position);
     this.#renewal.stop();
+    this.#isReturning = anew;
+    if (!anew) return this.#isOut();
+    // What is wished stays so for as long as a welcome may take.
+    void this.#reach(0).then(() => {
+      if (this.#isReturning) this.#isOut();
+    });
+  }
+
+  #isOut(): void {
+    this.#isReturning = false;
     this.#intents.end(new SkeinError("not_available", "this device was removed from the group"));
     this.events.emit("removed", undefined);
   }

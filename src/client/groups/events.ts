@@ -28,7 +28,7 @@ export interface GroupMember {
 
 /** Events of a group. */
 export interface GroupEvents {
-  /** This device is in. */
+  /** This device is in; also when it was let in anew, because it had asked. */
   joined: { readonly epoch: number };
   /** This device is out: it reads nothing that is said from now on. */
   removed: void;

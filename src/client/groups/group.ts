@@ -101,6 +101,7 @@ export class Group {
   invite(user: string): Promise<number> {
     return attempt(async () => {
       const found = await this.#around.claim(user);
+      await this.#core.inside();
       if (found.length === 0) throw new SkeinError("unknown_user", `no device of ${user} can be added`);
       const members = new Set(this.#core.leaves().map(({ device }) => device));
       const add = found.filter(({ device }) => !members.has(device));
@@ -120,7 +121,10 @@ export class Group {
 
   /** Removes all devices of a user: they read nothing that is said afterwards. */
   remove(user: string): Promise<void> {
-    return attempt(() => this.#remove(this.#of(user)));
+    return attempt(async () => {
+      await this.#core.inside();
+      await this.#remove(this.#of(user));
+    });
   }
 
   /** Removes one device. */
@@ -131,12 +135,17 @@ export class Group {
   /** Asks the others to take this device out; resolves when one of them has. */
   leave(): Promise<void> {
     return attempt(async () => {
+      await this.#core.inside();
       const { promise, resolve, reject } = deferred<void>();
+      const { device } = this.#around.suite.identity;
+      const tell = () => this.#core.tell({ type: "leave", device });
       const offs = [
         this.on("removed", () => resolve()),
+        // Who is let in anew has to say it again: for the others that is what it asked for.
+        this.on("joined", tell),
         this.on("closed", (error) => reject(error ?? SkeinError.closed())),
       ];
-      this.#core.tell({ type: "leave", device: this.#around.suite.identity.device });
+      tell();
       await promise.finally(() => offs.forEach((off) => off()));
     });
   }

@@ -19,8 +19,8 @@ export type Happening =
   | { readonly type: "founded" }
   /** This device is in. */
   | { readonly type: "joined" }
-  /** This device is out, and has forgotten the group's secrets. */
-  | { readonly type: "removed" }
+  /** This device is out, and has forgotten the group's secrets. `anew`: the same change lets it in again. */
+  | { readonly type: "removed"; readonly anew: boolean }
   /** A new epoch; `own`: by a commit of this device. Who is let in anew is in `added` alone. */
   | { readonly type: "epoch"; readonly added: Leaf[]; readonly removed: Leaf[]; readonly own: boolean }
   /** Something does not count: it cannot be read here, or has come before. */
@@ -188,7 +188,7 @@ export class Ledger {
     const isSecond = !this.founded && before?.epoch === 0 && !sameBytes(before.groupId, groupId);
     this.founded = true;
     // Somebody else has begun the group just before: this one never was.
-    return isSecond ? [this.#leave(), { type: "founded" }] : [{ type: "founded" }];
+    return isSecond ? [this.#leave(false), { type: "founded" }] : [{ type: "founded" }];
   }
 
   async #commit(bytes: Uint8Array): Promise<Happening[]> {
@@ -261,7 +261,7 @@ export class Ledger {
     const step = own ? { next: pending.next, committer: now.own } : await now.take(message);
     if (step === undefined) return { type: "ignored", reason: "unreadable" };
     this.#pending = undefined;
-    if ("removed" in step) return this.#leave();
+    if ("removed" in step) return this.#leave(step.anew);
     if (own && pending.welcome !== undefined) this.welcomes.push(pending.welcome);
     await this.#remember(bytes);
     const { next, committer } = step;
@@ -270,13 +270,13 @@ export class Ledger {
     return { type: "epoch", own, ...changed(now.leaves(), next.leaves(), committer) };
   }
 
-  #leave(): Happening {
+  #leave(anew: boolean): Happening {
     this.#membership = undefined;
     this.#pending = undefined;
     this.#waiting = [];
     // Welcomes are still said: those whom this device has let in are in, and have no other.
     this.keys.clear();
-    return { type: "removed" };
+    return { type: "removed", anew };
   }
 
   async #remember(bytes: Uint8Array): Promise<void> {

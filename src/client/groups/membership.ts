@@ -59,7 +59,8 @@ export type Step =
     /** The index of whoever has made it. */
     readonly committer: number;
   }
-  | { readonly removed: true }
+  /** This device is out; `anew`: the same commit lets it in again, so that a welcome follows. */
+  | { readonly removed: true; readonly anew: boolean }
   | undefined;
 
 /** Secrets of an epoch that go beyond MLS. */
@@ -175,7 +176,7 @@ export class Membership {
 
   /** Takes a commit of another member. Never rejects: what cannot be read or is not allowed does not count. */
   async take(message: PrivateMessage): Promise<Step> {
-    let committer: number | undefined, isOut = false;
+    let committer: number | undefined, isOut = false, anew = false;
     try {
       const result = await processPrivateMessage(
         this.#state,
@@ -188,18 +189,19 @@ export class Membership {
           if (!proposals.every(({ proposalType }) => KNOWN.has(proposalType))) return "reject";
           committer = incoming.senderLeafIndex;
           isOut = proposals.some((each) => "remove" in each && each.remove.removed === this.own);
+          anew = proposals.some((each) => "add" in each && this.#isOwn(each.add.keyPackage.leafNode));
           return "accept";
         },
       );
       if (result.kind !== "newState" || result.actionTaken !== "accept") return undefined;
-      if (result.newState.groupActiveState.kind === "removedFromGroup") return { removed: true };
+      if (result.newState.groupActiveState.kind === "removedFromGroup") return { removed: true, anew };
       const next = new Membership(this.#suite, result.newState);
       if (committer === undefined || !this.#keepsNames(next, committer)) return undefined;
       return { next, committer };
     } catch {
       // A member has signed it, and who is out cannot read the rest. The library says so itself only when nobody was let
       // in in the place of this device by the same commit.
-      return isOut ? { removed: true } : undefined;
+      return isOut ? { removed: true, anew } : undefined;
     }
   }
 
@@ -213,6 +215,10 @@ export class Membership {
       mlsExporter(exporterSecret, "skein epoch", none, 32, cs),
     ]);
     return { content, tag: tag.slice(0, TAG_LENGTH) };
+  }
+
+  #isOwn(leaf: LeafNode): boolean {
+    return leafName(leaf)?.device === this.#suite.identity.device;
   }
 
   /** Whoever commits may renew its keys, and must stay who it is: MLS would let it change its name. */
