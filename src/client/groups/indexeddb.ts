@@ -9,6 +9,7 @@
 import { SkeinError } from "../errors.ts";
 import { ownCopy, utf8 } from "./encoding.ts";
 import type { GroupStorage } from "./storage.ts";
+import { answer, written } from "../indexed_db.ts";
 
 const VALUES = "values", KEYS = "keys";
 const IV = 12;
@@ -108,21 +109,6 @@ function openDatabase(name: string): Promise<IDBDatabase> {
       request.result.createObjectStore(KEYS);
     };
     answer(request).then(resolve, reject).finally(() => clearTimeout(late));
-  });
-}
-
-function answer<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** Resolves when all that was asked of the store so far survives a crash. */
-function written({ transaction }: IDBObjectStore): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
   });
 }
 

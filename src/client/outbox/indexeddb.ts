@@ -7,6 +7,7 @@
 import { settles } from "../../async/deadline.ts";
 import { uuidv7 } from "../../protocol/core.ts";
 import { isStored, type OutboxStorage, type StoredMessage } from "./storage.ts";
+import { answer, written } from "../indexed_db.ts";
 
 /** Milliseconds a browser has to open the database: some never answer. */
 const OPENING = 5000;
@@ -120,21 +121,6 @@ function openDatabase(name: string, lost: () => void): Promise<IDBDatabase> {
       database.onversionchange = database.onclose = lost;
       resolve(database);
     }, reject).finally(() => clearTimeout(late));
-  });
-}
-
-function answer<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** Resolves when all that was asked of the store so far survives a crash. */
-function written({ transaction }: IDBObjectStore): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
   });
 }
 

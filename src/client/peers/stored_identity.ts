@@ -5,6 +5,7 @@
  */
 
 import { PeerIdentity } from "../../peer/browser.ts";
+import { answer } from "../indexed_db.ts";
 
 const KEYS = "keys";
 const KEY = "peer";
@@ -31,11 +32,4 @@ export async function storedIdentity(name = "skein-peer"): Promise<PeerIdentity>
   } finally {
     database.close();
   }
-}
-
-function answer<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
 }
