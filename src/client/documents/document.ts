@@ -310,7 +310,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     const reason = error ?? SkeinError.closed();
     this.#stopWatch();
     this.#idle.stop();
-    this.#sender.abort(reason);
+    this.#sender.end(reason);
     this.#first.reject(reason);
     // A document that the server has refused is not open there.
     this.#port.release(this.#isOpen || this.#opening !== undefined ? "doc_close" : undefined);

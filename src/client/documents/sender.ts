@@ -37,6 +37,8 @@ export class Sender {
   readonly #own = new Set<string>();
   readonly #givenUp: () => void;
   #sealing: Promise<unknown> = Promise.resolve();
+  /** Why nothing is asked any more. */
+  #ended: SkeinError | undefined;
 
   /** `givenUp` is called when an operation that the server waits for will not come. */
   constructor(
@@ -106,6 +108,12 @@ export class Sender {
     for (const re of [...this.#asked.keys()]) this.settle(re, error);
   }
 
+  /** The document is closed: nothing is asked any more. A snapshot may still be in the making. */
+  end(error: SkeinError): void {
+    this.#ended = error;
+    this.abort(error);
+  }
+
   #publish(data: Uint8Array): Promise<Receipt> {
     const size = this.#room(), count = Math.ceil(data.length / size) || 1;
     const op = uuidv7();
@@ -146,6 +154,7 @@ export class Sender {
   }
 
   #ask(type: string, payload: Payload): Promise<Payload> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const { promise, resolve, reject } = deferred<Payload>();
     const id = this.#port().send(type, { channel: this.#channel, ...payload });
     if (id === undefined) {
