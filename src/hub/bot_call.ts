@@ -9,6 +9,8 @@ import {
   type BotResponse,
   contentOf,
   type FailureReason,
+  fitsEveryForm,
+  isJson,
   type Message,
   type Payload,
   ProtocolError,
@@ -112,10 +114,11 @@ export class Call {
       throw new ProtocolError("command_over");
     }
     this.#from = from;
+    const said = this.#fitting(shown(response));
     this.#await();
-    if (kind === "progress") this.#progress = shown(response);
+    if (kind === "progress") this.#progress = said;
     else if (kind === "piece") this.#append(at, text, final, id);
-    else this.#finish({ ...shown(response), ...(kind === "failed" ? { reason: "refused" } : {}) }, id);
+    else this.#finish({ ...said, ...(kind === "failed" ? { reason: "refused" } : {}) }, id);
     this.#flush();
     return this.#text.length;
   }
@@ -131,6 +134,17 @@ export class Call {
   drop(): void {
     this.#seat = undefined;
     this.fail("timeout", "the session is over");
+  }
+
+  /** What can be sent to the asker; throws, and ends the command when it is too large. */
+  #fitting(said: Payload): Payload {
+    const { data } = said;
+    if (data !== undefined && !(data instanceof Uint8Array) && !isJson(data)) {
+      throw new Error("a command was answered with what is no JSON value of at most 32 levels");
+    }
+    if (fitsEveryForm(said, this.#parts.most)) return said;
+    this.fail("too_large", `the answer is larger than ${this.#parts.most} bytes`);
+    throw new ProtocolError("message_too_large");
   }
 
   #append(at: number, text: string, final: BotResponse["final"], id: string): void {
@@ -231,6 +245,7 @@ function shown(response: Response): Payload {
   const { kind = "answer", text, data, done, offset, channel } = response;
   const said: Payload = { kind };
   if (kind === "channel") return { kind, channel, offset };
+  if (kind === "piece") return said;
   if (kind === "progress" && done !== undefined) said.done = done;
   if (text !== undefined || data !== undefined) Object.assign(said, contentOf(response));
   return said;

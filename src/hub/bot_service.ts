@@ -27,7 +27,7 @@ import { argumentsOf, findTyped, refuseTyped, type Typed } from "./bot_typed.ts"
 import { Bots } from "./bots.ts";
 import type { Nodes } from "./nodes.ts";
 import type { SessionEvents } from "./session_events.ts";
-import { type NamespaceLookup, refusePublish, refuseSubscribe } from "./settings.ts";
+import { type NamespaceLookup, refusePublish } from "./settings.ts";
 
 const [BOT_LANE] = LANES.bot;
 const GIVE = "bot_command";
@@ -48,6 +48,8 @@ export interface BotHub extends Door {
   readonly events: SessionEvents;
   readonly namespace: NamespaceLookup;
   clientOf(session: string): Client | undefined;
+  /** Why a client may not read what a channel keeps, or undefined. */
+  refuseRead(client: Client, channel: string): ErrorName | undefined;
 }
 
 /** How the service of bots works. */
@@ -144,8 +146,8 @@ export class BotService {
 
   /**
    * Gives a command; resolves when it is on its way. Given again with its id it is the same, and its answer is said
-   * again. Rejects with ProtocolError: `unknown_channel` or `permission_denied` for a channel that the client may not
-   * read, `unknown_bot` and `unknown_command` with what may have been meant, `bad_arguments`, `limit_exceeded`,
+   * again. Rejects with ProtocolError: `unknown_channel`, `permission_denied` or `not_subscribed` for a channel that the
+   * client may not read, `unknown_bot` and `unknown_command` with what may have been meant, `bad_arguments`, `limit_exceeded`,
    * `not_available`, `command_over` for one that was given before to a node that is gone.
    */
   ask(asking: Asking): Promise<void> {
@@ -244,7 +246,7 @@ export class BotService {
   ): Promise<void> {
     const { namespace } = this.#hub;
     const { principal, sessionId: session } = client;
-    const refused = channel === undefined ? undefined : refuseSubscribe(principal, channel, namespace);
+    const refused = channel === undefined ? undefined : this.#hub.refuseRead(client, channel);
     if (refused !== undefined) throw new ProtocolError(refused);
     const mayPublish = channel !== undefined && refusePublish(principal, channel, namespace) === undefined;
     const command: Command = {

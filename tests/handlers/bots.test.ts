@@ -136,6 +136,37 @@ Deno.test("bots: an answer that is too long ends the command, and the bot is tol
   await assert.rejects(respond({ kind: "piece", at: 60_000, text: "x" }), { error: "command_over" });
 });
 
+Deno.test("bots: a whole answer that fits no message of the asker ends the command, and the bot is told", async () => {
+  const { service, ann, respond, told } = await withBots();
+  // Six bytes each in JSON: a bot that speaks MessagePack has room for them.
+  for (
+    const [index, said] of [
+      { text: "\u0001".repeat(20_000) },
+      { kind: "answer", data: { list: ["\u0001".repeat(20_000)] } },
+    ].entries()
+  ) {
+    const id = `c${index}`;
+    await service.say(ann, "bot_command", COMMAND, { id });
+    await assert.rejects(respond(said, id), { error: "message_too_large" });
+    const { kind, reason } = told().at(-1)!;
+    assert.deepEqual([kind, reason], ["failed", "too_large"]);
+    await assert.rejects(respond({ text: "short" }, id), { error: "command_over" });
+  }
+  assert.equal(service.hub.commands.open, 0);
+});
+
+Deno.test("bots: where hooks decide about a channel, only subscribers give commands about it", async () => {
+  const { service, ann, bots: [bot] } = await withBots();
+  service.hub.admissions.add({ name: "a", channels: ["chat:a"], subscribe: () => {} });
+  const command = { ...COMMAND, channel: "chat:a" };
+  await assert.rejects(service.say(ann, "bot_command", command), { error: "not_subscribed" });
+  assert.deepEqual(bot!.of("bot_command"), []);
+  await service.say(ann, "bot_command", { ...COMMAND, channel: "chat:b" });
+  await service.say(ann, "subscribe", { channel: "chat:a" });
+  await service.say(ann, "bot_command", command);
+  assert.deepEqual(bot!.of("bot_command").map(({ payload }) => payload.channel), ["chat:b", "chat:a"]);
+});
+
 Deno.test("bots: a long answer goes out in pieces that are no half of a character", async () => {
   const { service, ann, respond, told } = await withBots();
   await service.say(ann, "bot_command", COMMAND, { id: "c1" });
