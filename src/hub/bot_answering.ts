@@ -13,7 +13,7 @@ import type { PublishRequest } from "./publication.ts";
 /** Publishes what a bot says, and makes it longer; see `Hub`. */
 export interface Door {
   publish(request: PublishRequest): MaybePromise<Published>;
-  append(channel: string, growth: Omit<Growth, "most" | "patience">): Promise<number>;
+  append(channel: string, growth: Omit<Growth, "most" | "patience">, origin: "function"): Promise<number>;
 }
 
 /** Has a command carried out, and ends it whatever its responder does. Never rejects. */
@@ -97,7 +97,7 @@ class CallAnswering implements Answering {
       // The next piece does not wait until this one is committed.
       const begins = at;
       at += content.length;
-      await this.#door.append(channel!, { target, epoch, at: begins, content, end, from });
+      await this.#door.append(channel!, { target, epoch, at: begins, content, end, from }, "function");
       if (!this.#call.isOver) this.#take({ kind: "progress" });
     };
     return {

@@ -234,7 +234,7 @@ export class Hub {
   async append(
     channel: string,
     growth: Omit<Growth, "most" | "patience">,
-    origin: "client" | "api" = "client",
+    origin: "client" | "api" | "function" = "client",
   ): Promise<number> {
     const settings = this.settings(channel);
     if (settings === undefined) throw new ProtocolError("unknown_channel");

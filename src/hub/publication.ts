@@ -68,8 +68,8 @@ export type PublishRequest = ClientRequest | ServerRequest;
 
 /** A piece of a streamed message on its way to the engine, as hooks see it. */
 export interface PiecePublication {
-  /** Who sent it: a client, or a back end by the server API. */
-  readonly origin: "client" | "api";
+  /** Who sent it: a client, a back end by the server API, or a function. */
+  readonly origin: "client" | "api" | "function";
   readonly channel: string;
   /** The offset of the message. */
   readonly target: number;

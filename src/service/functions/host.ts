@@ -60,7 +60,8 @@ export class ServiceHost implements FunctionHost {
     const grow = async (text: string, end?: "ended" | "failed"): Promise<void> => {
       const start = at;
       at += text.length;
-      await hub.append(channel, { target: offset, epoch, at: start, content: text, end, from: user });
+      const growth = { target: offset, epoch, at: start, content: text, end, from: user };
+      await hub.append(channel, growth, "function");
     };
     return { append: (text) => grow(text), end: (failed) => grow("", failed ? "failed" : "ended") };
   }

@@ -60,6 +60,8 @@ export class FunctionSet {
   readonly #slots: Slots;
   readonly #entries = new Map<string, Entry>();
   #names: readonly DeployedFunction[] = [];
+  /** The names of the files that are there, loaded or not. */
+  #files: ReadonlyMap<string, string> = new Map();
   #updated: Promise<boolean> = Promise.resolve(true);
   #closed = false;
 
@@ -81,6 +83,11 @@ export class FunctionSet {
   /** All functions, those that never loaded too, with what is wrong with their file now. */
   *problems(): Generator<{ readonly name: string; readonly problem: string | undefined }> {
     for (const [name, { problem }] of this.#entries) yield { name, problem };
+  }
+
+  /** Whether the folder has a file of this name, loaded or not. */
+  has(name: string): boolean {
+    return this.#files.has(name) || this.#entries.has(name);
   }
 
   /** What a function is called for; undefined when there is none of this name. */
@@ -116,6 +123,7 @@ export class FunctionSet {
       this.#options.failed("", new FunctionError("load", `functions.directory: ${why}`));
       return true;
     }
+    this.#files = files;
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
     const waiting = [...files];
     const worker = async (): Promise<void> => {

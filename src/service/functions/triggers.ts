@@ -49,6 +49,16 @@ export class Triggers {
 
   constructor(options: TriggerOptions) {
     this.#options = options;
+    const { hub, set } = options;
+    hub.admissions.add({
+      name: HOOK,
+      // Or a user could change and delete what a function said.
+      connect({ principal: { userId } }) {
+        if (set.has(userId)) {
+          throw new ProtocolError("permission_denied", "a function has the id of this user");
+        }
+      },
+    });
   }
 
   /** Functions have come, changed or gone. */
@@ -61,6 +71,7 @@ export class Triggers {
   close(): void {
     this.#closed = true;
     const { hub } = this.#options;
+    hub.admissions.remove(HOOK);
     if (this.#hooked !== "") hub.removeHook(HOOK);
     this.#hooked = "";
     for (const name of this.#responders.keys()) hub.responders.remove(responderOf(name));
@@ -95,16 +106,16 @@ export class Triggers {
   }
 
   #before(publication: Publication): Promise<void> | undefined {
-    const names = this.#askedBefore(publication.channel, publication.from);
+    const names = this.#askedBefore(publication);
     return names.length === 0 ? undefined : this.#ask(names, publication);
   }
 
-  /** Which functions have to see a message of this sender before it is published. */
-  #askedBefore(channel: string, from: string): string[] {
+  /** Which functions have to see a message before it is published. */
+  #askedBefore(said: Pick<Publication, "channel" | "from" | "origin">): string[] {
     return this.#options.set.functions
       .filter(({ name, manifest }) => {
         const message = manifest!.message;
-        return message?.when === "before" && message.matches(channel) && from !== userOf(name);
+        return message?.when === "before" && message.matches(said.channel) && !isOwn(said, name);
       })
       .map(({ name }) => name);
   }
@@ -126,7 +137,7 @@ export class Triggers {
     const { channel, from, type, said, content, target } = piece;
     // A list is not read piece by piece: its elements are the application's own.
     if (typeof content !== "string" || content === "") return;
-    for (const name of this.#askedBefore(channel, from)) {
+    for (const name of this.#askedBefore(piece)) {
       const text = `${said.text ?? ""}${content}`;
       const event = messageEvent("before", { channel, type, id: `${target}`, from, payload: { text } });
       const change = await this.#judge(name, event, 0);
@@ -162,7 +173,7 @@ export class Triggers {
     const { channel, type, id, from, payload, depth, origin } = publication;
     if (duplicate || origin === "service") return;
     for (const { name, manifest } of this.#options.set.functions) {
-      if (from === userOf(name)) continue;
+      if (isOwn(publication, name)) continue;
       const { message, file } = manifest!;
       if (message?.when === "after" && message.matches(channel)) {
         this.#tell(name, { ...messageEvent("after", { channel, type, id, from, payload }), offset }, depth);
@@ -267,6 +278,11 @@ export class Triggers {
 
 function responderOf(name: string): string {
   return `function ${name}`;
+}
+
+/** Whether the function itself says it; that something is said to be from it does not count. */
+function isOwn({ origin, from }: Pick<Publication, "origin" | "from">, name: string): boolean {
+  return origin === "function" && from === userOf(name);
 }
 
 interface Said {

@@ -29,7 +29,7 @@ export function takePart(hub: Hub, worker: EndpointWorker, keep: Keep): void {
             : decider.publish(publication),
         // Or what is refused as a message could be streamed.
         beforePiece: (piece) =>
-          piece.origin === "api" || !worker.wants("publish", piece.channel)
+          piece.origin !== "client" || !worker.wants("publish", piece.channel)
             ? undefined
             : decider.piece(piece),
       },

@@ -1,0 +1,59 @@
+/** Functions that see messages before they are published: what passes them. */
+
+import assert from "node:assert/strict";
+import { createServerClient } from "../../src/client/server/mod.ts";
+import { SECRETS, TestEndpoint } from "../webhooks/support.ts";
+import { source } from "./support.ts";
+import { functionService } from "./service_support.ts";
+
+const CHANNELS = { channels: ["chat:*"] };
+
+Deno.test("functions: only what a function says itself passes its filter, and nobody connects as a function", async () => {
+  await using endpoint = new TestEndpoint();
+  endpoint.answer = ({ data }) => Response.json({ allow: !JSON.stringify(data).includes("bad") });
+  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
+  const key = "key-of-the-back-end-of-a-test";
+  const service = await functionService(
+    {
+      "filter.ts": source(
+        `if (event.kind === "command" || event.text === "go") {
+        const stream = await context.stream({ public: true });
+        await stream.append("so bad");
+        await stream.end();
+        return;
+      }
+      if (event.text?.includes("bad")) return { refuse: "mind your language" };`,
+        "",
+        'commands: { talk: {} }, on: { message: { channels: ["chat:*"], when: "before" } },',
+      ),
+    },
+    {},
+    {
+      api: { keys: [key] },
+      webhooks: { endpoints: [{ ...settings, events: ["publish"] }] },
+    } as never,
+  );
+  try {
+    const api = createServerClient({ url: service.url, key });
+    await assert.rejects(
+      api.publish({ channel: "chat:a", from: "filter", text: "bad" }),
+      /mind your language/,
+    );
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await ann.ask("chat_message", { channel: "chat:a", text: "go" });
+    const id = await ann.send("bot_command", { bot: "filter", command: "talk", args: {}, channel: "chat:a" });
+    await ann.next(({ re, payload }) => re === id && payload.kind === "channel");
+    const { messages } = await api.history({ channel: "chat:a" });
+    const own = messages.filter(({ from }) => from === "filter");
+    assert.deepEqual(own.map(({ payload }) => [payload.text, payload.stream]), [
+      ["so bad", "ended"],
+      ["so bad", "ended"],
+    ]);
+    await assert.rejects(
+      service.connect("websocket", "filter", CHANNELS),
+      /a function has the id of this user/,
+    );
+  } finally {
+    await service.stop();
+  }
+});
