@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import { requestOf } from "./bodies.ts";
 import type { Breaker } from "./breaker.ts";
 import { retryDelay } from "./breaker.ts";
 import type { Endpoint, Post, Posted, WebhookEvent } from "./contract.ts";
@@ -260,6 +261,7 @@ export class Courier {
   async #failed(parcel: Parcel, posted: Posted, isProbe: boolean): Promise<void> {
     const { endpoint: { retry }, clock, random } = this.#parts;
     const { queued } = parcel;
+    if (posted.isDown !== true && queued.length > 1) return this.#part(parcel, posted);
     parcel.failure = posted.failure!;
     // A probe says more about the endpoint than about its events.
     if (!isProbe || posted.isDown !== true) parcel.attempts++;
@@ -272,6 +274,14 @@ export class Courier {
       return;
     }
     await this.#bury(parcel, posted.failure!);
+  }
+
+  /** Some event of a request is refused: each goes on its own, so that only that one is given up. */
+  #part({ queued, open, attempts }: Parcel, { failure, retryAfter = 0 }: Posted): void {
+    const nextAt = this.#parts.clock.now() + retryAfter;
+    for (const one of queued) {
+      this.#retries.add({ queued: [one], open, attempts, nextAt, failure: failure! });
+    }
   }
 
   async #bury(parcel: Parcel, failure: string): Promise<void> {
@@ -324,24 +334,4 @@ export class Courier {
     for (const first of this.#open) return first - 1;
     return this.#read;
   }
-}
-
-/** A request with one event, or with a list of them. */
-function requestOf(queued: readonly Queued[], isBatch: boolean): { id: string; body: string } {
-  const first = queued[0]!.event;
-  if (!isBatch) {
-    return { id: first.id, body: JSON.stringify(bodyOf(first.type, first.timestamp, first.data)) };
-  }
-  const events = queued.map(({ event: { id, type, timestamp, data } }) => ({
-    id,
-    ...bodyOf(type, timestamp, data),
-  }));
-  const newest = queued.at(-1)!.event.timestamp;
-  // The same events make the same id.
-  return { id: `${first.id}_${queued.length}`, body: JSON.stringify(bodyOf("batch", newest, { events })) };
-}
-
-/** The form of every body: `type`, `timestamp`, `data`, as Standard Webhooks recommends. */
-export function bodyOf(type: string, timestamp: number, data: unknown): Record<string, unknown> {
-  return { type, timestamp: new Date(timestamp).toISOString(), data };
 }

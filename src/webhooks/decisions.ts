@@ -19,7 +19,7 @@ import { readContent } from "../protocol/schemas/fields.ts";
 import type { Client } from "../router/types.ts";
 import type { Breaker } from "./breaker.ts";
 import type { Decision, Endpoint, Post } from "./contract.ts";
-import { bodyOf } from "./courier.ts";
+import { bodyOf } from "./bodies.ts";
 import { connectionData, pieceData, publicationData } from "./events.ts";
 
 /** Decisions and calls that wait until others are done. */

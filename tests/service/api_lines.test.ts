@@ -13,7 +13,7 @@ async function withService(run: (service: TestService) => Promise<void>): Promis
 }
 
 // deno-lint-ignore no-explicit-any
-async function publish(url: string, body: string, headers: Record<string, string> = {}): Promise<any[]> {
+async function publish(url: string, body: BodyInit, headers: Record<string, string> = {}): Promise<any[]> {
   const answer = await fetch(`${url}/api/publish`, {
     method: "POST",
     body,
@@ -43,6 +43,58 @@ Deno.test("api lines: a line that is wrong has an error, and the others are publ
     assert.deepEqual(
       answers.map(({ result, error }) => result?.offset ?? error.name),
       [1, "bad_request", "bad_payload", "message_too_large", 2],
+    );
+  }));
+
+Deno.test("api lines: a line that is not UTF-8 has an error, and the others are published as they are", () =>
+  withService(async ({ url }) => {
+    const line = (text: string) => new TextEncoder().encode(JSON.stringify({ channel: "chat:a", text }));
+    // The "?" is cut to a byte that begins a character and does not end, or to one that begins none.
+    const broken = (byte: number) => line("a?").map((at) => at === 0x3f ? byte : at);
+    const feed = Uint8Array.of(0x0a);
+    const good = line("é€😀");
+    const parts = [
+      good,
+      feed,
+      broken(0xe2),
+      feed,
+      good,
+      feed,
+      broken(0xff),
+      feed,
+      good,
+      feed,
+      good.slice(0, -3),
+    ];
+    const answers = await publish(url, new Blob(parts));
+    assert.deepEqual(
+      answers.map(({ result, error }) => result?.offset ?? `${error.name} ${error.message}`),
+      [
+        1,
+        "bad_request the line is not UTF-8",
+        2,
+        "bad_request the line is not UTF-8",
+        3,
+        "bad_request the line is not UTF-8",
+      ],
+    );
+    // Characters that are cut by the chunks of the body are whole.
+    const bytes = new Uint8Array(await new Blob([good, feed, broken(0xff), feed, good]).arrayBuffer());
+    let at = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) =>
+        at < bytes.length ? controller.enqueue(bytes.slice(at, ++at)) : controller.close(),
+    });
+    const again = await publish(url, body);
+    assert.deepEqual(again.map(({ result, error }) => result?.offset ?? error.name), [4, "bad_request", 5]);
+    const asked = await fetch(`${url}/api/history`, {
+      method: "POST",
+      body: JSON.stringify({ channel: "chat:a" }),
+    });
+    const { result: { messages } } = await asked.json();
+    assert.deepEqual(
+      messages.map(({ payload }: { payload: { text: string } }) => payload.text),
+      Array(5).fill("é€😀"),
     );
   }));
 

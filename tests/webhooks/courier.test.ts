@@ -82,6 +82,22 @@ Deno.test("courier: an event that is refused is tried again later and later, and
   assert.equal(await office.queue.waiting(), 0);
 });
 
+Deno.test("courier: of a batch that is refused only the event that is refused alone is given up", async () => {
+  const office = new Office({
+    batch: { size: 10, delay: 0 },
+    retry: { attempts: 1, minDelay: 1000, maxDelay: 1000, maxAge: 1e9 },
+  });
+  office.answer = (ids) => ids.includes("evt_3") ? REFUSED : { status: 200 };
+  const ids = await office.add(10);
+  await office.open();
+  await office.clock.advance(10);
+  assert.deepEqual(office.taken.toSorted(), ids.filter((id) => id !== "evt_3").toSorted());
+  assert.deepEqual(office.buried, [{ id: "evt_3", attempts: 1, failure: "status 400" }]);
+  assert.deepEqual(office.requests.map(({ ids }) => ids.length), [10, ...ids.map(() => 1)]);
+  await office.close();
+  assert.equal(await office.queue.waiting(), 0);
+});
+
 Deno.test("courier: a dead letter can be sent again, under its id, once", async () => {
   const office = new Office({ retry: { attempts: 1, minDelay: 1000, maxDelay: 1000, maxAge: 60_000 } });
   office.answer = () => REFUSED;

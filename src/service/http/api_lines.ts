@@ -17,6 +17,10 @@ const WINDOW = 512;
 /** Milliseconds a client has to send the next bytes. */
 const PATIENCE = 30_000;
 
+const LINE_FEED = 0x0a;
+/** What ends the last line of a body. */
+const END = Uint8Array.of(LINE_FEED);
+
 /** Whether a request brings lines. */
 export function bringsLines(headers: Headers): boolean {
   return headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === LINES_TYPE;
@@ -68,26 +72,19 @@ async function* none(): AsyncGenerator<Line[], void> {}
 /** The lines that are there, some at a time. Lines of white space are left out. Ends after a body that fails. */
 async function* groupsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Line[], void> {
   const reader = body.getReader();
-  const decoder = new TextDecoder();
-  let rest = "", isTooLong = false;
+  const line = new LineReader();
   const late = () => new ProtocolError("bad_request", "the body did not come in time");
   try {
     for (;;) {
       const { done, value } = await deadline(reader.read(), PATIENCE, late);
-      const text = done ? `${decoder.decode()}\n` : decoder.decode(value, { stream: true });
-      const parts = text.split("\n");
+      const bytes = done ? END : value;
       const lines: Line[] = [];
-      for (const [index, part] of parts.entries()) {
-        rest += isTooLong ? "" : part;
-        isTooLong ||= rest.length > MAX_LINE;
-        if (isTooLong) rest = "";
-        if (index === parts.length - 1) break;
-        if (isTooLong) {
-          lines.push(new ProtocolError("message_too_large", `a line has at most ${MAX_LINE} bytes`));
-        } else if (rest.trim() !== "") lines.push(rest);
-        rest = "";
-        isTooLong = false;
+      let from = 0;
+      for (let to; (to = bytes.indexOf(LINE_FEED, from)) !== -1; from = to + 1) {
+        const ended = line.end(bytes.subarray(from, to));
+        if (typeof ended !== "string" || ended.trim() !== "") lines.push(ended);
       }
+      line.add(bytes.subarray(from));
       for (let at = 0; at < lines.length; at += WINDOW) yield lines.slice(at, at + WINDOW);
       if (done) return;
     }
@@ -96,4 +93,47 @@ async function* groupsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Line[
   } finally {
     reader.cancel().catch(() => {});
   }
+}
+
+/** Reads a line after the other from their bytes. */
+class LineReader {
+  #decoder = newDecoder();
+  #text = "";
+  #length = 0;
+  #wrong: ProtocolError | undefined;
+
+  /** More of the line. */
+  add(bytes: Uint8Array, stream = true): void {
+    if (this.#wrong !== undefined) return;
+    this.#length += bytes.length;
+    if (this.#length > MAX_LINE) {
+      return this.#fail(new ProtocolError("message_too_large", `a line has at most ${MAX_LINE} bytes`));
+    }
+    try {
+      this.#text += this.#decoder.decode(bytes, { stream });
+    } catch {
+      this.#fail(new ProtocolError("bad_request", "the line is not UTF-8"));
+    }
+  }
+
+  /** The rest of the line; the next one begins. */
+  end(bytes: Uint8Array): Line {
+    this.add(bytes, false);
+    const line = this.#wrong ?? this.#text;
+    this.#text = "";
+    this.#length = 0;
+    this.#wrong = undefined;
+    return line;
+  }
+
+  #fail(error: ProtocolError): void {
+    this.#wrong = error;
+    this.#text = "";
+    // What it has of a character is none of the next line's.
+    this.#decoder = newDecoder();
+  }
+}
+
+function newDecoder(): TextDecoder {
+  return new TextDecoder("utf-8", { fatal: true });
 }
