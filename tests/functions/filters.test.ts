@@ -57,3 +57,30 @@ Deno.test("functions: only what a function says itself passes its filter, and no
     await service.stop();
   }
 });
+
+Deno.test("functions: while one that was there at the start never loaded, messages are refused", async () => {
+  const broken = { "filter.ts": "export default {" };
+  const service = await functionService(broken);
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    const answer = await ann.request("chat_message", { channel: "chat:a", text: "bad" });
+    assert.equal(answer.payload.code, 114);
+    await service.line(({ msg, event }) => `${event ?? msg}`.startsWith("messages are refused"));
+    await service.write({ "other.ts": "export default {" });
+    const filter = 'return event.text === "bad" ? { refuse: "no" } : undefined;';
+    await service.write({ "filter.ts": source(filter, "", 'on: { message: { when: "before" } },') });
+    await service.loaded("filter");
+    const { payload } = await ann.request("chat_message", { channel: "chat:a", text: "bad" });
+    assert.equal(payload.message, "no");
+    await ann.ask("chat_message", { channel: "chat:a", text: "good" });
+  } finally {
+    await service.stop();
+  }
+  const allowing = await functionService(broken, { onFailure: "allow" });
+  try {
+    await using ann = await allowing.connect("websocket", "ann", CHANNELS);
+    await ann.ask("chat_message", { channel: "chat:a", text: "hello" });
+  } finally {
+    await allowing.stop();
+  }
+});

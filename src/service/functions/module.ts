@@ -183,6 +183,10 @@ export class FunctionsModule implements Module, FunctionRequests {
     });
     // Hundreds of functions that were never loaded before must not keep the service from its start.
     await settles(directory.watch(), START_PATIENCE);
+    this.#triggers.update();
+    if (set.isIncomplete && onFailure() === "refuse") {
+      this.#log.error("messages are refused until every function of the folder has loaded");
+    }
   }
 
   #changed(): void {

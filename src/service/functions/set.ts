@@ -60,6 +60,8 @@ export class FunctionSet {
   readonly #slots: Slots;
   readonly #entries = new Map<string, Entry>();
   #names: readonly DeployedFunction[] = [];
+  /** Of the files that were there at first, those that have not loaded yet. */
+  #missing: Set<string> | undefined;
   /** The names of the files that are there, loaded or not. */
   #files: ReadonlyMap<string, string> = new Map();
   #updated: Promise<boolean> = Promise.resolve(true);
@@ -83,6 +85,11 @@ export class FunctionSet {
   /** All functions, those that never loaded too, with what is wrong with their file now. */
   *problems(): Generator<{ readonly name: string; readonly problem: string | undefined }> {
     for (const [name, { problem }] of this.#entries) yield { name, problem };
+  }
+
+  /** Whether a function that was there at first has never loaded, so that nobody knows what it is called for. */
+  get isIncomplete(): boolean {
+    return this.#missing !== undefined && this.#missing.size > 0;
   }
 
   /** Whether the folder has a file of this name, loaded or not. */
@@ -124,6 +131,8 @@ export class FunctionSet {
       return true;
     }
     this.#files = files;
+    const missing = this.#missing ??= new Set(files.keys());
+    for (const name of [...missing]) if (!files.has(name)) missing.delete(name);
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
     const waiting = [...files];
     const worker = async (): Promise<void> => {
@@ -151,6 +160,7 @@ export class FunctionSet {
       await this.#put(entry.deployed, source, granted);
       entry.tried = tried;
       entry.problem = undefined;
+      this.#missing?.delete(name);
       this.#list();
       loaded(name, source.hash);
     } catch (error) {

@@ -64,7 +64,7 @@ const functions = v.strictObject({
   onFailure: v.optional(
     choice(
       ["refuse", "allow"],
-      'What becomes of a message that a function has to see before it is published (`when: "before"`) and does not, because it fails or takes too long.',
+      'What becomes of a message that a function has to see before it is published (`when: "before"`) and does not, because it fails, takes too long, or has not loaded: while a file that was there at the start never loaded, all messages are refused.',
     ),
     "refuse",
   ),

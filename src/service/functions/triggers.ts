@@ -83,7 +83,7 @@ export class Triggers {
   #hook(): void {
     const { hub, set } = this.#options;
     const messages = set.functions.map(({ manifest }) => manifest!.message?.when);
-    const before = messages.includes("before");
+    const before = set.isIncomplete || messages.includes("before");
     const after = messages.includes("after") ||
       set.functions.some(({ manifest }) => manifest!.file !== undefined);
     const wanted = `${before ? "before" : ""} ${after ? "after" : ""}`.trim();
@@ -112,7 +112,12 @@ export class Triggers {
 
   /** Which functions have to see a message before it is published. */
   #askedBefore(said: Pick<Publication, "channel" | "from" | "origin">): string[] {
-    return this.#options.set.functions
+    const { set, onFailure } = this.#options;
+    // What has not loaded may be what has to see it.
+    if (set.isIncomplete && said.origin !== "function" && onFailure() === "refuse") {
+      throw new ProtocolError("not_available", "a function has not loaded since the start");
+    }
+    return set.functions
       .filter(({ name, manifest }) => {
         const message = manifest!.message;
         return message?.when === "before" && message.matches(said.channel) && !isOwn(said, name);
