@@ -26,7 +26,9 @@ export function docsPage({ info, paths }: OpenApi): string {
   const links = operations.map(({ operationId: id }) => `<a href="#${id}">${id}</a>`).join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escaped(info.title)}</title><link rel="stylesheet" href="/api/docs.css"></head>
+<title>${
+    escaped(info.title)
+  }</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/api/docs.css"></head>
 <body><h1>${escaped(info.title)}</h1><p>${inline(info.description)} Machines read
 <a href="/api/openapi.json">/api/openapi.json</a>.</p><nav>${links}</nav>
 ${operations.map(section).join("\n")}

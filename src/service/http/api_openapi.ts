@@ -135,6 +135,7 @@ export function fieldsOf({ properties = {}, required = [] }: JsonSchema): Field[
 
 function typeOf(schema: JsonSchema): string {
   const { type, items, anyOf, pattern, maxLength, minimum, maximum } = schema;
+  if ("const" in schema) return JSON.stringify(schema.const);
   if (Array.isArray(schema.enum)) return schema.enum.map((each) => JSON.stringify(each)).join(" or ");
   if (Array.isArray(anyOf)) return anyOf.map((each) => typeOf(each)).join(" or ");
   if (type === "array") return `list of ${typeOf(items as JsonSchema)}`;
