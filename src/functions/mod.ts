@@ -22,7 +22,7 @@ export {
   type SaidContent,
 } from "./contract.ts";
 export { DeployedFunction, type FunctionLimits, type FunctionParts } from "./function.ts";
-export type { Manifest } from "./manifest.ts";
+export { type Manifest, type Matches, parseManifest } from "./manifest.ts";
 export { parseSchedule } from "./schedule.ts";
 export { Slots } from "./slots.ts";
 export { readSource, type Source, TYPES_FILE } from "./source.ts";

@@ -58,7 +58,7 @@ Deno.test("functions: only what a function says itself passes its filter, and no
   }
 });
 
-Deno.test("functions: while one that was there at the start never loaded, messages are refused", async () => {
+Deno.test("functions: while one that never loaded may be a filter, messages are refused", async () => {
   const broken = { "filter.ts": "export default {" };
   const service = await functionService(broken);
   try {
@@ -82,5 +82,47 @@ Deno.test("functions: while one that was there at the start never loaded, messag
     await ann.ask("chat_message", { channel: "chat:a", text: "hello" });
   } finally {
     await allowing.stop();
+  }
+});
+
+Deno.test("functions: a broken file that never was a filter stops no message", async () => {
+  const service = await functionService({
+    "daily.ts": `${source("return;", "", 'on: { schedule: { tick: { every: "1h" } } },')} +`,
+  });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await ann.ask("chat_message", { channel: "chat:a", text: "hello" });
+  } finally {
+    await service.stop();
+  }
+});
+
+Deno.test("functions: a broken file stops what its last version had to see, also one of before a restart", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "skein-filters-" });
+  const engine = { kind: "sqlite", sqlite: { path: `${directory}/skein.db`, files: `${directory}/files` } };
+  const filter = 'on: { message: { channels: ["chat:s*"], when: "before" } },';
+  try {
+    const before = await functionService(
+      {
+        "filter.ts": source("return;", "", filter),
+        "after.ts": source("return;", "", "on: { message: true },"),
+      },
+      {},
+      { engine } as never,
+    );
+    await before.stop();
+    // The last version counts, whatever stands in the file that is broken.
+    const broken = { "filter.ts": "export default {", "after.ts": 'export default { when: "before"' };
+    const service = await functionService(broken, {}, { engine } as never);
+    try {
+      await using ann = await service.connect("websocket", "ann", CHANNELS);
+      await ann.ask("chat_message", { channel: "chat:a", text: "hello" });
+      const { payload } = await ann.request("chat_message", { channel: "chat:s", text: "hello" });
+      assert.equal(payload.code, 114);
+    } finally {
+      await service.stop();
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 });

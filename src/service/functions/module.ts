@@ -184,8 +184,11 @@ export class FunctionsModule implements Module, FunctionRequests {
     // Hundreds of functions that were never loaded before must not keep the service from its start.
     await settles(directory.watch(), START_PATIENCE);
     this.#triggers.update();
-    if (set.isIncomplete && onFailure() === "refuse") {
-      this.#log.error("messages are refused until every function of the folder has loaded");
+    const { unloaded } = set;
+    if (unloaded.any && onFailure() === "refuse") {
+      this.#log.error("messages are refused until functions that may have to see them have loaded", {
+        functions: unloaded.names,
+      });
     }
   }
 

@@ -18,6 +18,8 @@ import {
   type Source,
 } from "../../functions/mod.ts";
 import type { FunctionDirectory } from "./directory.ts";
+import type { KnownManifests } from "./known.ts";
+import { UnloadedFunctions } from "./unloaded.ts";
 
 /** How a set is made. */
 export interface SetOptions extends Omit<FunctionParts, "slots" | "limits"> {
@@ -34,12 +36,6 @@ export interface SetOptions extends Omit<FunctionParts, "slots" | "limits"> {
   readonly failed: (name: string, error: FunctionError) => void;
   /** Told of a function whose file is gone. */
   readonly removed: (name: string) => void;
-}
-
-/** Remembers what versions say of themselves, so that a restart need not start all of them. */
-export interface KnownManifests {
-  get(hash: string): Promise<unknown>;
-  put(hash: string, said: unknown): Promise<void>;
 }
 
 /** Loads at once: each is a process that uses the processor. */
@@ -61,7 +57,7 @@ export class FunctionSet {
   readonly #entries = new Map<string, Entry>();
   #names: readonly DeployedFunction[] = [];
   /** Of the files that were there at first, those that have not loaded yet. */
-  #missing: Set<string> | undefined;
+  readonly unloaded: UnloadedFunctions;
   /** The names of the files that are there, loaded or not. */
   #files: ReadonlyMap<string, string> = new Map();
   #updated: Promise<boolean> = Promise.resolve(true);
@@ -69,6 +65,7 @@ export class FunctionSet {
 
   constructor(options: SetOptions) {
     this.#options = options;
+    this.unloaded = new UnloadedFunctions(options.path, options.known);
     this.#slots = new Slots(() => options.limits().maxIsolates);
   }
 
@@ -85,11 +82,6 @@ export class FunctionSet {
   /** All functions, those that never loaded too, with what is wrong with their file now. */
   *problems(): Generator<{ readonly name: string; readonly problem: string | undefined }> {
     for (const [name, { problem }] of this.#entries) yield { name, problem };
-  }
-
-  /** Whether a function that was there at first has never loaded, so that nobody knows what it is called for. */
-  get isIncomplete(): boolean {
-    return this.#missing !== undefined && this.#missing.size > 0;
   }
 
   /** Whether the folder has a file of this name, loaded or not. */
@@ -131,8 +123,7 @@ export class FunctionSet {
       return true;
     }
     this.#files = files;
-    const missing = this.#missing ??= new Set(files.keys());
-    for (const name of [...missing]) if (!files.has(name)) missing.delete(name);
+    await this.unloaded.look(files);
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
     const waiting = [...files];
     const worker = async (): Promise<void> => {
@@ -160,7 +151,7 @@ export class FunctionSet {
       await this.#put(entry.deployed, source, granted);
       entry.tried = tried;
       entry.problem = undefined;
-      this.#missing?.delete(name);
+      this.unloaded.settle(name);
       this.#list();
       loaded(name, source.hash);
     } catch (error) {
@@ -189,12 +180,13 @@ export class FunctionSet {
     const said = deployed.manifest === undefined ? await known.get(source.hash) : undefined;
     if (said !== undefined) {
       try {
-        return void await deployed.load(source, granted, said);
+        await deployed.load(source, granted, said);
+        return await known.put(deployed.name, source.hash, said);
       } catch {
         // Another version of the service may read it in another way.
       }
     }
-    await known.put(source.hash, await deployed.load(source, granted));
+    await known.put(deployed.name, source.hash, await deployed.load(source, granted));
   }
 
   /** Stops what is idle. `now`: of the clock that only goes forward. */

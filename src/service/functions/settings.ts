@@ -64,7 +64,7 @@ const functions = v.strictObject({
   onFailure: v.optional(
     choice(
       ["refuse", "allow"],
-      'What becomes of a message that a function has to see before it is published (`when: "before"`) and does not, because it fails, takes too long, or has not loaded: while a file that was there at the start never loaded, all messages are refused.',
+      'What becomes of a message that a function has to see before it is published (`when: "before"`) and does not, because it fails, takes too long, or has not loaded since the start. One that has not loaded sees what its last version saw; when no version ever loaded, all messages, unless it has a handler, imports no other file, and the word `before` does not stand in it.',
     ),
     "refuse",
   ),

@@ -83,7 +83,7 @@ export class Triggers {
   #hook(): void {
     const { hub, set } = this.#options;
     const messages = set.functions.map(({ manifest }) => manifest!.message?.when);
-    const before = set.isIncomplete || messages.includes("before");
+    const before = set.unloaded.any || messages.includes("before");
     const after = messages.includes("after") ||
       set.functions.some(({ manifest }) => manifest!.file !== undefined);
     const wanted = `${before ? "before" : ""} ${after ? "after" : ""}`.trim();
@@ -114,8 +114,8 @@ export class Triggers {
   #askedBefore(said: Pick<Publication, "channel" | "from" | "origin">): string[] {
     const { set, onFailure } = this.#options;
     // What has not loaded may be what has to see it.
-    if (set.isIncomplete && said.origin !== "function" && onFailure() === "refuse") {
-      throw new ProtocolError("not_available", "a function has not loaded since the start");
+    if (said.origin !== "function" && set.unloaded.mayFilter(said.channel) && onFailure() === "refuse") {
+      throw new ProtocolError("not_available", "a function that may have to see it has not loaded");
     }
     return set.functions
       .filter(({ name, manifest }) => {
