@@ -10,12 +10,13 @@ import { requestOf } from "./bodies.ts";
 import type { Breaker } from "./breaker.ts";
 import { retryDelay } from "./breaker.ts";
 import type { Endpoint, Post, Posted, WebhookEvent } from "./contract.ts";
+import { apart, type Parcel, takeSome } from "./parcels.ts";
 import type { Queued, QueuePage, WebhookQueue } from "./queue.ts";
 
 /** Events that are read and not done yet at most: what one that is never taken can hold up. */
 const WINDOW = 1024;
-/** Bytes of the events in one request, about. */
-const MAX_BODY = 1_048_576;
+/** Milliseconds after which an event is read again before it is sent: its user may have been erased, on any node. */
+const REREAD = 1000;
 /** Milliseconds until the queue is asked again after it failed. */
 const AGAIN = 1000;
 /** Milliseconds until it is looked whether a probe of others is over. */
@@ -38,23 +39,12 @@ export interface CourierEvents {
 /** What a courier needs. */
 export interface CourierParts {
   readonly endpoint: Endpoint;
-  readonly queue: Pick<WebhookQueue, "read" | "told" | "tell" | "bury" | "follow" | "unfollow">;
+  readonly queue: Pick<WebhookQueue, "read" | "kept" | "told" | "tell" | "bury" | "follow" | "unfollow">;
   readonly post: Post;
   readonly breaker: Breaker;
   readonly clock: Clock;
   readonly random: () => number;
   readonly events: CourierEvents;
-}
-
-/** Some events in one request. */
-interface Parcel {
-  readonly queued: readonly Queued[];
-  /** Where its offsets are open. */
-  readonly open: Set<number>;
-  attempts: number;
-  /** On the clock's `now`. */
-  nextAt: number;
-  failure: string;
 }
 
 /** Works from `start` to `stop`. */
@@ -220,21 +210,28 @@ export class Courier {
     const { batch: { size, delay } } = this.#parts.endpoint;
     const isDue = this.#parts.clock.now() - this.#looseSince >= delay;
     while (this.#loose.length >= size || (this.#loose.length > 0 && isDue)) {
-      let count = 0, bytes = 0;
-      while (count < size && count < this.#loose.length && (count === 0 || bytes < MAX_BODY)) {
-        bytes += JSON.stringify(this.#loose[count]!.event.data).length;
-        count++;
-      }
-      const queued = this.#loose.splice(0, count);
-      this.#fresh.push({ queued, open: this.#open, attempts: 0, nextAt: 0, failure: "" });
+      const queued = takeSome(this.#loose, this.#parts.endpoint.batch);
+      const readAt = this.#looseSince;
+      this.#fresh.push({ queued, open: this.#open, attempts: 0, nextAt: 0, failure: "", readAt });
     }
   }
 
   async #send(parcel: Parcel): Promise<void> {
-    const { post, clock, endpoint, events, breaker } = this.#parts;
+    const { clock, breaker } = this.#parts;
     if (this.#fresh[0] === parcel) this.#fresh.shift();
     this.#retries.delete(parcel);
     this.#sending++;
+    const isFresh = clock.now() - parcel.readAt < REREAD;
+    const current = isFresh ? parcel : await this.#reread(parcel);
+    if (current === undefined) breaker.gaveUp();
+    else await this.#post(current);
+    this.#sending--;
+    if (this.#sending === 0) this.#idle?.();
+    this.#pump();
+  }
+
+  async #post(parcel: Parcel): Promise<void> {
+    const { post, clock, endpoint, events, breaker } = this.#parts;
     const began = clock.now();
     const isProbe = breaker.state(began) !== "closed";
     const posted = await post({
@@ -243,25 +240,44 @@ export class Courier {
       signal: this.#giveUp.signal,
     });
     const now = clock.now();
-    this.#sending--;
     const isTaken = posted.failure === undefined;
-    if (this.#giveUp.signal.aborted && !isTaken) breaker.gaveUp();
-    else {
-      if (posted.isDown === true) breaker.failed(now, posted.retryAfter);
-      else breaker.succeeded();
-      events.sent(isTaken ? "taken" : "failed", parcel.queued.length, now - began, posted);
-      if (isTaken) this.#done(parcel);
-      else await this.#failed(parcel, posted, isProbe);
+    if (this.#giveUp.signal.aborted && !isTaken) return breaker.gaveUp();
+    if (posted.isDown === true) breaker.failed(now, posted.retryAfter);
+    else breaker.succeeded();
+    events.sent(isTaken ? "taken" : "failed", parcel.queued.length, now - began, posted);
+    if (isTaken) this.#done(parcel);
+    else await this.#failed(parcel, posted, isProbe);
+  }
+
+  /** What the queue still holds of a parcel; undefined: nothing, or that cannot be known now. Never rejects. */
+  async #reread(parcel: Parcel): Promise<Parcel | undefined> {
+    const { queue, clock, events } = this.#parts;
+    try {
+      const readAt = clock.now();
+      const { events: queued, hasGap } = await queue.kept(parcel.queued);
+      if (hasGap) events.lost();
+      this.#done({ ...parcel, queued: parcel.queued.filter((one) => !queued.includes(one)) });
+      return queued.length === 0 ? undefined : { ...parcel, queued, readAt };
+    } catch (error) {
+      events.failed(error, "queue");
+      parcel.nextAt = clock.now() + AGAIN;
+      this.#retries.add(parcel);
+      return undefined;
     }
-    if (this.#sending === 0) this.#idle?.();
-    this.#pump();
   }
 
   /** Keeps a parcel for another time, or gives its events up. */
   async #failed(parcel: Parcel, posted: Posted, isProbe: boolean): Promise<void> {
     const { endpoint: { retry }, clock, random } = this.#parts;
     const { queued } = parcel;
-    if (posted.isDown !== true && queued.length > 1) return this.#part(parcel, posted);
+    // A failure may have taken any time: what is sent again is read again first.
+    parcel.readAt = -Infinity;
+    if (posted.isDown !== true && queued.length > 1) {
+      // Some event is refused: each goes on its own, so that only that one is given up.
+      const nextAt = clock.now() + (posted.retryAfter ?? 0);
+      for (const one of apart(parcel, nextAt, posted.failure!)) this.#retries.add(one);
+      return;
+    }
     parcel.failure = posted.failure!;
     // A probe says more about the endpoint than about its events.
     if (!isProbe || posted.isDown !== true) parcel.attempts++;
@@ -276,19 +292,12 @@ export class Courier {
     await this.#bury(parcel, posted.failure!);
   }
 
-  /** Some event of a request is refused: each goes on its own, so that only that one is given up. */
-  #part({ queued, open, attempts }: Parcel, { failure, retryAfter = 0 }: Posted): void {
-    const nextAt = this.#parts.clock.now() + retryAfter;
-    for (const one of queued) {
-      this.#retries.add({ queued: [one], open, attempts, nextAt, failure: failure! });
-    }
-  }
-
   async #bury(parcel: Parcel, failure: string): Promise<void> {
     const { queue, clock, events, endpoint: { retry } } = this.#parts;
     const { attempts, queued } = parcel;
     try {
-      for (const { event } of queued) {
+      // Not those of a user who was erased while the request was under way.
+      for (const { event } of (await queue.kept(queued)).events) {
         await queue.bury({ event, attempts, failure, at: clock.wall() });
         events.buried(event, attempts, failure);
       }

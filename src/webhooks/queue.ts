@@ -17,6 +17,8 @@ const GONE = "webhook_resent";
 const DAY = 86_400_000;
 /** How long dead letters are kept, in milliseconds. */
 const DEAD_AGE = 30 * DAY;
+/** Events that are read at once, to look whether they are still there. */
+const PAGE = 500;
 /** The name of the checkpoint. */
 const TOLD = "told";
 
@@ -95,6 +97,24 @@ export class WebhookQueue {
     const last = records.at(-1)?.offset ?? since;
     const events = records.map(queuedOf).filter((queued) => queued !== undefined);
     return { events, last, epoch, hasGap: !complete, more: records.length > 0 && last < offset };
+  }
+
+  /**
+   * Those of some events, in order, that the queue still holds: an event of an erased user has nothing left to tell.
+   * `hasGap`: some were lost, because more waited than may.
+   */
+  async kept(queued: readonly Queued[]): Promise<{ events: readonly Queued[]; hasGap: boolean }> {
+    const last = queued.at(-1)!.offset;
+    const ids = new Set<string>();
+    let hasGap = false;
+    for (let since = queued[0]!.offset - 1, more = true; more && since < last;) {
+      const page = await this.read(since, Math.min(PAGE, last - since));
+      for (const { event } of page.events) ids.add(event.id);
+      hasGap ||= page.hasGap;
+      since = page.last;
+      ({ more } = page);
+    }
+    return { events: queued.filter(({ event }) => ids.has(event.id)), hasGap };
   }
 
   /** How far the endpoint was told. */

@@ -254,3 +254,40 @@ Deno.test("courier: events of a user who is erased are neither told nor kept as 
   await office.close();
   assert.equal(await office.queue.waiting(), 0);
 });
+
+Deno.test("courier: an event that waits in memory is not told once its user is erased", async () => {
+  const office = new Office({ batch: { size: 2, delay: 10 } });
+  office.answer = () => DOWN;
+  const [first, second] = await office.add(2);
+  await office.open();
+  await office.clock.advance(20);
+  assert.deepEqual(office.requests.map(({ ids }) => ids), [[first, second]]);
+  const event = { type: "message", timestamp: office.clock.wall(), data: {} } as const;
+  await office.queue.append({ ...event, id: "of-bob", user: "bob" });
+  for (const channel of await office.engine.log.list()) {
+    await office.engine.log.redact(channel, { from: "ann" });
+  }
+  office.answer = () => ({ status: 204 });
+  await office.clock.advance(60_000);
+  assert.deepEqual(office.taken, ["of-bob"]);
+  assert.equal(office.courier!.open, 0);
+  await office.close();
+  assert.equal(await office.queue.waiting(), 0);
+});
+
+Deno.test("courier: an event whose user is erased while it is sent becomes no dead letter", async () => {
+  const office = new Office({ retry: { attempts: 1, minDelay: 1000, maxDelay: 1000, maxAge: 60_000 } });
+  office.answer = async () => {
+    for (const channel of await office.engine.log.list()) {
+      await office.engine.log.redact(channel, { from: "ann" });
+    }
+    return REFUSED;
+  };
+  await office.add();
+  await office.open();
+  await office.clock.advance(5000);
+  assert.equal(office.requests.length, 1);
+  assert.deepEqual((await office.queue.dead(0, 10)).letters, []);
+  await office.close();
+  assert.equal(await office.queue.waiting(), 0);
+});

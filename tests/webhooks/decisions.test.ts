@@ -143,6 +143,7 @@ Deno.test("decisions: events go on after a decision has found that the endpoint 
       told: () => Promise.resolve({ epoch: "e", offset: 0 }),
       read: () =>
         Promise.resolve({ events: [{ offset: 1, event }], last: 1, epoch: "e", hasGap: false, more: false }),
+      kept: (events) => Promise.resolve({ events, hasGap: false }),
       tell: () => Promise.resolve(),
       bury: () => Promise.resolve(),
       follow: () => {},

@@ -73,6 +73,7 @@ export class Office {
       endpoint: this.endpoint,
       queue: {
         read: (...args) => life.killed ? never : queue.read(...args),
+        kept: (queued) => life.killed ? never : queue.kept(queued),
         told: () => queue.told(),
         tell: (at) => life.killed ? never : queue.tell(at),
         bury: (letter) => life.killed ? never : queue.bury(letter),
