@@ -244,9 +244,7 @@ export class GroupCore {
   #joined(): void {
     const { epoch } = this.ledger.membership!;
     this.#isReturning = false;
-    // As if the keys had been renewed at some time in the past: not all who join together renew together.
-    this.#record.renewed = this.#clock.wall() - Math.random() * this.#around.settings.renewEvery;
-    this.#renewal.since(this.#record.renewed);
+    this.#record.renewed = this.#renewal.joined();
     this.ready.resolve();
     this.#reached(epoch);
     this.events.emit("joined", { epoch });

@@ -20,6 +20,16 @@ export class Renewal {
     this.#due = due;
   }
 
+  /**
+   * This device has just joined, with keys of some age. Returns the time from which they count as renewed, in milliseconds
+   * since the epoch: up to half a period ago, so that not all who join together renew together, and nobody at once.
+   */
+  joined(): number {
+    const wall = this.#clock.wall() - Math.random() * this.#every / 2;
+    this.since(wall);
+    return wall;
+  }
+
   /** The keys were renewed at `wall`, in milliseconds since the epoch. Devices spread over a quarter of the time. */
   since(wall: number): void {
     this.stop();
