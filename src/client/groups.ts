@@ -21,10 +21,12 @@ import { attempt, deferred } from "../async/deferred.ts";
 import { isChannel } from "../protocol/core.ts";
 import type { SkeinClient } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { eachConnection } from "./each_connection.ts";
 import { openDocument } from "./documents/open.ts";
 import { SkeinError } from "./errors.ts";
 import { DevicePackages } from "./groups/device_packages.ts";
 import { fromBase64Url } from "./groups/encoding.ts";
+import { EndingStorage } from "./groups/ending_storage.ts";
 import { Group } from "./groups/group.ts";
 import { GroupRecord } from "./groups/group_record.ts";
 import { identityOf, keyPairOf, type Suite, suiteOf } from "./groups/identity.ts";
@@ -77,11 +79,12 @@ export class SkeinGroups {
   private constructor(
     client: SkeinClient,
     suite: Suite,
+    storage: GroupStorage,
     packages: DevicePackages,
     verified: Verified,
     options: GroupsOptions,
   ) {
-    const { storage, renewEvery = DAY, keepKeys = 7 * DAY, patience = 10_000, clock = systemClock } = options;
+    const { renewEvery = DAY, keepKeys = 7 * DAY, patience = 10_000, clock = systemClock } = options;
     this.#client = client;
     this.#suite = suite;
     this.#packages = packages;
@@ -91,9 +94,8 @@ export class SkeinGroups {
     this.#clock = clock;
     this.device = suite.identity.device;
     this.user = suite.identity.user;
-    const publish = (): void => void packages.publish(client).catch((error) => options.onError?.(error));
-    this.#off = client.on("connected", publish);
-    if (client.manager.isConnected()) publish();
+    const failed = (error: unknown): void => options.onError?.(error);
+    this.#off = eachConnection(client, clock, () => packages.publish(client), failed);
   }
 
   /**
@@ -102,8 +104,9 @@ export class SkeinGroups {
    * storage open, and with `storage` when it is another user's.
    */
   static async open(client: SkeinClient, options: GroupsOptions): Promise<SkeinGroups> {
-    const { storage, identity, clock = systemClock } = options;
-    await storage.open?.();
+    const { identity, clock = systemClock } = options;
+    const storage = new EndingStorage(options.storage, clock);
+    await storage.open();
     try {
       const known = await readJson<string>(storage, "user");
       const user = known ?? await userOf(client, clock);
@@ -115,9 +118,9 @@ export class SkeinGroups {
       const suite = await suiteOf(await identityOf(user, keys));
       const failed = options.onError ?? (() => {});
       const packages = await DevicePackages.load(suite, storage, clock, failed);
-      return new SkeinGroups(client, suite, packages, await Verified.load(storage), options);
+      return new SkeinGroups(client, suite, storage, packages, await Verified.load(storage), options);
     } catch (error) {
-      await storage.close?.();
+      await storage.close();
       throw error;
     }
   }
@@ -141,7 +144,10 @@ export class SkeinGroups {
     });
   }
 
-  /** Closes all groups on this device; it stays in them. */
+  /**
+   * Closes all groups on this device; it stays in them. Resolves when the storage is given up, which waits at most some
+   * seconds for what is being written.
+   */
   async close(): Promise<void> {
     this.#off();
     for (const group of this.#groups.values()) await group.then((each) => each.close(), () => {});

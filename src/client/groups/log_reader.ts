@@ -35,6 +35,7 @@ export class LogReader {
   /** Entries since the last snapshot that this reader knows of. */
   #since = 0;
   #isCompacting = false;
+  #isClosed = false;
   /** All that the log had was taken, and there is a connection. */
   live = false;
   /** The last entry that was taken. */
@@ -66,9 +67,10 @@ export class LogReader {
     ];
   }
 
-  /** Runs `act` after everything before it. */
+  /** Runs `act` after everything before it; not any more once it is closed. */
   run(act: () => Promise<void>): void {
-    this.#last = this.#last.then(act).catch((error) => this.#listener.failed(error));
+    const unlessClosed = (): Promise<void> | undefined => this.#isClosed ? undefined : act();
+    this.#last = this.#last.then(unlessClosed).catch((error) => this.#listener.failed(error));
   }
 
   /** Makes the log shorter when it has become long. */
@@ -83,6 +85,7 @@ export class LogReader {
 
   /** Reads no more. */
   close(): void {
+    this.#isClosed = true;
     for (const off of this.#off) off();
     this.live = false;
     this.document.close();
