@@ -69,7 +69,7 @@ export function createModules(options: StartOptions, control: Control): Modules 
   const node = options.config.node ?? hostname();
   const failed = (error: unknown, stage: string) => log.error("engine failure", { stage, error });
 
-  const engine = new EngineModule(failed, options.openEngine);
+  const engine = new EngineModule(failed, options.openEngine, log);
   const tokens = new TokensModule(engine, log);
   const hub = new HubModule(engine, tokens.extend, log);
   const files = new FilesModule(engine, hub, tokens, log);

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { EngineModule } from "../../src/service/engine/module.ts";
+import { createLogger } from "../../src/service/log/mod.ts";
 import { Exposition } from "../../src/service/metrics/exposition.ts";
 import { defaultConfig } from "../support/config.ts";
 import { parseExposition } from "./metrics_support.ts";
 
-Deno.test("engine: what is committed together, and how long that takes, are metrics", async () => {
+Deno.test("engine: what is committed together, and how long that and writing anew takes, are metrics", async () => {
   const directory = await Deno.makeTempDir();
-  const engine = new EngineModule((error) => assert.fail(String(error)));
+  const lines: string[] = [];
+  const log = createLogger({ level: "info", write: (line) => void lines.push(line) });
+  const engine = new EngineModule((error) => assert.fail(String(error)), undefined, log);
   const config = defaultConfig();
   const { sqlite } = config.engine;
   await engine.start({
@@ -44,6 +47,11 @@ Deno.test("engine: what is committed together, and how long that takes, are metr
     const bytes = text.value("skein_engine_bytes", {})!;
     assert.equal(bytes, Number(pages) * Number(size));
     assert.deepEqual(engine.status(), { engine: { name: "sqlite", channels: 1, bytes } });
+    await engine.engine.scrub();
+    const after = parseExposition(await new Exposition(engine.series).render());
+    assert.equal(after.value("skein_engine_scrub_seconds_count", {}), 1);
+    assert.ok(after.value("skein_engine_scrub_seconds_sum", {})! > 0);
+    assert.match(lines.join(""), /database written anew/);
   } finally {
     await engine.close();
     await Deno.remove(directory, { recursive: true });

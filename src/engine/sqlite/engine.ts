@@ -16,6 +16,7 @@ import { Storage } from "./storage.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { Expiry } from "./expiry.ts";
 import { SqliteLog } from "./log.ts";
+import { Scrubs } from "./scrubs.ts";
 import { SqliteValues } from "./values.ts";
 
 /** Options of the SQLite engine. */
@@ -47,6 +48,8 @@ export interface SqliteEngineOptions {
   readonly failed?: (error: unknown, stage: string) => void;
   /** Told of each commit: how many messages and values it held, and the milliseconds it took. @default not measured */
   readonly measured?: (count: number, ms: number) => void;
+  /** Told of each time the database was written anew: the milliseconds in which nothing else ran. @default not measured */
+  readonly scrubbed?: (ms: number) => void;
 }
 
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
@@ -62,6 +65,7 @@ export class SqliteEngine implements Engine {
   readonly blobs: SqliteBlobs;
   readonly #storage: Storage;
   readonly #expiry: Expiry;
+  readonly #scrubs: Scrubs;
   readonly #listeners: Listeners;
   readonly #table: PresenceTable;
   readonly #nodes: NodeTable;
@@ -99,6 +103,12 @@ export class SqliteEngine implements Engine {
       now: () => clock.wall(),
       failed,
     });
+    this.#scrubs = new Scrubs({
+      clock,
+      prepare: () => this.blobs.scrub(),
+      run: () => storage.scrub(),
+      measured: options.scrubbed,
+    });
   }
 
   /** Opens a database. Rejects with an Error that names the path and what is wrong with it. */
@@ -122,9 +132,8 @@ export class SqliteEngine implements Engine {
     if (!transactions.works) transactions.probe(this.#room);
   }
 
-  async scrub(): Promise<void> {
-    await this.blobs.scrub();
-    this.#storage.scrub();
+  scrub(): Promise<void> {
+    return this.#scrubs.request();
   }
 
   healthy(): boolean {
@@ -140,6 +149,7 @@ export class SqliteEngine implements Engine {
   close(): MaybePromise<void> {
     this.#expiry.stop();
     this.#storage.close();
+    this.#scrubs.close();
     this.#listeners.clear();
     this.commands.close();
     return this.blobs.close();

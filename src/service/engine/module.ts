@@ -6,6 +6,7 @@
 
 import type { Engine } from "../../engine/contract.ts";
 import type { Config } from "../config/mod.ts";
+import type { Logger } from "../log/mod.ts";
 import { Histogram } from "../metrics/histogram.ts";
 import { gauge, histograms, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
@@ -13,6 +14,8 @@ import { type OpenEngine, openEngine } from "./open.ts";
 
 /** Upper bounds, in seconds, of the time of a transaction. */
 const TIME_BOUNDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
+/** Upper bounds, in seconds, of the time in which the database is written anew. */
+const SCRUB_BOUNDS: readonly number[] = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
 /** Upper bounds of how much is committed together. */
 const SIZE_BOUNDS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200];
 
@@ -22,6 +25,7 @@ export class EngineModule implements Module {
   readonly #failed: (error: unknown, stage: string) => void;
   readonly #commitTime = new Histogram(TIME_BOUNDS);
   readonly #commitSize = new Histogram(SIZE_BOUNDS);
+  readonly #scrubTime = new Histogram(SCRUB_BOUNDS);
   readonly series: readonly Series[] = [
     histograms(
       "skein_engine_commit_seconds",
@@ -37,6 +41,13 @@ export class EngineModule implements Module {
       SIZE_BOUNDS,
       () => [[[], this.#commitSize]],
     ),
+    histograms(
+      "skein_engine_scrub_seconds",
+      "Time in which the database was written anew after a user was erased; the event loop waits.",
+      [],
+      SCRUB_BOUNDS,
+      () => [[[], this.#scrubTime]],
+    ),
     gauge(
       "skein_engine_channels",
       "Channels that the engine has in memory.",
@@ -49,12 +60,18 @@ export class EngineModule implements Module {
     ),
   ];
   readonly #open: OpenEngine;
+  readonly #log: Logger | undefined;
   #engine: Engine | undefined;
 
   /** `failed` is told of failures that nobody waits for. `open`: how the engine is opened. */
-  constructor(failed: (error: unknown, stage: string) => void, open: OpenEngine = openEngine) {
+  constructor(
+    failed: (error: unknown, stage: string) => void,
+    open: OpenEngine = openEngine,
+    log?: Logger,
+  ) {
     this.#failed = failed;
     this.#open = open;
+    this.#log = log;
   }
 
   /** The open engine. */
@@ -66,6 +83,9 @@ export class EngineModule implements Module {
     this.#engine = await this.#open(config, this.#failed, (count, ms) => {
       this.#commitTime.observe(ms / 1000);
       this.#commitSize.observe(count);
+    }, (ms) => {
+      this.#scrubTime.observe(ms / 1000);
+      this.#log?.info("database written anew", { ms: Math.round(ms), bytes: this.#engine?.status().bytes });
     });
   }
 

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { Scrubs } from "../../src/engine/sqlite/scrubs.ts";
+import { FakeClock } from "../support/clock.ts";
+
+function scrubs(ms: number) {
+  const clock = new FakeClock();
+  const began: number[] = [];
+  const took: number[] = [];
+  let spent = 0;
+  const running = new Scrubs({
+    // Each time takes so long, in which nothing else runs.
+    clock: {
+      now: () => clock.now() + spent,
+      wall: () => clock.wall(),
+      after: (ms, fn) => clock.after(ms, fn),
+    },
+    prepare: () => Promise.resolve(),
+    run: () => {
+      began.push(clock.now() + spent);
+      spent += ms;
+    },
+    measured: (ms) => void took.push(ms),
+  });
+  return { clock, scrubs: running, began, took };
+}
+
+Deno.test("sqlite scrubs: one time answers all who asked before it began, and not who asked later", async () => {
+  const { scrubs: each, began, took } = scrubs(0);
+  await Promise.all([each.request(), each.request(), each.request()]);
+  assert.equal(began.length, 1);
+  await each.request();
+  assert.equal(began.length, 2);
+  assert.deepEqual(took, [0, 0]);
+});
+
+Deno.test("sqlite scrubs: after one as long passes without, and those who ask meanwhile share the next", async () => {
+  const { clock, scrubs: each, began, took } = scrubs(400);
+  const start = clock.now();
+  await each.request();
+  let answered = 0;
+  const more = [1, 2, 3].map(() => each.request().then(() => answered++));
+  await clock.advance(399);
+  assert.deepEqual([began.length, answered], [1, 0]);
+  await clock.advance(1);
+  await Promise.all(more);
+  assert.deepEqual(began, [start, start + 800]);
+  assert.deepEqual(took, [400, 400]);
+});
+
+Deno.test("sqlite scrubs: a failure is for those who asked for that one alone", async () => {
+  let fails = true;
+  const each = new Scrubs({
+    clock: new FakeClock(),
+    prepare: () => Promise.resolve(),
+    run: () => {
+      if (fails) throw new Error("disk full");
+    },
+  });
+  await assert.rejects(Promise.all([each.request(), each.request()]), /disk full/);
+  fails = false;
+  await each.request();
+});
+
+Deno.test("sqlite scrubs: when the database is closed nobody waits for the rest", async () => {
+  const { scrubs: each, began } = scrubs(400);
+  await each.request();
+  const next = each.request();
+  // It is resting by then.
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+  each.close();
+  await next;
+  assert.equal(began.length, 2);
+});
