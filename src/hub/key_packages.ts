@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Values } from "../engine/contract.ts";
+import type { MaybePromise, Values } from "../engine/contract.ts";
 import { type ClaimedKeyPackage, ProtocolError } from "../protocol/mod.ts";
 
 /** What a device leaves here. */
@@ -27,7 +27,7 @@ interface Kept {
 const MAX_PACKAGES = 64;
 /** Devices of one user. */
 const MAX_DEVICES = 16;
-/** Key packages of a device that does not come back go after so many ms. */
+/** Key packages of a device that does not come back go after so many ms, and it counts no more. */
 const LIFETIME = 90 * 86_400_000;
 /** Times that somebody else may be faster before it is given up. */
 const ATTEMPTS = 32;
@@ -47,12 +47,14 @@ export class KeyPackages {
    * `limit_exceeded` when the user has too many devices, and `not_available`.
    */
   async publish(user: string, { device, packages, lastResort, replace }: DevicePackages): Promise<number> {
-    await this.#change<readonly string[]>(devicesKey(user), (devices = []) => {
-      if (!devices.includes(device) && devices.length >= MAX_DEVICES) {
+    await this.#change<readonly string[]>(devicesKey(user), async (devices = []) => {
+      // Renewed although nothing changes, because the value has a lifetime.
+      if (devices.includes(device)) return devices;
+      const others = devices.length < MAX_DEVICES ? devices : await this.#withPackages(user, devices);
+      if (others.length >= MAX_DEVICES) {
         throw new ProtocolError("limit_exceeded", `at most ${MAX_DEVICES} devices of a user`);
       }
-      // Renewed although nothing changes, because the value has a lifetime.
-      return devices.includes(device) ? devices : [...devices, device];
+      return [...others, device];
     });
     const kept = await this.#change<Kept>(packagesKey(user, device), (before = { packages: [] }) => {
       // The same message may come twice: a package is kept once.
@@ -88,6 +90,14 @@ export class KeyPackages {
     await this.#values.delete({ name: devicesKey(user) });
   }
 
+  /** Those of the devices that have not been gone for too long. */
+  async #withPackages(user: string, devices: readonly string[]): Promise<readonly string[]> {
+    const values = await Promise.all(
+      devices.map((device) => this.#values.get({ name: packagesKey(user, device) })),
+    );
+    return devices.filter((_, at) => values[at]?.data !== undefined);
+  }
+
   async #take(user: string, device: string): Promise<ClaimedKeyPackage | undefined> {
     let taken: ClaimedKeyPackage | undefined;
     await this.#change<Kept>(packagesKey(user, device), (kept) => {
@@ -105,11 +115,14 @@ export class KeyPackages {
   }
 
   /** Puts what `next` makes of the value in its place; undefined: it stays as it is. Resolves with what is there then. */
-  async #change<T>(name: string, next: (before: T | undefined) => T | undefined): Promise<T> {
+  async #change<T>(
+    name: string,
+    next: (before: T | undefined) => MaybePromise<T | undefined>,
+  ): Promise<T> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const value = await this.#values.get({ name });
       const before = value?.data === undefined ? undefined : JSON.parse(TEXT.decode(value.data)) as T;
-      const after = next(before);
+      const after = await next(before);
       if (after === undefined) return before as T;
       const data = UTF8.encode(JSON.stringify(after));
       const options = { revision: value?.revision ?? 0, ttl: LIFETIME };
