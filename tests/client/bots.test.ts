@@ -45,13 +45,7 @@ Deno.test("Feature: quic-transport, Property 192: streamed answers are whole for
         const [ann, bot] = ["ann", "story-bot"].map((user) =>
           new SkeinClient({ ...world.options(user), autoConnect: true })
         ) as [SkeinClient, SkeinClient];
-        const run = async <T>(work: Promise<T>): Promise<T> => {
-          let done = false;
-          const settled = work.finally(() => done = true);
-          settled.catch(() => {});
-          await world.until(() => done);
-          return await settled;
-        };
+        const run = <T>(work: Promise<T>): Promise<T> => world.run(work);
         let asked: BotAsk | undefined;
         let finish!: (ends: boolean) => void;
         let times = 0;

@@ -64,14 +64,7 @@ Deno.test("Feature: quic-transport, Property 95: streamed messages are whole for
         const join = (user: string) => new SkeinClient({ ...world.options(user), autoConnect: true });
         const clients = [join("ann"), join("bob")];
         const [ann, bob] = clients as [SkeinClient, SkeinClient];
-        // The fake clock has to move while somebody waits for an answer.
-        const run = async <T>(work: Promise<T>): Promise<T> => {
-          let done = false;
-          const settled = work.finally(() => done = true);
-          settled.catch(() => {});
-          await world.until(() => done);
-          return await settled;
-        };
+        const run = <T>(work: Promise<T>): Promise<T> => world.run(work);
         const readers = [await run(collect(bob, world))];
         const writer: StreamWriter = await run(ann.channel(channel).stream());
         let said = "";

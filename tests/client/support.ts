@@ -213,6 +213,15 @@ export class World {
     };
   }
 
+  /** What `work` resolves with, or its error; the clock moves while somebody waits for an answer. */
+  async run<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    const settled = work.finally(() => done = true);
+    settled.catch(() => {});
+    await this.until(() => done);
+    return await settled;
+  }
+
   /** Lets time pass until `condition` holds; fails after `most` milliseconds. */
   async until(condition: () => boolean, most = 60_000, step = 20): Promise<void> {
     for (let passed = 0; !condition(); passed += step) {
