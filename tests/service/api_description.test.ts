@@ -102,6 +102,25 @@ Deno.test("api description: every method's example fits its parameters", async (
   }
 });
 
+Deno.test("api description: a method needs the right that is told, and a batch those of its calls alone", async () => {
+  for (const right of ["publish", "manage", "read"] as const) {
+    const app = createApp(makeDeps({ settings: { apiKeys: [{ key: KEY, rights: [right] }] } }));
+    const document: OpenApi = await (await app(
+      request("/api/openapi.json", { headers: { "x-api-key": KEY } }),
+      LOCAL,
+    )).json();
+    for (const method of API_METHODS) {
+      const { "x-right": told } = document.paths[`/api/${method}`]!.post;
+      // A body that no method takes: the right is asked for first.
+      const body = JSON.stringify({ nothing: true });
+      const init = { method: "POST", headers: { "x-api-key": KEY }, body };
+      const { error } = await (await app(request(`/api/${method}`, init), LOCAL)).json();
+      const isRefused = error.name === "permission_denied";
+      assert.equal(isRefused, told !== undefined && told !== right, `${method} with ${right}`);
+    }
+  }
+});
+
 Deno.test("api description: the page names every method and asks no other host", async () => {
   const app = createApp(makeDeps());
   const page = await (await app(request("/api/docs"), LOCAL)).text();

@@ -9,8 +9,8 @@ import type { ApiRight } from "./types.ts";
 
 /** A row of the table. */
 export interface ApiRow<P, R> {
-  /** The right that a key needs. */
-  readonly right: ApiRight;
+  /** The right that a key needs. Absent: those of the calls that the method runs. */
+  readonly right?: ApiRight;
   /** What it is for, in a sentence or more of Markdown. */
   readonly text: string;
   readonly params: Schema<P>;

@@ -284,7 +284,6 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: {},
   },
   batch: {
-    right: "read",
     text: "Runs up to 1,000 calls in order. Each has an answer of its own, and each needs its own right.",
     params: exactly({
       commands: list(

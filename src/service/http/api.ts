@@ -131,7 +131,7 @@ export class ApiRunner {
   #call(method: string, params: unknown = {}, { rights, idempotencyKey }: Caller): unknown {
     if (!isApiMethod(method) || method === "batch") throw unknownMethod(method);
     const row = API[method];
-    if (!rights.has(row.right)) {
+    if (row.right !== undefined && !rights.has(row.right)) {
       throw new ProtocolError("permission_denied", `the key needs the right ${row.right}`);
     }
     if (!isJson(params, MAX_DEPTH)) throw tooDeep();

@@ -39,9 +39,13 @@ ${operations.map(section).join("\n")}
 function section(operation: Operation): string {
   const { operationId: id, description, "x-right": right } = operation;
   const { schema } = paramsOf(operation);
-  return `<section id="${id}"><h2>${id} <span class="right">${right}</span></h2><p>${inline(description)}</p>
+  return `<section id="${id}"><h2>${id}${rightOf(right)}</h2><p>${inline(description)}</p>
 ${table("Parameter", schema)}<pre>${escaped(curl(operation))}</pre>
 ${table("Result", resultOf(operation))}</section>`;
+}
+
+function rightOf(right: string | undefined): string {
+  return right === undefined ? "" : ` <span class="right">${right}</span>`;
 }
 
 function table(head: string, schema: JsonSchema): string {
@@ -89,8 +93,8 @@ export async function methodsMarkdown(): Promise<string> {
     const params = rows.length === 0 ? "" : `\n| parameter | |\n| --- | --- |\n${rows.join("\n")}\n`;
     const results = fieldsOf(resultOf(post)).map(({ name }) => `\`${name}\``).join(", ");
     const gives = results === "" ? "" : `\nResult: ${results}.\n`;
-    return `### ${id}\n\nRight: \`${right}\`. ${description}\n${params}${gives}\n\`\`\`sh\n${
-      curl(post)
-    }\n\`\`\`\n`;
+    return `### ${id}\n\n${
+      right === undefined ? "" : `Right: \`${right}\`. `
+    }${description}\n${params}${gives}\n\`\`\`sh\n${curl(post)}\n\`\`\`\n`;
   }).join("\n");
 }

@@ -16,7 +16,8 @@ export interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly description: string;
-  readonly "x-right": string;
+  /** Absent: each of the calls that it runs needs its own. */
+  readonly "x-right"?: string;
   readonly parameters?: readonly unknown[];
   readonly requestBody: {
     readonly required: boolean;
@@ -77,7 +78,7 @@ export async function openApi(version: string): Promise<OpenApi> {
         operationId: method,
         summary: text.split(/(?<=[.:]) /)[0]!.replace(/[.:]$/, ""),
         description: text,
-        "x-right": right,
+        ...right === undefined ? {} : { "x-right": right },
         ...takesId(method) || method === "batch" ? { parameters: [IDEMPOTENCY_KEY] } : {},
         requestBody: {
           required: (schema.required as unknown[] | undefined ?? []).length > 0,
