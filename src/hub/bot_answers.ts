@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Found, MaybePromise } from "../engine/contract.ts";
 import {
   type BotResponse,
   Encoded,
@@ -29,6 +30,8 @@ export interface AnswersHub extends Door {
   readonly nodes: Nodes;
   readonly events: SessionEvents;
   clientOf(session: string): Client | undefined;
+  /** One message of a channel. */
+  message(channel: string, offset: number): MaybePromise<Found>;
 }
 
 /** What a bot may know of a command when it answers in the channel. */
@@ -124,7 +127,8 @@ export class BotAnswers {
    * Takes what a bot says of the command `re`, in the order in which it says it. Resolves when the service has it, and,
    * in a channel, when it is committed. Rejects with ProtocolError: `permission_denied` when the client is no bot or may
    * not publish, `command_over` when no such command waits for this bot, `stream_gap`, `message_too_large`,
-   * `bad_request` for an answer in the channel of a command without one, and as `Hub.publish`.
+   * `bad_request` for an answer in the channel of a command without one, `unknown_message` and `foreign_message` for an
+   * offset of what this user did not say there, and as `Hub.publish`.
    */
   async respond(
     client: Client,
@@ -175,9 +179,17 @@ export class BotAnswers {
         id: response.id,
         payload: keptOf(response),
       })
-      : { offset: response.offset };
+      : await this.#own(channel, response.offset, response.from);
     const { id: ended, from } = response;
     await this.#tell(session, id, bot, { kind: "channel", id: ended, from, channel, offset });
+    return { offset };
+  }
+
+  /** The message that a bot has published itself. A bot must not pass off what others say as its answer. */
+  async #own(channel: string, offset: number, from: string): Promise<{ offset: number }> {
+    const { record } = await this.#hub.message(channel, offset);
+    if (record?.type !== "chat_message") throw new ProtocolError("unknown_message");
+    if (record.from !== from) throw new ProtocolError("foreign_message");
     return { offset };
   }
 

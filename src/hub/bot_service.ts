@@ -15,8 +15,8 @@ import {
   ProtocolError,
 } from "../protocol/mod.ts";
 import type { Client, StateKey } from "../router/types.ts";
-import { carryOut, type Door } from "./bot_answering.ts";
-import { BotAnswers } from "./bot_answers.ts";
+import { carryOut } from "./bot_answering.ts";
+import { type AnswersHub, BotAnswers } from "./bot_answers.ts";
 import type { Call } from "./bot_call.ts";
 import { Calls } from "./bot_calls.ts";
 import type { BotProfile, Command, CommandLimits, CommandResponder } from "./bot_contract.ts";
@@ -25,8 +25,6 @@ import { HELP, HELP_PROFILE, helpText, listed, unknown } from "./bot_help.ts";
 import { checkArguments } from "./bot_line.ts";
 import { argumentsOf, findTyped, refuseTyped, type Typed } from "./bot_typed.ts";
 import { Bots } from "./bots.ts";
-import type { Nodes } from "./nodes.ts";
-import type { SessionEvents } from "./session_events.ts";
 import { type NamespaceLookup, refusePublish } from "./settings.ts";
 
 const [BOT_LANE] = LANES.bot;
@@ -43,11 +41,8 @@ const BUSY = { retryAfter: 1000 };
 const LAST: StateKey<{ over: Promise<unknown> }> = { create: () => ({ over: Promise.resolve() }) };
 
 /** The hub that the service of bots is a part of; see `Hub`. */
-export interface BotHub extends Door {
-  readonly nodes: Nodes;
-  readonly events: SessionEvents;
+export interface BotHub extends AnswersHub {
   readonly namespace: NamespaceLookup;
-  clientOf(session: string): Client | undefined;
   /** Why a client may not read what a channel keeps, or undefined. */
   refuseRead(client: Client, channel: string): ErrorName | undefined;
 }

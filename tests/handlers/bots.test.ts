@@ -258,6 +258,18 @@ Deno.test("bots: an answer in the channel is a kept message of the bot, and its 
   assert.equal(ann.of("chat_message").length, 1);
 });
 
+Deno.test("bots: an answer that names an offset names a message that the bot said in that channel", async () => {
+  const { service, ann, bots, respond, told } = await withBots();
+  await service.say(ann, "chat_message", { channel: "chat:a", text: "of ann" });
+  await service.say(bots[0]!, "chat_message", { channel: "chat:a", text: "of the bot" });
+  await service.say(ann, "bot_command", { ...COMMAND, channel: "chat:a" }, { id: "c1" });
+  await assert.rejects(respond({ kind: "channel", offset: 1 }), { error: "foreign_message" });
+  await assert.rejects(respond({ kind: "channel", offset: 3 }), { error: "unknown_message" });
+  assert.deepEqual(told(), []);
+  await respond({ kind: "channel", offset: 2 });
+  assert.deepEqual(told().map(({ kind, offset }) => [kind, offset]), [["channel", 2]]);
+});
+
 Deno.test("bots: a bot says nothing in a channel for one who may not, or about none", async () => {
   const { service, ann, respond } = await withBots(1, { publish: [], subscribe: ["chat:a"] });
   await service.say(ann, "bot_command", { ...COMMAND, channel: "chat:a" }, { id: "c1" });
