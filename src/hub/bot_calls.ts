@@ -63,9 +63,14 @@ export class Calls {
     return this.#bySession.get(keyOf(session, id));
   }
 
-  /** Begins a command. Throws ProtocolError `limit_exceeded`. */
-  begin(command: Command, seat: Seat): Call {
-    const { clock, limits, most } = this.#parts;
+  /**
+   * Begins a command. `hasOwnTime`: who answers it may be silent as long as it likes, within `longest`. Throws
+   * ProtocolError `limit_exceeded`.
+   */
+  begin(command: Command, seat: Seat, hasOwnTime = false): Call {
+    const { clock, most } = this.#parts;
+    const { timeout, longest } = this.#parts.limits();
+    const limits = { timeout: hasOwnTime ? longest : timeout, longest };
     this.sweep();
     const open = this.#open.get(command.from) ?? 0;
     if (open >= MOST_OPEN) {
@@ -73,7 +78,7 @@ export class Calls {
     }
     this.#open.set(command.from, open + 1);
     const over = (call: Call) => this.#ended(call);
-    const call = new Call(command, seat, { clock, limits: limits(), most: most(), over });
+    const call = new Call(command, seat, { clock, limits, most: most(), over });
     this.#calls.set(keyOf(command.from, command.id), call);
     this.#bySession.set(keyOf(command.session, command.id), call);
     return call;

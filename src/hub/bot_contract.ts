@@ -21,6 +21,8 @@ export interface BotProfile {
 export interface CommandResponder extends BotProfile {
   /** The user id that its messages are from. @default its name */
   readonly user?: string;
+  /** It ends its answers within a time of its own: the bound on silence does not count. @default false */
+  readonly hasOwnTime?: boolean;
   /**
    * Carries out a command, whose arguments fit their schema. The first of `reply`, `end` and `fail` ends it; else it ends
    * when this returns or the promise resolves. One that rejects is a failure: the asker is told so, with the error's own

@@ -255,7 +255,7 @@ export class BotService {
       session,
     };
     const responder = bot === HELP ? this.#help : this.directory.responder(bot);
-    const call = this.#calls.begin(command, this.answers.seat(client, lane, told));
+    const call = this.#calls.begin(command, this.answers.seat(client, lane, told), responder?.hasOwnTime);
     if (responder !== undefined) return void carryOut(responder, call, this.#hub, this.#options.failed);
     try {
       call.holder = await this.#give(call);

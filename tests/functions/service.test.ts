@@ -355,6 +355,20 @@ Deno.test("functions: one with commands is a bot, whose commands are listed, che
   }
 });
 
+Deno.test("functions: a command may take as long as a call, whatever bots on connections may", async () => {
+  const wait = "await new Promise((resolve) => setTimeout(resolve, 1500)); return 'at last';";
+  const files = { "slow.ts": source(wait, "", "commands: { slow: {} },") };
+  const service = await functionService(files, { timeout: "60s" }, { bots: { timeout: "1s" } });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await ann.ask("chat_message", { channel: "chat:a", text: "/slow" });
+    const { payload: { kind, text } } = await ann.next("bot_response", 60_000);
+    assert.deepEqual([kind, text], ["answer", "at last"]);
+  } finally {
+    await service.stop();
+  }
+});
+
 Deno.test("functions: one that prints without end fills no log, and keeps nobody waiting", async () => {
   const service = await functionService({
     "noisy.ts": source(

@@ -8,12 +8,16 @@ import { join, makeHub, principal } from "../hub/support.ts";
 import { Service } from "./support.ts";
 
 /** A service with a responder `calc` and a user who asks it. */
-async function withResponder(answer: CommandResponder["answer"], who: Partial<Principal> = {}) {
+async function withResponder(
+  answer: CommandResponder["answer"],
+  who: Partial<Principal> = {},
+  own: Partial<CommandResponder> = {},
+) {
   const clock = new FakeClock();
   const made = makeHub({ clock });
   const service = new Service({ clock }, made);
   const commands = [{ name: "add", args: [{ name: "numbers", type: "number" as const, list: true }] }];
-  const remove = service.hub.commands.directory.add({ name: "calc", commands, answer });
+  const remove = service.hub.commands.directory.add({ name: "calc", commands, answer, ...own });
   const ann = await join(service.hub, "ann", principal("ann", who));
   await service.say(ann, "subscribe", { channel: "chat:a" });
   const told = () =>
@@ -90,6 +94,25 @@ Deno.test("bot responders: one that never answers is told that it took too long"
   assert.equal(answering!.signal.aborted, true);
   assert.throws(() => answering!.reply({ text: "late" }), { error: "command_over" });
   await assert.rejects(answering!.publish({ text: "late" }), { error: "command_over" });
+});
+
+Deno.test("bot responders: one with a time of its own may be silent, but not for ever", async () => {
+  let answering: Answering | undefined;
+  const answer: CommandResponder["answer"] = (_, given) => {
+    answering = given;
+    return new Promise(() => {});
+  };
+  const { clock, told, type } = await withResponder(answer, {}, { hasOwnTime: true });
+  await type();
+  await clock.advance(599_000);
+  assert.deepEqual(told(), []);
+  answering!.reply({ text: "at last" });
+  await type("/add 3", "c2");
+  await clock.advance(600_000);
+  assert.deepEqual(told().map(({ kind, text, reason }) => [kind, text, reason]), [
+    ["answer", "at last", undefined],
+    ["failed", "the bot did not answer within 600 s", "timeout"],
+  ]);
 });
 
 Deno.test("bot responders: an answer in the channel may be whole, or grow", async () => {

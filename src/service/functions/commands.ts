@@ -66,6 +66,8 @@ function responderOf(
 ): CommandResponder {
   return {
     name,
+    // A call has a limit, the function's own or that of all.
+    hasOwnTime: true,
     get description() {
       return manifest()?.description;
     },

@@ -96,7 +96,11 @@ const namespaces = v.pipe(
 /** `bots`: how long a command may take. */
 const bots = v.strictObject({
   timeout: v.optional(
-    duration(1000, 3_600_000, "After which silence of a bot its command ends with `timeout`."),
+    duration(
+      1000,
+      3_600_000,
+      "After which silence of a bot on a connection its command ends with `timeout`.",
+    ),
     "30s",
   ),
   longest: v.optional(
