@@ -49,7 +49,7 @@ export interface CallParts {
 
 /** A command and its answer. A streamed answer is kept until some time after its end: who lost a part asks again. */
 export class Call {
-  readonly command: Command;
+  #command: Command;
   /** The session of the bot's connection that has it; undefined: none, or not known yet. */
   holder: string | undefined;
   /** Said once: aborted when nothing more can be said. */
@@ -66,18 +66,24 @@ export class Call {
   #progress: Payload | undefined;
   /** The payload that ends it. */
   #end: Payload | undefined;
+  #endSize = 0;
   /** The id of the response that ended it. */
   #endedBy: string | undefined;
   #endSent = false;
   #cancel: () => void = () => {};
 
   constructor(command: Command, seat: Seat, parts: CallParts) {
-    this.command = command;
+    this.#command = command;
     this.#seat = seat;
     this.#parts = parts;
     this.#from = command.bot;
     this.#began = parts.clock.now();
     this.#await();
+  }
+
+  /** Without its arguments once nothing more can be said. */
+  get command(): Command {
+    return this.#command;
   }
 
   /** Nothing more can be said. */
@@ -90,9 +96,9 @@ export class Call {
     return this.#abort.signal;
   }
 
-  /** Characters it holds. */
+  /** Characters and bytes of the answer it holds. */
   get size(): number {
-    return this.#text.length;
+    return this.#text.length + this.#endSize;
   }
 
   /** The asker says the command again, from another connection perhaps: it gets what follows `since`. */
@@ -162,6 +168,9 @@ export class Call {
   #finish(end: Payload, id: string | undefined): void {
     this.#cancel();
     this.#end = end;
+    this.#endSize = sizeOf(end);
+    // It is remembered for the sake of its answer.
+    this.#command = { ...this.#command, args: undefined };
     this.#endedBy = id;
     this.#progress = undefined;
     this.#abort.abort(new ProtocolError("command_over"));
@@ -249,6 +258,12 @@ function shown(response: Response): Payload {
   if (kind === "progress" && done !== undefined) said.done = done;
   if (text !== undefined || data !== undefined) Object.assign(said, contentOf(response));
   return said;
+}
+
+/** Characters of a text or of data as JSON, or bytes. */
+function sizeOf({ text = "", data }: Payload): number {
+  if (data === undefined) return (text as string).length;
+  return data instanceof Uint8Array ? data.length : JSON.stringify(data).length;
 }
 
 /** A place in a text that is no half of a character, at most `at`. */

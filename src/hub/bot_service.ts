@@ -116,11 +116,12 @@ export class BotService {
       this.answers.given(holder.sessionId, from);
       return { holder: holder.sessionId };
     });
-    nodes.handle(AGAIN, ({ user, id, session, lane, since }, from) => {
+    nodes.handle(AGAIN, ({ user, id, session, lane, since, channel }, from) => {
       const call = calls.get(user as string, id as string);
-      const seat = this.answers.seatAt(from, session as string, lane as number);
-      call?.again(seat, since as number);
-      return call === undefined ? {} : { bot: call.command.bot, command: call.command.command };
+      // The asking node has looked whether the session may read the channel that it named, and no other one.
+      if (call === undefined || call.command.channel !== channel) return {};
+      call.again(this.answers.seatAt(from, session as string, lane as number), since as number);
+      return { bot: call.command.bot, command: call.command.command };
     });
     events.listen("bot sessions", ({ kind, client: { sessionId }, ...event }) => {
       if (kind === "connect") {
@@ -193,19 +194,25 @@ export class BotService {
 
   /** The command was given before: its answer is said again, here. Undefined: it was not. */
   async #again(
-    { client, id, lane, told, since: from }: Pick<Asking, "client" | "id" | "lane" | "since" | "told">,
+    { client, id, lane, told, since: from, channel }: Pick<
+      Asking,
+      "client" | "id" | "lane" | "since" | "told" | "channel"
+    >,
   ): Promise<{ bot: string; command: string } | undefined> {
     const since = from ?? 0;
     const { userId: user } = client.principal;
     const call = this.#calls.get(user, id);
     if (call !== undefined) {
+      this.#checkRead(client, call.command.channel);
       call.again(this.answers.seat(client, lane, told), since);
       return { bot: call.command.bot, command: call.command.command };
     }
     // It may have been given on the node that the session was on before.
     if (!this.#foreign.has(client.sessionId)) return undefined;
-    const { nodes } = this.#hub;
-    const answers = await nodes.askOthers(AGAIN, { user, id, session: client.sessionId, lane, since });
+    this.#checkRead(client, channel);
+    const about = channel === undefined ? {} : { channel };
+    const asked = { user, id, session: client.sessionId, lane, since, ...about };
+    const answers = await this.#hub.nodes.askOthers(AGAIN, asked);
     const known = answers.find(({ bot }) => bot !== undefined);
     // The node that may have carried it out is gone.
     if (known === undefined && from !== undefined) {
@@ -241,8 +248,7 @@ export class BotService {
   ): Promise<void> {
     const { namespace } = this.#hub;
     const { principal, sessionId: session } = client;
-    const refused = channel === undefined ? undefined : this.#hub.refuseRead(client, channel);
-    if (refused !== undefined) throw new ProtocolError(refused);
+    this.#checkRead(client, channel);
     const mayPublish = channel !== undefined && refusePublish(principal, channel, namespace) === undefined;
     const command: Command = {
       id,
@@ -264,6 +270,12 @@ export class BotService {
       this.#calls.forget(call);
       throw error;
     }
+  }
+
+  /** Throws ProtocolError when the client may not read the channel that a command is about. */
+  #checkRead(client: Client, channel: string | undefined): void {
+    const refused = channel === undefined ? undefined : this.#hub.refuseRead(client, channel);
+    if (refused !== undefined) throw new ProtocolError(refused);
   }
 
   /** Gives a command to a connection of the bot; resolves with its session. */

@@ -225,6 +225,19 @@ Deno.test("bots: a command said again is the same command, and its answer comes 
   ]);
 });
 
+Deno.test("bots: a command said again is not answered to one who may not read its channel any more", async () => {
+  const { service, ann, respond } = await withBots();
+  await service.say(ann, "bot_command", { ...COMMAND, channel: "chat:a" }, { id: "c1" });
+  await respond({ text: "for members" });
+  ann.clear();
+  ann.principal = principal("ann", { subscribe: ["chat:b"] });
+  for (const about of [{ channel: "chat:a" }, {}]) {
+    const again = service.say(ann, "bot_command", { ...COMMAND, ...about }, { id: "c1" });
+    await assert.rejects(again, { error: "permission_denied" });
+  }
+  assert.deepEqual(ann.of("bot_response"), []);
+});
+
 Deno.test("bots: one user has 64 open commands at most, and those of a session that ends are over", async () => {
   const { clock, service, ann } = await withBots();
   for (let i = 0; i < 64; i++) await service.say(ann, "bot_command", COMMAND);

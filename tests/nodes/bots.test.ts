@@ -83,6 +83,32 @@ Deno.test("nodes: a streamed answer goes on for an asker who has come to another
   await ann.close();
 });
 
+Deno.test("nodes: a command said again on another node is answered to one who may still read its channel", async () => {
+  await using cluster = await Cluster.start(2);
+  await using bot = await withPoll(cluster);
+  const [a, b] = cluster.nodes;
+  const ann = await cluster.connect(a!, "websocket", "ann");
+  const command = { bot: "poll", command: "start", args: { question: "?" }, channel: "chat:a" };
+  const id = await ann.send("bot_command", command);
+  const { payload: { session } } = await bot.next("bot_command");
+  await bot.ask("bot_response", { to: session, text: "for members" }, { re: id });
+  await ann.next("bot_response");
+  const resume = { sessionId: authOf(ann).sessionId, channels: {} };
+  const claims = { channels: ["chat:b"] };
+  await using moved = await cluster.connect(b!, "websocket", "ann", { claims, resume });
+  assert.equal(authOf(moved).resumed, true);
+  const again = await moved.request("bot_command", { ...command, since: 0 }, { id });
+  assert.equal(again.payload.name, "permission_denied");
+  // Naming no channel, or one that may be read, makes it another command.
+  const { channel: _, ...other } = command;
+  for (const about of [{}, { channel: "chat:b" }]) {
+    const refused = await moved.request("bot_command", { ...other, ...about, since: 0 }, { id });
+    assert.equal(refused.payload.name, "command_over");
+  }
+  assert.deepEqual(responses(moved, id), []);
+  await ann.close();
+});
+
 Deno.test("nodes: a bot that leaves another node ends its commands there, and takes them along", async () => {
   await using cluster = await Cluster.start(2);
   const bot = await withPoll(cluster);
