@@ -17,7 +17,7 @@ const GONE = "webhook_resent";
 const DAY = 86_400_000;
 /** How long dead letters are kept, in milliseconds. */
 const DEAD_AGE = 30 * DAY;
-/** Events that are read at once, to look whether they are still there. */
+/** Messages that are read at once where only their number or their being there matters. */
 const PAGE = 500;
 /** The name of the checkpoint. */
 const TOLD = "told";
@@ -158,6 +158,18 @@ export class WebhookQueue {
     const last = page.records.at(-1)?.offset ?? since;
     const letters = page.records.map(deadOf).filter((letter) => letter !== undefined);
     return { letters, last, more: page.records.length > 0 && last < page.offset };
+  }
+
+  /** How many dead letters there are. Reads all of them. */
+  async countDead(): Promise<number> {
+    let count = 0;
+    for (let since = 0, more = true; more;) {
+      const page = await this.dead(since, PAGE);
+      count += page.letters.length;
+      since = page.last;
+      ({ more } = page);
+    }
+    return count;
   }
 
   /** Puts a dead letter back into the queue. False: there is none at this offset. */

@@ -291,3 +291,16 @@ Deno.test("courier: an event whose user is erased while it is sent becomes no de
   await office.close();
   assert.equal(await office.queue.waiting(), 0);
 });
+
+Deno.test("webhook queue: all dead letters are counted, and none that was sent again", async () => {
+  const office = new Office();
+  const event = { type: "message", user: "ann", timestamp: office.clock.wall(), data: {} } as const;
+  for (let i = 0; i < 1100; i++) {
+    const letter = { event: { ...event, id: `evt_${i}` }, attempts: 1, failure: "status 400" };
+    await office.queue.bury({ ...letter, at: office.clock.wall() });
+  }
+  assert.equal(await office.queue.countDead(), 1100);
+  assert.equal(await office.queue.revive(1), true);
+  assert.equal(await office.queue.countDead(), 1099);
+  await office.close();
+});

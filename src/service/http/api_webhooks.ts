@@ -34,7 +34,7 @@ export function createWebhookMethods(
           breaker,
           telling: isTelling,
           waiting: await queue.waiting(),
-          dead: (await queue.dead(0, PAGE)).letters.length,
+          dead: await queue.countDead(),
         })),
       );
       return { endpoints };
