@@ -2,8 +2,8 @@
  * HTTP requests to servers that the configuration names: bounded in time and size, to public addresses alone unless that
  * is granted, and never redirected.
  *
- * A name is resolved and checked, and the connection goes to the address that was checked: a name that leads elsewhere a
- * moment later (DNS rebinding) changes nothing.
+ * A name is resolved and checked, and the connection goes to an address that was checked: a name that leads elsewhere a
+ * moment later (DNS rebinding) changes nothing. Of several addresses the next one is tried when one does not connect.
  *
  * @module
  */
@@ -16,6 +16,7 @@ import {
   type RequestOptions,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { TcpNetConnectOpts } from "node:net";
 import { isAddress, isPublicAddress } from "./addresses.ts";
 
 /** Why a request came to nothing. */
@@ -80,6 +81,8 @@ export interface OutboundAnswer<B = Uint8Array<ArrayBuffer>> {
   readonly body: B;
 }
 
+/** Milliseconds that one of several addresses has to connect. */
+const ATTEMPT = 1000;
 /** Bytes of the headers of an answer. */
 const MAX_HEADERS = 16_384;
 
@@ -124,8 +127,8 @@ export class OutboundClient {
     signal?.addEventListener("abort", aborted);
     if (signal?.aborted) aborted();
     try {
-      const address = await until(this.#addressOf(url), over.signal);
-      const answer = await this.#send(url, request, address, over.signal);
+      const addresses = await until(this.#addressesOf(url), over.signal);
+      const answer = await this.#send(url, request, addresses, over.signal);
       return {
         status: answer.statusCode ?? 0,
         headers: headersOf(answer),
@@ -146,8 +149,8 @@ export class OutboundClient {
     this.#https.destroy();
   }
 
-  /** The address to connect to, which was checked. */
-  async #addressOf(url: URL): Promise<string> {
+  /** The addresses to connect to, which were checked; one at least. */
+  async #addressesOf(url: URL): Promise<readonly string[]> {
     if (url.protocol !== "http:" && url.protocol !== "https:") {
       throw new OutboundError("unreachable", `${url.hostname}: neither http nor https`);
     }
@@ -160,19 +163,24 @@ export class OutboundClient {
       });
     }
     const usable = allowPrivate ? addresses : addresses.filter(isPublicAddress);
-    if (usable[0] !== undefined) return usable[0];
+    if (usable.length > 0) return usable;
     throw addresses.length === 0
       ? new OutboundError("unresolved", `${host}: has no address`)
       : new OutboundError("private_address", `${host}: leads to a private address, which is not allowed`);
   }
 
-  #send(url: URL, request: OutboundRequest, address: string, signal: AbortSignal): Promise<IncomingMessage> {
+  #send(
+    url: URL,
+    request: OutboundRequest,
+    addresses: readonly string[],
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const { method = "GET", headers = {}, body } = request;
     const isTls = url.protocol === "https:";
     const host = url.hostname.replace(/^\[|\]$/g, "");
-    const family = address.includes(":") ? 6 : 4;
+    const found = addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
-    const options: RequestOptions = {
+    const options: RequestOptions & TcpNetConnectOpts = {
       agent: isTls ? this.#https : this.#http,
       host,
       port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
@@ -180,10 +188,13 @@ export class OutboundClient {
       method,
       headers: { ...headers, ...bytes === undefined ? {} : { "content-length": `${bytes.length}` } },
       maxHeaderSize: MAX_HEADERS,
+      autoSelectFamily: true,
+      // An address that swallows packets must leave time for the others.
+      autoSelectFamilyAttemptTimeout: Math.max(10, Math.min(ATTEMPT, request.timeout / found.length)),
       // The connection goes where the check looked, whatever the name leads to now.
       lookup: (_name, asked, done) => {
-        const all = (asked as { all?: boolean }).all === true;
-        if (all) (done as (error: null, found: unknown) => void)(null, [{ address, family }]);
+        const { address, family } = found[0]!;
+        if (asked.all === true) (done as (error: null, found: unknown) => void)(null, found);
         else (done as (error: null, found: string, family: number) => void)(null, address, family);
       },
     };

@@ -264,3 +264,20 @@ Deno.test("outbound: a body can be read as it comes, and left", async () => {
     while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 });
+
+Deno.test("outbound: of several addresses the next one is tried when one does not connect", async () => {
+  const resolve = () => Promise.resolve(["::1", "127.0.0.2", "127.0.0.1"]);
+  await serving(() => new Response("here"), async ({ port, client }) => {
+    const answer = await client.request({ url: `http://many.example:${port}/`, ...LIMITS });
+    assert.equal(new TextDecoder().decode(answer.body), "here");
+  }, { allowPrivate: true, resolve });
+  // None of the others is tried when only one may be connected to.
+  await serving(() => new Response("here"), async ({ port }) => {
+    const careful = new OutboundClient({ resolve: () => Promise.resolve(["192.0.2.1", "127.0.0.1"]) });
+    await assert.rejects(
+      careful.request({ url: `http://many.example:${port}/`, ...LIMITS }),
+      failed("private_address"),
+    );
+    careful.close();
+  });
+});
