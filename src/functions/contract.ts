@@ -163,4 +163,6 @@ export interface BodyReader {
 export interface LogLine {
   readonly level: "debug" | "info" | "warn" | "error";
   readonly text: string;
+  /** It stands for so many lines that the isolate dropped. @default 0 */
+  readonly dropped?: number;
 }

@@ -43,6 +43,8 @@ const report = v.object({
   at: v.optional(v.string()),
   stack: v.optional(v.string()),
 });
+/** A line may stand for others that were dropped. */
+const dropped = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0);
 const level = v.picklist(["debug", "info", "warn", "error"]);
 
 /** What a function said of itself, as it did and as it was read. */
@@ -200,14 +202,8 @@ export class Isolate {
         return this.#options.log({
           level: v.parse(level, header.level),
           text: v.parse(v.string(), header.text),
+          dropped: v.parse(dropped, header.dropped),
         });
-      case "stray": {
-        const error = reportOf(header.error);
-        return this.#options.log({
-          level: "error",
-          text: `not caught: ${placed(error, this.#options.name)}`,
-        });
-      }
       case "memory":
         this.#memory = v.parse(v.number(), header.bytes);
         return;

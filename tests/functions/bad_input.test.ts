@@ -118,3 +118,23 @@ Deno.test("functions: what is thrown outside of a call is in the log and ends no
     await fn.close();
   }
 });
+
+Deno.test("functions: lines and errors without end are dropped before they leave the isolate", async () => {
+  const noisy = await testFunction({
+    "main.ts": source(`for (let n = 0; n < 5_000; n++) {
+      console.log("line");
+      void Promise.reject(new Error("stray"));
+    }`),
+  });
+  try {
+    await noisy.load();
+    await noisy.command("go");
+    const dropped = () => noisy.lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
+    const said = () => noisy.lines.filter(({ text }) => !/^\d+ lines? \S+ dropped$/.test(text)).length;
+    while (dropped() + said() < 10_000) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(dropped() + said(), 10_000);
+    assert.ok(said() >= 200 && said() < 2_000, `${said()}`);
+  } finally {
+    await noisy.close();
+  }
+});

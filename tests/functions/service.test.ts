@@ -385,6 +385,12 @@ Deno.test("functions: one that prints without end fills no log, and keeps nobody
     assert.equal((await noisy).payload.data, "printed");
     const printed = service.lines.filter(({ text }) => String(text).startsWith("line")).length;
     assert.ok(printed >= 200 && printed < 5000, `${printed}`);
+    const told = () =>
+      service.lines.reduce(
+        (sum, { text }) => sum + Number(/^(\d+) lines? \S+ dropped$/.exec(`${text}`)?.[1] ?? 0),
+        0,
+      );
+    await service.line(() => told() + printed === 20_000);
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     assert.equal(Number(/^skein_function_lines_dropped_total (\d+)/m.exec(metrics)?.[1]), 20_000 - printed);
   } finally {

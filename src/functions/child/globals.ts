@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { SendLine } from "./lines.ts";
+
 /** Levels of the console, and what of the log they are. */
 const LEVELS: Readonly<Record<string, string>> = {
   debug: "debug",
@@ -42,7 +44,7 @@ const HIDDEN = [
 const MAX_LINE = 4096;
 
 /** Gives the scope a console that calls `log`, and takes away what leads out of it. */
-export function isolateGlobals(log: (level: string, text: string) => void): void {
+export function isolateGlobals(log: SendLine): void {
   const { inspect } = Deno;
   const format = (values: readonly unknown[]): string =>
     values.map((value) => typeof value === "string" ? value : inspect(value)).join(" ").slice(0, MAX_LINE);
@@ -50,10 +52,10 @@ export function isolateGlobals(log: (level: string, text: string) => void): void
   const console: Record<string, unknown> = {};
   for (const name of Object.keys(globalThis.console)) console[name] = silent;
   for (const [name, level] of Object.entries(LEVELS)) {
-    console[name] = (...values: readonly unknown[]) => log(level, format(values));
+    console[name] = (...values: readonly unknown[]) => log(level, () => format(values));
   }
   console.assert = (holds: unknown, ...values: readonly unknown[]) => {
-    if (!holds) log("error", `Assertion failed: ${format(values)}`);
+    if (!holds) log("error", () => `Assertion failed: ${format(values)}`);
   };
   const scope = globalThis as unknown as Record<string, unknown>;
   scope.console = console;

@@ -9,6 +9,7 @@ import { type Ask, createContext, type Reply } from "./context.ts";
 import { describeError, nameModule } from "./errors.ts";
 import { encodeFrame, type Frame, FrameReader, joined } from "./frames.ts";
 import { isolateGlobals } from "./globals.ts";
+import { limitedLines } from "./lines.ts";
 import { sendResponse } from "./response.ts";
 
 /** A module of the function: its code in parts, between which the URLs of other modules belong. */
@@ -144,10 +145,18 @@ function take(frame: Frame): void {
   }
 }
 
-/** A line of the function's console. It leaves at once: the function may never come to an end of its turn. */
-function log(level: string, text: string): void {
-  send({ t: "log", level, text });
+/** A line of the function. It leaves at once: the function may never come to an end of its turn. */
+const log = limitedLines((level, text, dropped) => {
+  send({ t: "log", level, text, dropped });
   flush();
+});
+
+/** What nobody caught is a line, too. */
+function logStray(error: unknown): void {
+  log("error", () => {
+    const { at, message } = describeError(error);
+    return `not caught: ${at ?? `${functionName}.ts`}: ${message}`;
+  });
 }
 
 isolateGlobals(log);
@@ -162,10 +171,10 @@ self.addEventListener("message", ({ data }: MessageEvent<Uint8Array>) => {
 });
 self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  send({ t: "stray", error: describeError(event.reason) });
+  logStray(event.reason);
 });
 self.addEventListener("error", (event) => {
   event.preventDefault();
-  send({ t: "stray", error: describeError(event.error) });
+  logStray(event.error);
 });
 post("ready");

@@ -16,8 +16,8 @@ import type { FunctionSet } from "./set.ts";
 /** Seconds; a warm call takes some tenths of a millisecond. */
 const CALL_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30] as const;
 const START_BOUNDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const;
-/** Lines a second of one function's console that reach the log. */
-const LINES = 50;
+/** Lines a second of one function that reach the log: twice what an isolate lets through, for it may break its own bound. */
+const LINES = 100;
 /** Characters of a secret that is looked for in lines. */
 const SHORT = 6;
 
@@ -111,10 +111,12 @@ export class FunctionCounters {
   }
 
   /** A line that a function printed. */
-  readonly log = (name: string, { level, text }: LogLine): void => {
+  readonly log = (name: string, { level, text, dropped = 0 }: LogLine): void => {
+    this.#lost += dropped;
+    if (!this.#mayLog(name)) return;
     const said = this.redact(text);
     this.#of(name).kept.add({ level, text: said });
-    if (this.#mayLog(name)) this.#log.log(level, "function", { function: name, text: said });
+    this.#log.log(level, "function", { function: name, text: said });
   };
 
   /** An isolate has started. */
