@@ -126,3 +126,25 @@ Deno.test("functions: a broken file stops what its last version had to see, also
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("functions: filters that are too slow share the time of a message, and those behind them are asked", async () => {
+  const slow = source("await new Promise(() => {});", "", 'on: { message: { when: "before" } },');
+  const words = 'return event.text === "bad" ? { refuse: "mind your language" } : undefined;';
+  const service = await functionService({
+    "a-slow.ts": slow,
+    "b-slow.ts": slow,
+    "words.ts": source(words, "", 'on: { message: { when: "before" } },'),
+  }, { onFailure: "allow" });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    await using bob = await service.connect("websocket", "bob", CHANNELS);
+    const [good, bad] = await Promise.all([
+      ann.request("chat_message", { channel: "chat:a", text: "good" }),
+      bob.request("chat_message", { channel: "chat:a", text: "bad" }),
+    ]);
+    assert.notEqual(good.type, "error", JSON.stringify(good));
+    assert.equal(bad.payload.message, "mind your language");
+  } finally {
+    await service.stop();
+  }
+});

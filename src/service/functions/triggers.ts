@@ -32,8 +32,10 @@ export interface TriggerOptions {
 
 /** Types of messages that say something. */
 const TYPES = ["chat_message", "chat_edit", "direct_message", "broadcast"] as const;
-/** Milliseconds of a call that holds a message: less than hooks have. */
+/** Milliseconds of all calls that hold a message: less than hooks have. */
 const BEFORE_TIMEOUT = 4000;
+/** Milliseconds of them that are left to each function behind a slow one: enough for the start of its isolate. */
+const LEFT_TO_EACH = 250;
 /** In the way of names that nobody else has. */
 const HOOK = "functions";
 
@@ -126,10 +128,11 @@ export class Triggers {
   }
 
   async #ask(names: readonly string[], publication: Publication): Promise<void> {
+    const timeoutOf = sharedTimeouts(names.length);
     for (const name of names) {
       const { channel, type, id, from, payload, depth } = publication;
       const event = messageEvent("before", { channel, type, id, from, payload });
-      const change = await this.#judge(name, event, depth);
+      const change = await this.#judge(name, event, depth, timeoutOf());
       if (change === undefined) continue;
       const { text: _text, data: _data, bytes: _bytes, ...rest } = payload;
       publication.payload = { ...rest, ...change };
@@ -142,10 +145,12 @@ export class Triggers {
     const { channel, from, type, said, content, target } = piece;
     // A list is not read piece by piece: its elements are the application's own.
     if (typeof content !== "string" || content === "") return;
-    for (const name of this.#askedBefore(piece)) {
+    const names = this.#askedBefore(piece);
+    const timeoutOf = sharedTimeouts(names.length);
+    for (const name of names) {
       const text = `${said.text ?? ""}${content}`;
       const event = messageEvent("before", { channel, type, id: `${target}`, from, payload: { text } });
-      const change = await this.#judge(name, event, 0);
+      const change = await this.#judge(name, event, 0, timeoutOf());
       if (change !== undefined) {
         throw new ProtocolError("permission_denied", "a streamed message cannot be changed, only refused");
       }
@@ -153,14 +158,19 @@ export class Triggers {
   }
 
   /** The content that a function wants instead; undefined: the message may pass. Rejects with ProtocolError. */
-  async #judge(name: string, event: Event, depth: number): Promise<Payload | undefined> {
+  async #judge(
+    name: string,
+    event: Event,
+    depth: number,
+    timeout: number,
+  ): Promise<Payload | undefined> {
     const { call, onFailure } = this.#options;
     let value: unknown;
     try {
       ({ value } = await call(name, {
         event,
         depth,
-        timeout: BEFORE_TIMEOUT,
+        timeout,
         answers: this.#answers(name, event, depth),
       }));
     } catch (error) {
@@ -279,6 +289,17 @@ export class Triggers {
       });
     }
   }
+}
+
+/** Gives each of `count` calls in turn its time: together they never take longer than the message may be held. */
+function sharedTimeouts(count: number): () => number {
+  const until = performance.now() + BEFORE_TIMEOUT;
+  let behind = count;
+  return () => {
+    const left = Math.max(1, until - performance.now());
+    behind--;
+    return Math.max(left - behind * LEFT_TO_EACH, left / (behind + 1));
+  };
 }
 
 function responderOf(name: string): string {
