@@ -6,7 +6,7 @@
 
 export type { ClaimAdditions, ConnectAttempt, SubscribeAttempt } from "./admissions.ts";
 export type * from "./bot_contract.ts";
-export { matching } from "./bot_help.ts";
+export { HELP, matching } from "./bot_help.ts";
 export { readLine, usageOf } from "./bot_line.ts";
 export type { BotService } from "./bot_service.ts";
 export { isDeliverable, shownPayload } from "./deliverable.ts";

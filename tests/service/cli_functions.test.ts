@@ -52,7 +52,7 @@ Deno.test("cli functions: a new function is a file with the types beside it, and
   }));
 
 Deno.test("cli functions: a name that no function can have is refused", async () => {
-  for (const name of [[], ["Greeter"], ["../up"], ["skein"], ["a".repeat(33)]]) {
+  for (const name of [[], ["Greeter"], ["../up"], ["skein"], ["help"], ["a".repeat(33)]]) {
     assert.equal((await skein("new", ...name)).code, 2, name.join());
   }
   const bad = await skein("new", "x", "--from", "nothing");
@@ -85,6 +85,35 @@ Deno.test("cli functions: a function is tried with an event, and what it does is
     assert.match(broken.err, /^info: here\nthrew: broken\.ts:5:11: oh\n$/);
     assert.equal((await skein("run", "nobody", "--event", event, ...at)).code, 1);
     assert.equal((await skein("run", "poll", "--event", `${folder}/none.json`, ...at)).code, 2);
+  }));
+
+Deno.test("cli functions: a request is tried with its body, and a streamed response is printed", () =>
+  inFolder(async (folder) => {
+    const at = ["--functions.directory", folder];
+    await skein("new", "hello", ...at);
+    await Deno.writeTextFile(
+      `${folder}/web.ts`,
+      'import { defineFunction } from "./skein.ts";\nexport default defineFunction({\n  on: { http: true },\n' +
+        "  handler(event: any) {\n    const text = new TextDecoder().decode(event.body);\n" +
+        '    if (event.method === "PUT") return new Response(text, { status: 201 });\n' +
+        "    return new Response(new ReadableStream({ async start(controller) {\n" +
+        '      for (const part of [event.method, " ", text]) {\n' +
+        "        await new Promise((resolve) => setTimeout(resolve, 5));\n" +
+        "        controller.enqueue(new TextEncoder().encode(part));\n      }\n      controller.close();\n" +
+        '    } }), { headers: { "x-kind": "stream" } });\n  },\n});\n',
+    );
+    const event = `${folder}/event.json`;
+    const tried = async (given: unknown) => {
+      await Deno.writeTextFile(event, JSON.stringify(given));
+      return await skein("run", "web", "--event", event, ...at);
+    };
+    const whole = await tried({ kind: "http", method: "PUT", body: "größe" });
+    assert.deepEqual([whole.code, whole.err], [0, ""]);
+    assert.match(whole.out, /^returned: HTTP 201\n[^]*\n\ngröße\n$/);
+    const streamed = await tried({ kind: "http", method: "POST", body: "one two" });
+    assert.deepEqual([streamed.code, streamed.err], [0, ""]);
+    assert.equal(streamed.out, "returned: HTTP 200\nx-kind: stream\n\nPOST one two\n");
+    assert.equal((await tried({ kind: "http", body: 7 })).code, 2);
   }));
 
 Deno.test("cli functions: the functions of the running service are listed, and what they print", () =>

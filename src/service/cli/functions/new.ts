@@ -10,6 +10,7 @@ import MODERATION from "../../../functions/examples/moderation.ts" with { type: 
 import POLL from "../../../functions/examples/poll.ts" with { type: "text" };
 import REMIND from "../../../functions/examples/remind.ts" with { type: "text" };
 import { TYPES_FILE } from "../../../functions/mod.ts";
+import { HELP as HELP_BOT } from "../../../hub/mod.ts";
 import { HELP, type Option, UsageError } from "../arguments.ts";
 import { type Command, CONFIG, EXIT, loadFor, reportProblems, valueOf } from "../command.ts";
 
@@ -47,6 +48,7 @@ export const functionsNew: Command = {
     if (name === undefined || !NAME.test(name) || `${name}.ts` === TYPES_FILE.name) {
       throw new UsageError("functions new: needs a NAME of lower case letters, digits, - and _, at most 32");
     }
+    if (name === HELP_BOT) throw new UsageError(`functions new: /${name} is the service's own`);
     const from = valueOf(args, FROM.name) ?? (Object.hasOwn(EXAMPLES, name) ? name : "hello");
     if (!Object.hasOwn(EXAMPLES, from)) {
       throw new UsageError(`--from: one of ${Object.keys(EXAMPLES).join(", ")}`);

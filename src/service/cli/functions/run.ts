@@ -4,7 +4,14 @@
  * @module
  */
 
-import { type Call, DeployedFunction, FunctionError, readSource, Slots } from "../../../functions/mod.ts";
+import {
+  type Call,
+  DeployedFunction,
+  FunctionError,
+  type HttpSink,
+  readSource,
+  Slots,
+} from "../../../functions/mod.ts";
 import { FunctionFetch } from "../../functions/fetch.ts";
 import { readSecrets } from "../../functions/settings.ts";
 import { HELP, type Option, UsageError } from "../arguments.ts";
@@ -15,7 +22,7 @@ const EVENT: Option = {
   name: "event",
   value: "FILE",
   text:
-    'The event, as JSON: {"kind": "command", "command": "start", "args": {}, "from": "ann"}; - for standard input.',
+    'The event, as JSON: {"kind": "command", "command": "start", "args": {}, "from": "ann"} (the body of a request: a text); - for standard input.',
 };
 
 /** Calls a function once, without a service. */
@@ -55,10 +62,14 @@ export const functionsRun: Command = {
     try {
       const granted = Object.fromEntries((grants[name]?.secrets ?? []).map((key) => [key, secrets[key]!]));
       await deployed.load(await readSource(limits.directory ?? "functions", `${name}.ts`), granted);
-      const call: Call = { event, answers: printedAnswers(io) };
+      const streamed = printedResponse(io);
+      const call: Call = { ...event, answers: printedAnswers(io), sink: streamed.sink };
       const { value, http } = await deployed.call(call);
-      if (http !== undefined) io.out(`returned: HTTP ${http.status}, ${http.body.length} bytes\n`);
-      else io.out(`returned: ${JSON.stringify(value) ?? "nothing"}\n`);
+      if (http !== undefined) {
+        streamed.sink.head(http.status, http.headers);
+        await streamed.sink.piece(http.body);
+      }
+      if (!streamed.end()) io.out(`returned: ${JSON.stringify(value) ?? "nothing"}\n`);
       return EXIT.ok;
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error;
@@ -71,7 +82,8 @@ export const functionsRun: Command = {
   },
 };
 
-async function readEvent(file: string, io: Io): Promise<Call["event"]> {
+/** The event of a file; the body of a request, which is a text there, travels beside it. */
+async function readEvent(file: string, io: Io): Promise<Pick<Call, "event" | "body">> {
   let event: unknown;
   try {
     event = JSON.parse(file === "-" ? await io.input() : await Deno.readTextFile(file));
@@ -81,7 +93,41 @@ async function readEvent(file: string, io: Io): Promise<Call["event"]> {
   if (typeof event !== "object" || event === null || typeof (event as { kind?: unknown }).kind !== "string") {
     throw new UsageError(`--event: ${file}: an object with a kind, such as {"kind": "command", ...}`);
   }
-  return { session: "session", from: "ann", args: {}, ...event } as Call["event"];
+  const whole = { session: "session", from: "ann", args: {}, ...event };
+  if (!isRequest(whole)) return { event: whole as unknown as Call["event"] };
+  const { body = "", ...request } = whole;
+  if (typeof body !== "string") throw new UsageError(`--event: ${file}: body: a text`);
+  const defaults = { method: "GET", path: "", query: {}, headers: {}, address: "127.0.0.1" };
+  const made = { ...defaults, ...request, body: new Uint8Array() };
+  return { event: made, body: new TextEncoder().encode(body) };
+}
+
+function isRequest(event: object): event is { readonly kind: "http"; readonly body?: unknown } {
+  return (event as { kind?: unknown }).kind === "http";
+}
+
+/** Prints a `Response`, whether it comes whole or in pieces. `end`: whether there was one. */
+function printedResponse(io: Io): { readonly sink: HttpSink; end(): boolean } {
+  const decoder = new TextDecoder();
+  let begun = false;
+  return {
+    sink: {
+      head(status, headers) {
+        begun = true;
+        io.out(
+          `returned: HTTP ${status}\n${headers.map(([name, value]) => `${name}: ${value}\n`).join("")}\n`,
+        );
+      },
+      piece(bytes) {
+        io.out(decoder.decode(bytes, { stream: true }));
+        return Promise.resolve();
+      },
+    },
+    end() {
+      if (begun) io.out(`${decoder.decode()}\n`);
+      return begun;
+    },
+  };
 }
 
 function printedAnswers(io: Io): NonNullable<Call["answers"]> {
