@@ -48,7 +48,7 @@ export async function authenticate(client: HandshakeConnection, message: Message
     const verified = await verify(client, request.token);
     if (client.phase !== "authenticating") return;
     const asked = admit(client, verified, request.resume?.sessionId, false);
-    const principal = asked instanceof Promise ? await asked : asked;
+    const principal = asked instanceof Promise ? await stillGood(client, request.token, asked) : asked;
     if (client.phase !== "authenticating") return;
     client.accept(principal);
     const { batch } = request;
@@ -99,7 +99,8 @@ export async function refresh(client: HandshakeConnection, message: Message, lan
     host.observer.authenticated(client.transport, "refused");
     throw new CloseError("invalid_token", "the token is another user's");
   }
-  const principal = await admit(client, verified, client.sessionId, true);
+  const asked = admit(client, verified, client.sessionId, true);
+  const principal = asked instanceof Promise ? await stillGood(client, request.token, asked) : asked;
   if (client.phase !== "open") return;
   const left = takeClaims(client, principal);
   host.observer.authenticated(client.transport, "refreshed");
@@ -166,6 +167,20 @@ function admit(
   } catch (error) {
     return refused(error);
   }
+}
+
+/**
+ * The claims that were decided, when the token is still good. It may have been revoked or have ended meanwhile, and whoever
+ * ended the connections of revoked tokens did not find this one. Rejects as `verify`.
+ */
+async function stillGood(
+  client: HandshakeConnection,
+  token: string,
+  asked: Promise<Principal>,
+): Promise<Principal> {
+  const principal = await asked;
+  await verify(client, token);
+  return principal;
 }
 
 /** What a client of one connection may send: the lower of its own rates and those of its user. 0: no bound. */

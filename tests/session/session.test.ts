@@ -104,6 +104,28 @@ Deno.test("handshake: a connection that ended while the application was asked is
   assert.deepEqual(node.membership.calls, []);
 });
 
+Deno.test("handshake: a token that is revoked while the application is asked opens and renews nothing", async () => {
+  const node = memoryNode();
+  const decides: (() => void)[] = [];
+  const decide = (): void => decides.splice(0).forEach((each) => each());
+  node.membership.admit = (principal) => new Promise((resolve) => decides.push(() => resolve(principal)));
+  const [open, late] = [node.connect(), node.connect()];
+  void open.send("auth_request", { token: "ok:ann:60000" });
+  await settle();
+  decide();
+  await settle();
+  assert.equal(open.of("auth_response").length, 1);
+  void open.send("auth_refresh", { token: "ok:ann" });
+  void late.send("auth_request", { token: "ok:ann" });
+  await settle();
+  assert.equal(decides.length, 2);
+  node.revoked.add("ok:ann");
+  decide();
+  await settle();
+  for (const peer of [open, late]) assert.equal((await peer.peer.closed).code, 3500);
+  assert.equal(late.of("auth_response").length, 0);
+});
+
 Deno.test("handshake: before it everything but ping and auth_request is refused", async () => {
   const node = memoryNode({ handlers });
   const peer = node.connect();

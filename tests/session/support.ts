@@ -113,6 +113,7 @@ export function memoryNode(
   const observer = new Recorder();
   const clock = options.clock ?? new FakeClock();
   const membership = new FakeMembership();
+  const revoked = new Set<string>();
   let settings = testSettings(options.settings);
   const routes: Route[] = Object.entries(options.handlers ?? {}).map(([type, handler]) => ({
     type: type as ClientType,
@@ -129,7 +130,7 @@ export function memoryNode(
           return Promise.reject(new ProtocolError("not_available", "not valid yet", { retryAfter: 8000 }));
         }
         if (ok === "old") return Promise.reject(new ProtocolError("token_expired"));
-        if (ok !== "ok") return Promise.reject(new ProtocolError("invalid_token"));
+        if (ok !== "ok" || revoked.has(token)) return Promise.reject(new ProtocolError("invalid_token"));
         const bearer = principal(user!, lifetime ? clock.wall() + Number(lifetime) : Infinity);
         return Promise.resolve(bot === undefined ? bearer : { ...bearer, bot });
       },
@@ -152,6 +153,8 @@ export function memoryNode(
     },
     observer,
     membership,
+    /** Tokens that are refused from now on. */
+    revoked,
     sessions,
     configure: (over: Partial<SessionSettings>) =>
       void (settings = testSettings({ ...options.settings, ...over })),
