@@ -82,3 +82,13 @@ Deno.test("sqlite dedupe: restarts do not keep ids for ever", () =>
     // Two windows hold no more than four of them.
     assert.ok(held(databases) <= 4, `${held(databases)} ids`);
   }));
+
+Deno.test("sqlite dedupe: a channel that was forgotten knows no id, also after a restart", () =>
+  withDatabases(async (databases) => {
+    let engine = await databases.open(OPTIONS);
+    assert.equal(await said(engine, databases, "m"), false);
+    assert.equal(await engine.log.forget("chat:a"), true);
+    engine = await reopened(databases, engine);
+    assert.equal(await said(engine, databases, "m"), false);
+    assert.equal(await said(engine, databases, "m"), true);
+  }));

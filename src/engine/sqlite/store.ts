@@ -72,7 +72,13 @@ export class Store {
     this.#names = db.prepare("SELECT name FROM channel WHERE name > ? ORDER BY name LIMIT ?");
     this.#setEpoch = db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'");
     this.#epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()!.value);
-    this.#lastId = Number(db.prepare("SELECT coalesce(max(id), 0) AS id FROM channel").get()!.id);
+    // Dedupe keys of a channel that was forgotten stay for their time: a new channel must not find them as its own.
+    this.#lastId = Number(
+      db.prepare(
+        "SELECT coalesce(max(id), 0) AS id FROM (SELECT id FROM channel UNION ALL SELECT max(channel) FROM dedupe0 " +
+          "UNION ALL SELECT max(channel) FROM dedupe1)",
+      ).get()!.id,
+    );
   }
 
   /** A channel; without a row, and in the epoch that new ones begin in, when it was never published to. */
