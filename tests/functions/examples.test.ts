@@ -121,6 +121,32 @@ Deno.test("function examples: a reminder is said once, when it is due, and other
   assert.equal(said.length, 1);
 });
 
+Deno.test("function examples: a reminder that is refused holds up no other, and is dropped", async () => {
+  await using examples = await Examples.start(["remind", "moderation"]);
+  const ann = await examples.join("ann");
+  for (const text of ["The best casino", "Tea"]) await type(ann, `/remind in 1s ${text}`);
+  assert.equal(await textOf(ann, "remind"), "@ann Tea");
+  await until(
+    "none waits",
+    async () => (await type(ann, "/remind list")).text === "No reminders wait.",
+  );
+});
+
+Deno.test("function examples: reminders are for those who may publish, and a few for each", async () => {
+  await using examples = await Examples.start(["remind"]);
+  const ask = async (client: TestClient, text: string) => {
+    const command = { bot: "remind", command: "in", args: { time: "1h", text }, channel: room };
+    const id = await client.send("bot_command", command);
+    return (await client.next(({ type, re }) => type === "bot_response" && re === id)).payload.text;
+  };
+  const reader = await examples.join("reader", { subscribe: [room] });
+  assert.equal(await ask(reader, "me"), "You may not write in this channel.");
+  const [ann, bob] = [await examples.join("ann"), await examples.join("bob")];
+  for (let i = 0; i < 20; i++) assert.equal(await ask(ann, `${i}`), "I will remind you in 1h.");
+  assert.equal(await ask(ann, "once more"), "Too many reminders wait.");
+  assert.equal(await ask(bob, "one"), "I will remind you in 1h.");
+});
+
 Deno.test("function examples: moderation refuses and changes messages before anybody sees them", async () => {
   await using examples = await Examples.start(["moderation"]);
   const [ann, bob] = [await examples.join("ann"), await examples.join("bob")];

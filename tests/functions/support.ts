@@ -65,7 +65,14 @@ export async function testFunction(
   await write(files);
   const call = (command: string, args: unknown, rest: Partial<Call> = {}) =>
     deployed.call({
-      event: { kind: "command", command, args: args as Record<string, null>, from: "ann", session: "s1" },
+      event: {
+        kind: "command",
+        command,
+        args: args as Record<string, null>,
+        mayPublish: true,
+        from: "ann",
+        session: "s1",
+      },
       ...rest,
     });
   return {

@@ -100,8 +100,10 @@ export interface CommandEvent {
   readonly command: string;
   /** By name; they fit what the command says of them, with defaults filled in. */
   readonly args: { readonly [name: string]: Json };
-  /** The channel it was typed in. */
+  /** The channel it was typed in. Who sent it may read it. */
   readonly channel?: string;
+  /** Who sent it may publish there too: ask before something is said there later in their name. */
+  readonly mayPublish: boolean;
   /** The user id of who sent it. */
   readonly from: string;
   readonly session: string;

@@ -87,13 +87,14 @@ function responderOf(
   };
 }
 
-function eventOf({ command, args, channel, from, session }: Command): Event {
+function eventOf({ command, args, channel, mayPublish, from, session }: Command): Event {
   return {
     kind: "command",
     command,
     args: args as { readonly [name: string]: Json },
     from,
     session,
+    mayPublish,
     ...channel === undefined ? {} : { channel },
   };
 }
