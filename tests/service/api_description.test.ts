@@ -102,6 +102,36 @@ Deno.test("api description: every method's example fits its parameters", async (
   }
 });
 
+Deno.test("api description: a body that is a message is described as it is answered", async () => {
+  const service = await startTestService({ engine: { kind: "memory" } });
+  try {
+    const document = await described(service.url);
+    const { parameters, requestBody } = document.paths["/api/append"]!.post;
+    const query = (parameters as { name: string; in: string; schema: Schema }[]).filter((one) =>
+      one.in === "query"
+    );
+    const given: Record<string, string> = { channel: "chat:a", id: "m1", from: "model", priority: "low" };
+    assert.deepEqual(query.map(({ name }) => name), Object.keys(given));
+    for (const { name, schema } of query) assert.equal(misfit(given[name], schema), undefined, name);
+    const [, ...types] = Object.keys(requestBody.content);
+    assert.deepEqual(types, ["text/plain", "application/octet-stream"]);
+    for (const [index, type] of types.entries()) {
+      const asked = new URLSearchParams({ ...given, id: `m${index}` });
+      const headers = { "content-type": type };
+      const answer = await fetch(`${service.url}/api/append?${asked}`, {
+        method: "POST",
+        headers,
+        body: "x",
+      });
+      const told = await answer.json();
+      assert.equal(told.result.length, 1, JSON.stringify(told));
+      assert.equal(misfit(told, schemasOf(document, "append").result), undefined, type);
+    }
+  } finally {
+    await service.stop();
+  }
+});
+
 Deno.test("api description: a method needs the right that is told, and a batch those of its calls alone", async () => {
   for (const right of ["publish", "manage", "read"] as const) {
     const app = createApp(makeDeps({ settings: { apiKeys: [{ key: KEY, rights: [right] }] } }));

@@ -20,17 +20,18 @@ import type {
   ApiMessage,
   ApiPublished,
   ApiReply,
+  ApiStreamed,
 } from "./types.ts";
 
 const MANY = 1_000_000;
 
+const kept = { channel: channel(), offset: whole(0), epoch: name(64), duplicate: flag() };
+
 /** Where a message is kept. */
-export const published: Schema<ApiPublished> = exactly({
-  channel: channel(),
-  offset: whole(0),
-  epoch: name(64),
-  duplicate: flag(),
-});
+export const published: Schema<ApiPublished> = exactly(kept);
+
+/** A message whose pieces were the body of a request. */
+export const streamed: Schema<ApiStreamed> = exactly({ ...kept, length: whole(0) });
 
 /** A file. */
 export const file: Schema<ApiFile> = exactly({

@@ -72,7 +72,9 @@ function paramsOf({ requestBody }: Operation) {
 
 function resultOf({ responses }: Operation): JsonSchema {
   const { schema } = responses["200"]!.content["application/json"]!;
-  return (schema.properties as Record<string, JsonSchema>).result!;
+  const { result } = schema.properties as Record<string, JsonSchema>;
+  // The first of several forms is that of the parameters.
+  return (result!.anyOf as JsonSchema[] | undefined)?.[0] ?? result!;
 }
 
 function curl(operation: Operation): string {

@@ -5,7 +5,7 @@
  */
 
 import { API, API_METHODS } from "../../protocol/api/table.ts";
-import { failureSchema } from "../../protocol/api/results.ts";
+import { failureSchema, streamed } from "../../protocol/api/results.ts";
 import { takesId } from "./api.ts";
 
 /** A schema of JSON Schema 2020-12. */
@@ -71,7 +71,13 @@ export async function openApi(version: string): Promise<OpenApi> {
   for (const method of API_METHODS) {
     const { right, text, params, result, example } = API[method];
     const schema = schemaOf(params);
-    const told = { type: "object", properties: { result: schemaOf(result) }, required: ["result"] };
+    const body = method === "append" ? streamedForm(schemaOf) : undefined;
+    const given = body === undefined ? schemaOf(result) : { anyOf: [schemaOf(result), body.result] };
+    const told = { type: "object", properties: { result: given }, required: ["result"] };
+    const parameters = [
+      ...takesId(method) || method === "batch" || body !== undefined ? [IDEMPOTENCY_KEY] : [],
+      ...body?.query ?? [],
+    ];
     const lines = { schema, example };
     paths[`/api/${method}`] = {
       post: {
@@ -79,12 +85,13 @@ export async function openApi(version: string): Promise<OpenApi> {
         summary: text.split(/(?<=[.:]) /)[0]!.replace(/[.:]$/, ""),
         description: text,
         ...right === undefined ? {} : { "x-right": right },
-        ...takesId(method) || method === "batch" ? { parameters: [IDEMPOTENCY_KEY] } : {},
+        ...parameters.length === 0 ? {} : { parameters },
         requestBody: {
           required: (schema.required as unknown[] | undefined ?? []).length > 0,
           content: {
             [JSON_TYPE]: { schema, example },
             ...method === "publish" ? { [LINES_TYPE]: lines } : {},
+            ...body?.content,
           },
         },
         responses: {
@@ -114,6 +121,31 @@ export async function openApi(version: string): Promise<OpenApi> {
     },
     security: [{ key: [] }, { bearer: [] }],
   };
+}
+
+/** The form of `append` whose body is a whole message; its query is what `publish` takes beside the content. */
+function streamedForm(schemaOf: (schema: unknown) => JsonSchema) {
+  const { channel, id, from, priority } = schemaOf(API.publish.params).properties as Record<
+    string,
+    JsonSchema
+  >;
+  const query = Object.entries({ channel, id, from, priority }).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: false,
+    description: name === "channel"
+      ? "With it the body is a message: each chunk is a piece, the end of the body is the end."
+      : "Of a body that is a message, as in `publish`.",
+    schema,
+  }));
+  const content = {
+    "text/plain": { schema: { type: "string" }, example: "It is 42." },
+    "application/octet-stream": {
+      schema: { type: "string", contentMediaType: "application/octet-stream" },
+      example: "It is 42.",
+    },
+  };
+  return { query, content, result: schemaOf(streamed) };
 }
 
 /** One field of an object, in words. */
