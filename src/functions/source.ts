@@ -32,6 +32,8 @@ export interface Source {
   readonly modules: readonly SourceModule[];
   /** Differs for every other content. */
   readonly hash: string;
+  /** Whether the file has a default export, as a function has. What others import needs none. */
+  readonly hasDefault: boolean;
 }
 
 /**
@@ -51,11 +53,14 @@ export async function readSource(directory: string, file: string): Promise<Sourc
     "SHA-256",
     new TextEncoder().encode(JSON.stringify(reader.modules)),
   );
-  return { modules: reader.modules, hash: new Uint8Array(digest).toHex() };
+  const { modules, hasDefault } = reader;
+  return { modules, hasDefault, hash: new Uint8Array(digest).toHex() };
 }
 
 class SourceReader {
   readonly modules: SourceModule[] = [];
+  /** Of the file that was added last. */
+  hasDefault = false;
   readonly #root: string;
   readonly #known = new Map<string, number>();
   #size = 0;
@@ -91,7 +96,8 @@ class SourceReader {
     const code = strip(file, text);
     const parts: (string | number)[] = [];
     let at = 0;
-    for (const { n: specifier, s: start, e: end, d: kind } of importsOf(file, code)) {
+    const [imports, exports] = parsed(file, code);
+    for (const { n: specifier, s: start, e: end, d: kind } of imports) {
       // import.meta
       if (kind === -2) continue;
       const place = placeOf(file, code, start);
@@ -109,6 +115,7 @@ class SourceReader {
       at = end;
     }
     parts.push(code.slice(at));
+    this.hasDefault = exports.some(({ n: name }) => name === "default");
     return parts;
   }
 
@@ -154,9 +161,9 @@ function placeOf(file: string, code: string, at: number): string {
   return `${file}:${lines.length}:${lines.at(-1)!.length + 1}`;
 }
 
-function importsOf(file: string, code: string): ReturnType<typeof parse>[0] {
+function parsed(file: string, code: string): ReturnType<typeof parse> {
   try {
-    return parse(code, file)[0];
+    return parse(code, file);
   } catch (error) {
     const at = (error as { idx?: number }).idx ?? 0;
     throw refusal(placeOf(file, code, at), "syntax error");

@@ -13,6 +13,8 @@ const POLL = 2000;
 /** Deepest folder that is looked at. */
 const DEPTH = 8;
 
+/** What somebody may take for a function. */
+const LIKE_FILE = /^[\w-]+\.(ts|js)$/;
 const FILE = /^([a-z][a-z0-9_-]{0,63})\.(ts|js)$/;
 
 /** A folder that is being watched. */
@@ -37,18 +39,32 @@ export class FunctionDirectory {
     this.#changed = changed;
   }
 
-  /** The functions in it by name: the file of each. Rejects when the folder cannot be read. */
-  async list(): Promise<ReadonlyMap<string, string>> {
-    const found = new Map<string, string>();
+  /**
+   * The functions in it: by name, the file of each; and by file, why it is none though it looks like one. Rejects when the
+   * folder cannot be read.
+   */
+  async list(): Promise<{
+    readonly files: ReadonlyMap<string, string>;
+    readonly skipped: ReadonlyMap<string, string>;
+  }> {
+    const found = new Map<string, string>(), skipped = new Map<string, string>();
     for await (const { name, isDirectory } of Deno.readDir(this.#path)) {
       const match = FILE.exec(name);
-      if (isDirectory || match === null || name === TYPES_FILE.name) continue;
+      if (isDirectory || name === TYPES_FILE.name) continue;
+      if (match === null) {
+        if (LIKE_FILE.test(name)) {
+          skipped.set(name, "a function has a name of lower case letters, digits, - and _");
+        }
+        continue;
+      }
       const [file, function_] = match;
+      const other = found.get(function_!);
       // Of hello.ts and hello.js the first one counts.
-      if (found.get(function_!)?.endsWith(".ts")) continue;
-      found.set(function_!, file);
+      const [kept, left] = other?.endsWith(".ts") ? [other, file] : [file, other];
+      found.set(function_!, kept);
+      if (left !== undefined) skipped.set(left, `${kept} has the same name`);
     }
-    return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
+    return { files: new Map([...found].sort(([a], [b]) => a < b ? -1 : 1)), skipped };
   }
 
   /** Calls `changed`, and then whenever it has to be. Where the system cannot watch, the folder is looked at from time to time. */

@@ -48,6 +48,8 @@ interface Entry {
   /** Of source and secrets: what was tried last, whether it loaded or not. */
   tried: string;
   problem: string | undefined;
+  /** The files it was made of, as they were read last. */
+  parts: readonly string[];
 }
 
 /** The functions of a folder. */
@@ -58,8 +60,10 @@ export class FunctionSet {
   #names: readonly DeployedFunction[] = [];
   /** Of the files that were there at first, those that have not loaded yet. */
   readonly unloaded: UnloadedFunctions;
-  /** The names of the files that are there, loaded or not. */
-  #files: ReadonlyMap<string, string> = new Map();
+  /** The names of the files that are there, loaded or not, without those that others import. */
+  #files: Map<string, string> = new Map();
+  /** What is wrong with files that only look like functions, by file. */
+  #skipped: ReadonlyMap<string, string> = new Map();
   #updated: Promise<boolean> = Promise.resolve(true);
   #closed = false;
 
@@ -79,9 +83,10 @@ export class FunctionSet {
     return this.#names;
   }
 
-  /** All functions, those that never loaded too, with what is wrong with their file now. */
+  /** All functions, those that never loaded too, with what is wrong with their file now; and files that cannot be one. */
   *problems(): Generator<{ readonly name: string; readonly problem: string | undefined }> {
     for (const [name, { problem }] of this.#entries) yield { name, problem };
+    for (const [name, problem] of this.#skipped) yield { name, problem };
   }
 
   /** Whether the folder has a file of this name, loaded or not. */
@@ -113,41 +118,67 @@ export class FunctionSet {
   }
 
   async #update(): Promise<boolean> {
-    let files: ReadonlyMap<string, string>;
+    let files: ReadonlyMap<string, string>, skipped: ReadonlyMap<string, string>;
     try {
-      files = await this.#options.directory.list();
+      ({ files, skipped } = await this.#options.directory.list());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // A folder that is gone for a moment, as when it is replaced, must not end all functions.
       this.#options.failed("", new FunctionError("load", `functions.directory: ${why}`));
       return true;
     }
-    this.#files = files;
+    this.#files = new Map(files);
     await this.unloaded.look(files);
     for (const name of [...this.#entries.keys()]) if (!files.has(name)) this.#remove(name);
-    const waiting = [...files];
+    const waiting = [...files], withoutDefault: [string, string][] = [];
     const worker = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined && !this.#closed; next = waiting.shift()) {
-        await this.#load(...next);
+        if (!await this.#load(...next)) withoutDefault.push(next);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
+    if (!this.#closed) this.#tellOfNone(withoutDefault, skipped);
     return [...this.#entries.values()].every(({ tried }) => tried !== "");
   }
 
-  async #load(name: string, file: string): Promise<void> {
-    const { limits, host, log, started, path, secrets, loaded, failed } = this.#options;
+  /** Files that are no functions: what others import is in order, the rest is told of. */
+  #tellOfNone(
+    withoutDefault: readonly (readonly [string, string])[],
+    skipped: ReadonlyMap<string, string>,
+  ): void {
+    const parts = new Set([...this.#entries.values()].flatMap(({ parts }) => parts));
+    for (const [name, file] of withoutDefault) {
+      if (parts.has(file)) {
+        this.#entries.delete(name);
+        this.#files.delete(name);
+      } else {
+        const why = `${file}: no default export: export default defineFunction({ handler ... })`;
+        this.#fail(name, "no default", new FunctionError("load", why));
+      }
+    }
+    const before = this.#skipped;
+    this.#skipped = new Map([...skipped].filter(([file]) => !parts.has(file)));
+    for (const [file, why] of this.#skipped) {
+      if (!before.has(file)) this.#options.failed(file, new FunctionError("load", `${file}: ${why}`));
+    }
+  }
+
+  /** Puts what a file holds in force. False: it has no default export, and never had one. Never rejects. */
+  async #load(name: string, file: string): Promise<boolean> {
+    const { path, secrets, loaded } = this.#options;
     let entry = this.#entries.get(name);
     const granted = secrets(name);
     let tried = "";
     try {
       const source = await readSource(path, file);
       tried = `${source.hash} ${JSON.stringify(granted)}`;
-      if (entry?.tried === tried) return;
-      entry ??= this.#add(
-        name,
-        new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
-      );
+      if (!source.hasDefault && entry?.deployed.manifest === undefined) {
+        this.unloaded.settle(name);
+        return false;
+      }
+      if (entry?.tried === tried) return true;
+      entry ??= this.#add(name);
+      entry.parts = source.modules.slice(0, -1).map(({ name }) => name);
       await this.#put(entry.deployed, source, granted);
       entry.tried = tried;
       entry.problem = undefined;
@@ -155,19 +186,20 @@ export class FunctionSet {
       this.#list();
       loaded(name, source.hash);
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#closed) return true;
       const failure = error instanceof FunctionError ? error : new FunctionError("load", `${file}: ${error}`);
-      entry ??= this.#add(
-        name,
-        new DeployedFunction(name, { limits, host, log, started, slots: this.#slots }),
-      );
       // Tried again when something else is there, or when there was no room for it.
-      entry.tried = failure.kind === "busy" ? "" : tried === "" ? "unread" : tried;
-      const problem = failure.message;
-      if (entry.problem === problem) return;
-      entry.problem = problem;
-      failed(name, failure);
+      this.#fail(name, failure.kind === "busy" ? "" : tried === "" ? "unread" : tried, failure);
     }
+    return true;
+  }
+
+  #fail(name: string, tried: string, failure: FunctionError): void {
+    const entry = this.#entries.get(name) ?? this.#add(name);
+    entry.tried = tried;
+    if (entry.problem === failure.message) return;
+    entry.problem = failure.message;
+    this.#options.failed(name, failure);
   }
 
   /** Puts a version in force. The first one after a start need not be started when it was loaded before. */
@@ -205,8 +237,10 @@ export class FunctionSet {
     await close();
   }
 
-  #add(name: string, deployed: DeployedFunction): Entry {
-    const entry: Entry = { deployed, tried: "", problem: undefined };
+  #add(name: string): Entry {
+    const { limits, host, log, started } = this.#options;
+    const deployed = new DeployedFunction(name, { limits, host, log, started, slots: this.#slots });
+    const entry: Entry = { deployed, tried: "", problem: undefined, parts: [] };
     this.#entries.set(name, entry);
     return entry;
   }
