@@ -38,6 +38,8 @@ export interface AnswersHub extends Door {
 interface About {
   readonly channel?: string | undefined;
   readonly mayPublish: boolean;
+  /** The same response was taken before: where its message is. */
+  readonly taken?: number;
 }
 
 /** By command, the end of a bot's last response to it: the next one waits, so that they keep their order. */
@@ -65,7 +67,9 @@ export class BotAnswers {
     });
     nodes.handle(
       ABOUT,
-      ({ session, id, bot }) => ({ ...this.#aboutHere(session as string, id as string, bot as string) }),
+      ({ session, id, bot, response }) => ({
+        ...this.#aboutHere(session as string, id as string, bot as string, response as string),
+      }),
     );
     nodes.handle(ENDED, ({ session }) => {
       calls.holderEnded(session as string);
@@ -165,7 +169,8 @@ export class BotAnswers {
       const length = await this.#tell(session, id, bot, response);
       return response.kind === "piece" ? { length } : {};
     }
-    const { channel, mayPublish } = await this.#about(session, id, bot);
+    const { channel, mayPublish, taken } = await this.#about(session, id, bot, response.id);
+    if (taken !== undefined) return { offset: taken };
     if (channel === undefined) throw new ProtocolError("bad_request", "the command is about no channel");
     if (!mayPublish) {
       throw new ProtocolError("permission_denied", "whoever gave the command may not publish there");
@@ -206,10 +211,10 @@ export class BotAnswers {
     return answer.length as number;
   }
 
-  async #about(session: string, id: string, bot: string): Promise<About> {
+  async #about(session: string, id: string, bot: string, response: string): Promise<About> {
     const calls = this.#calls;
-    if (calls.of(session, id) !== undefined) return this.#aboutHere(session, id, bot)!;
-    return await this.#askHome(ABOUT, { session, id, bot }) as unknown as About;
+    if (calls.of(session, id) !== undefined) return this.#aboutHere(session, id, bot, response)!;
+    return await this.#askHome(ABOUT, { session, id, bot, response }) as unknown as About;
   }
 
   /** Asks the node that has the command of `payload`: the one with the session, or the one that it was on before. */
@@ -231,11 +236,14 @@ export class BotAnswers {
     return call.take(response);
   }
 
-  #aboutHere(session: string, id: string, bot: string): About | undefined {
+  #aboutHere(session: string, id: string, bot: string, response: string): About | undefined {
     const call = this.#calls.of(session, id);
     if (call === undefined) return undefined;
     const { channel, mayPublish } = call.command;
-    if (call.command.bot !== bot || call.isOver) throw new ProtocolError("command_over");
+    if (call.command.bot !== bot) throw new ProtocolError("command_over");
+    const taken = call.takenAt(response);
+    if (taken !== undefined) return { mayPublish, taken };
+    if (call.isOver) throw new ProtocolError("command_over");
     return channel === undefined ? { mayPublish } : { channel, mayPublish };
   }
 }

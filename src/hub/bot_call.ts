@@ -96,6 +96,11 @@ export class Call {
     return this.#abort.signal;
   }
 
+  /** Where the answer in the channel is, when the response `id` was it. */
+  takenAt(id: string): number | undefined {
+    return this.#endedBy === id ? this.#end?.offset as number | undefined : undefined;
+  }
+
   /** Characters and bytes of the answer it holds. */
   get size(): number {
     return this.#text.length + this.#endSize;

@@ -40,6 +40,12 @@ Deno.test("nodes: commands of a bot on another node are typed, checked, listed a
       channel,
       taken.payload.offset,
     ]);
+    const said = { to: payload.session, kind: "channel", text: "begun" };
+    const responseId = taken.re!;
+    assert.deepEqual(
+      (await bot.ask("bot_response", said, { re: id, id: responseId })).payload,
+      taken.payload,
+    );
     const wrong = await ann.request("chat_message", { channel, text: "/poll start" });
     assert.deepEqual([wrong.payload.name, wrong.payload.message], [
       "bad_arguments",
