@@ -10,10 +10,18 @@ import type { Call } from "./bot_call.ts";
 import type { Answering, AnswerStream, CommandResponder } from "./bot_contract.ts";
 import type { PublishRequest } from "./publication.ts";
 
+/** Answers are messages of a function that nobody's message called for. */
+const DEPTH = 1;
+
 /** Publishes what a bot says, and makes it longer; see `Hub`. */
 export interface Door {
   publish(request: PublishRequest): MaybePromise<Published>;
-  append(channel: string, growth: Omit<Growth, "most" | "patience">, origin: "function"): Promise<number>;
+  append(
+    channel: string,
+    growth: Omit<Growth, "most" | "patience">,
+    origin: "function",
+    depth: number,
+  ): Promise<number>;
 }
 
 /** Has a command carried out, and ends it whatever its responder does. Never rejects. */
@@ -97,7 +105,7 @@ class CallAnswering implements Answering {
       // The next piece does not wait until this one is committed.
       const begins = at;
       at += content.length;
-      await this.#door.append(channel!, { target, epoch, at: begins, content, end, from }, "function");
+      await this.#door.append(channel!, { target, epoch, at: begins, content, end, from }, "function", DEPTH);
       if (!this.#call.isOver) this.#take({ kind: "progress" });
     };
     return {
@@ -122,7 +130,7 @@ class CallAnswering implements Answering {
         id: uuidv7(),
         from: this.#user,
         payload,
-        depth: 1,
+        depth: DEPTH,
         isNewId: true,
       }),
     );

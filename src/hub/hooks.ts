@@ -7,7 +7,7 @@
 import type { MaybePromise, Published } from "../engine/contract.ts";
 import type { KeptType } from "../protocol/mod.ts";
 import { Asking } from "./asking.ts";
-import { KEPT_TYPES, type PiecePublication, type Publication } from "./publication.ts";
+import { type EndedPublication, KEPT_TYPES, type PiecePublication, type Publication } from "./publication.ts";
 
 /** What takes part in publications. Each part is optional; hooks are called in the order they were added. */
 export interface PublishHook {
@@ -32,8 +32,13 @@ export interface PublishHook {
    */
   after?(publication: Publication, published: Published): MaybePromise<void>;
   /**
-   * The acknowledgement waits for what `after` returns, and fails when that rejects: a sender that sends the message again
-   * makes `after` be called again. @default false
+   * Told once a streamed message is over: `after` saw its beginning alone. `published` says where the message is;
+   * `duplicate`: its sender ended it again. Otherwise as `after`.
+   */
+  ended?(publication: EndedPublication, published: Published): MaybePromise<void>;
+  /**
+   * The acknowledgement waits for what `after` and `ended` return, and fails when that rejects: a sender that sends the message again
+   * makes them be called again. @default false
    */
   readonly awaited?: boolean;
   /** Told of a publication that its `before` let through and that was not committed. What it throws is logged and counted. */
@@ -46,6 +51,7 @@ export interface HookChain {
   readonly before: readonly PublishHook[];
   readonly pieces: readonly PublishHook[];
   readonly after: readonly PublishHook[];
+  readonly ended: readonly PublishHook[];
 }
 
 /** The hooks that were added, by type of message. */
@@ -109,11 +115,29 @@ export class PublishHooks {
 
   /** Tells the hooks of `chain` of a commit. A promise: the acknowledgement waits for it, and fails when it rejects. */
   after({ after }: HookChain, publication: Publication, published: Published): Promise<unknown> | undefined {
+    return this.#tell(after, (hook) => hook.after!(publication, published));
+  }
+
+  /** Whether any hook wants to be told of the ends of streamed messages. */
+  get seesEnds(): boolean {
+    return this.#hooks.some(({ ended }) => ended !== undefined);
+  }
+
+  /** Tells the hooks of its type that a streamed message is over. A promise as that of `after`. */
+  ended(publication: EndedPublication, published: Published): Promise<unknown> | undefined {
+    const hooks = this.of(publication.type)?.ended ?? [];
+    return this.#tell(hooks, (hook) => hook.ended!(publication, published));
+  }
+
+  #tell(
+    hooks: readonly PublishHook[],
+    tell: (hook: PublishHook) => MaybePromise<void>,
+  ): Promise<unknown> | undefined {
     let awaited: Promise<unknown> | undefined;
-    for (let at = 0; at < after.length; at++) {
-      const hook = after[at]!;
+    for (let at = 0; at < hooks.length; at++) {
+      const hook = hooks[at]!;
       try {
-        const told = hook.after!(publication, published);
+        const told = tell(hook);
         if (!(told instanceof Promise)) continue;
         if (hook.awaited === true) awaited = awaited === undefined ? told : Promise.all([awaited, told]);
         else told.catch((error) => this.#failed(error, `hook ${hook.name}`));
@@ -140,6 +164,7 @@ export class PublishHooks {
         before: all.filter(({ before }) => before !== undefined),
         pieces: all.filter(({ beforePiece }) => beforePiece !== undefined),
         after: all.filter(({ after }) => after !== undefined),
+        ended: all.filter(({ ended }) => ended !== undefined),
       });
     }
     this.#chains = chains;

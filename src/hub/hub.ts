@@ -107,7 +107,7 @@ export class Hub {
     });
     const hooks = new PublishHooks(failed, hookPatience);
     this.#publisher = new Publisher({ log, namespace, maxMessage, hooks, now });
-    this.#streams = new Streams(log, clock, hooks);
+    this.#streams = new Streams(log, clock, hooks, failed);
     this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
     this.keyPackages = new KeyPackages(engine.values);
@@ -235,13 +235,14 @@ export class Hub {
     channel: string,
     growth: Omit<Growth, "most" | "patience">,
     origin: "client" | "api" | "function" = "client",
+    depth = 0,
   ): Promise<number> {
     const settings = this.settings(channel);
     if (settings === undefined) throw new ProtocolError("unknown_channel");
     // What is kept has to be deliverable to every reader.
     const most = Math.min(settings.maxStreamed, this.#maxMessage());
     const bounds = { most, patience: settings.streamPatience };
-    return await this.#streams.append(channel, { ...growth, ...bounds }, origin);
+    return await this.#streams.append(channel, { ...growth, ...bounds }, { origin, depth });
   }
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Edit, Position } from "../engine/contract.ts";
+import type { Edit, Position, StreamEnd } from "../engine/contract.ts";
 import {
   type Form,
   type KeptType,
@@ -85,6 +85,12 @@ export interface PiecePublication {
   content: string | readonly unknown[];
   /** Nothing follows. */
   readonly end: "ended" | "failed" | undefined;
+}
+
+/** A streamed message that is over, as hooks are told of it: its payload is whole. */
+export interface EndedPublication extends Publication {
+  /** `interrupted`: nothing came for too long; then `origin` is `service`. */
+  readonly final: StreamEnd;
 }
 
 /** A message on its way to the engine, as hooks see it. */

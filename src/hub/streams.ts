@@ -8,9 +8,17 @@
 
 import type { Clock } from "../async/clock.ts";
 import { deferred } from "../async/deferred.ts";
-import type { Grown, Growth, GrowthRefusal, Log, MaybePromise } from "../engine/contract.ts";
+import type {
+  Grown,
+  Growth,
+  GrowthRefusal,
+  Log,
+  MaybePromise,
+  Published,
+  StreamEnd,
+} from "../engine/contract.ts";
 import { type ErrorName, ERRORS, type KeptType, ProtocolError } from "../protocol/mod.ts";
-import type { PiecePublication } from "./publication.ts";
+import type { EndedPublication, PiecePublication } from "./publication.ts";
 
 /** Milliseconds from one commit of a message to its next. A reader does not see text come in smoother steps than that. */
 const HOLD = 50;
@@ -26,10 +34,19 @@ const REFUSALS: Readonly<Record<GrowthRefusal, ErrorName>> = {
   size: "message_too_large",
 };
 
-/** Who is asked before a message grows; see `PublishHooks`. */
+/** Who is asked before a message grows, and told when it is over; see `PublishHooks`. */
 export interface PieceHooks {
   readonly seesPieces: boolean;
   beforePiece(piece: PiecePublication): MaybePromise<void>;
+  readonly seesEnds: boolean;
+  ended(publication: EndedPublication, published: Published): Promise<unknown> | undefined;
+}
+
+/** Where pieces come from. */
+export interface PieceSource {
+  readonly origin: PiecePublication["origin"];
+  /** How many functions answered each other's messages until this one. */
+  readonly depth: number;
 }
 
 interface Waiting {
@@ -41,7 +58,7 @@ interface Waiting {
 /** A message that has grown a moment ago. */
 interface Stream {
   readonly channel: string;
-  readonly origin: PiecePublication["origin"];
+  readonly source: PieceSource;
   waiting: Waiting[];
   /** A commit is under way. */
   busy: boolean;
@@ -57,10 +74,21 @@ export class Streams {
   /** By channel, message and sender: what one user sends must not spoil the commit of another's. Emptied within a moment. */
   readonly #streams = new Map<string, Stream>();
 
-  constructor(log: Log, clock: Clock, hooks: PieceHooks) {
+  /** `failed` is told when hooks could not be told of a message that the engine has ended. */
+  constructor(
+    log: Log,
+    clock: Clock,
+    hooks: PieceHooks,
+    failed: (error: unknown, stage: string) => void = () => {},
+  ) {
     this.#log = log;
     this.#hooks = hooks;
     this.#clock = clock;
+    log.onInterruption((channel, target) => {
+      if (!hooks.seesEnds) return;
+      const end = { final: "interrupted", origin: "service", depth: 0, duplicate: false } as const;
+      this.#tellEnd(channel, target, end).catch((error) => failed(error, "streamed message"));
+    });
   }
 
   /**
@@ -68,13 +96,17 @@ export class Streams {
    * `unknown_message`, `foreign_message`, `wrong_epoch`, `stream_ended`, `stream_gap`, `bad_payload`,
    * `message_too_large`, what a hook refuses with, or what the engine says.
    */
-  append(channel: string, growth: Growth, origin: PiecePublication["origin"] = "client"): Promise<number> {
-    const key = `${channel} ${growth.target} ${growth.from} ${growth.epoch} ${origin}`;
+  append(
+    channel: string,
+    growth: Growth,
+    source: PieceSource = { origin: "client", depth: 0 },
+  ): Promise<number> {
+    const key = `${channel} ${growth.target} ${growth.from} ${growth.epoch} ${source.origin}`;
     let stream = this.#streams.get(key);
     const { promise, resolve, reject } = deferred<number>();
     const waiting = { growth, resolve, reject };
     if (stream === undefined) {
-      stream = { channel, origin, waiting: [waiting], busy: false, cancel: undefined };
+      stream = { channel, source, waiting: [waiting], busy: false, cancel: undefined };
       this.#streams.set(key, stream);
       void this.#commit(key, stream);
     } else {
@@ -120,30 +152,73 @@ export class Streams {
     return goesOn;
   }
 
-  #grow({ channel, origin }: Stream, growth: Growth): MaybePromise<Grown> {
+  #grow({ channel, source }: Stream, growth: Growth): MaybePromise<Grown> {
     return this.#hooks.seesPieces
-      ? this.#growAsked(channel, growth, origin)
+      ? this.#growAsked(channel, growth, source)
+      : this.#growAndTell(channel, growth, source);
+  }
+
+  /** Lets hooks know when a growth was the last one. Rejects when one that is to be waited for does. */
+  #growAndTell(channel: string, growth: Growth, source: PieceSource): MaybePromise<Grown> {
+    const { end } = growth;
+    return end !== undefined && this.#hooks.seesEnds
+      ? this.#growLast(channel, { ...growth, end }, source)
       : this.#log.grow(channel, growth);
+  }
+
+  async #growLast(
+    channel: string,
+    growth: Growth & { readonly end: StreamEnd },
+    source: PieceSource,
+  ): Promise<Grown> {
+    const { target, end: final } = growth;
+    const { record } = await this.#log.get(channel, target);
+    const grown = await this.#log.grow(channel, growth);
+    if (grown.refused === undefined) {
+      await this.#tellEnd(channel, target, {
+        ...source,
+        final,
+        duplicate: record?.payload.stream !== "open",
+      });
+    }
+    return grown;
+  }
+
+  async #tellEnd(
+    channel: string,
+    target: number,
+    { duplicate, ...end }: Pick<EndedPublication, "final" | "origin" | "depth"> & { duplicate: boolean },
+  ): Promise<void> {
+    const { record, epoch } = await this.#log.get(channel, target);
+    if (record === undefined) return;
+    const { id, from, payload } = record;
+    const type = record.type as KeptType;
+    const publication = { ...end, channel, type, id, from, payload };
+    await this.#hooks.ended(
+      { ...publication, client: undefined, edit: undefined, kept: undefined },
+      { epoch, offset: target, duplicate },
+    );
   }
 
   /** Lets hooks see what is new of a growth. What the engine refuses anyway is left to it. */
   async #growAsked(
     channel: string,
     growth: Growth,
-    origin: PiecePublication["origin"],
+    source: PieceSource,
   ): Promise<Grown> {
     const { target, from, at, content, end } = growth;
     const { record } = await this.#log.get(channel, target);
     const kept = record?.payload.stream === "open" && record.from === from
       ? record.payload.text ?? record.payload.data
       : undefined;
-    if (kept === undefined || typeof kept !== typeof content) return await this.#log.grow(channel, growth);
+    const grow = (growth: Growth) => this.#growAndTell(channel, growth, source);
+    if (kept === undefined || typeof kept !== typeof content) return await grow(growth);
     const { length } = kept as string | unknown[];
     const added = content.slice(Math.max(0, length - at));
-    if (at > length || added.length === 0) return await this.#log.grow(channel, growth);
+    if (at > length || added.length === 0) return await grow(growth);
     const { type, payload: said } = record!;
     const piece: PiecePublication = {
-      origin,
+      origin: source.origin,
       channel,
       target,
       from,
@@ -160,11 +235,11 @@ export class Streams {
     } catch (error) {
       // What was said before the refusal stays: its readers are to see that nothing more comes.
       if (!(error instanceof ProtocolError && ERRORS[error.error].temporary)) {
-        await this.#log.grow(channel, { ...growth, at: length, content: added.slice(0, 0), end: "failed" });
+        await grow({ ...growth, at: length, content: added.slice(0, 0), end: "failed" });
       }
       throw error;
     }
-    return await this.#log.grow(channel, { ...growth, at: length, content: piece.content });
+    return await grow({ ...growth, at: length, content: piece.content });
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import type { Published } from "../engine/contract.ts";
-import type { PiecePublication, Publication, SessionEvent } from "../hub/mod.ts";
+import type { EndedPublication, PiecePublication, Publication, SessionEvent } from "../hub/mod.ts";
 import { type KeptType, type Payload, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { WebhookEvent } from "./contract.ts";
@@ -36,6 +36,14 @@ export function messageEvent(
     timestamp: now,
     data: { ...publicationData(publication), offset, epoch },
   };
+}
+
+/** A streamed message that is over, whole. */
+export function endedEvent(ended: EndedPublication, published: Published, now: number): WebhookEvent {
+  const { final } = ended;
+  const { id, data, ...event } = messageEvent(ended, published, now);
+  // Another event than that of its beginning, and the same each time it is ended.
+  return { ...event, id: `${id}_${final}`, data: { ...data, final } };
 }
 
 /** What is said of a publication. */

@@ -67,6 +67,7 @@ export class DelayedEngine implements Engine {
     publishEphemeral: (...args) => void this.#tasks.push(() => this.inner.log.publishEphemeral(...args)),
     grow: (...args) => this.#later(() => this.inner.log.grow(...args)),
     onPiece: (listener) => this.inner.log.onPiece(listener),
+    onInterruption: (listener) => this.inner.log.onInterruption(listener),
     onEphemeral: (listener) => this.inner.log.onEphemeral(listener),
     forget: (channel) => this.#later(() => this.inner.log.forget(channel)),
     onForget: (listener) =>

@@ -22,6 +22,7 @@ const SILENT = new Set([
   "publishEphemeral",
   "onEphemeral",
   "onPiece",
+  "onInterruption",
   "onChange",
   "onLost",
   "onCommand",

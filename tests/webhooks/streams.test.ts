@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { createServerClient } from "../../src/client/server/mod.ts";
+import { until } from "../client/crowd.ts";
 import { OPEN } from "../integration/support.ts";
 import { startTestService } from "../support/service.ts";
 import { SECRETS, TestEndpoint } from "./support.ts";
@@ -44,5 +45,33 @@ Deno.test("webhooks: what an endpoint refuses or changes cannot be said by strea
   const { offset } = await api.publish({ channel: "chat:a", text: "", stream: true });
   await api.append({ channel: "chat:a", target: offset, at: 0, text: "spam", final: "ended" });
   assert.deepEqual((await texts()).at(-1), ["spam", "ended"]);
+  await ann.close();
+});
+
+Deno.test("webhooks: an endpoint is told of a streamed message when it begins and when it is over", async () => {
+  await using endpoint = new TestEndpoint();
+  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
+  const service = await startTestService({
+    ...OPEN,
+    api: { keys: [KEY] },
+    webhooks: { endpoints: [{ ...settings, events: ["message"] }] },
+  } as never);
+  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
+  const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  const stream = await ann.channel("chat:a").stream();
+  await stream.append("all of ");
+  await stream.append("it");
+  await stream.end();
+  await until("both", () => endpoint.of("message").length >= 2);
+  const told = endpoint.of("message").toSorted((a, b) =>
+    a.data.payload.text.length - b.data.payload.text.length
+  );
+  assert.deepEqual(told.map(({ data: { payload, final } }) => [payload.text, payload.stream, final]), [
+    ["", "open", undefined],
+    ["all of it", "ended", "ended"],
+  ]);
+  const [first, last] = told.map(({ data: { id, offset, epoch, from } }) => [id, offset, epoch, from]);
+  assert.deepEqual(first, last);
+  assert.notEqual(told[0]!.id, told[1]!.id);
   await ann.close();
 });

@@ -107,6 +107,9 @@ export interface Piece {
 /** Called with each committed piece of messages of followed channels: those of one message in order, once each. */
 export type PieceListener = (channel: string, piece: Piece, epoch: string) => void;
 
+/** Called with the place of a message that this instance has ended with `interrupted`. */
+export type InterruptionListener = (channel: string, target: number) => void;
+
 /** How a message is published. */
 export interface PublishOptions {
   readonly retention: Retention;
@@ -248,4 +251,6 @@ export interface Log {
   list(options?: ListOptions): MaybePromise<readonly string[]>;
   /** Hears of pieces, whichever instance they were added at. One listener. */
   onPiece(listener: PieceListener): void;
+  /** Hears of messages that were interrupted, of any channel, at one of the instances that share a store. One listener. */
+  onInterruption(listener: InterruptionListener): void;
 }

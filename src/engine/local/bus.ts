@@ -9,6 +9,7 @@ import type {
   EphemeralMessage,
   Follower,
   ForgetListener,
+  InterruptionListener,
   Piece,
   PieceListener,
   PresenceEntry,
@@ -21,6 +22,7 @@ export class Listeners {
   readonly followers = new Map<string, Follower>();
   ephemeral: EphemeralListener | undefined;
   piece: PieceListener | undefined;
+  interruption: InterruptionListener | undefined;
   forgotten: ForgetListener | undefined;
   presence: PresenceListener | undefined;
   readonly #failed: (error: unknown, stage: string) => void;
@@ -49,6 +51,17 @@ export class Listeners {
     } catch (error) {
       this.#failed(error, "piece");
     }
+  }
+
+  /** Hands on that a message was interrupted. False: nobody listens. */
+  interrupted(channel: string, target: number): boolean {
+    if (this.interruption === undefined) return false;
+    try {
+      this.interruption(channel, target);
+    } catch (error) {
+      this.#failed(error, "interruption");
+    }
+    return true;
   }
 
   /** Hands on that a channel was forgotten that is followed. */
@@ -85,6 +98,7 @@ export class Listeners {
     this.followers.clear();
     this.ephemeral = undefined;
     this.piece = undefined;
+    this.interruption = undefined;
     this.forgotten = undefined;
     this.presence = undefined;
   }
@@ -118,6 +132,11 @@ export class Bus {
   /** Hands a piece on to all engines. */
   grown(channel: string, piece: Piece, epoch: string): void {
     for (let i = 0; i < this.#all.length; i++) this.#all[i]!.grown(channel, piece, epoch);
+  }
+
+  /** Hands on to one engine that a message was interrupted. */
+  interrupted(channel: string, target: number): void {
+    this.#all.some((listeners) => listeners.interrupted(channel, target));
   }
 
   /** Hands on to all engines that a channel was forgotten. */

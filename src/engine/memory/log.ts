@@ -12,6 +12,7 @@ import type {
   Found,
   Grown,
   Growth,
+  InterruptionListener,
   ListOptions,
   Log,
   NewRecord,
@@ -152,5 +153,9 @@ export class MemoryLog implements Log {
 
   onPiece(listener: PieceListener): void {
     this.#listeners.piece = listener;
+  }
+
+  onInterruption(listener: InterruptionListener): void {
+    this.#listeners.interruption = listener;
   }
 }

@@ -158,6 +158,7 @@ export class MemoryStore {
       if (log === undefined || change === undefined) continue;
       log.replace(target, change.payload);
       this.bus.grown(channel, change.piece, log.epoch);
+      this.bus.interrupted(channel, target);
     }
   }
 }

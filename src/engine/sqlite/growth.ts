@@ -96,8 +96,9 @@ export class PendingInterruption extends PendingChange {
     return change;
   }
 
-  protected override told(): void {
+  protected override told(change: GrowthEffect["change"]): void {
     this.storage.streams.remove(this.channel, this.target);
+    if (change !== undefined) this.listeners.interrupted(this.channel, this.target);
   }
 
   /** The next sweep tries again. */

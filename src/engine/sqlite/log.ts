@@ -12,6 +12,7 @@ import type {
   Found,
   Grown,
   Growth,
+  InterruptionListener,
   ListOptions,
   Log,
   NewRecord,
@@ -142,6 +143,10 @@ export class SqliteLog implements Log {
 
   onPiece(listener: PieceListener): void {
     this.#listeners.piece = listener;
+  }
+
+  onInterruption(listener: InterruptionListener): void {
+    this.#listeners.interruption = listener;
   }
 
   /** Ends the messages whose senders were silent for too long. */

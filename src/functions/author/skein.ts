@@ -127,6 +127,11 @@ export interface MessageEvent {
   readonly bytes?: true;
   /** Its place in the channel; only after the commit. */
   readonly offset?: number;
+  /**
+   * A streamed message is over and whole: its sender has ended it, gave up, or was silent for too long. Only with
+   * `when: "after"`, which is called when it begins as well, with the same `id` and `offset`.
+   */
+  readonly final?: "ended" | "failed" | "interrupted";
 }
 
 /** Somebody has come onto a channel, or left it. */

@@ -61,7 +61,7 @@ export class ServiceHost implements FunctionHost {
       const start = at;
       at += text.length;
       const growth = { target: offset, epoch, at: start, content: text, end, from: user };
-      await hub.append(channel, growth, "function");
+      await hub.append(channel, growth, "function", from.depth + 1);
     };
     return { append: (text) => grow(text), end: (failed) => grow("", failed ? "failed" : "ended") };
   }

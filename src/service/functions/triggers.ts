@@ -14,9 +14,11 @@ import {
   type Json,
   type Outcome,
 } from "../../functions/mod.ts";
+import type { Published, StreamEnd } from "../../engine/contract.ts";
 import type { Hub, PiecePublication, Publication, PublishHook, SessionEvent } from "../../hub/mod.ts";
-import { contentOf, type Payload, ProtocolError, readContent } from "../../protocol/mod.ts";
+import { type Payload, ProtocolError } from "../../protocol/mod.ts";
 import { toProtocolError } from "./failure.ts";
+import { messageEvent, verdictOf } from "./messages.ts";
 import type { FunctionSet } from "./set.ts";
 import { userOf } from "./host.ts";
 
@@ -102,7 +104,12 @@ export class Triggers {
           beforePiece: (piece) => this.#beforePiece(piece),
         }
         : {},
-      ...after ? { after: (publication, published) => this.#after(publication, published) } : {},
+      ...after
+        ? {
+          after: (publication, published) => this.#after(publication, published),
+          ended: (ended, published) => this.#after(ended, published, ended.final),
+        }
+        : {},
     };
     hub.addHook(hook);
   }
@@ -184,14 +191,17 @@ export class Triggers {
     return verdictOf(value);
   }
 
-  #after(publication: Publication, { offset, duplicate }: { offset: number; duplicate: boolean }): void {
+  /** `final`: a streamed message is over. */
+  #after(publication: Publication, { offset, duplicate }: Published, final?: StreamEnd): void {
     const { channel, type, id, from, payload, depth, origin } = publication;
-    if (duplicate || origin === "service") return;
+    // What was interrupted was ended by the service and said by somebody.
+    if (duplicate || (origin === "service" && final === undefined)) return;
     for (const { name, manifest } of this.#options.set.functions) {
-      if (isOwn(publication, name)) continue;
+      if (isOwn(publication, name) || (final === "interrupted" && from === userOf(name))) continue;
       const { message, file } = manifest!;
       if (message?.when === "after" && message.matches(channel)) {
-        this.#tell(name, { ...messageEvent("after", { channel, type, id, from, payload }), offset }, depth);
+        const event = messageEvent("after", { channel, type, id, from, payload });
+        this.#tell(name, { ...event, offset, ...final === undefined ? {} : { final } }, depth);
       }
       if (origin === "file" && file?.(channel)) {
         const { file: info } = payload.data as { file: { readonly [key: string]: Json } };
@@ -309,41 +319,4 @@ function responderOf(name: string): string {
 /** Whether the function itself says it; that something is said to be from it does not count. */
 function isOwn({ origin, from }: Pick<Publication, "origin" | "from">, name: string): boolean {
   return origin === "function" && from === userOf(name);
-}
-
-interface Said {
-  readonly channel: string;
-  readonly type: string;
-  readonly id: string;
-  readonly from: string;
-  readonly payload: Payload;
-}
-
-function messageEvent(when: "before" | "after", { channel, type, id, from, payload }: Said) {
-  const { text, data, bytes } = payload;
-  const said = typeof text === "string"
-    ? { text }
-    : data instanceof Uint8Array
-    ? { data: data.toBase64(), bytes: true as const }
-    : data === undefined
-    ? {}
-    : { data: data as Json, ...bytes === true ? { bytes: true as const } : {} };
-  return { kind: "message" as const, when, channel, type, id, from, ...said };
-}
-
-/** Reads what a function says of a message. Throws ProtocolError when it refuses. */
-function verdictOf(value: unknown): Payload | undefined {
-  if (value === undefined || value === null) return undefined;
-  const { refuse, change } = value as { refuse?: unknown; change?: unknown };
-  if (refuse !== undefined) {
-    throw new ProtocolError("permission_denied", String(refuse).slice(0, 500));
-  }
-  if (change === undefined) return undefined;
-  const content = readContent(
-    typeof change === "string" ? { text: change } : change as Record<string, unknown>,
-  );
-  if (typeof content === "string") {
-    throw new ProtocolError("internal", `a function changed a message to: ${content}`);
-  }
-  return contentOf(content);
 }

@@ -6,7 +6,13 @@
 
 import type { Hub } from "../../hub/mod.ts";
 import type { MaybePromise } from "../../engine/contract.ts";
-import { type EndpointWorker, MESSAGE_TYPES, messageEvent, type WebhookEvent } from "../../webhooks/mod.ts";
+import {
+  endedEvent,
+  type EndpointWorker,
+  MESSAGE_TYPES,
+  messageEvent,
+  type WebhookEvent,
+} from "../../webhooks/mod.ts";
 
 /** Keeps an event for an endpoint; a promise when that takes a commit. */
 export type Keep = (worker: EndpointWorker, event: WebhookEvent) => MaybePromise<unknown>;
@@ -39,9 +45,12 @@ export function takePart(hub: Hub, worker: EndpointWorker, keep: Keep): void {
         after: (publication, published): MaybePromise<void> => {
           const event = publication.origin === "file" ? "file" : "message";
           if (!worker.wants(event, publication.channel)) return;
-          const kept = keep(worker, messageEvent(publication, published, Date.now()));
-          return kept instanceof Promise ? kept.then(() => {}) : undefined;
+          return told(keep(worker, messageEvent(publication, published, Date.now())));
         },
+        ended: (publication, published): MaybePromise<void> =>
+          worker.wants("message", publication.channel)
+            ? told(keep(worker, endedEvent(publication, published, Date.now())))
+            : undefined,
       },
     });
   }
@@ -56,6 +65,10 @@ export function takePart(hub: Hub, worker: EndpointWorker, keep: Keep): void {
   if (events.includes("rpc")) {
     hub.responders.add({ name, methods, call: (...call) => decider.call(...call) });
   }
+}
+
+function told(kept: MaybePromise<unknown>): MaybePromise<void> {
+  return kept instanceof Promise ? kept.then(() => {}) : undefined;
 }
 
 /** Takes an endpoint out again. */

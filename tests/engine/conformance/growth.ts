@@ -145,6 +145,17 @@ export function growthConformance(capabilities: Capabilities): void {
   });
 
   if (capabilities.clock) {
+    test("who listens hears of what was interrupted, and of no other end, without following the channel", async (b) => {
+      const heard: unknown[] = [];
+      b.engine.log.onInterruption((channel, target) => void heard.push([channel, target]));
+      const ended = await open(b), silent = await open(b);
+      await b.engine.log.grow(CHANNEL, growth(ended, 0, "", { end: "ended" }));
+      b.pass(PATIENCE);
+      b.engine.sweep();
+      await until(() => heard.length > 0);
+      assert.deepEqual(heard, [[CHANNEL, silent]]);
+    });
+
     test("a message whose sender is silent for too long ends with a mark", async (b) => {
       const pieces = await follow(b);
       const [grows, silent] = [await open(b, "a"), await open(b, "b", { data: [] })];
