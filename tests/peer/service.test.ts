@@ -6,6 +6,7 @@ import { type PeerError, PeerIdentity, SkeinPeer, type SkeinPeerOptions } from "
 import { SessionSignalling } from "../../src/client/peers/session_signalling.ts";
 import type { Signal } from "../../src/peer/mod.ts";
 import type { Connection } from "../../src/quic/mod.ts";
+import { FakeClock } from "../support/clock.ts";
 import { API_KEY, Cluster, type TestNode, tokenOf, until } from "../nodes/support.ts";
 
 /** A peer and its client. */
@@ -139,4 +140,26 @@ Deno.test("peers: a program refuses a browser's offer and says why", async () =>
   assert.equal(program.peer.connections.size, 0);
   page.close();
   await client.close();
+});
+
+Deno.test("peers: an announcement that was not answered is made again while there is a connection", async () => {
+  const clock = new FakeClock();
+  const { identity } = await PeerIdentity.generate();
+  const sent: unknown[] = [];
+  const manager = {
+    sessionId: "a session",
+    isConnected: () => true,
+    send: (type: string, { peer }: { peer: string }) => {
+      sent.push([type, peer]);
+      return sent.length === 1 ? Promise.reject(new Error("late")) : Promise.resolve({});
+    },
+  };
+  const client = { clock, manager, on: () => () => {} } as unknown as SkeinClient;
+  const signalling = new SessionSignalling(client, identity);
+  await assert.rejects(signalling.announced(), /late/);
+  await clock.advance(2_000);
+  await signalling.announced();
+  assert.deepEqual(sent, Array(2).fill(["peer_announce", identity.id]));
+  signalling.close();
+  assert.equal(clock.pending, 0);
 });

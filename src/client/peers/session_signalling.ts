@@ -16,8 +16,10 @@ import {
   type Signal,
   type Signalling,
 } from "../../peer/browser.ts";
+import { handled } from "../../async/deferred.ts";
 import type { PeerCandidate, UnansweredType } from "../../protocol/mod.ts";
 import type { SkeinClient } from "../client.ts";
+import { eachConnection } from "../each_connection.ts";
 import { SkeinError } from "../errors.ts";
 
 /** The types of messages that signals travel as. */
@@ -36,7 +38,10 @@ const OUTCOMES: Partial<Record<PeerState, "connected" | "failed">> = {
 /** Longest time that is reported, in ms. */
 const MAX_DURATION = 600_000;
 
-/** Sends and takes signals as the peer that `identity` is. Announces it whenever the client connects. */
+/**
+ * Sends and takes signals as the peer that `identity` is. Announces it whenever the client connects, and again when that
+ * has failed.
+ */
 export class SessionSignalling implements Signalling {
   readonly #client: SkeinClient;
   readonly #identity: PeerIdentity;
@@ -47,13 +52,9 @@ export class SessionSignalling implements Signalling {
   constructor(client: SkeinClient, identity: PeerIdentity) {
     this.#client = client;
     this.#identity = identity;
-    const announce = (sessionId: string): void => {
-      this.#announced = this.#announce(sessionId);
-      // Whoever waits for it is told; without anybody it is tried again with the next connection.
-      this.#announced.catch(() => {});
-    };
     this.#stop = [
-      client.on("connected", ({ sessionId }) => announce(sessionId)),
+      // Whoever waits for it is told of a failure.
+      eachConnection(client, client.clock, () => this.#announced = handled(this.#announce()), () => {}),
       client.on("message", ({ type, payload }) => {
         const kind = KINDS.get(type);
         const { from, userId: _, candidates, ...rest } = payload as Record<string, unknown>;
@@ -62,8 +63,6 @@ export class SessionSignalling implements Signalling {
         this.#take(from, { type: kind, ...rest, ...addresses } as Signal);
       }),
     ];
-    const { manager } = client;
-    if (manager.isConnected() && manager.sessionId !== undefined) announce(manager.sessionId);
   }
 
   /** Whether the service is there. */
@@ -122,9 +121,10 @@ export class SessionSignalling implements Signalling {
     for (const stop of this.#stop.splice(0)) stop();
   }
 
-  async #announce(sessionId: string): Promise<void> {
-    const signature = await this.#identity.announce(sessionId);
-    await this.#client.manager.send("peer_announce", { peer: this.#identity.id, signature });
+  async #announce(): Promise<void> {
+    const { manager } = this.#client;
+    const signature = await this.#identity.announce(manager.sessionId!);
+    await manager.send("peer_announce", { peer: this.#identity.id, signature });
   }
 }
 
