@@ -57,6 +57,26 @@ async function throughAnOutage(one: BrowserPage, two: BrowserPage): Promise<void
   }
 }
 
+/** Two pages of Chromium that have met in the document. */
+function withTwoPages(run: (one: BrowserPage, two: BrowserPage) => Promise<void>): Promise<void> {
+  return withChromium(async (one, browser) => {
+    const two = await browser.newPage();
+    const at = await place();
+    await using page = await servePage();
+    const service = await startServer(at);
+    try {
+      for (const each of [one, two]) {
+        await joinPage(each, page.origin, { url: `http://127.0.0.1:${at.port}`, token: at.token });
+      }
+      for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
+      await run(one, two);
+    } finally {
+      await service.kill();
+      await Deno.remove(at.directory, { recursive: true });
+    }
+  }, LIMIT);
+}
+
 testWith(
   ["chromium"],
   "peer browser: two pages in Chromium write to each other while the service is away",
@@ -103,42 +123,29 @@ testWith(
   ["chromium"],
   "peer browser: somebody in between who puts another certificate in its place is found out",
   () =>
-    withChromium(async (one, browser) => {
-      const two = await browser.newPage();
-      const at = await place();
-      await using page = await servePage();
-      const service = await startServer(at);
-      try {
-        for (const each of [one, two]) {
-          await joinPage(each, page.origin, { url: `http://127.0.0.1:${at.port}`, token: at.token });
+    withTwoPages(async (one, two) => {
+      const id = await two.evaluate(async () => {
+        for (const connection of joined.peer.connections.values()) await connection.close();
+        // As the service could: the text is one of base64url still.
+        const { manager } = joined.client;
+        const send = manager.send.bind(manager) as (type: string, payload: object) => Promise<unknown>;
+        (manager as { send: unknown }).send = (type: string, payload: { certificate?: string }) =>
+          type === "peer_answer"
+            ? send(type, { ...payload, certificate: "A".repeat(43) })
+            : send(type, payload);
+        return joined.peer.id;
+      });
+      await waitFor(one, "joined.peer.connections.size === 0");
+      const failure = await one.evaluate(async (id: string) => {
+        try {
+          await joined.peer.connect(id).ready();
+          return "connected";
+        } catch (error) {
+          return (error as { code?: string }).code;
         }
-        for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
-        const id = await two.evaluate(async () => {
-          for (const connection of joined.peer.connections.values()) await connection.close();
-          // As the service could: the text is one of base64url still.
-          const { manager } = joined.client;
-          const send = manager.send.bind(manager) as (type: string, payload: object) => Promise<unknown>;
-          (manager as { send: unknown }).send = (type: string, payload: { certificate?: string }) =>
-            type === "peer_answer"
-              ? send(type, { ...payload, certificate: "A".repeat(43) })
-              : send(type, payload);
-          return joined.peer.id;
-        });
-        await waitFor(one, "joined.peer.connections.size === 0");
-        const failure = await one.evaluate(async (id: string) => {
-          try {
-            await joined.peer.connect(id).ready();
-            return "connected";
-          } catch (error) {
-            return (error as { code?: string }).code;
-          }
-        }, id);
-        assert.equal(failure, "authentication_failed");
-      } finally {
-        await service.kill();
-        await Deno.remove(at.directory, { recursive: true });
-      }
-    }, LIMIT),
+      }, id);
+      assert.equal(failure, "authentication_failed");
+    }),
 );
 
 testWith(
@@ -175,49 +182,36 @@ testWith(
   ["chromium"],
   "peer browser: a stream that nobody reads stops its sender, and goes on when it is read",
   () =>
-    withChromium(async (one, browser) => {
-      const two = await browser.newPage();
-      const at = await place();
-      await using page = await servePage();
-      const service = await startServer(at);
-      try {
-        for (const each of [one, two]) {
-          await joinPage(each, page.origin, { url: `http://127.0.0.1:${at.port}`, token: at.token });
-        }
-        for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
-        // Ten million bytes whose values tell where they are.
-        await one.evaluate(async () => {
-          const [connection] = joined.peer.connections.values();
-          const stream = await connection!.current!.openUnidirectionalStream();
-          const state = { sent: 0 };
-          (globalThis as { sending?: { sent: number } }).sending = state;
-          void (async () => {
-            for (let i = 0; i < 100; i++) {
-              await stream.write(Uint8Array.from({ length: 100_000 }, (_, at) => (state.sent + at) % 251));
-              state.sent += 100_000;
-            }
-            await stream.end();
-          })();
-        });
-        await one.waitFor("sending.sent >= 4_000_000");
-        await two.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
-        const sent = Number(await one.evaluateText("sending.sent"));
-        assert.ok(sent <= 4 * 1024 * 1024 + 100_000, `${sent} bytes that nobody has read`);
-        const read = await two.evaluate(async () => {
-          const [connection] = joined.peer.connections.values();
-          for await (const stream of connection!.current!.incomingUnidirectionalStreams) {
-            const bytes = await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>)
-              .bytes();
-            return { length: bytes.length, right: bytes.every((byte, at) => byte === at % 251) };
+    withTwoPages(async (one, two) => {
+      // Ten million bytes whose values tell where they are.
+      await one.evaluate(async () => {
+        const [connection] = joined.peer.connections.values();
+        const stream = await connection!.current!.openUnidirectionalStream();
+        const state = { sent: 0 };
+        (globalThis as { sending?: { sent: number } }).sending = state;
+        void (async () => {
+          for (let i = 0; i < 100; i++) {
+            await stream.write(Uint8Array.from({ length: 100_000 }, (_, at) => (state.sent + at) % 251));
+            state.sent += 100_000;
           }
-          return undefined;
-        });
-        assert.deepEqual(read, { length: 10_000_000, right: true });
-      } finally {
-        await service.kill();
-        await Deno.remove(at.directory, { recursive: true });
-      }
-    }, LIMIT),
+          await stream.end();
+        })();
+      });
+      await one.waitFor("sending.sent >= 4_000_000");
+      await two.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+      const sent = Number(await one.evaluateText("sending.sent"));
+      assert.ok(sent <= 4 * 1024 * 1024 + 100_000, `${sent} bytes that nobody has read`);
+      const read = await two.evaluate(async () => {
+        const [connection] = joined.peer.connections.values();
+        for await (const stream of connection!.current!.incomingUnidirectionalStreams) {
+          const bytes = await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>)
+            .bytes();
+          return { length: bytes.length, right: bytes.every((byte, at) => byte === at % 251) };
+        }
+        return undefined;
+      });
+      assert.deepEqual(read, { length: 10_000_000, right: true });
+    }),
 );
 
 /** An address of this machine that browsers use: they leave out loopback. */

@@ -5,11 +5,11 @@ import { SkeinClient } from "../../../src/client/mod.ts";
 import { type BrowserPage, withChromium, withFirefox } from "../../support/browsers.ts";
 import { testWith } from "../../support/needs.ts";
 import { startTestService, type TestService } from "../../support/service.ts";
+import { runDeno } from "../build.ts";
 import type { GroupPage } from "./in_page.ts";
 import { GroupDevice, until } from "./support.ts";
 
 const PLAN = "doc:plan";
-const ROOT = decodeURIComponent(new URL("../../../", import.meta.url).pathname);
 
 declare const page: GroupPage;
 
@@ -19,16 +19,7 @@ async function bundled(): Promise<string> {
   try {
     const file = `${directory}/page.js`;
     const options = ["--quiet", "--no-check", "--lock=tests/deno.lock", "--platform=browser", "--format=esm"];
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["bundle", ...options, "-o", file, "tests/client/groups/in_page.ts"],
-      cwd: ROOT,
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-      signal: AbortSignal.timeout(60_000),
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    await runDeno(["bundle", ...options, "-o", file, "tests/client/groups/in_page.ts"]);
     return await Deno.readTextFile(file);
   } finally {
     await Deno.remove(directory, { recursive: true });

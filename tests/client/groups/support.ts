@@ -13,6 +13,9 @@ import {
 import { type ClientOptions, SkeinClient } from "../../../src/client/mod.ts";
 import { SkeinYjsProvider } from "../../../src/client/yjs.ts";
 import { systemClock } from "../../../src/client/clock.ts";
+import { until } from "../../integration/support.ts";
+
+export { until };
 
 const SECRET = "a secret of at least thirty-two bytes, for tests";
 
@@ -97,19 +100,6 @@ export class GroupDevice implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.groups.close();
     await this.client.close();
-  }
-}
-
-/** Waits until `test` holds. */
-export async function until(
-  what: string,
-  test: () => boolean | Promise<boolean>,
-  ms = 20_000,
-): Promise<void> {
-  const end = performance.now() + ms;
-  while (!await test()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
