@@ -1,6 +1,7 @@
 /** Peers that find each other on the local network, without any service. */
 
 import assert from "node:assert/strict";
+import { connect as connectSocket } from "node:net";
 import fc from "fast-check";
 import { FakeClock } from "../support/clock.ts";
 import { LanDiscovery } from "../../src/peer/lan/discovery.ts";
@@ -197,6 +198,38 @@ Deno.test("lan: a listener that cannot accept for a moment, with too many files 
     await Promise.all([ann.close(), bob.close()]);
   } finally {
     Deno.listen = listen;
+  }
+});
+
+Deno.test("lan: a machine that keeps connections open and says nothing does not keep others out", async () => {
+  const [ann, bob] = [
+    (await PeerIdentity.generate()).identity.id,
+    (await PeerIdentity.generate()).identity.id,
+  ];
+  const nothing = { load: () => Promise.resolve(undefined), save: () => Promise.resolve() };
+  const known = await KnownPeers.open(nothing);
+  known.met(ann, []);
+  const heard: string[] = [];
+  const signalling = await LanSignalling.open({ self: bob, known, multicast: false });
+  const { port } = signalling;
+  signalling.onSignal((from) => void heard.push(from));
+  const idle: Deno.TcpConn[] = [];
+  try {
+    for (let i = 0; i < 40; i++) idle.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+    // Another address of this machine.
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const socket = connectSocket({ host: "127.0.0.1", port, localAddress: "127.0.0.2" });
+    socket.on("error", reject);
+    socket.on("data", (data: Uint8Array) => resolve(new TextDecoder().decode(data)));
+    socket.on("close", () => reject(new Error("closed")));
+    const signal: Signal = { type: "close", connection: "a", reason: "" };
+    socket.write(`${JSON.stringify({ from: ann, to: bob, signal })}\n`);
+    assert.equal(await promise, "+\n");
+    assert.deepEqual(heard, [ann]);
+    socket.destroy();
+  } finally {
+    for (const conn of idle) conn.close();
+    await signalling.close();
   }
 });
 

@@ -41,6 +41,8 @@ const PATIENCE = 3_000;
 const MAX_LINE = 16 * 1024;
 /** Connections that may send a signal at once; more are closed. */
 const MAX_CONNECTIONS = 32;
+/** Of one address: a machine that keeps its connections open must not keep the others out. */
+const MAX_OF_ADDRESS = 4;
 /** Milliseconds before a listener that could not accept tries again. */
 const ACCEPT_PAUSE = 100;
 const TAKEN = "+\n";
@@ -187,9 +189,14 @@ export class LanSignalling implements Signalling {
         await delay(ACCEPT_PAUSE);
         continue;
       }
-      if (this.#open.size >= MAX_CONNECTIONS) close(conn);
-      else void this.#take(conn);
+      if (this.#hasRoomFor(conn)) void this.#take(conn);
+      else close(conn);
     }
+  }
+
+  #hasRoomFor({ remoteAddr }: Deno.TcpConn): boolean {
+    const same = [...this.#open].filter((other) => other.remoteAddr.hostname === remoteAddr.hostname);
+    return this.#open.size < MAX_CONNECTIONS && same.length < MAX_OF_ADDRESS;
   }
 
   async #take(conn: Deno.TcpConn): Promise<void> {
