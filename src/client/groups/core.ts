@@ -4,8 +4,7 @@
  * @module
  */
 
-import { settles } from "../../async/deadline.ts";
-import { type Deferred, deferred, quietDeferred } from "../../async/deferred.ts";
+import { quietDeferred } from "../../async/deferred.ts";
 import type { Document } from "../documents/document.ts";
 import { Emitter } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
@@ -21,6 +20,7 @@ import type { Leaf } from "./membership.ts";
 import { Newcomers } from "./newcomers.ts";
 import { type GroupNote, openNote, sealNote } from "./notes.ts";
 import { encodePackage } from "./packages.ts";
+import { Reaching } from "./reaching.ts";
 import { Renewal } from "./renewal.ts";
 import { Requests } from "./requests.ts";
 import { GroupSender } from "./sender.ts";
@@ -55,8 +55,7 @@ export class GroupCore {
   readonly #sender: GroupSender;
   readonly #renewal: Renewal;
   readonly #closing: () => void;
-  /** Those who wait for a later epoch. */
-  readonly #reaching = new Map<Deferred<void>, number>();
+  readonly #reaching: Reaching;
   #asked = -Infinity;
   #askAgain = ASK_AGAIN.first;
   #cancelWatch: (() => void) | undefined;
@@ -71,6 +70,7 @@ export class GroupCore {
     this.#closing = closing;
     const { suite, packages, settings } = around;
     const clock = this.#clock = new GroupClock(document.clock);
+    const reaching = this.#reaching = new Reaching(clock, settings.patience);
     const failed = (error: unknown) => this.failed(error);
     const ledger = this.ledger = new Ledger(suite, packages, () => clock.wall(), record.ledger);
     this.log = new LogReader(document, {
@@ -99,7 +99,7 @@ export class GroupCore {
     this.#renewal = new Renewal(clock, settings.renewEvery, () => wish({ renew: true }));
     const port = {
       ledger,
-      reach: (epoch: number) => this.#reach(epoch),
+      reach: (epoch: number) => reaching.expect(epoch, () => this.log.live),
       apart: (found: "behind" | "fork", epoch: number) => this.#apart(found, epoch),
       unreadable: (channel: string) => this.newcomers.want(channel),
       isOver: (epoch: number) => clock.wall() - (ledger.keys.endedAt(epoch) ?? Infinity) > settings.patience,
@@ -119,7 +119,7 @@ export class GroupCore {
 
   /** Resolves once this device is in, for which one that is let in anew waits. Otherwise rejects with `not_available`. */
   async inside(): Promise<void> {
-    if (this.#isReturning) await this.#reach(0);
+    if (this.#isReturning) await this.#reaching.reach(0);
     if (this.#hasEnded) throw SkeinError.closed();
     if (this.ledger.membership !== undefined) return;
     throw new SkeinError("not_available", "this device is not in the group", { temporary: true });
@@ -191,7 +191,7 @@ export class GroupCore {
     this.log.close();
     this.#intents.end(reason);
     for (const each of [this.ready, this.read, this.founded]) each.reject(reason);
-    for (const waiting of this.#reaching.keys()) waiting.reject(reason);
+    this.#reaching.end(reason);
     this.#clock.end();
     this.newcomers.end(reason);
     this.events.emit("closed", error);
@@ -246,7 +246,7 @@ export class GroupCore {
     this.#isReturning = false;
     this.#record.renewed = this.#renewal.joined();
     this.ready.resolve();
-    this.#reached(epoch);
+    this.#reaching.reached(epoch);
     this.events.emit("joined", { epoch });
   }
 
@@ -256,7 +256,7 @@ export class GroupCore {
     this.#isReturning = anew;
     if (!anew) return this.#isOut();
     // What is wished stays so for as long as a welcome may take.
-    void this.#reach(0).then(() => {
+    void this.#reaching.reach(0).then(() => {
       if (this.#isReturning) this.#isOut();
     });
   }
@@ -278,7 +278,7 @@ export class GroupCore {
       if (added.length > 0) this.newcomers.admitted();
       this.log.tidy();
     }
-    this.#reached(epoch);
+    this.#reaching.reached(epoch);
     this.events.emit("epoch", { epoch });
     if (added.length + removed.length > 0) {
       const names = (leaves: Leaf[]) => leaves.map(({ user, device }) => ({ user, device }));
@@ -296,25 +296,13 @@ export class GroupCore {
       return;
     }
     if (note.type === "leave") return this.requests.leaving(note.device);
-    if (note.type === "snapshot") this.#record.needs(note.channel, note.epoch);
+    if (note.type === "snapshot") {
+      this.#record.needs(note.channel, note.epoch, this.ledger.membership?.epoch ?? note.epoch);
+    }
     this.newcomers.heard(note);
   }
 
   // --- being behind ---
-
-  async #reach(epoch: number): Promise<boolean> {
-    if (this.#hasEnded) return false;
-    const waiting = deferred<void>();
-    this.#reaching.set(waiting, epoch);
-    const { patience } = this.#around.settings;
-    const isInTime = await settles(waiting.promise, patience, { timers: this.#clock });
-    this.#reaching.delete(waiting);
-    return isInTime && !this.#hasEnded;
-  }
-
-  #reached(epoch: number): void {
-    for (const [waiting, wanted] of this.#reaching) if (wanted <= epoch) waiting.resolve();
-  }
 
   /** Commits have come and the one before them has not: it is waited for, and then it will not come. */
   #watch(): void {

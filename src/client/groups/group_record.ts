@@ -5,9 +5,13 @@
  * @module
  */
 
+import { isChannel } from "../../protocol/core.ts";
 import type { Position } from "../session/inbox.ts";
 import type { Ledger, StoredLedger } from "./ledger.ts";
 import { type GroupStorage, jsonBytes, readJson } from "./storage.ts";
+
+/** Channels of which it is known what they need: members can name any. */
+const MAX_CHANNELS = 1024;
 
 interface Stored {
   readonly ledger?: StoredLedger;
@@ -64,9 +68,12 @@ export class GroupRecord {
     if (!this.#floors.has(channel)) this.#floors.set(channel, epoch);
   }
 
-  /** The content of a channel needs nothing older than `epoch`. */
-  needs(channel: string, epoch: number): void {
-    this.#floors.set(channel, Math.max(epoch, this.#floors.get(channel) ?? 0));
+  /** A member says that the content of a channel needs nothing older than `epoch`; `now`: the current one. */
+  needs(channel: string, epoch: number, now: number): void {
+    const floor = this.#floors.get(channel);
+    const isTooMany = floor === undefined && this.#floors.size >= MAX_CHANNELS;
+    if (isTooMany || !isChannel(channel)) return;
+    this.#floors.set(channel, Math.max(Math.min(epoch, now), floor ?? 0));
   }
 
   /** The oldest epoch that the content of any channel needs; `epoch` when there is none. */

@@ -228,7 +228,11 @@ export class Ledger {
     this.#packages.used(own.ref);
     this.founded = true;
     await this.#enter(joined);
-    return [{ type: "joined" }, ...await this.#advance()];
+    const happened = await this.#advance();
+    // Commits are in the log one after the other, so those that lead on from here have come in turn. The others are nobody's:
+    // they would make this device think that it is behind.
+    this.#waiting = [];
+    return [{ type: "joined" }, ...happened];
   }
 
   async #enter(membership: Membership): Promise<void> {

@@ -63,7 +63,9 @@ export class Requests {
     remember(this.#handled, name, MAX_HANDLED);
     const { user, device } = checked;
     if (device === suite.identity.device) return;
-    if (this.#open.size >= MAX_OPEN && !this.#open.has(device)) return;
+    // The oldest gives way: who may write to the log could otherwise ask so often that nobody else can for ever.
+    this.#open.delete(device);
+    if (this.#open.size >= MAX_OPEN) this.#open.delete(this.#open.keys().next().value!);
     this.#open.set(device, checked);
     const leaves = this.#port.leaves();
     const leaf = leaves.find((each) => each.device === device);
