@@ -170,6 +170,11 @@ export class Decider {
       decided = v.parse(answer, await this.#ask(event, data) ?? {});
       if (decided.allow) take?.(decided);
     } catch (error) {
+      if (error instanceof ProtocolError) {
+        // What it wants cannot be: that is a refusal, whatever holds without a decision.
+        events.decided(event, "refused", clock.now() - began, undefined);
+        throw error;
+      }
       events.decided(event, "failed", clock.now() - began, failureOf(error));
       if (onFailure === "allow") return;
       throw new ProtocolError("not_available", "the application cannot be asked now", { retryAfter: 1000 });

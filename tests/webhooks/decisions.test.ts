@@ -167,3 +167,21 @@ Deno.test("decisions: events go on after a decision has found that the endpoint 
   assert.deepEqual(told, ["evt_1"]);
   await courier.stop();
 });
+
+Deno.test("decisions: a streamed text that cannot become what the endpoint wants is refused, also when failures allow", async () => {
+  for (const onFailure of ["allow", "refuse"] as const) {
+    const { decider, outcomes } = deciding(() => ({ text: "d*** it" }), { onFailure });
+    const piece = {
+      origin: "client",
+      channel: "chat:a",
+      target: 1,
+      from: "ann",
+      type: "chat_message",
+      said: { text: "darn", stream: "open" },
+      content: " it",
+      end: undefined,
+    } as const;
+    await assert.rejects(decider.piece({ ...piece }), named("permission_denied"));
+    assert.deepEqual(outcomes, ["publish refused"]);
+  }
+});
