@@ -241,12 +241,14 @@ export class Sessions {
 
   /**
    * Refuses new connections, tells all clients, gives them until `deadline` (milliseconds from now) to go, and then ends
-   * what is left. Resolves when no connection is left.
+   * what is left. Who is not authenticated is ended at once: there is no session that could move elsewhere in order.
+   * Resolves when no connection is left.
    */
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
-    for (const { outbound } of this.#connections) {
-      outbound.push("server_notice", { kind: "draining", deadline });
+    for (const client of this.#connections) {
+      if (this.#strangers.has(client)) client.end("shutdown");
+      else client.outbound.push("server_notice", { kind: "draining", deadline });
     }
     if (this.#connections.size > 0) {
       this.#empty = Promise.withResolvers<void>();

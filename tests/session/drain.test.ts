@@ -24,6 +24,20 @@ Deno.test("drain: it is over as soon as the last client has gone, and not before
   assert.equal(drained.over, true);
 });
 
+Deno.test("drain: who is not authenticated is ended at once, and nobody waits for them", async () => {
+  const node = memoryNode();
+  const { peer } = await authenticated(node);
+  const { server, client } = memoryPair();
+  node.sessions.accept(server);
+  const drained = watch(node.sessions.drain(60_000));
+  await settle();
+  assert.equal((await client.closed).code, 3001);
+  assert.equal(drained.over, false, "the authenticated one has its time");
+  peer.close();
+  await settle();
+  assert.equal(drained.over, true);
+});
+
 Deno.test("drain: without clients it is over at once", async () => {
   const drained = watch(memoryNode().sessions.drain(60_000));
   await settle();
