@@ -151,22 +151,24 @@ Deno.test("api description: a method needs the right that is told, and a batch t
   }
 });
 
-Deno.test("api description: the page names every method and asks no other host", async () => {
+Deno.test("api description: summaries are plain text, and every method is in one group that is described", async () => {
   const app = createApp(makeDeps());
-  const page = await (await app(request("/api/docs"), LOCAL)).text();
-  for (const method of API_METHODS) assert.match(page, new RegExp(`id="${method}"`));
-  const links = [...page.matchAll(/(?:href|src)="([^"]*)"/g)].map(([, to]) => to!);
-  assert.ok(links.includes("/api/docs.css"));
-  assert.ok(
-    links.every((to) => to.startsWith("/api/") || to.startsWith("#") || to === "data:,"),
-    links.join(),
-  );
-  assert.equal(
-    (await app(request("/api/docs.css"), LOCAL)).headers.get("content-type"),
-    "text/css; charset=utf-8",
-  );
+  const { tags, paths }: OpenApi = await (await app(request("/api/openapi.json"), LOCAL)).json();
+  const groups = new Set<string>();
+  for (const method of API_METHODS) {
+    const { summary, tags: [group, ...more] } = paths[`/api/${method}`]!.post;
+    assert.match(summary, /^[A-Z][^`]{13,}[^`.:]$/, method);
+    assert.deepEqual(more, [], method);
+    groups.add(group!);
+  }
+  assert.deepEqual(tags.map(({ name }) => name).sort(), [...groups].sort());
+});
+
+Deno.test("api description: with an internal listener the public one has neither page nor description", async () => {
+  const here = createApp(makeDeps());
   const away = createApp(makeDeps({ settings: { internal: true, apiKeys: [KEY] } }));
-  for (const path of ["/api/docs", "/api/openapi.json"]) {
-    assert.equal((await away(request(path), LOCAL)).status, 404);
+  for (const path of ["/api/docs", "/api/docs/page.js", "/api/openapi.json"]) {
+    assert.equal((await here(request(path), LOCAL)).status, 200, path);
+    assert.equal((await away(request(path), LOCAL)).status, 404, path);
   }
 });

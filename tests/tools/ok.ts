@@ -74,12 +74,18 @@ const API_PAGE = "src/service/http/API.md";
 
 /** The page of the server API with its methods as the table says. */
 async function generatedApiPage(page: string): Promise<string> {
-  const { methodsMarkdown } = await import("../../src/service/http/api_docs.ts");
+  const { methodsMarkdown } = await import("./api_page.ts");
   return repository.withGenerated(page, "methods", await methodsMarkdown());
 }
 
 /** Where the module graphs begin that a server and the pages it serves are made of. */
-const PRODUCT = ["main.ts", "src/client/mod.ts", "src/client/build/yjs.ts", "src/client/groups.ts"];
+const PRODUCT = [
+  "main.ts",
+  "src/client/mod.ts",
+  "src/client/build/yjs.ts",
+  "src/client/groups.ts",
+  "src/service/build/api_viewer.ts",
+];
 const LOCK = "deno.lock", TEST_LOCK = "tests/deno.lock";
 
 /** `deno.lock` as it should be: the part of the tests' lock file that the product needs. */

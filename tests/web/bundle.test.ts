@@ -135,7 +135,7 @@ Deno.test("bundle: the compiled program has what the pages load, and its build l
   };
   const compile = tasks["compile"]!.split(" ");
   for await (const { name } of Deno.readDir(new URL("dist/", ROOT))) {
-    if (/^skein.*\.js(\.map)?$/.test(name)) {
+    if (/^skein.*\.js(\.map)?$|\.gz$/.test(name)) {
       assert.equal(compile[compile.indexOf(`dist/${name}`) - 1], "--include", name);
     }
   }

@@ -18,6 +18,7 @@ type Erasing = Extract<
 /** Files, and what belongs to users. */
 export const ERASURE: { readonly [M in Erasing]: ApiRow<ApiParams<M>, ApiResult<M>> } = {
   file_delete: {
+    group: "Files and documents",
     right: "manage",
     text: "Removes a file before its time.",
     params: exactly({ file: name(64) }),
@@ -25,6 +26,7 @@ export const ERASURE: { readonly [M in Erasing]: ApiRow<ApiParams<M>, ApiResult<
     example: { file: "0190f3c2-0000-7000-8000-000000000000" },
   },
   files: {
+    group: "Files and documents",
     right: "read",
     text: "Files in the order of their ids, of a user or in a channel when given.",
     params: exactly({
@@ -37,6 +39,7 @@ export const ERASURE: { readonly [M in Erasing]: ApiRow<ApiParams<M>, ApiResult<
     example: { user: "ann", limit: 100 },
   },
   document_delete: {
+    group: "Files and documents",
     right: "manage",
     text:
       "Deletes a document. Who has it open is told that its history is gone. For 30 days nobody can open or write it, or a client that had it would bring it back.",
@@ -45,6 +48,7 @@ export const ERASURE: { readonly [M in Erasing]: ApiRow<ApiParams<M>, ApiResult<
     example: { channel: "doc:plan" },
   },
   user_export: {
+    group: "Data of users",
     right: "manage",
     text:
       "What belongs to a user, in pages: messages, read positions, documents they made, files with their bytes. `cursor` is the `next` of the page before.",
@@ -53,6 +57,7 @@ export const ERASURE: { readonly [M in Erasing]: ApiRow<ApiParams<M>, ApiResult<
     example: { user: "ann" },
   },
   user_erase: {
+    group: "Data of users",
     right: "manage",
     text:
       "Erases what belongs to a user, ends their sessions and refuses the tokens they have. Of messages in channels a mark without content stays. `done` is false while it goes on: call it again, which has no other effect. It goes on after a restart.",

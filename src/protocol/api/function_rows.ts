@@ -18,6 +18,7 @@ const level = v.picklist(LEVELS, `one of ${LEVELS.join(", ")}`) as Schema<ApiFun
 /** The rows. */
 export const FUNCTION_ROWS: { readonly [M in Method]: ApiRow<ApiParams<M>, ApiResult<M>> } = {
   functions: {
+    group: "Functions",
     right: "manage",
     text: "The functions of the node that is asked, by name: versions, commands, calls, and what is wrong.",
     params: exactly({}),
@@ -40,6 +41,7 @@ export const FUNCTION_ROWS: { readonly [M in Method]: ApiRow<ApiParams<M>, ApiRe
     example: {},
   },
   function_logs: {
+    group: "Functions",
     right: "manage",
     text:
       "The last 200 lines that a function printed on the node that is asked, failures among them, the oldest first. `last` is `after` of the next call.",

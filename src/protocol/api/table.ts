@@ -49,6 +49,7 @@ const paged = { after: v.exactOptional(words(255)), limit: v.exactOptional(whole
 /** All methods. */
 export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>> } = {
   publish: {
+    group: "Messages",
     right: "publish",
     text:
       "Publishes a message to a channel, and answers once it is kept. The same `id` of the same `from` has one effect.",
@@ -62,6 +63,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     overlaps: true,
   },
   append: {
+    group: "Messages",
     right: "publish",
     text:
       "Makes a message longer that was published with `stream: true`. `at` is its length before the piece; what lies below its length is known. With `channel` in the query the body is a whole message in pieces instead.",
@@ -78,6 +80,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     overlaps: true,
   },
   broadcast: {
+    group: "Messages",
     right: "publish",
     text: "Publishes one message to each of some channels, or without `channels` to every session.",
     params: saying({
@@ -88,6 +91,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channels: ["chat:general", "chat:news"], text: "hello" },
   },
   direct: {
+    group: "Messages",
     right: "publish",
     text: "Publishes a message to a user's inbox: all devices of the user get it, those that are away later.",
     params: saying({ user: name(128), ...MESSAGE }) as Schema<ApiParams<"direct">>,
@@ -96,6 +100,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     overlaps: true,
   },
   edit: {
+    group: "Messages",
     right: "publish",
     text: "Gives an earlier message of a channel other content, whoever sent it. `target` is its offset.",
     params: saying({
@@ -108,6 +113,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general", target: 1, text: "hello again" },
   },
   delete: {
+    group: "Messages",
     right: "publish",
     text: "Takes the content of an earlier message of a channel away, whoever sent it.",
     params: exactly({
@@ -121,6 +127,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general", target: 1 },
   },
   send: {
+    group: "Sessions",
     right: "publish",
     text:
       "Sends something to one session as `server_message`. It is not kept: `sent` is false when the session is on no connection.",
@@ -129,6 +136,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { session: "0190f3c2-0000-7000-8000-000000000000", data: { refresh: true } },
   },
   subscribe: {
+    group: "Sessions",
     right: "manage",
     text: "Subscribes the sessions of a user to a channel, or one of them.",
     params: exactly({ ...of, channel: channel() }),
@@ -136,6 +144,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann", channel: "chat:news" },
   },
   unsubscribe: {
+    group: "Sessions",
     right: "manage",
     text: "Unsubscribes the sessions of a user from a channel, or one of them.",
     params: exactly({ ...of, channel: channel() }),
@@ -143,6 +152,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann", channel: "chat:news" },
   },
   disconnect: {
+    group: "Sessions",
     right: "manage",
     text:
       "Ends the connections of a user, or of one session, with 3508: clients do not come back by themselves.",
@@ -151,6 +161,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann", reason: "too many tabs" },
   },
   refresh: {
+    group: "Sessions",
     right: "manage",
     text:
       "Gives live sessions of a user other claims than their token has: when they end, which channels and rights they have, their `info`. It holds until the connection ends or brings another token.",
@@ -167,6 +178,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann", expiresIn: 3600, channels: ["chat:*"] },
   },
   revoke: {
+    group: "Tokens",
     right: "manage",
     text:
       "Refuses tokens from now on, and ends the connections that came with them: the token of a `jti`, or all that were issued before a time, of one user or of everybody.",
@@ -189,6 +201,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann" },
   },
   block: {
+    group: "Tokens",
     right: "manage",
     text: "Ends the connections of a user and refuses every token of theirs until `unblock`.",
     params: exactly({ user: name(128), expiresIn: v.exactOptional(seconds()) }),
@@ -196,6 +209,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann", expiresIn: 86_400 },
   },
   unblock: {
+    group: "Tokens",
     right: "manage",
     text: "Lets a blocked user connect again.",
     params: exactly({ user: name(128) }),
@@ -203,6 +217,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann" },
   },
   presence: {
+    group: "Channels",
     right: "read",
     text: "Who is on a channel, on all nodes: one entry for each session.",
     params: exactly({ channel: channel() }),
@@ -210,6 +225,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general" },
   },
   presence_stats: {
+    group: "Channels",
     right: "read",
     text: "How many users and sessions are on a channel, on all nodes.",
     params: exactly({ channel: channel() }),
@@ -217,6 +233,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general" },
   },
   history: {
+    group: "Channels",
     right: "read",
     text: "A part of a channel's kept messages.",
     params: exactly({
@@ -229,6 +246,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general", limit: 10, reverse: true },
   },
   history_remove: {
+    group: "Channels",
     right: "manage",
     text:
       "Removes the kept messages of a channel, up to `until` when given. The last message stays as the place where the channel goes on, without its content; in an inbox with it. Not for documents.",
@@ -237,6 +255,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { channel: "chat:general" },
   },
   channels: {
+    group: "Channels",
     right: "read",
     text:
       "Channels with subscribers on any node in the order of their names, those that fit `pattern` when given.",
@@ -245,6 +264,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { pattern: "chat:*", limit: 100 },
   },
   users: {
+    group: "Sessions",
     right: "read",
     text: "Users with sessions on any node in the order of their ids.",
     params: exactly(paged),
@@ -252,6 +272,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { limit: 100 },
   },
   connections: {
+    group: "Sessions",
     right: "read",
     text: "Connections on all nodes, or those of a user.",
     params: exactly({ user: v.exactOptional(name(128)), limit: v.exactOptional(whole(1, 10_000)) }),
@@ -259,6 +280,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: { user: "ann" },
   },
   connection: {
+    group: "Sessions",
     right: "read",
     text: "The connection of a session, and the channels that it is subscribed to.",
     params: exactly({ session: name(64) }),
@@ -267,6 +289,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
   },
   ...ERASURE,
   document: {
+    group: "Files and documents",
     right: "read",
     text:
       "Where a document stands; with `content` its newest snapshot and the operations after it, as clients made them.",
@@ -277,6 +300,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
   ...FUNCTION_ROWS,
   ...WEBHOOK_ROWS,
   info: {
+    group: "Service",
     right: "read",
     text: "Figures and state of the node that is asked, as in `/stats`.",
     params: exactly({}),
@@ -284,6 +308,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     example: {},
   },
   batch: {
+    group: "Service",
     text: "Runs up to 1,000 calls in order. Each has an answer of its own, and each needs its own right.",
     params: exactly({
       commands: list(

@@ -17,6 +17,7 @@ const endpoint = name(32);
 /** The rows. */
 export const WEBHOOK_ROWS: { readonly [M in Method]: ApiRow<ApiParams<M>, ApiResult<M>> } = {
   webhooks: {
+    group: "Webhooks",
     right: "manage",
     text: "The endpoints of webhooks, whether they work, and how much waits for each.",
     params: exactly({}),
@@ -38,6 +39,7 @@ export const WEBHOOK_ROWS: { readonly [M in Method]: ApiRow<ApiParams<M>, ApiRes
     example: {},
   },
   webhook_dead: {
+    group: "Webhooks",
     right: "manage",
     text:
       "Notifications that were given up for an endpoint, the oldest first. `last` is `after` of the next page.",
@@ -66,6 +68,7 @@ export const WEBHOOK_ROWS: { readonly [M in Method]: ApiRow<ApiParams<M>, ApiRes
     example: { endpoint: "shop" },
   },
   webhook_resend: {
+    group: "Webhooks",
     right: "manage",
     text:
       "Sends notifications again that were given up for an endpoint: those of `offsets`, else the 1,000 oldest. They keep their ids.",

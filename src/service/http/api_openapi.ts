@@ -4,6 +4,7 @@
  * @module
  */
 
+import { API_GROUPS } from "../../protocol/api/row.ts";
 import { API, API_METHODS } from "../../protocol/api/table.ts";
 import { failureSchema, streamed } from "../../protocol/api/results.ts";
 import { takesId } from "./api.ts";
@@ -14,7 +15,10 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 /** One method of the description. */
 export interface Operation {
   readonly operationId: string;
+  readonly tags: readonly string[];
+  /** The first sentence, in plain text. */
   readonly summary: string;
+  /** Markdown. */
   readonly description: string;
   /** Absent: each of the calls that it runs needs its own. */
   readonly "x-right"?: string;
@@ -38,6 +42,7 @@ export interface Operation {
 export interface OpenApi {
   readonly openapi: string;
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly paths: Readonly<Record<string, { readonly post: Operation }>>;
   readonly components: Readonly<Record<string, unknown>>;
   readonly security: readonly unknown[];
@@ -69,7 +74,7 @@ export async function openApi(version: string): Promise<OpenApi> {
   };
   const paths: Record<string, { post: Operation }> = {};
   for (const method of API_METHODS) {
-    const { right, text, params, result, example } = API[method];
+    const { group, right, text, params, result, example } = API[method];
     const schema = schemaOf(params);
     const body = method === "append" ? streamedForm(schemaOf) : undefined;
     const given = body === undefined ? schemaOf(result) : { anyOf: [schemaOf(result), body.result] };
@@ -82,7 +87,8 @@ export async function openApi(version: string): Promise<OpenApi> {
     paths[`/api/${method}`] = {
       post: {
         operationId: method,
-        summary: text.split(/(?<=[.:]) /)[0]!.replace(/[.:]$/, ""),
+        tags: [group],
+        summary: summaryOf(text),
         description: text,
         ...right === undefined ? {} : { "x-right": right },
         ...parameters.length === 0 ? {} : { parameters },
@@ -109,18 +115,25 @@ export async function openApi(version: string): Promise<OpenApi> {
       description:
         "For back ends: each method is a POST of a JSON object; the answer has `result` or `error`.",
     },
+    tags: Object.entries(API_GROUPS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
       schemas: {
         Failure: { type: "object", properties: { error: schemaOf(failureSchema) }, required: ["error"] },
       },
       securitySchemes: {
-        key: { type: "apiKey", in: "header", name: "X-API-Key" },
+        key: { type: "apiKey", in: "header", name: "X-API-Key", description: "A key of `api.keys`." },
         bearer: { type: "http", scheme: "bearer" },
       },
     },
     security: [{ key: [] }, { bearer: [] }],
   };
+}
+
+/** The first sentence, or what of it stands before a colon, without its marks. Code may hold both. */
+function summaryOf(text: string): string {
+  const [first] = /^(?:`[^`]*`|[^`])*?(?=[.:](?: |$))/.exec(text)!;
+  return first.replaceAll("`", "");
 }
 
 /** The form of `append` whose body is a whole message; its query is what `publish` takes beside the content. */
@@ -146,37 +159,4 @@ function streamedForm(schemaOf: (schema: unknown) => JsonSchema) {
     },
   };
   return { query, content, result: schemaOf(streamed) };
-}
-
-/** One field of an object, in words. */
-export interface Field {
-  readonly name: string;
-  readonly type: string;
-  readonly isRequired: boolean;
-  readonly text: string;
-}
-
-/** The fields of an object. */
-export function fieldsOf({ properties = {}, required = [] }: JsonSchema): Field[] {
-  return Object.entries(properties as Record<string, JsonSchema>).map(([name, schema]) => ({
-    name,
-    type: typeOf(schema),
-    isRequired: (required as string[]).includes(name),
-    text: typeof schema.description === "string" ? schema.description : "",
-  }));
-}
-
-function typeOf(schema: JsonSchema): string {
-  const { type, items, anyOf, pattern, maxLength, minimum, maximum } = schema;
-  if ("const" in schema) return JSON.stringify(schema.const);
-  if (Array.isArray(schema.enum)) return schema.enum.map((each) => JSON.stringify(each)).join(" or ");
-  if (Array.isArray(anyOf)) return anyOf.map((each) => typeOf(each)).join(" or ");
-  if (type === "array") return `list of ${typeOf(items as JsonSchema)}`;
-  if (type === undefined) return "any JSON";
-  if (typeof pattern === "string") return `${type} like \`${pattern}\``;
-  if (typeof maxLength === "number") return `${type}, at most ${maxLength} characters`;
-  if (type !== "integer") return String(type);
-  return maximum === Number.MAX_SAFE_INTEGER
-    ? `integer from ${minimum}`
-    : `integer from ${minimum} to ${maximum}`;
 }

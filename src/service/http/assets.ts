@@ -8,6 +8,10 @@ import adminCss from "../../web/admin.css" with { type: "text" };
 import adminHtml from "../../web/admin.html" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import adminJs from "../../web/admin.js" with { type: "text" };
+import apiDocsCss from "../../web/api_docs.css" with { type: "text" };
+import apiDocsHtml from "../../web/api_docs.html" with { type: "text" };
+// deno-lint-ignore rooms/imports -- embedded as text, no code of this room
+import apiDocsJs from "../../web/api_docs.js" with { type: "text" };
 // deno-lint-ignore rooms/imports -- embedded as text, no code of this room
 import commandsJs from "../../web/commands.js" with { type: "text" };
 import documentCss from "../../web/document.css" with { type: "text" };
@@ -36,9 +40,10 @@ import styleCss from "../../web/style.css" with { type: "text" };
 import textJs from "../../web/text.js" with { type: "text" };
 
 import { type AnswerSource, sharedBytes } from "./answers.ts";
-import { acceptsGzip, gzipped } from "./compression.ts";
+import { acceptsGzip, gzipped, unzipped } from "./compression.ts";
 import { answerWith, type Ctx } from "./context.ts";
 import type { HttpDeps } from "./deps.ts";
+import { OWN_HOST_POLICY } from "./headers.ts";
 
 const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
@@ -46,21 +51,25 @@ const STYLE = "text/css; charset=utf-8";
 
 /** A file that is served as it is. */
 interface Asset {
-  /** The text, or what reads it when it is first asked for; undefined: it is not there. */
-  readonly body: string | (() => Promise<string | undefined>);
+  /** The text, or what reads its bytes when it is first asked for; undefined: it is not there. */
+  readonly body: string | (() => Promise<Uint8Array | undefined>);
   readonly type: string;
   /** Pages of any origin may load it. @default false */
   readonly everywhere?: boolean;
   /** For those who look for faults in the SDK: served only where that is wanted. @default false */
   readonly sourceMap?: boolean;
+  /** The bytes are compressed already. @default false */
+  readonly isCompressed?: boolean;
+  /** A Content-Security-Policy of its own. @default that of all answers */
+  readonly policy?: string;
 }
 
 /** What `deno task build:client` made, which `start` and `compile` run first. */
 const BUILT = new URL("../../../dist/", import.meta.url);
 
-async function built(name: string): Promise<string | undefined> {
+async function built(name: string): Promise<Uint8Array | undefined> {
   try {
-    return await Deno.readTextFile(new URL(name, BUILT));
+    return await Deno.readFile(new URL(name, BUILT));
   } catch {
     return undefined;
   }
@@ -106,6 +115,20 @@ export const PAGE_ASSETS: Readonly<Record<string, Asset>> = {
   ...bundle("skein-yjs.js"),
 };
 
+function viewer(name: string, type: string): Asset {
+  return { body: () => built(`${name}.gz`), type, isCompressed: true };
+}
+
+/** The page of the server API, by path. */
+export const API_DOCS_ASSETS: Readonly<Record<string, Asset>> = {
+  "/api/docs": { body: apiDocsHtml, type: HTML, policy: OWN_HOST_POLICY },
+  "/api/docs/page.css": { body: apiDocsCss, type: STYLE },
+  "/api/docs/page.js": { body: apiDocsJs, type: SCRIPT },
+  "/api/docs/swagger-ui.css": viewer("swagger-ui.css", STYLE),
+  "/api/docs/swagger-ui.js": viewer("swagger-ui.js", SCRIPT),
+  "/api/docs/licenses.txt": viewer("swagger-ui.licenses.txt", "text/plain; charset=utf-8"),
+};
+
 /** Files of the dashboard, by path. They hold no figures; the page fetches them with a key. */
 export const ADMIN_ASSETS: Readonly<Record<string, Asset>> = {
   "/admin": { body: adminHtml, type: HTML },
@@ -123,8 +146,8 @@ interface Form {
 }
 
 interface Loaded {
-  readonly plain: Form;
   readonly gzip: Form;
+  plain(): Promise<Form>;
 }
 
 const loaded = new WeakMap<Asset, Promise<Loaded | undefined>>();
@@ -140,11 +163,15 @@ function load(asset: Asset): Promise<Loaded | undefined> {
   return entry;
 }
 
-async function read({ body }: Asset): Promise<Loaded | undefined> {
-  const text = typeof body === "string" ? body : await body();
-  if (text === undefined) return undefined;
-  const bytes = new TextEncoder().encode(text);
-  return { plain: await formOf(bytes), gzip: await formOf(gzipped(bytes)) };
+async function read({ body, isCompressed = false }: Asset): Promise<Loaded | undefined> {
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : await body();
+  if (bytes === undefined) return undefined;
+  // A client that takes no gzip is rare: what is compressed already is kept in that form alone until one comes.
+  let plain = isCompressed ? undefined : formOf(bytes);
+  return {
+    gzip: await formOf(isCompressed ? bytes : gzipped(bytes)),
+    plain: () => plain ??= formOf(unzipped(bytes)),
+  };
 }
 
 async function formOf(bytes: Uint8Array): Promise<Form> {
@@ -160,8 +187,9 @@ export async function assetResponse(asset: Asset, c: Ctx, deps: HttpDeps): Promi
   const entry = asset.sourceMap === true && !deps.settings().sourceMaps ? undefined : await load(asset);
   if (entry === undefined) return new Response("not built: run `deno task build:client`\n", { status: 404 });
   const isGzip = acceptsGzip(c.req.raw.headers.get("accept-encoding"));
-  const { source, etag } = isGzip ? entry.gzip : entry.plain;
+  const { source, etag } = isGzip ? entry.gzip : await entry.plain();
   const headers: Record<string, string> = { etag, "cache-control": "no-cache", vary: "accept-encoding" };
+  if (asset.policy !== undefined) headers["content-security-policy"] = asset.policy;
   if (asset.everywhere === true) headers["access-control-allow-origin"] = "*";
   const known = c.req.raw.headers.get("if-none-match");
   if (

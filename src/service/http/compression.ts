@@ -4,11 +4,16 @@
  * @module
  */
 
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 
 /** Bytes compressed as small as gzip makes them: once for a file, so the time does not count. */
 export function gzipped(bytes: Uint8Array): Uint8Array {
   return gzipSync(bytes, { level: 9 });
+}
+
+/** What `gzipped` was given. */
+export function unzipped(bytes: Uint8Array): Uint8Array {
+  return gunzipSync(bytes);
 }
 
 /** Whether a client with this `Accept-Encoding` takes gzip. */

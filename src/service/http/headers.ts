@@ -4,18 +4,23 @@
  * @module
  */
 
+const policy = (connect: string): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src ${connect}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+
 // The page dials other ports and schemes of its host (WebTransport, WebSocket), whose URLs the
 // configuration may change: any secure one and any WebSocket is allowed.
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self' https: wss: ws:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+const CONTENT_SECURITY_POLICY = policy("'self' https: wss: ws:");
+/** The Content-Security-Policy of a page that asks its own host alone. */
+export const OWN_HOST_POLICY: string = policy("'self'");
 
 const FIELDS: readonly (readonly [string, string])[] = [
   ["content-security-policy", CONTENT_SECURITY_POLICY],

@@ -9,11 +9,10 @@ import { delay } from "../../async/deadline.ts";
 import { ProtocolError } from "../../protocol/mod.ts";
 import { ownBytes } from "./answers.ts";
 import { ApiRunner, type Caller, idempotencyKeyOf } from "./api.ts";
-import { DOCS_CSS, docsPage } from "./api_docs.ts";
 import { bringsLines, publishLines } from "./api_lines.ts";
 import { openApi } from "./api_openapi.ts";
 import { piecesOf, streamBody } from "./api_stream.ts";
-import { ADMIN_ASSETS, assetResponse } from "./assets.ts";
+import { ADMIN_ASSETS, API_DOCS_ASSETS, assetResponse } from "./assets.ts";
 import { readJson } from "./body.ts";
 import { listConnections, parseLimit } from "./connection_list.ts";
 import {
@@ -99,12 +98,14 @@ export function addOperators(app: Hono<Env>, deps: HttpDeps, guards: Guards): vo
 
 /** The description of the API holds no secrets: it needs no key. */
 function addDescription(app: Hono<Env>, deps: HttpDeps, guards: Guards): void {
-  const serve = (path: string, type: string, text: () => Promise<string>) =>
-    get(app, path, async (c) => await guards.admin(c) ?? figures(await text(), type, c, deps));
-  const described = () => openApi(deps.version ?? "");
-  serve("/api/openapi.json", "application/json", async () => JSON.stringify(await described()));
-  serve("/api/docs", "text/html; charset=utf-8", async () => docsPage(await described()));
-  serve("/api/docs.css", "text/css; charset=utf-8", () => Promise.resolve(DOCS_CSS));
+  get(app, "/api/openapi.json", async (c) => {
+    const answer = await guards.admin(c);
+    if (answer !== undefined) return answer;
+    return figures(JSON.stringify(await openApi(deps.version ?? "")), "application/json", c, deps);
+  });
+  for (const [path, asset] of Object.entries(API_DOCS_ASSETS)) {
+    get(app, path, async (c) => await guards.admin(c) ?? await assetResponse(asset, c, deps));
+  }
 }
 
 function figures(text: string, type: string, c: Ctx, deps: HttpDeps): Response {
