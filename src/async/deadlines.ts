@@ -6,7 +6,8 @@
 
 import { systemTimers, type Timers } from "./timers.ts";
 
-interface Wait {
+/** Something that is waited for. */
+export interface Wait {
   readonly due: number;
   readonly expire: () => void;
 }
@@ -27,26 +28,36 @@ export class Deadlines {
     this.#now = now;
   }
 
+  /** Begins a wait: `expire` is called when it was not ended in time. */
+  begin(expire: () => void): Wait {
+    const wait = { due: this.#now() + this.#ms, expire };
+    this.#waits.add(wait);
+    if (this.#cancel === undefined) this.#arm(this.#ms);
+    return wait;
+  }
+
+  /** Ends a wait. False: it had expired. */
+  end(wait: Wait): boolean {
+    if (!this.#waits.delete(wait)) return false;
+    if (this.#waits.size === 0) {
+      this.#cancel?.();
+      this.#cancel = undefined;
+    }
+    return true;
+  }
+
   /** Settles as `promise` does, or rejects with what `late` returns once that takes too long; see `deadline`. */
   wait<T>(promise: PromiseLike<T>, late: () => unknown): Promise<T> {
     return new Promise((resolve, reject) => {
-      const wait = { due: this.#now() + this.#ms, expire: () => reject(late()) };
-      this.#waits.add(wait);
-      if (this.#cancel === undefined) this.#arm(this.#ms);
+      const wait = this.begin(() => reject(late()));
       promise.then((value) => {
-        this.#over(wait);
+        this.end(wait);
         resolve(value);
       }, (error) => {
-        this.#over(wait);
+        this.end(wait);
         reject(error);
       });
     });
-  }
-
-  #over(wait: Wait): void {
-    if (!this.#waits.delete(wait) || this.#waits.size > 0) return;
-    this.#cancel?.();
-    this.#cancel = undefined;
   }
 
   #arm(ms: number): void {

@@ -6,7 +6,9 @@
  */
 
 import { deadline } from "../../async/deadline.ts";
+import type { ApiReply } from "../../protocol/api/types.ts";
 import { failureOf, ProtocolError } from "../../protocol/mod.ts";
+import { utf8Length } from "../../protocol/size.ts";
 import { type ApiRunner, type Caller, callerOf } from "./api.ts";
 import { LINES_TYPE } from "./api_openapi.ts";
 
@@ -26,6 +28,8 @@ export function bringsLines(headers: Headers): boolean {
   return headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === LINES_TYPE;
 }
 
+const wholeDecoder = newDecoder();
+
 /** A line, or why it is none. */
 type Line = string | ProtocolError;
 
@@ -42,8 +46,11 @@ export function publishLines(
     async pull(controller) {
       const { done, value } = await lines.next();
       if (done) return controller.close();
-      const replies = await Promise.all(value.map((line) => answer(line, runner, callerOf(caller, count++))));
-      controller.enqueue(encoder.encode(replies.join("")));
+      const replies = await answerAll(
+        value,
+        (line, done) => answer(line, runner, callerOf(caller, count++), done),
+      );
+      controller.enqueue(encoder.encode(replies.join("\n") + "\n"));
     },
     async cancel() {
       await lines.return(undefined);
@@ -54,17 +61,32 @@ export function publishLines(
   return new Response(answers, { headers });
 }
 
-async function answer(line: Line, runner: ApiRunner, caller: Caller): Promise<string> {
-  if (typeof line !== "string") return `${JSON.stringify({ error: failureOf(line) })}\n`;
+/** Puts all of the lines, and resolves once all are answered. */
+function answerAll(
+  lines: readonly Line[],
+  put: (line: Line, done: (reply: ApiReply) => void) => void,
+): Promise<string[]> {
+  return new Promise((resolve) => {
+    const texts = new Array<string>(lines.length);
+    let left = lines.length;
+    lines.forEach((line, index) =>
+      put(line, (reply) => {
+        texts[index] = JSON.stringify(reply);
+        if (--left === 0) resolve(texts);
+      })
+    );
+  });
+}
+
+function answer(line: Line, runner: ApiRunner, caller: Caller, done: (reply: ApiReply) => void): void {
+  if (typeof line !== "string") return done({ error: failureOf(line) });
   let params: unknown;
   try {
     params = JSON.parse(line);
   } catch {
-    return `${
-      JSON.stringify({ error: failureOf(new ProtocolError("bad_request", "the line is not JSON")) })
-    }\n`;
+    return done({ error: failureOf(new ProtocolError("bad_request", "the line is not JSON")) });
   }
-  return `${JSON.stringify(await runner.reply("publish", params, caller))}\n`;
+  runner.reply("publish", params, caller, done);
 }
 
 async function* none(): AsyncGenerator<Line[], void> {}
@@ -77,14 +99,7 @@ async function* groupsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Line[
   try {
     for (;;) {
       const { done, value } = await deadline(reader.read(), PATIENCE, late);
-      const bytes = done ? END : value;
-      const lines: Line[] = [];
-      let from = 0;
-      for (let to; (to = bytes.indexOf(LINE_FEED, from)) !== -1; from = to + 1) {
-        const ended = line.end(bytes.subarray(from, to));
-        if (typeof ended !== "string" || ended.trim() !== "") lines.push(ended);
-      }
-      line.add(bytes.subarray(from));
+      const lines = done ? line.take(END) : line.take(value);
       for (let at = 0; at < lines.length; at += WINDOW) yield lines.slice(at, at + WINDOW);
       if (done) return;
     }
@@ -95,20 +110,49 @@ async function* groupsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Line[
   }
 }
 
-/** Reads a line after the other from their bytes. */
+/** Reads lines from their bytes. */
 class LineReader {
   #decoder = newDecoder();
   #text = "";
   #length = 0;
   #wrong: ProtocolError | undefined;
 
-  /** More of the line. */
-  add(bytes: Uint8Array, stream = true): void {
+  /** The lines that these bytes end; lines of white space are left out. What comes behind them is kept. */
+  take(bytes: Uint8Array): Line[] {
+    const lines: Line[] = [];
+    const first = bytes.indexOf(LINE_FEED), last = bytes.lastIndexOf(LINE_FEED);
+    if (first !== -1) {
+      this.#end(bytes.subarray(0, first), lines);
+      if (first < last) this.#takeWhole(bytes.subarray(first + 1, last), lines);
+    }
+    this.#add(bytes.subarray(last + 1));
+    return lines;
+  }
+
+  /** Lines that are whole, the last one without its end. Mostly all are good, and decoding them at once is cheaper. */
+  #takeWhole(bytes: Uint8Array, lines: Line[]): void {
+    let text: string;
+    try {
+      text = wholeDecoder.decode(bytes);
+    } catch {
+      for (let from = 0, to; from <= bytes.length; from = to + 1) {
+        to = bytes.indexOf(LINE_FEED, from);
+        if (to === -1) to = bytes.length;
+        this.#end(bytes.subarray(from, to), lines);
+      }
+      return;
+    }
+    for (const line of text.split("\n")) {
+      if (line.length > MAX_LINE / 4 && utf8Length(line) > MAX_LINE) lines.push(tooLong());
+      else push(line, lines);
+    }
+  }
+
+  /** More of a line. */
+  #add(bytes: Uint8Array, stream = true): void {
     if (this.#wrong !== undefined) return;
     this.#length += bytes.length;
-    if (this.#length > MAX_LINE) {
-      return this.#fail(new ProtocolError("message_too_large", `a line has at most ${MAX_LINE} bytes`));
-    }
+    if (this.#length > MAX_LINE) return this.#fail(tooLong());
     try {
       this.#text += this.#decoder.decode(bytes, { stream });
     } catch {
@@ -116,14 +160,13 @@ class LineReader {
     }
   }
 
-  /** The rest of the line; the next one begins. */
-  end(bytes: Uint8Array): Line {
-    this.add(bytes, false);
-    const line = this.#wrong ?? this.#text;
+  /** The rest of a line; the next one begins. */
+  #end(bytes: Uint8Array, lines: Line[]): void {
+    this.#add(bytes, false);
+    push(this.#wrong ?? this.#text, lines);
     this.#text = "";
     this.#length = 0;
     this.#wrong = undefined;
-    return line;
   }
 
   #fail(error: ProtocolError): void {
@@ -132,6 +175,14 @@ class LineReader {
     // What it has of a character is none of the next line's.
     this.#decoder = newDecoder();
   }
+}
+
+function push(line: Line, lines: Line[]): void {
+  if (typeof line !== "string" || line.trim() !== "") lines.push(line);
+}
+
+function tooLong(): ProtocolError {
+  return new ProtocolError("message_too_large", `a line has at most ${MAX_LINE} bytes`);
 }
 
 function newDecoder(): TextDecoder {
