@@ -41,7 +41,7 @@ Deno.test(
 Deno.test(
   "black hole: a path that dies under traffic is left for WebSocket, with all that was on its way",
   async () => {
-    await using people = await crowd({ session: {} });
+    await using people = await crowd();
     const { service } = people;
     const proxy = new UdpProxy({ target: { hostname: "127.0.0.1", port: service.quicPort } });
     try {

@@ -36,7 +36,7 @@ export async function crowd(input: Parameters<typeof startTestService>[0] = {}):
   return new Crowd(
     await startTestService({
       ...input,
-      session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 } },
+      session: { perIp: { connections: 1000, rate: 10_000, burst: 10_000 }, ...input.session },
     }),
   );
 }

@@ -66,9 +66,13 @@ Deno.test("publishing: a burst of 6,000 texts that are no ASCII keeps its order 
   assert.deepEqual(receipts.map(({ offset }) => offset), receipts.map((_, i) => i + 1));
 });
 
-Deno.test("publishing: pages of one user that share a rate refuse each other, and each keeps its order", async () => {
+Deno.test("publishing: pages of one user that share a rate hold each other back, and each keeps its order", async () => {
   const rate = { messagesPerSecond: 400, messageBurst: 100, bytesPerSecond: 0, byteBurst: 0 };
-  await using place = await crowd({ session: { rates: { user: rate, connection: rate } } } as never);
+  await using place = await crowd({ session: { rates: { user: rate, connection: rate } } });
+  const bob = await place.service.connect("websocket", "bob");
+  const told = bob.messages.find(({ type }) => type === "auth_response")!.payload.limits.rates;
+  assert.equal(told.messagesPerSecond, 400, "each page paces itself by what its user has alone");
+  await bob.close();
   const pages = [0, 1, 2].map(() => place.join("ann", { enableQuic: false }));
   await Promise.all(pages.map((page) => page.connect()));
   const offsets = await Promise.all(pages.map(async (page, number) => {
