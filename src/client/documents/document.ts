@@ -112,14 +112,17 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   /**
    * Sends an operation; resolves when the server has committed it. Without a connection it waits in the client's outbox.
-   * Operations keep their order; one that does not fit a message goes in parts.
+   * Operations keep their order; one that does not fit a message goes in parts. A refusal is an `error` event too.
    */
   send(data: Uint8Array): Promise<Receipt> {
-    return attempt(() => {
+    const sent = attempt(() => {
       if (this.#hasEnded) throw SkeinError.closed();
       this.#idle.active();
       return this.#sender.send(data);
     });
+    // Nobody waits for what a Yjs provider sends.
+    sent.catch((error) => this.#hasEnded || this.#failed(error));
+    return sent;
   }
 
   /**

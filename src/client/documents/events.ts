@@ -46,7 +46,7 @@ export interface DocumentEvents {
   offline: void;
   /** The server takes no operations until somebody makes a snapshot. */
   full: void;
-  /** Something came that cannot be read, or the server has refused something. */
+  /** Something came that cannot be read, or something was refused: by the server, or an operation by the outbox. */
   error: SkeinError;
   /** The document is closed, and why, when it was not the application. */
   closed: SkeinError | undefined;
