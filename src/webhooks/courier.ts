@@ -297,9 +297,9 @@ export class Courier {
     const { attempts, queued } = parcel;
     try {
       // Not those of a user who was erased while the request was under way.
-      for (const { event } of (await queue.kept(queued)).events) {
-        await queue.bury({ event, attempts, failure, at: clock.wall() });
-        events.buried(event, attempts, failure);
+      for (const one of (await queue.kept(queued)).events) {
+        await queue.bury(one, { attempts, failure, at: clock.wall() });
+        events.buried(one.event, attempts, failure);
       }
       this.#done(parcel);
     } catch (error) {

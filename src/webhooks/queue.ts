@@ -143,13 +143,20 @@ export class WebhookQueue {
     return Math.max(0, end.offset - offset);
   }
 
-  /** Gives an event up. Resolves when the dead letter is committed. */
-  async bury({ event, attempts, failure, at }: Omit<DeadLetter, "offset">): Promise<void> {
+  /**
+   * Gives an event of the queue up. Resolves when the dead letter is committed, or the event is of a user who was erased
+   * meanwhile.
+   */
+  async bury(
+    { offset, event }: Queued,
+    { attempts, failure, at }: Omit<DeadLetter, "offset" | "event">,
+  ): Promise<void> {
     const { id, type, user, timestamp, data } = event;
     const payload = { type, data, occurred: timestamp, attempts, failure };
     const record = { type: DEAD, id, from: user, timestamp: at, payload };
     const retention: Retention = { size: this.#limits().deadLetters, age: DEAD_AGE };
-    await this.#engine.log.publish(this.#deadChannel, record, { retention });
+    const published = await this.#engine.log.publish(this.#deadChannel, record, { retention });
+    await this.#followErasure(user, [this.#channel, offset], [this.#deadChannel, published.offset]);
   }
 
   /** Dead letters after `since`, the oldest first; `last` is where the next part begins. */
@@ -182,13 +189,14 @@ export class WebhookQueue {
     const { id, type, user, data } = letter.event;
     const now = Date.now();
     const { queue, retry } = this.#limits();
-    await this.#engine.log.publish(this.#channel, {
+    const published = await this.#engine.log.publish(this.#channel, {
       type: EVENT,
       id,
       from: user,
       timestamp: letter.event.timestamp,
       payload: { type, data, again: now },
     }, { retention: { size: queue, age: 2 * retry.maxAge + DAY } });
+    await this.#followErasure(user, [this.#deadChannel, offset], [this.#channel, published.offset]);
     await this.#engine.log.publish(this.#deadChannel, {
       type: GONE,
       id,
@@ -200,6 +208,21 @@ export class WebhookQueue {
       edit: { kind: "erase", target: offset },
     });
     return true;
+  }
+
+  /**
+   * An event was copied from one place to another. Its user may have been erased after it was read and before it was
+   * written: then it goes there too. An erasure looks at both channels until it finds nothing.
+   */
+  async #followErasure(
+    from: string,
+    [source, offset]: readonly [string, number],
+    [target, at]: readonly [string, number],
+  ): Promise<void> {
+    const { log } = this.#engine;
+    const { record } = await log.get(source, offset);
+    // A mark of its own offset is that of an erasure; a letter that was sent again is marked by the message after it.
+    if (record?.payload.deleted === offset) await log.redact(target, { from, since: at - 1 });
   }
 }
 

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { MaybePromise } from "../../src/engine/contract.ts";
 import { SqliteEngine } from "../../src/engine/sqlite/engine.ts";
 import { keep } from "./conformance/blob_files.ts";
+import { filesWith } from "../support/files_with.ts";
 
 const CHANNELS = ["chat:a", "chat:b", "user:ann"] as const;
 /** What ann says begins with this; nobody else says it. */
@@ -26,17 +27,6 @@ const steps = fc.array(
   ),
   { minLength: 10, maxLength: 80, size: "max" },
 );
-
-/** Files below a directory that hold `text`. */
-async function filesWith(directory: string, text: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(directory)) {
-    const path = `${directory}/${name}`;
-    if (isDirectory) found.push(...await filesWith(path, text));
-    else if (new TextDecoder("latin1").decode(await Deno.readFile(path)).includes(text)) found.push(path);
-  }
-  return found;
-}
 
 /** Validates: after an erasure and `scrub` no file holds what the user said, and all that others said is there. */
 Deno.test("Feature: quic-transport, Property 311: nothing of what was erased is left in the files of the database", async () => {

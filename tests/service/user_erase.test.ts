@@ -9,6 +9,7 @@ import { DocumentLife } from "../../src/service/erasure/documents.ts";
 import { SqliteEngine } from "../../src/engine/sqlite/engine.ts";
 import type { ApiExported } from "../../src/protocol/api/types.ts";
 import { crc32 } from "../../src/protocol/mod.ts";
+import { filesWith } from "../support/files_with.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
 const KEY = "key-of-the-back-end-of-a-test";
@@ -30,17 +31,6 @@ async function withService(
     await service.stop();
     await Deno.remove(directory, { recursive: true });
   }
-}
-
-/** Files below a directory that hold `text`. */
-async function filesWith(directory: string, text: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(directory)) {
-    const path = `${directory}/${name}`;
-    if (isDirectory) found.push(...await filesWith(path, text));
-    else if (new TextDecoder("latin1").decode(await Deno.readFile(path)).includes(text)) found.push(path);
-  }
-  return found;
 }
 
 async function exported(api: ServerClient, user: string): Promise<ApiExported[]> {

@@ -296,8 +296,8 @@ Deno.test("webhook queue: all dead letters are counted, and none that was sent a
   const office = new Office();
   const event = { type: "message", user: "ann", timestamp: office.clock.wall(), data: {} } as const;
   for (let i = 0; i < 1100; i++) {
-    const letter = { event: { ...event, id: `evt_${i}` }, attempts: 1, failure: "status 400" };
-    await office.queue.bury({ ...letter, at: office.clock.wall() });
+    const letter = { attempts: 1, failure: "status 400", at: office.clock.wall() };
+    await office.queue.bury({ offset: i + 1, event: { ...event, id: `evt_${i}` } }, letter);
   }
   assert.equal(await office.queue.countDead(), 1100);
   assert.equal(await office.queue.revive(1), true);

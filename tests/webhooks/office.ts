@@ -76,7 +76,7 @@ export class Office {
         kept: (queued) => life.killed ? never : queue.kept(queued),
         told: () => queue.told(),
         tell: (at) => life.killed ? never : queue.tell(at),
-        bury: (letter) => life.killed ? never : queue.bury(letter),
+        bury: (one, letter) => life.killed ? never : queue.bury(one, letter),
         follow: (listener) => queue.follow(listener),
         unfollow: () => life.killed ? undefined : queue.unfollow(),
       },

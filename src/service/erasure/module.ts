@@ -8,6 +8,8 @@ import { coarseClock } from "../../async/clock.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { HubModule } from "../hub/module.ts";
 import type { Logger } from "../log/mod.ts";
+import { LabelledCounter } from "../metrics/labelled_counter.ts";
+import { counters, gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import { DocumentLife } from "./documents.ts";
 import { Erasures } from "./users.ts";
@@ -31,6 +33,27 @@ export class ErasureModule implements Module {
   #endUser: (user: string) => Promise<void> = () => Promise.resolve();
   #resumedAt = -Infinity;
   #lookedAt = 0;
+  readonly #outcomes = new LabelledCounter();
+  readonly #removed = new LabelledCounter();
+  readonly series: readonly Series[] = [
+    counters(
+      "skein_erasures_total",
+      "Users who were to be erased, by outcome: done, or failed, which is tried again within a minute.",
+      ["outcome"],
+      () => this.#outcomes.samples(),
+    ),
+    counters(
+      "skein_erased_total",
+      "What was removed with users who were erased, by kind: message, document, file.",
+      ["kind"],
+      () => this.#removed.samples(),
+    ),
+    gauge(
+      "skein_erasures_active",
+      "Users who are being erased by this node.",
+      () => this.#users?.active,
+    ),
+  ];
 
   constructor(engine: EngineModule, hub: HubModule, log: Logger) {
     this.#engine = engine;
@@ -72,7 +95,20 @@ export class ErasureModule implements Module {
       hub,
       documents,
       endUser: (user) => this.#endUser(user),
-      failed: this.#failed,
+      now: () => this.#clock.now(),
+      events: {
+        erased: ({ user, messages, documents, files }, ms) => {
+          this.#outcomes.add("done");
+          this.#removed.add("message", messages);
+          this.#removed.add("document", documents);
+          this.#removed.add("file", files);
+          this.#log.info("user erased", { user, messages, documents, files, ms: Math.round(ms) });
+        },
+        failed: (error, user) => {
+          this.#outcomes.add("failed");
+          this.#log.error("user not erased", { ...user === undefined ? {} : { user }, error });
+        },
+      },
     });
   }
 
@@ -88,5 +124,5 @@ export class ErasureModule implements Module {
     void this.#documents?.expire(this.#failed);
   }
 
-  readonly #failed = (error: unknown): void => this.#log.error("erasure failed", { error });
+  readonly #failed = (error: unknown): void => this.#log.error("documents not expired", { error });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Engine } from "../../engine/contract.ts";
+import type { Engine, Redacted } from "../../engine/contract.ts";
 import { type Hub, isDocument, readPositionOf } from "../../hub/mod.ts";
 import { inboxOf, ProtocolError, uuidv7 } from "../../protocol/mod.ts";
 import type { ApiErased } from "../../protocol/api/types.ts";
@@ -14,6 +14,8 @@ import type { DocumentLife } from "./documents.ts";
 const UNDER_WAY = "erasures";
 /** Times that another node may be faster. */
 const ATTEMPTS = 32;
+/** Looks at the service's own channels: what waits for a back end moves from one to another. */
+const OWN_LOOKS = 8;
 /** The newest messages of a channel that are deleted so that clients who show them hear of it, and the part of a history they may push out. */
 const TOLD = { most: 50, share: 0.1, lookedAt: 500 };
 const UTF8 = new TextEncoder();
@@ -26,16 +28,32 @@ export interface ErasureParts {
   readonly documents: DocumentLife;
   /** Refuses the tokens of a user that there are, and ends the connections that came with them. */
   readonly endUser: (user: string) => Promise<void>;
-  readonly failed: (error: unknown) => void;
+  readonly events: ErasureEvents;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+/** What erasing comes to, for metrics and log lines. */
+export interface ErasureEvents {
+  /** Nothing of a user is left. `ms`: how long it took. */
+  erased(erased: ApiErased, ms: number): void;
+  /** It is tried again later. Without `user` it is not known whose data is being erased. */
+  failed(error: unknown, user?: string): void;
 }
 
 /** Erases what belongs to users. */
 export class Erasures {
   readonly #parts: ErasureParts;
   readonly #running = new Map<string, Promise<ApiErased>>();
+  #resuming = false;
 
   constructor(parts: ErasureParts) {
     this.#parts = parts;
+  }
+
+  /** Users who are being erased by this node. */
+  get active(): number {
+    return this.#running.size;
   }
 
   /**
@@ -45,18 +63,36 @@ export class Erasures {
   erase(user: string): Promise<ApiErased> {
     let running = this.#running.get(user);
     if (running === undefined) {
-      running = this.#erase(user).finally(() => this.#running.delete(user));
+      running = this.#observed(user).finally(() => this.#running.delete(user));
       this.#running.set(user, running);
     }
     return running;
   }
 
-  /** Goes on with what was interrupted. Never rejects. */
+  /** Goes on with what was interrupted; one user who cannot be erased now holds up no other. Never rejects. */
   async resume(): Promise<void> {
+    if (this.#resuming) return;
+    this.#resuming = true;
     try {
-      for (const user of await this.#underWay()) await this.erase(user);
+      // A failure has been told of, and is tried again with the next call.
+      for (const user of await this.#underWay()) await this.erase(user).catch(() => {});
     } catch (error) {
-      this.#parts.failed(error);
+      this.#parts.events.failed(error);
+    } finally {
+      this.#resuming = false;
+    }
+  }
+
+  async #observed(user: string): Promise<ApiErased> {
+    const { events, now } = this.#parts;
+    const began = now();
+    try {
+      const erased = await this.#erase(user);
+      events.erased(erased, now() - began);
+      return erased;
+    } catch (error) {
+      events.failed(error, user);
+      throw error;
     }
   }
 
@@ -67,10 +103,27 @@ export class Erasures {
     const erased = { user, done: true, messages: 0, documents: 0, files: 0 };
     await this.#eraseFiles(user, erased);
     await hub.keyPackages.forget(user);
-    for await (const channel of channelsOf(engine)) await this.#eraseIn(channel, user, erased);
+    for await (const channel of channelsOf(engine)) {
+      if (!isOwn(channel)) await this.#eraseIn(channel, user, erased);
+    }
+    await this.#eraseInOwn(user);
     await engine.scrub();
     await this.#note((users) => users.filter((each) => each !== user));
     return erased;
+  }
+
+  /**
+   * Takes the words of a user from the channels that clients cannot name. After all others: what is committed there is told
+   * of here. Until a look finds nothing: what is given up moves on, perhaps into a channel that was looked at before.
+   */
+  async #eraseInOwn(user: string): Promise<void> {
+    const { engine } = this.#parts;
+    for (let looks = 0, count = 1; count > 0 && looks < OWN_LOOKS; looks++) {
+      count = 0;
+      for await (const channel of channelsOf(engine)) {
+        if (isOwn(channel)) count += await this.#redact(channel, user);
+      }
+    }
   }
 
   async #eraseFiles(user: string, erased: ApiErased): Promise<void> {
@@ -92,16 +145,19 @@ export class Erasures {
       if (await documents.owner(channel) === user && await documents.delete(channel)) erased.documents++;
       return;
     }
-    erased.messages += await this.#tellOf(channel, user);
-    let since: number | undefined = 0;
+    erased.messages += await this.#tellOf(channel, user) + await this.#redact(channel, user);
+  }
+
+  /** How many messages of a channel had words of a user. */
+  async #redact(channel: string, user: string): Promise<number> {
+    const { log } = this.#parts.engine;
+    let since: number | undefined = 0, count = 0;
     while (since !== undefined) {
-      const { count, upTo }: { count: number; upTo?: number } = await log.redact(channel, {
-        from: user,
-        since,
-      });
-      erased.messages += count;
-      since = upTo;
+      const redacted: Redacted = await log.redact(channel, { from: user, since });
+      count += redacted.count;
+      since = redacted.upTo;
     }
+    return count;
   }
 
   /** Deletes the newest messages as anybody's deletion would, so that clients take them away. */
@@ -144,6 +200,11 @@ export class Erasures {
     }
     throw new ProtocolError("not_available", "too many others change it");
   }
+}
+
+/** Whether a channel is of the service itself: the names of others begin with a letter. */
+function isOwn(channel: string): boolean {
+  return channel.startsWith("$");
 }
 
 /** The names of all channels that something is kept of. */
