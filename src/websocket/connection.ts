@@ -326,6 +326,7 @@ export class WebSocketConnection implements FrameHandler {
     this.#ended = true;
     clearTimeout(this.#closeTimer);
     clearTimeout(this.#pauseTimer);
+    this.#reader.end();
     const handler = this.#handler;
     this.#handler = undefined;
     handler?.closed(this.#outcome());

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
+import { borrowBlock, returnBlock, xorBlock } from "../../src/websocket/blocks.ts";
 import { CLOSE, WebSocketError } from "../../src/websocket/errors.ts";
 import { FrameReader } from "../../src/websocket/frame_reader.ts";
 import { encodeFrame, OPCODE } from "../../src/websocket/frame_writer.ts";
-import { unmask } from "../../src/websocket/frame_reader.ts";
+import { unmask } from "../../src/websocket/unmask.ts";
 import { frame } from "./raw_client.ts";
 
 type Seen = readonly [kind: string, content: string];
@@ -26,11 +28,16 @@ function collect(maxMessage = 1 << 20, onMessage: (reader: FrameReader) => void 
   return { reader, seen };
 }
 
+/** Bytes that differ from place to place, made faster than `fc.uint8Array` makes and shrinks as many. */
+const manyBytes = fc.tuple(fc.nat(70_000), fc.nat(255)).map(([length, start]) =>
+  Uint8Array.from({ length }, (_, i) => start + i * 7 + (i >> 8))
+);
+
 const message = fc.oneof(
   fc.record({ kind: fc.constant("text" as const), text: fc.string({ unit: "grapheme", maxLength: 300 }) }),
   fc.record({
     kind: fc.constant("binary" as const),
-    bytes: fc.uint8Array({ maxLength: 70_000, size: "max" }),
+    bytes: manyBytes,
   }),
   fc.record({ kind: fc.constant("ping" as const), bytes: fc.uint8Array({ maxLength: 125 }) }),
 );
@@ -53,7 +60,7 @@ const share = fc.double({ min: 0, max: 1, noNaN: true });
 
 function chunksOf(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   const places = cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b);
-  return [0, ...places].map((from, i) => bytes.slice(from, places[i] ?? bytes.length));
+  return [0, ...places].map((from, i) => Uint8Array.from(bytes.subarray(from, places[i] ?? bytes.length)));
 }
 
 Deno.test("frames: whatever the fragments and the pieces on the wire, the messages are the same", () => {
@@ -62,9 +69,7 @@ Deno.test("frames: whatever the fragments and the pieces on the wire, the messag
       fc.array(fc.tuple(message, fc.array(share, { maxLength: 3 })), { maxLength: 8 }),
       fc.array(share, { maxLength: 12 }),
       (messages, cuts) => {
-        const wire = new Uint8Array(
-          messages.flatMap(([each, fragments]) => framesOf(each, fragments).flatMap((bytes) => [...bytes])),
-        );
+        const wire = Buffer.concat(messages.flatMap(([each, fragments]) => framesOf(each, fragments)));
         const { reader, seen } = collect();
         for (const chunk of chunksOf(wire, cuts)) reader.push(chunk);
         const want = messages.map(([each]): Seen =>
@@ -133,6 +138,66 @@ Deno.test("frames: unmasking by words is unmasking by bytes", () => {
     ),
     { numRuns: 300 },
   );
+});
+
+Deno.test("frames: unmasking in a kept block is unmasking by bytes, and touches nothing else", () => {
+  const block = borrowBlock(20_000);
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 300 }),
+      fc.uint8Array({ minLength: 4, maxLength: 4 }),
+      fc.nat(9),
+      fc.nat(40),
+      (bytes, mask, phase, offset) => {
+        block.fill(7, 0, 400);
+        block.set(bytes, offset);
+        const want = [...block.subarray(0, 400)];
+        for (const [i, byte] of bytes.entries()) want[offset + i] = byte ^ mask[(i + phase) & 3]!;
+        unmask(block.subarray(offset, offset + bytes.length), mask, phase);
+        assert.deepEqual([...block.subarray(0, 400)], want);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  assert.equal(xorBlock(block.subarray(0, 100), 0), 96, "the fast way was taken");
+  returnBlock(block);
+});
+
+/** How many blocks of 64 KB are kept and not lent. */
+function freeBlocks(): number {
+  const pool = borrowBlock(20_000);
+  const taken: Uint8Array[] = [];
+  for (let block = borrowBlock(65_536); block.buffer === pool.buffer; block = borrowBlock(65_536)) {
+    taken.push(block);
+  }
+  taken.forEach(returnBlock);
+  returnBlock(pool);
+  return taken.length;
+}
+
+Deno.test("frames: large messages give their blocks back, whole, refused or cut off", () => {
+  const free = freeBlocks();
+  assert.ok(free > 0);
+  for (let i = 0; i < 2 * free; i++) {
+    const cutOff = collect().reader;
+    cutOff.push(frame(OPCODE.binary, new Uint8Array(60_000)).subarray(0, 30_000));
+    assert.equal(freeBlocks(), free - 1);
+    cutOff.end();
+    const wire = frame(OPCODE.text, new Uint8Array(60_000).fill(0xff));
+    const refused = collect().reader;
+    refused.push(wire.subarray(0, 30_000));
+    assert.throws(() => refused.push(wire.subarray(30_000)), WebSocketError);
+    const whole = collect();
+    for (const chunk of chunksOf(frame(OPCODE.text, "a".repeat(60_000)), [0.5])) whole.reader.push(chunk);
+    assert.deepEqual(whole.seen, [["text", "a".repeat(60_000)]]);
+    assert.equal(freeBlocks(), free);
+  }
+});
+
+Deno.test("frames: a text keeps its byte order mark", () => {
+  const { reader, seen } = collect();
+  reader.push(frame(OPCODE.text, "\ufeff{}"));
+  assert.deepEqual(seen, [["text", "\ufeff{}"]]);
 });
 
 Deno.test("frames: a promised length is not reserved before it comes", () => {

@@ -47,7 +47,10 @@ export function frame(
   if (masked) head.set(mask, 2 + bytes);
   const body = data.slice();
   if (masked) { for (let i = 0; i < body.length; i++) body[i] = body[i]! ^ mask[i & 3]!; }
-  return new Uint8Array([...head, ...body]);
+  const whole = new Uint8Array(head.length + body.length);
+  whole.set(head);
+  whole.set(body, head.length);
+  return whole;
 }
 
 /** A close frame's payload. */
