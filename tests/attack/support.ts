@@ -101,10 +101,12 @@ export async function startTarget({ descriptors, config = {}, tls }: TargetOptio
   const trusting = Deno.createHttpClient({ caCerts: tls === undefined ? [] : [tls.cert] });
   const stop = async (): Promise<void> => {
     if (!ended) child.kill("SIGTERM");
-    await child.status;
+    const { code } = await child.status;
     await reading;
     trusting.close();
     await Deno.remove(directory, { recursive: true });
+    // Whatever it went through, it was there to the end and was shut down in order.
+    if (served) assert.equal(code, 0, `it ended with ${code}:\n${last}`);
   };
   try {
     const [port, quicPort, internal] = portsOf(
