@@ -197,6 +197,29 @@ Deno.test("http: too many requests at once on a connection end it", async () => 
   await server.close(0);
 });
 
+Deno.test("http: a client that says nothing is cut like one whose head does not end", async () => {
+  const server = await startHttp({
+    hostname: "127.0.0.1",
+    port: 0,
+    headTimeout: 500,
+    handler: () => new Response("x"),
+  });
+  try {
+    for (const said of ["", "GET / HTTP/1.1\r\nHost: a\r\n"]) {
+      const socket = await opened(server.address.port);
+      let answer = "";
+      socket.on("data", (chunk) => answer += chunk);
+      // Within 30 s any silent socket is ended, without a word.
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      if (said !== "") socket.write(said);
+      await closed;
+      assert.match(answer, /^HTTP\/1.1 408 /, JSON.stringify(said));
+    }
+  } finally {
+    await server.close(0);
+  }
+});
+
 async function opened(port: number): Promise<Socket> {
   const socket = createConnection({ host: "127.0.0.1", port });
   socket.on("error", () => {});
