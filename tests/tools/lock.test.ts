@@ -39,3 +39,19 @@ Deno.test("lock: packages are read from a module graph", () => {
   const info = { modules: [{ specifier: "file:///a.ts" }, { npmPackage: "two@2.0.0" }] };
   assert.deepEqual(packagesOf(JSON.stringify(info)), ["two@2.0.0"]);
 });
+
+Deno.test("lock: what starts the service downloads nothing that tests alone need", async () => {
+  const root = new URL("../../", import.meta.url);
+  const read = async (path: string) => JSON.parse(await Deno.readTextFile(new URL(path, root)));
+  const [whole, own] = await Promise.all(["tests/deno.lock", "deno.lock"].map(read)) as [Lock, Lock];
+  const named = (lock: Lock) => new Set(Object.keys(lock.npm).map((key) => key.replace(/(?<=.)@.*$/, "")));
+  const [all, needed] = [named(whole), named(own)];
+  for (const tool of ["playwright-core", "puppeteer-core", "fast-check", "msgpackr", "react"]) {
+    assert.ok(all.has(tool), `${tool} is in the lock of the tests`);
+    assert.ok(!needed.has(tool), `${tool} would be downloaded by \`deno task start\``);
+  }
+  // `deno run` takes the lock beside deno.json when it is told no other.
+  const { tasks, lock } = await read("deno.json");
+  assert.equal(lock, undefined);
+  for (const task of ["start", "compile"]) assert.doesNotMatch(tasks[task], /--lock|tests\//, task);
+});
