@@ -98,12 +98,16 @@ export class Http3Peer {
   }
 
   /** Asks for a WebTransport session and reads the answer's head; the stream stays open. */
-  async session(port: number, more: FieldLine[] = []): Promise<PeerStream & { status: number }> {
+  async session(
+    port: number,
+    more: FieldLine[] = [],
+    path = "/wt",
+  ): Promise<PeerStream & { status: number }> {
     const lines: FieldLine[] = [
       [":method", "CONNECT"],
       [":scheme", "https"],
       [":authority", `127.0.0.1:${port}`],
-      [":path", "/wt"],
+      [":path", path],
       [":protocol", "webtransport"],
       ...more,
     ];
