@@ -45,7 +45,8 @@ export function frame(
   if (bytes === 8) view.setBigUint64(2, BigInt(length));
   const mask = [0x37, 0xfa, 0x21, 0x3d];
   if (masked) head.set(mask, 2 + bytes);
-  const body = data.slice();
+  // Not `slice`: that of a Buffer is the same memory.
+  const body = new Uint8Array(data);
   if (masked) { for (let i = 0; i < body.length; i++) body[i] = body[i]! ^ mask[i & 3]!; }
   const whole = new Uint8Array(head.length + body.length);
   whole.set(head);
