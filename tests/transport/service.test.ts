@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { connect, QuicError } from "../../src/quic/mod.ts";
 import { KINDS } from "../support/client.ts";
+import { until } from "../integration/support.ts";
 import type { ConfigInput } from "../support/config.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
@@ -64,3 +65,32 @@ for (const kind of KINDS) {
       await bob.close();
     }));
 }
+
+Deno.test("rates: where reading cannot be paused a client that goes on and on is closed with 3013", () => {
+  const slow = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 1, byteBurst: 65_536 };
+  const input = {
+    http: { websocket: "deno" },
+    session: { rates: { connection: slow, user: slow } },
+  } as const;
+  return withService(input, async (service) => {
+    const client = await service.connect("websocket", "ann");
+    const say = (size: number) => client.send("ping", { text: "x".repeat(size) });
+    const refusals = () => client.messages.filter(({ payload }) => payload.name === "rate_limited").length;
+    // Some wait, up to a bound in bytes; what comes above it is refused, a hundred times.
+    for (let i = 0; i < 40; i++) await say(16_000);
+    await until("some are refused", () => refusals() > 0);
+    for (let sent = 0; sent < 200 && client.messages.every(({ type }) => type !== "close"); sent++) {
+      const before = refusals();
+      await say(16_000);
+      // One at a time: the close message is lost with a connection that has bytes which nobody read.
+      await until(
+        "an answer",
+        () => refusals() > before || client.messages.some(({ type }) => type === "close"),
+      );
+    }
+    const { code, announced } = await client.ended();
+    assert.deepEqual([code, announced?.code, announced?.reconnect], [3013, 3013, true]);
+    assert.equal(refusals(), 100);
+    await client.close();
+  });
+});
