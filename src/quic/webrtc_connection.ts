@@ -26,10 +26,11 @@ const MAX_BUFFERED = 64 * 1024;
 const LINGER = 100;
 const LABEL = { both: "bidi", one: "uni" } as const;
 
-/** The channels that both sides make with the same ids, before the handshake. */
+/** The channels that both sides make with the same ids, before the handshake, and those that the peer opens. */
 export interface FixedChannels {
   readonly control: RTCDataChannel;
   readonly datagrams: RTCDataChannel;
+  readonly incoming: IncomingChannels;
 }
 
 /** Makes them. */
@@ -38,7 +39,35 @@ export function fixedChannels(transport: RTCPeerConnection): FixedChannels {
   const lossy = { negotiated: true, id: 1, ordered: false, maxRetransmits: 0 };
   const datagrams = transport.createDataChannel("datagrams", lossy);
   datagrams.binaryType = "arraybuffer";
-  return { control, datagrams };
+  return { control, datagrams, incoming: new IncomingChannels(transport) };
+}
+
+/**
+ * Streams that the peer has opened and nobody has taken yet. They are collected from the beginning: a browser may tell of
+ * one before it tells that `control` is open, and it tells of each once.
+ */
+class IncomingChannels {
+  readonly bidi: StreamQueue = streamQueue();
+  readonly uni: StreamQueue = streamQueue();
+  #open = 0;
+
+  constructor(transport: RTCPeerConnection) {
+    transport.ondatachannel = ({ channel }) => {
+      const { label } = channel;
+      if ((label !== LABEL.both && label !== LABEL.one) || this.#open >= MAX_STREAMS) return channel.close();
+      this.#open++;
+      // Now, because its messages come from the next turn on, taken or not.
+      this[label].add(channelStreams(channel, { sends: label === LABEL.both, receives: true }));
+    };
+  }
+
+  /** A stream is over: the peer may open another. */
+  readonly free = (): void => void this.#open--;
+
+  end(): void {
+    this.bidi.end();
+    this.uni.end();
+  }
 }
 
 /** Over an `RTCPeerConnection` whose control channel is open. To be made before the next event is handled. */
@@ -50,8 +79,6 @@ export class WebRtcConnection extends BaseConnection {
   readonly #channels: FixedChannels;
   /** Resolves when the transport has ended. */
   readonly #gone = deferred<void>();
-  /** Streams of the peer that are open. */
-  #taken = 0;
   #unread: Uint8Array[] = [];
   #wake: (() => void) | undefined;
 
@@ -59,24 +86,16 @@ export class WebRtcConnection extends BaseConnection {
     super({ handshakeTime });
     this.#transport = transport;
     this.#channels = channels;
-    const opened = { [LABEL.both]: streamQueue(), [LABEL.one]: streamQueue() };
-    const free = (): void => void this.#taken--;
+    const { incoming } = channels;
     this.incomingBidirectionalStreams = new IncomingStreams(
-      () => opened[LABEL.both].stream,
+      () => incoming.bidi.stream,
       ({ writable, readable }) =>
-        this.acceptedBidirectional(writable as ByteSink, new ReceiveHalf(readable), free),
+        this.acceptedBidirectional(writable as ByteSink, new ReceiveHalf(readable), incoming.free),
     );
     this.incomingUnidirectionalStreams = new IncomingStreams(
-      () => opened[LABEL.one].stream,
-      ({ readable }) => this.acceptedUnidirectional(new ReceiveHalf(readable), free),
+      () => incoming.uni.stream,
+      ({ readable }) => this.acceptedUnidirectional(new ReceiveHalf(readable), incoming.free),
     );
-    transport.ondatachannel = ({ channel }) => {
-      const { label } = channel;
-      if ((label !== LABEL.both && label !== LABEL.one) || this.#taken >= MAX_STREAMS) return channel.close();
-      this.#taken++;
-      // Now, because its messages come from the next turn on, taken or not.
-      opened[label].add(channelStreams(channel, { sends: label === LABEL.both, receives: true }));
-    };
     channels.control.onclose = () => this.#gone.resolve();
     transport.onconnectionstatechange = () => {
       const { connectionState } = transport;
@@ -85,7 +104,7 @@ export class WebRtcConnection extends BaseConnection {
     void this.#gone.promise.then(() => {
       this.finish({ code: 0, reason: "", by: transport.connectionState === "failed" ? "timeout" : "error" });
       transport.close();
-      for (const queue of Object.values(opened)) queue.end();
+      incoming.end();
       this.#wake?.();
     });
     channels.control.onmessage = ({ data }) => this.#told(data);
@@ -172,12 +191,13 @@ export class WebRtcConnection extends BaseConnection {
   }
 }
 
-/** Streams that the peer has opened and nobody has taken yet. */
-function streamQueue(): {
+interface StreamQueue {
   readonly stream: ReadableStream<ChannelStreams>;
   add(streams: ChannelStreams): void;
   end(): void;
-} {
+}
+
+function streamQueue(): StreamQueue {
   let controller!: ReadableStreamDefaultController<ChannelStreams>;
   const stream = new ReadableStream<ChannelStreams>({ start: (made) => void (controller = made) });
   return { stream, add: (streams) => controller.enqueue(streams), end: () => controller.close() };
