@@ -39,8 +39,6 @@ export function decodeFrame(frame: Uint8Array): Decoded {
 /** A message to be sent in either form; see `JsonEncoded`. */
 export class Encoded extends JsonEncoded {
   #msgpack: Uint8Array | undefined;
-  /** The messages of an `EncodedBatch`. */
-  readonly parts: readonly Encoded[] | undefined = undefined;
   #queueing: Queueing | undefined;
   #binaryFrames: Partial<Record<Form, Uint8Array>> | undefined;
 
@@ -54,6 +52,16 @@ export class Encoded extends JsonEncoded {
     return this.#binaryFrames ??= {};
   }
 
+  /** The messages of one that is several. */
+  get parts(): readonly Encoded[] | undefined {
+    return undefined;
+  }
+
+  /** Its JSON as UTF-8, where that is known already. */
+  get utf8(): Uint8Array | undefined {
+    return undefined;
+  }
+
   override framed(form: Form): Uint8Array {
     if (form === "msgpack") return this.#msgpack ??= packFramed(this.message);
     return this.json ??= utf8Framed(this.text());
@@ -65,33 +73,37 @@ export class Encoded extends JsonEncoded {
  * messages one after the other, so whoever can read several in one frame needs no copy of its own.
  */
 export class EncodedBatch extends Encoded {
-  override readonly parts: readonly Encoded[];
+  readonly #parts: readonly Encoded[];
   #mostUrgent: Queueing | undefined;
   readonly #framed: Partial<Record<Form, Uint8Array>> = {};
 
   /** `parts`: two or more, in order. */
   constructor(parts: readonly Encoded[]) {
     super(parts[0]!.message, true);
-    this.parts = parts;
+    this.#parts = parts;
+  }
+
+  override get parts(): readonly Encoded[] {
+    return this.#parts;
   }
 
   override get count(): number {
-    return this.parts.length;
+    return this.#parts.length;
   }
 
   /** It waits as its most urgent message does. */
   override get queueing(): Queueing {
-    return this.#mostUrgent ??= this.parts.map(({ queueing }) => queueing)
+    return this.#mostUrgent ??= this.#parts.map(({ queueing }) => queueing)
       .reduce((most, each) => each.priority > most.priority ? each : most);
   }
 
   /** Each message's JSON on a line of its own. */
   override text(): string {
-    return this.parts.map((part) => part.text()).join("\n");
+    return this.#parts.map((part) => part.text()).join("\n");
   }
 
   override framed(form: Form): Uint8Array {
-    return this.#framed[form] ??= concatenated(this.parts.map((part) => part.framed(form)));
+    return this.#framed[form] ??= concatenated(this.#parts.map((part) => part.framed(form)));
   }
 
   override size(form: Form): number {

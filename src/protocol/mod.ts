@@ -17,6 +17,7 @@ export * from "./json.ts";
 export * from "./lanes.ts";
 export * from "./message.ts";
 export * from "./ping.ts";
+export * from "./pongs.ts";
 export * from "./principal.ts";
 export * from "./priority.ts";
 export * from "./schemas/mod.ts";

@@ -152,10 +152,13 @@ export class Inbound {
   /** Answers a ping that came as nearly all of them do; `false` leaves the frame to its handler. */
   #answersPing(data: Uint8Array | string, { lane, datagram, overflow, early }: Arrival): boolean {
     if (lane !== 0 || datagram || overflow || early) return false;
+    const { connection, outbound } = this.#connection;
+    // What answers them without objects speaks JSON alone.
+    if (connection.wire.form !== "json") return false;
     const ping = readPlainPing(data);
     if (ping === undefined) return false;
+    outbound.pong(ping);
     if (ping.rtt !== undefined) this.#connection.report({ rtt: ping.rtt });
-    this.#connection.outbound.pong(ping.id);
     return true;
   }
 

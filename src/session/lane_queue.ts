@@ -4,13 +4,14 @@
  * @module
  */
 
-import { lanePriority, place } from "../protocol/mod.ts";
+import { type Encoded, lanePriority, place } from "../protocol/mod.ts";
 import type { Queued } from "../transport/contract.ts";
 
 /** A message that waits. */
 export interface QueuedItem extends Queued {
   /** The channel whose stop drops it; `undefined`: it is not in a channel's deliveries. */
   readonly channel: string | undefined;
+  size: number;
   /** Of the message, or of a more urgent one of its channel that waits behind it. */
   priority: number;
 }
@@ -55,6 +56,17 @@ export class LaneQueue {
   push(item: QueuedItem): void {
     place(this.#items, this.#head, item, orderOf);
     this.#bytes += item.size;
+  }
+
+  /** The message that leaves last. */
+  get last(): Encoded | undefined {
+    return this.#items.at(-1)?.message;
+  }
+
+  /** The one that leaves last becomes `bytes` longer. */
+  growLast(bytes: number): void {
+    this.#items.at(-1)!.size += bytes;
+    this.#bytes += bytes;
   }
 
   /** Takes the first message. `forStream`: it goes on a stream of this lane, whose loss may take it along. */

@@ -10,7 +10,8 @@ import {
   failureOf,
   type Message,
   type Payload,
-  pongText,
+  type PlainPing,
+  Pongs,
   ProtocolError,
   uuidv7,
 } from "../protocol/mod.ts";
@@ -59,11 +60,18 @@ export class Outbound {
     this.#connection.wake(at);
   }
 
-  /** Answers a ping on lane 0. */
-  pong(re: string): void {
+  /** Answers a ping on lane 0, together with those before it whose answers wait. */
+  pong(ping: PlainPing): void {
     if (this.#ended) return;
-    const pong = this.#message("pong", {}, re);
-    this.outbox.push(new Encoded(pong, false, pongText(pong)), 0);
+    const now = this.#clock.wall();
+    const last = this.outbox.last(0);
+    if (last instanceof Pongs) {
+      const bytes = last.bytesOf(ping, now);
+      if (bytes > 0 && this.outbox.growLast(0, bytes)) return last.add(ping, bytes);
+    }
+    const pongs = new Pongs();
+    pongs.add(ping, pongs.bytesOf(ping, now));
+    this.outbox.push(pongs, 0);
     this.#connection.wake(0);
   }
 

@@ -101,6 +101,20 @@ export class Outbox implements OutboxSource {
     if (this.#bytes > this.#max * RESERVE) this.#events.overflow();
   }
 
+  /** The message that leaves last on `lane`. */
+  last(lane: number): Encoded | undefined {
+    return this.#lanes.get(lane)?.last;
+  }
+
+  /** Counts one message more, of `bytes`, in the `last` one on `lane`. False: there is no room for it. */
+  growLast(lane: number, bytes: number): boolean {
+    if (this.#bytes + bytes > this.#max * RESERVE) return false;
+    this.#lanes.get(lane)!.growLast(bytes);
+    this.#bytes += bytes;
+    this.#count++;
+    return true;
+  }
+
   take(lane?: number): Queued | undefined {
     const item = lane === undefined
       ? this.#takeFirst()

@@ -25,6 +25,9 @@ export interface ServerWebSocketHandler {
   closed(code: number, reason: string): void;
 }
 
+/** What is sent as one text message. */
+export type SentText = Pick<Encoded, "text" | "textFrame"> & Partial<Pick<Encoded, "utf8">>;
+
 /** A server's WebSocket. */
 export interface ServerWebSocket {
   /** Whether messages can be sent. */
@@ -41,7 +44,7 @@ export interface ServerWebSocket {
   readonly reportsDrain: boolean;
   start(handler: ServerWebSocketHandler): void;
   /** Sends the JSON text of a message as one text message; returns its bytes. */
-  sendText(message: Pick<Encoded, "text" | "textFrame">): number;
+  sendText(message: SentText): number;
   /** Sends a message with its length as one binary message; returns its bytes. */
   sendFramed(message: Encoded, form: Form): number;
   /** Sends a binary message. The bytes are copied. */

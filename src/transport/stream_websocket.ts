@@ -7,7 +7,7 @@
 
 import type { Encoded, Form } from "../protocol/mod.ts";
 import { encodeBinary, encodeText, type WebSocketConnection } from "../websocket/mod.ts";
-import type { ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
+import type { SentText, ServerWebSocket, ServerWebSocketHandler } from "./server_websocket.ts";
 
 /** Adapts a connection of `websocket/`. */
 export class StreamServerWebSocket implements ServerWebSocket {
@@ -45,8 +45,8 @@ export class StreamServerWebSocket implements ServerWebSocket {
 
   // One frame for all connections that get the message: a server's frames are not masked.
 
-  sendText(message: Pick<Encoded, "text" | "textFrame">): number {
-    const frame = message.textFrame ??= encodeText(message.text());
+  sendText(message: SentText): number {
+    const frame = message.textFrame ??= encodeText(message.utf8 ?? message.text());
     this.#connection.sendFrame(frame);
     return frame.length;
   }

@@ -69,8 +69,9 @@ export function encodeBinary(payload: Uint8Array): Uint8Array {
   return encodeFrame(OPCODE.binary, payload);
 }
 
-/** A text message as one frame. The bytes may be sent to any number of peers. */
-export function encodeText(text: string): Uint8Array {
+/** A text message, which may be UTF-8 already, as one frame. The bytes may be sent to any number of peers. */
+export function encodeText(text: string | Uint8Array): Uint8Array {
+  if (typeof text !== "string") return encodeFrame(OPCODE.text, text);
   const length = Buffer.byteLength(text);
   const frame = Buffer.allocUnsafe(headerSize(length) + length);
   frame.write(text, writeHeader(frame, 0, OPCODE.text, length));

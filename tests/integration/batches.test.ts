@@ -1,8 +1,10 @@
 /** Deliveries under load, over real sockets: several in one frame, each once and in order. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { KINDS, type TestClient } from "../support/client.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { takeFrames } from "../support/wire.ts";
 
 const CHANNEL = "chat:load";
 const OFF = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
@@ -93,3 +95,52 @@ Deno.test("batches: a plain client that asks for lines gets several messages in 
     socket.close();
     await closed;
   }));
+
+Deno.test("batches: pings that come in one frame are answered in order, by as few frames as the client takes", () =>
+  withService(async (service) => {
+    const ids = Array.from({ length: 40 }, (_, i) => `p${i}`);
+    for (const [batch, most] of [[undefined, 40], ["lines", 2], [true, 2]] as const) {
+      const socket = new WebSocket(service.websocketUrl);
+      socket.binaryType = "arraybuffer";
+      const answered: string[] = [];
+      let frames = 0;
+      const [ready, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const message = (type: string, id: string, payload: unknown = {}) =>
+        JSON.stringify({ type, id, timestamp: 0, payload });
+      const token = await service.token("ann");
+      socket.onopen = () => socket.send(message("auth_request", "auth", { token, batch }));
+      socket.onerror = () => done.reject(new Error("the WebSocket failed"));
+      socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+        const texts = typeof data === "string"
+          ? data.split("\n")
+          : takeFrames(new Uint8Array(data)).bodies.map((body) => new TextDecoder().decode(body));
+        for (const text of texts) {
+          const { type, re } = JSON.parse(text);
+          if (type === "auth_response") ready.resolve();
+          if (type !== "pong") continue;
+          answered.push(re);
+          if (re === "last") done.resolve();
+        }
+        frames++;
+      };
+      await ready.promise;
+      frames = 0;
+      socket.send(Buffer.concat(ids.map((id) => framedText(message("ping", id)))));
+      socket.send(message("ping", "last"));
+      await done.promise;
+      assert.deepEqual(answered, [...ids, "last"]);
+      // The last one may come with the others or alone.
+      assert.ok(frames <= most + 1, `${frames} frames`);
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      socket.close();
+      await closed;
+    }
+  }));
+
+/** A text with its length before it. */
+function framedText(text: string): Uint8Array {
+  const bytes = new Uint8Array(2 + text.length);
+  bytes.set([0x40 | (text.length >> 8), text.length & 0xff]);
+  new TextEncoder().encodeInto(text, bytes.subarray(2));
+  return bytes;
+}

@@ -52,6 +52,23 @@ Deno.test("outbox: channels are stopped until half is free, and no more of them"
   assert.deepEqual([box.bytes, log], [200, ["stopped chat:c 2", "stopped chat:a 2"]]);
 });
 
+Deno.test("outbox: a message grows only at the end of its lane, within the bound, and until it is taken", () => {
+  const { box, log } = outbox(1000);
+  const first = delivery("chat:a", 400), second = delivery("chat:a", 200);
+  box.push(first, 0);
+  assert.deepEqual([box.last(0), box.last(1)], [first, undefined]);
+  assert.equal(box.growLast(0, 300), true);
+  assert.deepEqual([box.bytes, box.length], [700, 2]);
+  box.push(second, 0);
+  assert.equal(box.last(0), second);
+  assert.equal(box.growLast(0, 351), false, "no room");
+  assert.equal(box.growLast(0, 350), true);
+  assert.deepEqual([box.bytes, box.length, log], [1250, 4, []]);
+  assert.equal(box.take(0)?.size, 700);
+  assert.equal(box.take(0)?.size, 550);
+  assert.deepEqual([box.last(0), box.bytes], [undefined, 0]);
+});
+
 Deno.test("outbox: replies may use a quarter more than the bound, and the first byte above it ends the connection", () => {
   const { box, log } = outbox(1000);
   box.push(delivery("chat:a", 1000), 0);
