@@ -52,6 +52,34 @@ Deno.test("pace: without rates everything leaves at once", () => {
   for (let i = 0; i < 10_000; i++) assert.equal(pace.take(1e6, 0), 0);
 });
 
+Deno.test("pace: a client keeps to the rates that the server told it, also on its next connection", () =>
+  inWorld(async (world, makeOne) => {
+    const rates = { messagesPerSecond: 20, messageBurst: 10, bytesPerSecond: 0, byteBurst: 0 };
+    // The server of this world counts by another clock, so it has no rates of its own.
+    world.swallow = ({ type, payload }) => {
+      if (type === "auth_response") (payload.limits as Payload).rates = rates;
+      return false;
+    };
+    const { client } = makeOne();
+    await connected(world, client);
+    const said = Array.from({ length: 100 }, (_, i) => `m${i}`);
+    for (const text of said) client.channel("chat:x").publish(text);
+    let [link] = world.links, began = world.clock.now(), links = 1;
+    for (let steps = 0; client.manager.pending > 0 && steps < 500; steps++) {
+      const [newest] = world.links;
+      if (newest !== undefined && newest !== link) {
+        [link, began, links] = [newest, world.clock.now(), links + 1];
+      }
+      const sent = link!.sentOn.filter(({ type }) => type === "chat_message").length;
+      const allowed = 10 + 20 * (world.clock.now() - began) / 1000;
+      assert.ok(sent <= allowed, `${sent} left, ${allowed} may`);
+      if (links === 1 && sent > 40) world.cut();
+      await world.clock.advance(50);
+    }
+    assert.equal(links, 2);
+    assert.deepEqual(texts(world), said);
+  }));
+
 Deno.test("publishing: a burst of 6,000 texts that are no ASCII keeps its order over a WebSocket", async () => {
   await using place = await crowd();
   const ann = place.join("ann", { enableQuic: false, outbox: { maxBytes: 1e9 } });
