@@ -16,8 +16,8 @@ import { systemClock } from "../async/clock.ts";
 import { deadline } from "../async/deadline.ts";
 import {
   checkIntroduction,
-  type Introduction,
   isPeerId,
+  type OfferSignal,
   PeerConnection,
   PeerError,
   type PeerId,
@@ -26,8 +26,10 @@ import {
 } from "../peer/browser.ts";
 import type { WebRtcConnection } from "../quic/webrtc_connection.ts";
 import type { SkeinClient } from "./client.ts";
+import { type EnvironmentEvent, systemEnvironment } from "./environment.ts";
 import { BrowserMeeting } from "./peers/browser_meeting.ts";
-import type { Described } from "./peers/session_description.ts";
+import { ANSWER_TIMEOUT, answerRestart, introduce, restartIce, type Speaker } from "./peers/ice_restart.ts";
+import { watchPath } from "./peers/path_watch.ts";
 import { SessionSignalling } from "./peers/session_signalling.ts";
 
 export { PeerConnection, PeerError, type PeerErrorCode, type PeerId, PeerIdentity } from "../peer/browser.ts";
@@ -47,10 +49,6 @@ export interface BrowserPeerOptions {
   readonly onError?: (error: PeerError, context: { readonly peer: PeerId }) => void;
 }
 
-/** The peer's answer has to come within this many ms. */
-const ANSWER_TIMEOUT = 10_000;
-/** How often it is looked which path is used, in ms: browsers have no event for a change. */
-const PATH_INTERVAL = 2_000;
 /** Milliseconds for the last message of a connection. */
 const LINGER = 200;
 /** Meetings at once; browsers allow about 500 connections. */
@@ -59,6 +57,10 @@ const MAX_MEETINGS = 64;
 const MAX_OF_PEER = 4;
 /** Signals of one peer that wait for those before. */
 const MAX_WAITING = 64;
+/** Longest text of a refusal. */
+const MAX_REASON = 200;
+/** To a peer that looks for another path of a connection that is over here: it has to call anew. */
+const UNKNOWN = "the connection is not known here";
 
 /** A peer on the session of a client in a browser. */
 export class BrowserPeer {
@@ -66,24 +68,38 @@ export class BrowserPeer {
   readonly awarenessField = "browserPeer";
   readonly #identity: PeerIdentity;
   readonly #session: SessionSignalling;
+  readonly #speaker: Speaker;
   readonly #options: BrowserPeerOptions;
   readonly #connections = new Map<PeerId, PeerConnection>();
   readonly #meetings = new Map<string, BrowserMeeting>();
   readonly #listeners = new Set<(connection: PeerConnection) => void>();
   readonly #queues = new Map<PeerId, { last: Promise<void>; waiting: number }>();
+  readonly #stop: (() => void)[];
   #closed = false;
 
-  private constructor(session: SessionSignalling, identity: PeerIdentity, options: BrowserPeerOptions) {
+  private constructor(client: SkeinClient, identity: PeerIdentity, options: BrowserPeerOptions) {
+    const session = new SessionSignalling(client, identity);
     this.#session = session;
     this.#identity = identity;
+    this.#speaker = { session, identity };
     this.#options = options;
     session.onSignal((from, signal) => this.#heard(from, signal));
+    const environment = systemEnvironment();
+    let network = environment.network();
+    this.#stop = [
+      client.on("connected", () => this.#surroundings("visible", false)),
+      environment.watch((event) => {
+        const before = network;
+        network = environment.network();
+        this.#surroundings(event, network !== before);
+      }),
+    ];
   }
 
   /** Makes this session a peer. Rejects where the browser has no Ed25519. */
   static async open(client: SkeinClient, options: BrowserPeerOptions = {}): Promise<BrowserPeer> {
     const identity = options.identity ?? (await PeerIdentity.generate()).identity;
-    return new BrowserPeer(new SessionSignalling(client, identity), identity, options);
+    return new BrowserPeer(client, identity, options);
   }
 
   /** The id by which others reach this peer. */
@@ -125,6 +141,7 @@ export class BrowserPeer {
   /** Ends every connection. The client goes on. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const stop of this.#stop.splice(0)) stop();
     this.#session.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
     for (const meeting of [...this.#meetings.values()]) this.#end(meeting);
@@ -153,11 +170,14 @@ export class BrowserPeer {
     const stopped = (): void => this.#end(meeting, signal.reason);
     signal.addEventListener("abort", stopped);
     try {
-      const offer = await this.#introduce(meeting, await meeting.offer());
+      const offer = await introduce(this.#speaker, meeting, await meeting.offer(), {
+        challenge: meeting.challenge,
+      });
+      const expected = meeting.expectAnswer(offer.challenge);
       await this.#session.send(peer, { type: "offer", ...offer });
       meeting.introduced();
       const late = (): PeerError => new PeerError("peer_unreachable", "the peer does not answer");
-      const answer = await deadline(meeting.answer.promise, ANSWER_TIMEOUT, late);
+      const answer = await deadline(expected, ANSWER_TIMEOUT, late);
       await checkIntroduction(peer, this.id, answer, offer.challenge);
       await meeting.answered(answer);
       return await this.#connected(meeting);
@@ -167,6 +187,14 @@ export class BrowserPeer {
       throw error;
     } finally {
       signal.removeEventListener("abort", stopped);
+    }
+  }
+
+  /** A browser that only estimates its network anew has the event `network`, too: the word for it is the same then. */
+  #surroundings(event: EnvironmentEvent, isOther: boolean): void {
+    for (const { restarts } of this.#meetings.values()) {
+      if (event === "online" || isOther) restarts?.networkChanged();
+      else if (event !== "offline") restarts?.hopeful();
     }
   }
 
@@ -185,17 +213,35 @@ export class BrowserPeer {
   async #take(from: PeerId, signal: Signal): Promise<void> {
     if (signal.type === "offer") return await this.#offered(from, signal);
     const meeting = this.#meetings.get(signal.connection);
-    if (meeting?.peer !== from) return;
-    if (signal.type === "answer") meeting.answer.resolve(signal);
-    else if (signal.type === "candidate") await meeting.addCandidates(signal.candidates);
-    else this.#end(meeting, new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`));
+    const isAsking = signal.type === "candidate" && signal.replace === true;
+    if (meeting?.peer !== from) {
+      if (isAsking) await this.#refuse(from, signal.connection, UNKNOWN);
+      return;
+    }
+    if (signal.type === "answer") meeting.take(signal);
+    else if (signal.type === "candidate") {
+      if (isAsking && meeting.isCaller) meeting.restarts?.asked();
+      await meeting.addCandidates(signal.candidates);
+    } // Nothing proves that it is the peer's. One that is there says it on the connection itself.
+    else if (meeting.restarts?.isBroken !== false) {
+      this.#end(meeting, new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`));
+    }
   }
 
-  async #offered(from: PeerId, offer: Introduction): Promise<void> {
+  async #refuse(peer: PeerId, connection: string, reason: string): Promise<void> {
+    await this.#session.send(peer, { type: "close", connection, reason });
+  }
+
+  async #offered(from: PeerId, offer: OfferSignal): Promise<void> {
     const { connection } = offer;
-    const refuse = (reason: string): Promise<void> =>
-      this.#session.send(from, { type: "close", connection, reason });
+    const refuse = (reason: string): Promise<void> => this.#refuse(from, connection, reason);
     if (offer.lane !== "webrtc") return await refuse("speaks WebRTC alone");
+    if (offer.answers !== undefined) {
+      const meeting = this.#meetings.get(connection);
+      // The page was loaded again since: the peer has to call anew.
+      if (meeting?.peer !== from) return await refuse(UNKNOWN);
+      return await answerRestart(this.#speaker, meeting, offer);
+    }
     await checkIntroduction(from, this.id, offer);
     if (this.#meetings.has(connection)) return;
     const known = this.#connections.get(from);
@@ -209,8 +255,12 @@ export class BrowserPeer {
     }
     const meeting = await this.#meet(from, connection);
     try {
-      const answer = await this.#introduce(meeting, await meeting.answerTo(offer), offer.challenge);
-      await this.#session.send(from, { type: "answer", ...answer, answers: offer.challenge });
+      const { challenge } = meeting, answers = offer.challenge;
+      const answer = await introduce(this.#speaker, meeting, await meeting.answerTo(offer), {
+        challenge,
+        answers,
+      });
+      await this.#session.send(from, { type: "answer", ...answer, answers });
     } catch (error) {
       this.#end(meeting);
       throw error;
@@ -220,7 +270,8 @@ export class BrowserPeer {
     // Its addresses come through the same queue of signals: the path is waited for beside it.
     this.#connected(meeting).then((transport) => this.#called(from, transport), (error) => {
       this.#end(meeting);
-      this.#failed(from, error);
+      // Both have called, and the other call has led to a connection: nothing is wrong.
+      if (this.#connections.get(from)?.current === undefined) this.#failed(from, error);
     });
   }
 
@@ -251,36 +302,29 @@ export class BrowserPeer {
     return meeting;
   }
 
-  #introduce(
-    { peer, connection, challenge }: BrowserMeeting,
-    described: Described,
-    answers?: string,
-  ): Promise<Introduction> {
-    const introduction = { connection, challenge, ...described, candidates: [], lane: "webrtc" as const };
-    return this.#identity.introduce(peer, introduction, answers);
-  }
-
   /** The connection of a meeting, which lasts as long as it. */
   async #connected(meeting: BrowserMeeting): Promise<WebRtcConnection> {
     const transport = await meeting.connected();
-    const look = async (): Promise<void> => {
-      const path = await meeting.path();
+    const current = (): PeerConnection | undefined => {
       const connection = this.#connections.get(meeting.peer);
-      if (connection?.current !== transport || path === undefined) return;
-      const { kind } = connection.path ?? {};
-      if (kind !== path.kind || connection.path?.rtt !== path.rtt) connection.moved(path);
+      return connection?.current === transport ? connection : undefined;
     };
-    const watch = (): () => void =>
-      systemClock.after(PATH_INTERVAL, () => {
-        void look().catch(() => {});
-        cancel = watch();
-      });
-    let cancel = watch();
-    setTimeout(() => void look().catch(() => {}));
+    watchPath(meeting, transport, {
+      clock: systemClock,
+      random: Math.random,
+      canSignal: () => this.#session.isConnected,
+      restart: () => restartIce(this.#speaker, meeting),
+      current,
+      onGivenUp: (error) => {
+        if (current() !== undefined) this.#failed(meeting.peer, error);
+        this.#end(meeting, error);
+        // It may still take the connection for alive. Without the service it finds out by itself.
+        this.#refuse(meeting.peer, meeting.connection, error.message.slice(0, MAX_REASON)).catch(() => {});
+      },
+    });
     void transport.closed.then(() => {
-      cancel();
       const connection = this.#connections.get(meeting.peer);
-      if (connection !== undefined && connection.current === undefined) connection.moved(undefined);
+      if (connection?.current === undefined || connection.current === transport) connection?.moved(undefined);
       // What says why it ends is still to leave.
       systemClock.after(LINGER, () => this.#end(meeting));
     });

@@ -11,4 +11,4 @@ export { PeerError, type PeerErrorCode } from "./errors.ts";
 export { checkIntroduction, isPeerId, type PeerId, PeerIdentity } from "./identity.ts";
 export { type PathInfo, PeerConnection } from "./peer_connection.ts";
 export type * from "./ports.ts";
-export type { PeerState } from "./state.ts";
+export { backoff, type PeerState } from "./state.ts";

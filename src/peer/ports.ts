@@ -78,9 +78,11 @@ export interface Introduction {
   readonly signature: string;
 }
 
-/** Asks for a connection, or tells new addresses for one that lives (`restart`). */
+/** Asks for a connection, or between browsers for another path of one that lives. */
 export interface OfferSignal extends Introduction {
   readonly type: "offer";
+  /** For another path: the challenge of the receiver's introduction for the connection. */
+  readonly answers?: string;
 }
 
 /** Agrees to a connection. */

@@ -79,6 +79,7 @@ export class WebRtcConnection extends BaseConnection {
   readonly #channels: FixedChannels;
   /** Resolves when the transport has ended. */
   readonly #gone = deferred<void>();
+  #isGivenUp = false;
   #unread: Uint8Array[] = [];
   #wake: (() => void) | undefined;
 
@@ -97,12 +98,12 @@ export class WebRtcConnection extends BaseConnection {
       ({ readable }) => this.acceptedUnidirectional(new ReceiveHalf(readable), incoming.free),
     );
     channels.control.onclose = () => this.#gone.resolve();
+    // Without a path it lives on: ICE may be restarted. Whoever does that says when it is given up.
     transport.onconnectionstatechange = () => {
-      const { connectionState } = transport;
-      if (connectionState === "failed" || connectionState === "closed") this.#gone.resolve();
+      if (transport.connectionState === "closed") this.#gone.resolve();
     };
     void this.#gone.promise.then(() => {
-      this.finish({ code: 0, reason: "", by: transport.connectionState === "failed" ? "timeout" : "error" });
+      this.finish({ code: 0, reason: "", by: this.#isGivenUp ? "timeout" : "error" });
       transport.close();
       incoming.end();
       this.#wake?.();
@@ -115,6 +116,12 @@ export class WebRtcConnection extends BaseConnection {
       this.#wake?.();
     };
     this.start(this.#gone.promise);
+  }
+
+  /** There is no path to the peer, and no other is looked for: it ends. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#gone.resolve();
   }
 
   get maxDatagramSize(): number {

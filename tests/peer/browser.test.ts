@@ -2,25 +2,17 @@
 
 import assert from "node:assert/strict";
 import { delay } from "../../src/async/deadline.ts";
-import { type Life, makePlace, type Place, startServer } from "../crash/server.ts";
+import { type Life, startServer } from "../crash/server.ts";
 import { type BrowserPage, withChromium, withFirefox } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import type { Joined } from "./browser_page.ts";
-import { joinPage, reads, servePage, waitFor, write } from "./browser_support.ts";
+import { joinPage, place, reads, servePage, waitFor, write } from "./browser_support.ts";
+import { TURN_LACKS, withRelayedPages } from "./browser_turn.ts";
 import { Editor, readAll } from "./known_support.ts";
 
 declare const joined: Joined;
 
 const LIMIT = { timeout: 240_000 };
-
-async function place(more: Parameters<typeof makePlace>[0] = {}): Promise<Place> {
-  const made = await makePlace(more);
-  const path = `${made.directory}/skein.jsonc`;
-  const config = JSON.parse(await Deno.readTextFile(path));
-  config.http.allowedOrigins = ["*"];
-  await Deno.writeTextFile(path, JSON.stringify(config));
-  return made;
-}
 
 /** Two pages edit a document; the service is killed and comes back; a third client reads everything once. */
 async function throughAnOutage(one: BrowserPage, two: BrowserPage): Promise<void> {
@@ -214,81 +206,17 @@ testWith(
     }),
 );
 
-/** An address of this machine that browsers use: they leave out loopback. */
-const OUTSIDE = Deno.networkInterfaces().find(({ family, address }) =>
-  family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
-)?.address;
-
-/** Runs coturn at `OUTSIDE`, on a port that was free. */
-async function startTurn(directory: string, secret: string): Promise<{ port: number } & AsyncDisposable> {
-  const probe = Deno.listen({ hostname: OUTSIDE!, port: 0 });
-  const { port } = probe.addr;
-  probe.close();
-  const child = new Deno.Command("turnserver", {
-    args: [
-      "-n",
-      `--listening-port=${port}`,
-      `--listening-ip=${OUTSIDE}`,
-      `--relay-ip=${OUTSIDE}`,
-      "--realm=pages.example",
-      "--use-auth-secret",
-      `--static-auth-secret=${secret}`,
-      "--fingerprint",
-      "--no-tls",
-      "--no-dtls",
-      "--no-cli",
-      `--userdb=${directory}/turn.db`,
-      `--pidfile=${directory}/turn.pid`,
-      "--log-file=stdout",
-    ],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let tries = 0;; tries++) {
-    try {
-      (await Deno.connect({ hostname: OUTSIDE!, port })).close();
-      break;
-    } catch (error) {
-      if (tries > 200) throw error;
-      await delay(50);
-    }
-  }
-  return {
-    port,
-    async [Symbol.asyncDispose](): Promise<void> {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  };
-}
-
 testWith(
   ["chromium", "coturn"],
   "peer browser: pages that show no address of theirs write to each other by a TURN server",
   () =>
     withChromium(async (one, browser) => {
       const two = await browser.newPage();
-      const at = await place();
-      const secret = "shared with coturn, for tests";
-      await using turn = await startTurn(at.directory, secret);
-      const path = `${at.directory}/skein.jsonc`;
-      const config = JSON.parse(await Deno.readTextFile(path));
-      config.peers = { turn: [`turn:${OUTSIDE}:${turn.port}`], turnSecret: secret };
-      await Deno.writeTextFile(path, JSON.stringify(config));
-      await using page = await servePage();
-      const service = await startServer(at);
-      try {
-        const options = { url: `http://127.0.0.1:${at.port}`, token: at.token, peer: { relayOnly: true } };
-        for (const each of [one, two]) await joinPage(each, page.origin, options);
-        for (const each of [one, two]) await waitFor(each, "joined.paths[0] === 'relayed'");
-        for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
+      await withRelayedPages([one, two], async ({ service }) => {
         await service.kill();
         await write(one, "relayed");
         await reads(two, "relayed");
-      } finally {
-        await service.kill();
-        await Deno.remove(at.directory, { recursive: true });
-      }
+      });
     }, LIMIT),
-  OUTSIDE === undefined ? ["address that is not loopback"] : [],
+  TURN_LACKS,
 );

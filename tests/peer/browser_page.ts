@@ -28,6 +28,10 @@ async function join({ url, token, peer: options }: PageOptions) {
     identity: await storedIdentity(),
     onError: (error) => void errors.push(`${error.code}: ${error.message}`),
   });
+  let losses = 0;
+  peer.onConnection((connection) => {
+    connection.on({ path: (path) => void (losses += path === undefined ? 1 : 0) });
+  });
   await peer.announced();
   const doc = new Y.Doc(), awareness = new Awareness(doc);
   const provider = new SkeinYjsProvider(openDocument(client, "doc:plan"), doc, { awareness });
@@ -42,6 +46,13 @@ async function join({ url, token, peer: options }: PageOptions) {
     errors,
     get text() {
       return text.toString();
+    },
+    /** How often there was no path any more. */
+    get losses() {
+      return losses;
+    },
+    get remotes() {
+      return [...peer.connections.values()].map(({ path }) => path?.remote.hostname);
     },
     get paths() {
       return [...peer.connections.values()].map(({ path }) => path?.kind);

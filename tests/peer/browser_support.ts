@@ -4,6 +4,7 @@
  * @module
  */
 
+import { makePlace, type Place } from "../crash/server.ts";
 import type { BrowserPage } from "../support/browsers.ts";
 import type { Joined, PageOptions } from "./browser_page.ts";
 
@@ -42,6 +43,16 @@ async function buildPage(): Promise<string> {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+}
+
+/** A place for a service that pages of other origins may use. */
+export async function place(): Promise<Place> {
+  const made = await makePlace();
+  const path = `${made.directory}/skein.jsonc`;
+  const config = JSON.parse(await Deno.readTextFile(path));
+  config.http.allowedOrigins = ["*"];
+  await Deno.writeTextFile(path, JSON.stringify(config));
+  return made;
 }
 
 /** Serves the page of the tests. */

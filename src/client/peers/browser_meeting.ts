@@ -4,11 +4,12 @@
  * @module
  */
 
-import { deadline } from "../../async/deadline.ts";
+import { deadline, settles } from "../../async/deadline.ts";
 import { type Deferred, quietDeferred } from "../../async/deferred.ts";
 import {
   type AnswerSignal,
   type Candidate,
+  type Introduction,
   type MeetingServers,
   type PathInfo,
   PeerError,
@@ -23,9 +24,16 @@ import {
   writeCandidate,
   writeDescription,
 } from "./session_description.ts";
+import type { PathRestarts } from "./path_restarts.ts";
 
 /** Milliseconds for the path and the DTLS handshake. */
 const CONNECT_TIMEOUT = 15_000;
+/** Milliseconds that an answer about another path waits for an address. */
+const FINDING = 3_000;
+/** Addresses in one introduction. */
+const MAX_CANDIDATES = 32;
+/** Offers of another path that one connection takes. */
+const MAX_RESTARTS = 256;
 
 /** Options of a meeting. */
 export interface BrowserMeetingOptions {
@@ -44,13 +52,26 @@ export class BrowserMeeting {
   readonly peer: PeerId;
   readonly connection: string;
   readonly challenge: string = randomText(32);
-  /** The peer's answer to our offer. */
-  readonly answer: Deferred<AnswerSignal> = quietDeferred();
+  /** The peer's answer to our last offer, and the challenge of that. */
+  #answer: Deferred<AnswerSignal> = quietDeferred();
+  #asked: string | undefined;
   /** The peer has called at the same time, and its call counts. */
   superseded = false;
+  /** Finds another path when this one is lost, once there is a connection. */
+  restarts: PathRestarts | undefined;
+  /** Whether this side has made the offer; then it makes those of other paths, too. */
+  isCaller = false;
+  readonly #relayOnly: boolean;
   readonly #transport: RTCPeerConnection;
+  /** What the peer has said of itself. */
+  #remote: Pick<Introduction, "certificate" | "challenge"> | undefined;
+  /** Challenges of the offers that were taken: somebody in between could say one again, which would end the path. */
+  readonly #taken = new Set<string>();
+  #connection: WebRtcConnection | undefined;
   readonly #opened: Promise<WebRtcConnection>;
   readonly #failed: Deferred<never> = quietDeferred();
+  /** Resolves with the first address of this side. */
+  #found: Deferred<void> = quietDeferred();
   /** Addresses found before the introduction left: the peer would not know what they are for. */
   #held: Candidate[] | undefined = [];
   /** Addresses of the peer that came before its description. */
@@ -62,21 +83,17 @@ export class BrowserMeeting {
   ) {
     this.peer = peer;
     this.connection = connection;
-    const { stun, turn } = servers;
+    this.#relayOnly = relayOnly;
     try {
-      this.#transport = new RTCPeerConnection({
-        iceTransportPolicy: relayOnly ? "relay" : "all",
-        iceServers: [
-          ...stun.map((urls) => ({ urls })),
-          ...turn.map(({ url, username, credential }) => ({ urls: url, username, credential })),
-        ],
-      });
+      this.#transport = new RTCPeerConnection(configurationOf(servers, relayOnly));
     } catch (cause) {
       throw new PeerError("peer_unreachable", `no WebRTC here: ${(cause as Error).message}`, { cause });
     }
     this.#transport.onicecandidate = ({ candidate }) => {
       const found = candidate === null ? undefined : readCandidate(candidate.candidate);
+      if (candidate === null) this.#found.reject(new PeerError("no_path", "the browser finds no address"));
       if (found === undefined) return;
+      this.#found.resolve();
       if (this.#held === undefined) tell(found);
       else this.#held.push(found);
     };
@@ -90,22 +107,82 @@ export class BrowserMeeting {
 
   readonly #introduced: () => void;
 
+  /** Resolves with the peer's answer to the offer with this challenge, which is about to be sent. */
+  expectAnswer(challenge: string): Promise<AnswerSignal> {
+    this.#asked = challenge;
+    this.#answer = quietDeferred();
+    return this.#answer.promise;
+  }
+
+  /** The peer has answered an offer. It may be one that was given up since. */
+  take(answer: AnswerSignal): void {
+    if (answer.answers === this.#asked) this.#answer.resolve(answer);
+  }
+
+  /** The challenge that the peer has given for this connection. */
+  get remoteChallenge(): string | undefined {
+    return this.#remote?.challenge;
+  }
+
   /** Describes this side in an offer. */
   async offer(): Promise<Described> {
-    await this.#transport.setLocalDescription(await this.#transport.createOffer());
-    return readDescription(this.#transport.localDescription!.sdp);
+    this.isCaller = true;
+    return await this.#offer({});
+  }
+
+  /**
+   * Describes this side in an offer of another path; the peer has to take it before it counts. Rejects with `no_path` when
+   * no address of this side is found: once the offer is taken, Firefox ends a connection that has no addresses to try. For
+   * the same reason offer and answer bring addresses: the service may be gone before others follow.
+   */
+  async offerAnew(servers: MeetingServers): Promise<Described> {
+    this.#begin(servers);
+    const described = await this.#offer({ iceRestart: true });
+    await this.#found.promise;
+    return described;
   }
 
   /** Takes the peer's offer, which is checked, and describes this side in an answer. */
-  async answerTo(offer: Described): Promise<Described> {
+  async answerTo(offer: Introduction): Promise<Described> {
+    this.#remote ??= offer;
+    this.#taken.add(offer.challenge);
     await this.#describe("offer", offer);
     await this.#transport.setLocalDescription(await this.#transport.createAnswer());
     return readDescription(this.#transport.localDescription!.sdp);
   }
 
-  /** Takes the peer's answer, which is checked. */
-  async answered(answer: Described): Promise<void> {
+  /** As `answerTo`, for an offer of another path. Waits a while for an address of this side. */
+  async answerAnew(offer: Introduction, servers: MeetingServers): Promise<Described> {
+    this.#begin(servers);
+    const described = await this.answerTo(offer);
+    await this.addCandidates(offer.candidates);
+    await settles(this.#found.promise, FINDING);
+    return described;
+  }
+
+  /** Addresses of this side that were found and not told yet, for an introduction. */
+  takeFound(): Candidate[] {
+    return this.#held?.splice(0, MAX_CANDIDATES) ?? [];
+  }
+
+  /** Whether an offer of another path, which the peer has signed, may be taken. */
+  takes({ certificate, challenge }: Introduction): boolean {
+    return !this.isCaller && certificate === this.#remote?.certificate && !this.#taken.has(challenge) &&
+      this.#taken.size < MAX_RESTARTS;
+  }
+
+  /** Takes the peer's answer, which is checked. Rejects when it is not the one that has answered before. */
+  async answered(answer: Introduction): Promise<void> {
+    this.#remote ??= answer;
+    if (answer.certificate !== this.#remote.certificate) throw new PeerError("authentication_failed");
     await this.#describe("answer", answer);
+    await this.addCandidates(answer.candidates);
+  }
+
+  /** Calls `listener` whenever the browser tells how its ICE is, and now. */
+  onIce(listener: (state: RTCIceConnectionState) => void): void {
+    this.#transport.oniceconnectionstatechange = () => listener(this.#transport.iceConnectionState);
+    listener(this.#transport.iceConnectionState);
   }
 
   /** The introduction has left: addresses may follow. */
@@ -116,7 +193,7 @@ export class BrowserMeeting {
   /** More addresses of the peer. */
   async addCandidates(candidates: readonly Candidate[]): Promise<void> {
     if (this.#early !== undefined) {
-      return void this.#early.push(...candidates.slice(0, 32 - this.#early.length));
+      return void this.#early.push(...candidates.slice(0, MAX_CANDIDATES - this.#early.length));
     }
     for (const candidate of candidates) {
       const line = writeCandidate(candidate);
@@ -161,9 +238,25 @@ export class BrowserMeeting {
 
   /** Ends it. */
   close(error: PeerError = new PeerError("closed")): void {
-    this.answer.reject(error);
+    this.restarts?.end();
+    this.#answer.reject(error);
     this.#failed.reject(error);
+    this.#connection?.giveUp();
+    this.#transport.oniceconnectionstatechange = null;
     this.#transport.close();
+  }
+
+  async #offer(options: RTCOfferOptions): Promise<Described> {
+    await this.#transport.setLocalDescription(await this.#transport.createOffer(options));
+    return readDescription(this.#transport.localDescription!.sdp);
+  }
+
+  /** Addresses of both sides are found and told anew. Credentials of TURN servers may be over since the last time. */
+  #begin(servers: MeetingServers): void {
+    this.#held = [];
+    this.#found = quietDeferred();
+    if (this.isCaller) this.#early = [];
+    this.#transport.setConfiguration(configurationOf(servers, this.#relayOnly));
   }
 
   async #describe(type: "offer" | "answer", described: Described): Promise<void> {
@@ -183,8 +276,20 @@ export class BrowserMeeting {
           reject(new PeerError("no_path", "the browser finds no path"));
         }
       };
-      channels.control.onopen = () =>
-        resolve(new WebRtcConnection(this.#transport, channels, performance.now() - start));
+      channels.control.onopen = () => {
+        this.#connection = new WebRtcConnection(this.#transport, channels, performance.now() - start);
+        resolve(this.#connection);
+      };
     });
   }
+}
+
+function configurationOf({ stun, turn }: MeetingServers, relayOnly: boolean): RTCConfiguration {
+  return {
+    iceTransportPolicy: relayOnly ? "relay" : "all",
+    iceServers: [
+      ...stun.map((urls) => ({ urls })),
+      ...turn.map(({ url, username, credential }) => ({ urls: url, username, credential })),
+    ],
+  };
 }

@@ -84,8 +84,11 @@ export interface PeerSender {
   userId: string;
 }
 
-/** Asks for a connection. */
-export interface PeerOffer extends PeerIntroduction, PeerAddressed {}
+/** Asks for a connection, or between browsers for another path of one that lives. */
+export interface PeerOffer extends PeerIntroduction, PeerAddressed {
+  /** For another path: the challenge of the receiver's introduction for the connection. */
+  answers?: string;
+}
 
 /** Agrees to a connection. */
 export interface PeerAnswer extends PeerIntroduction, PeerAddressed {
@@ -165,6 +168,7 @@ const INTRODUCTION = {
   lane: v.exactOptional(v.picklist(["fast", "webrtc"], "fast or webrtc")),
   signature: base64url(86, 86),
 } as const;
+const OFFER = { ...INTRODUCTION, answers: v.exactOptional(base64url(43, 43)) } as const;
 const ANSWER = { ...INTRODUCTION, answers: base64url(43, 43) } as const;
 const CANDIDATES = {
   connection: connection(),
@@ -189,7 +193,7 @@ export interface PeerClientPayloads {
 /** Its schemas. */
 export const PEER_CLIENT: Schemas<PeerClientPayloads> = {
   peer_announce: shape({ peer: peerId(), signature: base64url(86, 86) }),
-  peer_offer: shape({ ...INTRODUCTION, ...TO }),
+  peer_offer: shape({ ...OFFER, ...TO }),
   peer_answer: shape({ ...ANSWER, ...TO }),
   peer_candidate: shape({ ...CANDIDATES, ...TO }),
   peer_close: shape({ ...CLOSE, ...TO }),
@@ -215,7 +219,7 @@ export interface PeerServerPayloads {
 /** Its schemas. */
 export const PEER_SERVER: Schemas<PeerServerPayloads> = {
   peer_announced: shape({}),
-  peer_offer: shape({ ...INTRODUCTION, ...FROM }),
+  peer_offer: shape({ ...OFFER, ...FROM }),
   peer_answer: shape({ ...ANSWER, ...FROM }),
   peer_candidate: shape({ ...CANDIDATES, ...FROM }),
   peer_close: shape({ ...CLOSE, ...FROM }),

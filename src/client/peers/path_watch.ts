@@ -1,0 +1,71 @@
+/**
+ * Follows the path of one connection between browsers as long as it lives: tells which it is, and has ICE restarted when
+ * it is lost.
+ *
+ * @module
+ */
+
+import { type PeerConnection, PeerError } from "../../peer/browser.ts";
+import type { WebRtcConnection } from "../../quic/webrtc_connection.ts";
+import type { Clock, Random } from "../clock.ts";
+import type { BrowserMeeting } from "./browser_meeting.ts";
+import { PathRestarts, PATIENCE } from "./path_restarts.ts";
+
+/** How often it is looked which path is used, in ms: browsers have no event for a change. */
+const PATH_INTERVAL = 2_000;
+
+/** What a watch needs, and what it tells. */
+export interface PathWatchOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly canSignal: () => boolean;
+  /** Agrees with the peer about another path. */
+  readonly restart: () => Promise<void>;
+  /** The connection to the peer, when it is this one that it uses. */
+  readonly current: () => PeerConnection | undefined;
+  /** No path was found any more: the connection ends. */
+  readonly onGivenUp: (error: PeerError) => void;
+}
+
+/** Watches the path of a meeting that has led to `transport`. */
+export function watchPath(
+  meeting: BrowserMeeting,
+  transport: WebRtcConnection,
+  { clock, random, canSignal, restart, current, onGivenUp }: PathWatchOptions,
+): void {
+  const look = async (): Promise<void> => {
+    const path = await meeting.path();
+    const connection = current();
+    if (connection === undefined || restarts.isBroken || path === undefined) return;
+    if (path.kind !== connection.path?.kind || path.rtt !== connection.path.rtt) connection.moved(path);
+  };
+  const lookNow = (): void => void look().catch(() => {});
+  const restarts = new PathRestarts({
+    clock,
+    random,
+    canSignal,
+    restart,
+    onBroken: () => current()?.moved(undefined),
+    onMended: lookNow,
+    onGivenUp: (cause) => {
+      const seconds = PATIENCE / 1000;
+      const text = `the path was lost, and no other one was found within ${seconds} s`;
+      const why = cause instanceof Error ? `${text}: ${cause.message}` : text;
+      onGivenUp(new PeerError("no_path", why, { cause }));
+    },
+  });
+  meeting.restarts = restarts;
+  meeting.onIce((state) => restarts.told(state));
+  const watch = (): () => void =>
+    clock.after(PATH_INTERVAL, () => {
+      lookNow();
+      cancel = watch();
+    });
+  let cancel = watch();
+  // Who has made the connection takes it first.
+  setTimeout(lookNow);
+  void transport.closed.then(() => {
+    cancel();
+    restarts.end();
+  });
+}
