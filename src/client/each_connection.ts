@@ -20,6 +20,7 @@ export function eachConnection(
   clock: Clock,
   act: () => Promise<void>,
   failed: (error: unknown) => void,
+  also: (again: () => void) => () => void = () => () => {},
 ): () => void {
   let isRunning = false, isStale = false, hasEnded = false, failures = 0;
   let cancel = (): void => {};
@@ -49,11 +50,11 @@ export function eachConnection(
     isStale = isRunning;
     if (!isRunning) void run();
   };
-  const off = client.on("connected", start);
+  const offs = [client.on("connected", start), also(again)];
   again();
   return () => {
     hasEnded = true;
     cancel();
-    off();
+    for (const off of offs) off();
   };
 }

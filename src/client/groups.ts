@@ -19,6 +19,7 @@
 import { deadline } from "../async/deadline.ts";
 import { attempt, deferred } from "../async/deferred.ts";
 import { isChannel } from "../protocol/core.ts";
+import type { ClaimedKeyPackage, ServerType } from "../protocol/mod.ts";
 import type { SkeinClient } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { eachConnection } from "./each_connection.ts";
@@ -59,6 +60,10 @@ export interface GroupsOptions extends GroupSettings {
 /** Milliseconds within which the client has to be connected when it is not known whose it is. */
 const CONNECTING = 30_000;
 const DAY = 86_400_000;
+/** The service has few key packages of a device left. */
+const LOW: ServerType = "key_packages_low";
+/** Messages in which the packages of one user's devices may come: one at least comes in each. */
+const MAX_CLAIMS = 16;
 
 /** The groups of a device. */
 export class SkeinGroups {
@@ -95,7 +100,12 @@ export class SkeinGroups {
     this.device = suite.identity.device;
     this.user = suite.identity.user;
     const failed = (error: unknown): void => options.onError?.(error);
-    this.#off = eachConnection(client, clock, () => packages.publish(client), failed);
+    this.#off = eachConnection(client, clock, () => packages.publish(client), failed, (again) => {
+      packages.onNeed = again;
+      return client.on("message", ({ type, payload }) => {
+        if (type === LOW && payload.device === this.device) again();
+      });
+    });
   }
 
   /**
@@ -174,8 +184,15 @@ export class SkeinGroups {
   }
 
   async #claim(userId: string): Promise<CheckedPackage[]> {
-    const { packages } = await this.#client.manager.send("key_packages_claim", { userId });
-    const checked = await Promise.allSettled(packages.map(async ({ device, package: text }) => {
+    const claimed: ClaimedKeyPackage[] = [];
+    let rest: string[] | undefined;
+    for (let i = 0; i < MAX_CLAIMS && rest?.length !== 0; i++) {
+      const devices: { devices?: string[] } = rest === undefined ? {} : { devices: rest };
+      const answer = await this.#client.manager.send("key_packages_claim", { userId, ...devices });
+      claimed.push(...answer.packages);
+      rest = answer.rest ?? [];
+    }
+    const checked = await Promise.allSettled(claimed.map(async ({ device, package: text }) => {
       const found = await readPackage(
         this.#suite,
         fromBase64Url(text) ?? new Uint8Array(),

@@ -20,9 +20,10 @@ export function keyPackageRoutes({ hub: { keyPackages } }: HandlerParts): Route[
   };
   const claim = async (context: Context): Promise<void> => {
     const { client, message } = context;
-    const { userId, devices } = parsePayload("key_packages_claim", message.payload);
-    if (!mayClaim(client.principal, userId)) throw new ProtocolError("permission_denied");
-    context.reply("key_packages_claimed", { userId, packages: await keyPackages.claim(userId, devices) });
+    const said = parsePayload("key_packages_claim", message.payload);
+    if (!mayClaim(client.principal, said.userId)) throw new ProtocolError("permission_denied");
+    const claimant = client.principal.userId;
+    context.reply("key_packages_claimed", { ...await keyPackages.claim({ claimant, ...said }) });
   };
   const remove = async (context: Context): Promise<void> => {
     const { client, message } = context;

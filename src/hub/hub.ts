@@ -110,7 +110,7 @@ export class Hub {
     this.#streams = new Streams(log, clock, hooks, failed);
     this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
-    this.keyPackages = new KeyPackages(engine.values);
+    this.keyPackages = new KeyPackages({ engine, clock, maxMessage });
     this.peers = new Peers({ values: engine.values, nodes, events, failed });
     pushToSubscribers(engine, this.#subscriptions, namespace, now, failed);
     this.commands = new BotService(this, { clock, limits: options.commandLimits, most: maxMessage, failed });

@@ -5,8 +5,17 @@
  * @module
  */
 
-import type { MaybePromise, Values } from "../engine/contract.ts";
-import { type ClaimedKeyPackage, ProtocolError } from "../protocol/mod.ts";
+import type { Clock } from "../async/clock.ts";
+import type { Engine, MaybePromise, Values } from "../engine/contract.ts";
+import {
+  type ClaimedKeyPackage,
+  inboxOf,
+  type KeyPackagesClaimed,
+  ProtocolError,
+  type ServerType,
+  uuidv7,
+} from "../protocol/mod.ts";
+import { ClaimRates, type Pace, within } from "./claim_rates.ts";
 
 /** What a device leaves here. */
 export interface DevicePackages {
@@ -21,6 +30,33 @@ export interface DevicePackages {
 interface Kept {
   readonly packages: readonly string[];
   readonly lastResort?: string;
+  /** When as many as `PACE` allows may be given out at once again, in milliseconds since the epoch. */
+  readonly spent?: number;
+}
+
+/** What has become of claims: packages that are given once, packages of last resort, and refusals. */
+export interface ClaimCounts {
+  given: number;
+  last_resort: number;
+  limited: number;
+}
+
+/** What the key packages need of others. */
+export interface KeyPackagesOptions {
+  readonly engine: Pick<Engine, "values" | "log">;
+  readonly clock: Clock;
+  /** Bytes that an answer may take. Asked for each use. */
+  readonly maxMessage: () => number;
+}
+
+/** A claim. */
+export interface Claim {
+  /** Who wants the packages. */
+  readonly claimant: string;
+  /** Whose packages. */
+  readonly userId: string;
+  /** @default all devices of the user */
+  readonly devices?: readonly string[];
 }
 
 /** Packages of one device that are given out once; the oldest go. */
@@ -31,15 +67,28 @@ const MAX_DEVICES = 16;
 const LIFETIME = 90 * 86_400_000;
 /** Times that somebody else may be faster before it is given up. */
 const ATTEMPTS = 32;
+/**
+ * Packages of one device that are given out once, whoever asks. Above that the one of last resort is given out, so that
+ * nobody can use up all of them and nobody is kept from inviting the device.
+ */
+const PACE: Pace = { burst: 16, interval: 60_000 };
+/** With fewer packages than this the device is asked for more. */
+const LOW = 8;
 const UTF8 = new TextEncoder();
 const TEXT = new TextDecoder();
 
 /** The key packages of all users. */
 export class KeyPackages {
+  /** Counted on this node. */
+  readonly counts: ClaimCounts = { given: 0, last_resort: 0, limited: 0 };
   readonly #values: Values;
+  readonly #options: KeyPackagesOptions;
+  readonly #rates: ClaimRates;
 
-  constructor(values: Values) {
-    this.#values = values;
+  constructor(options: KeyPackagesOptions) {
+    this.#values = options.engine.values;
+    this.#options = options;
+    this.#rates = new ClaimRates(() => options.clock.now());
   }
 
   /**
@@ -61,17 +110,30 @@ export class KeyPackages {
       const all = new Set([...replace === true ? [] : before.packages, ...packages]);
       const last = lastResort ?? before.lastResort;
       const newest = [...all].slice(-MAX_PACKAGES);
-      return last === undefined ? { packages: newest } : { packages: newest, lastResort: last };
+      return { ...before, packages: newest, ...last === undefined ? {} : { lastResort: last } };
     });
     return kept.packages.length;
   }
 
-  /** One package of each device of a user, or of those in `only`: the oldest, or the last resort. */
-  async claim(user: string, only?: readonly string[]): Promise<ClaimedKeyPackage[]> {
-    const devices = await this.#read<readonly string[]>(devicesKey(user)) ?? [];
-    const wanted = only === undefined ? devices : devices.filter((device) => only.includes(device));
-    const claimed = await Promise.all(wanted.map((device) => this.#take(user, device)));
-    return claimed.filter((each) => each !== undefined);
+  /**
+   * One package of each device of a user: the oldest, or the last resort. Devices whose packages do not fit into the answer
+   * are its `rest`. Rejects with ProtocolError `rate_limited`.
+   */
+  async claim({ claimant, userId, devices }: Claim): Promise<KeyPackagesClaimed> {
+    const wait = this.#rates.take(claimant, userId);
+    if (wait > 0) this.#refuse(wait);
+    const all = await this.#read<readonly string[]>(devicesKey(userId)) ?? [];
+    const wanted = devices === undefined ? all : all.filter((device) => devices.includes(device));
+    const { fitting, rest } = await this.#fitting(userId, wanted);
+    const taken = await Promise.all(fitting.map((device) => this.#take(userId, device)));
+    const packages = taken.filter((each) => typeof each === "object");
+    if (packages.length === 0) {
+      this.#rates.giveBack(claimant, userId);
+      const waits = taken.filter((each) => typeof each === "number");
+      if (waits.length > 0) this.#refuse(Math.min(...waits));
+    }
+    for (const { lastResort } of packages) this.counts[lastResort ? "last_resort" : "given"]++;
+    return rest.length === 0 ? { userId, packages } : { userId, packages, rest };
   }
 
   /** Takes back all packages of a device. */
@@ -98,15 +160,64 @@ export class KeyPackages {
     return devices.filter((_, at) => values[at]?.data !== undefined);
   }
 
-  async #take(user: string, device: string): Promise<ClaimedKeyPackage | undefined> {
-    let taken: ClaimedKeyPackage | undefined;
+  /** Which devices one answer has room for, whichever of their packages is given out. */
+  async #fitting(userId: string, wanted: readonly string[]): Promise<{ fitting: string[]; rest: string[] }> {
+    const kept = await Promise.all(wanted.map((device) => this.#read<Kept>(packagesKey(userId, device))));
+    let room = this.#options.maxMessage() - sizeOf({ userId, packages: [], rest: wanted });
+    const fitting: string[] = [], rest: string[] = [];
+    for (const [i, device] of wanted.entries()) {
+      const { packages = [], lastResort = "" } = kept[i] ?? {};
+      const longest = [...packages, lastResort].reduce((a, b) => a.length > b.length ? a : b);
+      const size = sizeOf({ device, package: longest, lastResort: false }) + 1;
+      room -= size;
+      if (room >= 0) fitting.push(device);
+      else if (fitting.length > 0) rest.push(device);
+      // One that no message has room for, since the limit was made lower, cannot be given out at all.
+      else room += size;
+    }
+    return { fitting, rest };
+  }
+
+  #refuse(wait: number): never {
+    this.counts.limited++;
+    throw new ProtocolError("rate_limited", "too many key packages were claimed", {
+      retryAfter: Math.ceil(wait),
+    });
+  }
+
+  /** A package of a device; a number: there may be one in so many ms; undefined: there is none. */
+  async #take(user: string, device: string): Promise<ClaimedKeyPackage | number | undefined> {
+    let taken: ClaimedKeyPackage | number | undefined;
+    let left = LOW;
     await this.#change<Kept>(packagesKey(user, device), (kept) => {
       const [first, ...rest] = kept?.packages ?? [];
-      const given = first ?? kept?.lastResort;
-      taken = given === undefined ? undefined : { device, package: given, lastResort: first === undefined };
-      return first === undefined ? undefined : { ...kept, packages: rest };
+      const { wait, spent } = within(PACE, kept?.spent ?? 0, this.#options.clock.wall());
+      left = first === undefined ? 0 : wait > 0 ? LOW : rest.length;
+      if (first !== undefined && wait === 0) {
+        taken = { device, package: first, lastResort: false };
+        return { ...kept, packages: rest, spent };
+      }
+      const last = kept?.lastResort;
+      if (last !== undefined) taken = { device, package: last, lastResort: true };
+      else taken = first === undefined ? undefined : wait;
+      return undefined;
     });
+    if (taken !== undefined && left < LOW) this.#tellOwner(user, device, left);
     return taken;
+  }
+
+  /** Whichever of the user's connections is the device's leaves more. */
+  #tellOwner(user: string, device: string, count: number): void {
+    const type = "key_packages_low" satisfies ServerType;
+    const { engine, clock } = this.#options;
+    engine.log.publishEphemeral(inboxOf(user), {
+      type,
+      id: uuidv7(),
+      from: user,
+      sessionId: "",
+      timestamp: clock.wall(),
+      payload: { device, count },
+    });
   }
 
   async #read<T>(name: string): Promise<T | undefined> {
@@ -130,6 +241,10 @@ export class KeyPackages {
     }
     throw new ProtocolError("not_available", "too many others change it");
   }
+}
+
+function sizeOf(payload: object): number {
+  return UTF8.encode(JSON.stringify(payload)).length;
 }
 
 function devicesKey(user: string): string {

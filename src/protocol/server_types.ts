@@ -117,6 +117,7 @@ export const SERVER_TYPES = {
   key_packages_published: REPLY,
   key_packages_claimed: REPLY,
   key_packages_removed: REPLY,
+  key_packages_low: { delivery: { latest: ["device"], group: "key_packages_low" } },
 } as const satisfies Record<string, ServerRow>;
 
 /** A type a server may send. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { TestClient } from "../support/client.ts";
 import { startTestService } from "../support/service.ts";
-import { Cluster, SECRET, tokenOf } from "./support.ts";
+import { API_KEY, Cluster, SECRET, tokenOf } from "./support.ts";
 
 const LAPTOP = "L".repeat(43), PHONE = "P".repeat(43);
 const MAY_WRITE = { rights: ["direct_message"] };
@@ -65,6 +65,26 @@ Deno.test("key packages: each is given out once on all nodes, then the last reso
   assert.deepEqual(await claim(ann, "bob"), [{ device: LAPTOP, package: "last", lastResort: true }]);
   assert.equal((await bob.ask("key_packages_remove", { device: LAPTOP })).type, "key_packages_removed");
   assert.deepEqual(await claim(ann, "bob"), []);
+});
+
+Deno.test("key packages: the owner is told at another node when few are left, and claims are counted", async () => {
+  await using cluster = await Cluster.start(2);
+  const [a, b] = cluster.nodes;
+  await using bob = await cluster.connect(a!, "websocket", "bob");
+  await using phone = await cluster.connect(b!, "quic", "bob");
+  await using ann = await cluster.connect(b!, "websocket", "ann", { claims: MAY_WRITE });
+  await publish(bob, { device: LAPTOP, packages: ["one", "two"], lastResort: "last" });
+  await claim(ann, "bob");
+  for (const each of [bob, phone]) {
+    const { payload } = await each.next("key_packages_low");
+    assert.deepEqual([payload.device, payload.count, payload.from], [LAPTOP, 1, "bob"]);
+  }
+  for (let i = 0; i < 9; i++) await claim(ann, "bob");
+  assert.equal(await refused(ann, "key_packages_claim", { userId: "bob" }), 111);
+  const text = await (await fetch(new URL("/metrics", b!.url), { headers: { "x-api-key": API_KEY } })).text();
+  for (const [outcome, count] of Object.entries({ given: 2, last_resort: 8, limited: 1 })) {
+    assert.match(text, new RegExp(`skein_key_packages_claimed_total{outcome="${outcome}"} ${count}\n`));
+  }
 });
 
 Deno.test("key packages: only who may write to a user or meet its peers gets them", async () => {

@@ -227,7 +227,7 @@ export class GroupCore {
       case "founded":
         return this.founded.resolve();
       case "joined":
-        return this.#joined();
+        return this.#joined(happening.lastResort);
       case "removed":
         return this.#removed(happening.anew);
       case "epoch":
@@ -241,10 +241,10 @@ export class GroupCore {
     }
   }
 
-  #joined(): void {
+  #joined(isLastResort: boolean): void {
     const { epoch } = this.ledger.membership!;
     this.#isReturning = false;
-    this.#record.renewed = this.#renewal.joined();
+    this.#record.renewed = this.#renewal.joined(isLastResort);
     this.ready.resolve();
     this.#reaching.reached(epoch);
     this.events.emit("joined", { epoch });

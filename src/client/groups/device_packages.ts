@@ -23,8 +23,11 @@ import type { OwnPackages } from "./surroundings.ts";
 const PUBLISHED = { least: 8, most: 24 };
 /** Private halves that are kept; the oldest go. */
 const MAX_KEPT = 256;
+const DAY = 86_400_000;
 /** Milliseconds before it expires at which a package of last resort gets a successor. */
-const SUCCESSION = 28 * 86_400_000;
+const SUCCESSION = 28 * DAY;
+/** Milliseconds that the one before is kept for welcomes that are on their way. */
+const LATE = 7 * DAY;
 const NAME = "packages";
 
 /** The key packages of one device. */
@@ -34,6 +37,10 @@ export class DevicePackages implements OwnPackages {
   readonly #clock: Clock;
   readonly #failed: (error: unknown) => void;
   readonly #kept = new Map<string, OwnPackage>();
+  /** Packages of last resort that have a successor, or need one: since when, in milliseconds since the epoch. */
+  readonly #spent = new Map<string, number>();
+  /** Called when `publish` has something to do. */
+  onNeed: () => void = () => {};
 
   private constructor(
     suite: Suite,
@@ -57,8 +64,11 @@ export class DevicePackages implements OwnPackages {
     const packages = new DevicePackages(suite, storage, clock, failed);
     for (const stored of await readJson<StoredPackage[]>(storage, NAME) ?? []) {
       const own = await restoredPackage(suite, stored);
-      if (own !== undefined && own.expires > clock.wall()) packages.#kept.set(own.ref, own);
+      if (own === undefined || own.expires <= clock.wall()) continue;
+      packages.#kept.set(own.ref, own);
+      if (stored.spent !== undefined) packages.#spent.set(own.ref, stored.spent);
     }
+    packages.#forget();
     return packages;
   }
 
@@ -66,10 +76,17 @@ export class DevicePackages implements OwnPackages {
     return this.#kept.get(ref);
   }
 
+  /**
+   * One that is given out once is forgotten; one of last resort, which may be in others' hands too, gets a successor (RFC
+   * 9420 §16.8).
+   */
   used(ref: string): void {
-    if (this.#kept.get(ref)?.lastResort !== false) return;
-    this.#kept.delete(ref);
+    const own = this.#kept.get(ref);
+    if (own === undefined || this.#spent.has(ref)) return;
+    if (own.lastResort) this.#spent.set(ref, this.#clock.wall());
+    else this.#kept.delete(ref);
     this.#save().catch(this.#failed);
+    if (own.lastResort) this.onNeed();
   }
 
   async make(): Promise<OwnPackage> {
@@ -81,7 +98,8 @@ export class DevicePackages implements OwnPackages {
   async publish({ manager }: SkeinClient): Promise<void> {
     const { device } = this.#suite.identity;
     const { count } = await manager.send("key_packages_publish", { device, packages: [] });
-    const last = [...this.#kept.values()].filter(({ lastResort }) => lastResort).at(-1);
+    const last = [...this.#kept.values()].filter(({ ref, lastResort }) => lastResort && !this.#spent.has(ref))
+      .at(-1);
     const isLastOld = last === undefined || last.expires - this.#clock.wall() < SUCCESSION;
     if (count >= PUBLISHED.least && !isLastOld) return;
     const packages = await this.#make(PUBLISHED.most - Math.min(count, PUBLISHED.most), false);
@@ -92,6 +110,21 @@ export class DevicePackages implements OwnPackages {
       packages: packages.map(text),
       lastResort: text(lastResort),
     });
+    // Only now nobody is given those before.
+    for (const { ref, lastResort: isLast } of this.#kept.values()) {
+      if (isLast && ref !== lastResort.ref && !this.#spent.has(ref)) this.#spent.set(ref, this.#clock.wall());
+    }
+    this.#forget();
+    await this.#save();
+  }
+
+  /** Forgets packages of last resort whose successors have been there for a while. */
+  #forget(): void {
+    for (const [ref, spent] of this.#spent) {
+      if (this.#clock.wall() - spent < LATE) continue;
+      this.#spent.delete(ref);
+      this.#kept.delete(ref);
+    }
   }
 
   /** Makes packages, and keeps their private halves before anybody can use them. */
@@ -110,6 +143,10 @@ export class DevicePackages implements OwnPackages {
   }
 
   async #save(): Promise<void> {
-    await this.#storage.put({ [NAME]: jsonBytes([...this.#kept.values()].map(storedPackage)) });
+    const stored = [...this.#kept.values()].map((own): StoredPackage => {
+      const spent = this.#spent.get(own.ref);
+      return spent === undefined ? storedPackage(own) : { ...storedPackage(own), spent };
+    });
+    await this.#storage.put({ [NAME]: jsonBytes(stored) });
   }
 }

@@ -17,8 +17,8 @@ import type { OwnPackage } from "./packages.ts";
 export type Happening =
   /** The group has begun. */
   | { readonly type: "founded" }
-  /** This device is in. */
-  | { readonly type: "joined" }
+  /** This device is in. `lastResort`: by a key package that others may have, too. */
+  | { readonly type: "joined"; readonly lastResort: boolean }
   /** This device is out, and has forgotten the group's secrets. `anew`: the same change lets it in again. */
   | { readonly type: "removed"; readonly anew: boolean }
   /** A new epoch; `own`: by a commit of this device. Who is let in anew is in `added` alone. */
@@ -232,7 +232,7 @@ export class Ledger {
     // Commits are in the log one after the other, so those that lead on from here have come in turn. The others are nobody's:
     // they would make this device think that it is behind.
     this.#waiting = [];
-    return [{ type: "joined" }, ...happened];
+    return [{ type: "joined", lastResort: own.lastResort }, ...happened];
   }
 
   async #enter(membership: Membership): Promise<void> {

@@ -40,6 +40,8 @@ export interface StoredPackage {
   readonly init: string;
   readonly leaf: string;
   readonly lastResort: boolean;
+  /** Since when one of last resort is to be used no more, in milliseconds since the epoch. @default it may be used */
+  readonly spent?: number;
 }
 
 /** Makes a key package; `now` in milliseconds since the epoch. */

@@ -6,6 +6,9 @@
 
 import type { Clock } from "../clock.ts";
 
+/** Milliseconds over which those who have to renew soon are spread. */
+const SOON = 60_000;
+
 /** Calls `due` when the keys of a device are as old as they may be. */
 export class Renewal {
   readonly #clock: Clock;
@@ -23,11 +26,19 @@ export class Renewal {
   /**
    * This device has just joined, with keys of some age. Returns the time from which they count as renewed, in milliseconds
    * since the epoch: up to half a period ago, so that not all who join together renew together, and nobody at once.
+   * `soon`: it has the same keys in other groups (a key package of last resort), and renews them within a minute.
    */
-  joined(): number {
-    const wall = this.#clock.wall() - Math.random() * this.#every / 2;
-    this.since(wall);
-    return wall;
+  joined(soon = false): number {
+    const wall = this.#clock.wall();
+    if (soon) {
+      this.stop();
+      this.#cancel = this.#clock.after(Math.random() * Math.min(SOON, this.#every), this.#due);
+      // After a restart, too.
+      return wall - this.#every;
+    }
+    const since = wall - Math.random() * this.#every / 2;
+    this.since(since);
+    return since;
   }
 
   /** The keys were renewed at `wall`, in milliseconds since the epoch. Devices spread over a quarter of the time. */

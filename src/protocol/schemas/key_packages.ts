@@ -1,12 +1,21 @@
 /**
- * `key_packages_publish`, `key_packages_claim`, `key_packages_remove`: what a device leaves at the service so that others
+ * `key_packages_publish`, `key_packages_claim`, `key_packages_remove`, `key_packages_low`: what a device leaves at the service so that others
  * can add it to an encrypted group while it is away (RFC 9420 §10).
  *
  * @module
  */
 
 import * as v from "valibot";
-import { base64url, flag, integer, type Schema, type Schemas, shape, userIdField } from "./fields.ts";
+import {
+  base64url,
+  channelField,
+  flag,
+  integer,
+  type Schema,
+  type Schemas,
+  shape,
+  userIdField,
+} from "./fields.ts";
 
 /** Most key packages in one message. */
 const MAX_PACKAGES = 32;
@@ -53,6 +62,18 @@ export interface ClaimedKeyPackage {
 export interface KeyPackagesClaimed {
   userId: string;
   packages: ClaimedKeyPackage[];
+  /** Devices whose packages the message had no room for: they are to be claimed by another one. @default none */
+  rest?: string[];
+}
+
+/** Few key packages of a device are left that are given out once. */
+export interface KeyPackagesLow {
+  /** The user's inbox. */
+  channel: string;
+  /** The user. */
+  from: string;
+  device: string;
+  count: number;
 }
 
 /** Takes back all key packages of a device: it is lost, or leaves. */
@@ -95,6 +116,7 @@ export interface KeyPackageServerPayloads {
   key_packages_published: KeyPackagesPublished;
   key_packages_claimed: KeyPackagesClaimed;
   key_packages_removed: KeyPackagesRemoved;
+  key_packages_low: KeyPackagesLow;
 }
 
 /** Its schemas. */
@@ -103,6 +125,13 @@ export const KEY_PACKAGE_SERVER: Schemas<KeyPackageServerPayloads> = {
   key_packages_claimed: shape({
     userId: userIdField(),
     packages: list(shape({ device: device(), package: keyPackage(), lastResort: flag() }), MAX_DEVICES),
+    rest: v.exactOptional(list(device(), MAX_DEVICES)),
   }),
   key_packages_removed: shape({}),
+  key_packages_low: shape({
+    channel: channelField(),
+    from: userIdField(),
+    device: device(),
+    count: integer(0),
+  }),
 };

@@ -8,7 +8,7 @@ import { type CommandLimits, Hub, type HubOptions, type NamespaceLookup } from "
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
 import type { Logger } from "../log/mod.ts";
-import { gauge, type Series } from "../metrics/series.ts";
+import { counters, gauge, type Series } from "../metrics/series.ts";
 import { type Module, started } from "../module.ts";
 import { HubCounters } from "./counters.ts";
 import { namespaceLookup } from "./settings.ts";
@@ -38,6 +38,12 @@ export class HubModule implements Module {
         "skein_bot_commands_open",
         "Commands to bots that wait for an answer.",
         () => this.hub.commands.open,
+      ),
+      counters(
+        "skein_key_packages_claimed_total",
+        "Key packages given to those who invite a device: `given` once, of `last_resort`, or refused as `limited`.",
+        ["outcome"],
+        () => Object.entries(this.hub.keyPackages.counts).map(([outcome, count]) => [[outcome], count]),
       ),
       ...this.#counters.series,
     ];
