@@ -10,7 +10,8 @@ import { type Address, familyOf, formatAddress, sameAddress, scopeOf } from "./a
 import type { IceAgentOptions, IceCredentials, LocalSocket } from "./ice_types.ts";
 import type { Prediction } from "./nat.ts";
 import { Path } from "./path.ts";
-import { nextDecision, type PathKind, selectPath } from "./path_selector.ts";
+import { Permits } from "./permits.ts";
+import { MAX_FAILURES, nextDecision, type PathKind, selectPath } from "./path_selector.ts";
 import type { Candidate, DatagramSocket } from "./ports.ts";
 import { addressAttribute, numberAttribute, textAttribute, textOf } from "./stun/attributes.ts";
 import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
@@ -27,10 +28,9 @@ const PACE = 10;
 const CHECK_TIMEOUT = 150;
 /** A nomination that is not answered is sent again after this many ms, or 1.5 round trips. */
 const NOMINATION_PAUSE = 50;
-/** A relay that has not agreed to let an address in is asked again after this many ms. */
-const PERMIT_PAUSE = 1_000;
-/** Refused so often it is not asked any more; the pause grows each time. */
-const MAX_PERMITS = 5;
+
+/** What an attribute says by being there. */
+const NOTHING = new Uint8Array(0);
 
 /** The checks of one connection. */
 export class IceAgent {
@@ -52,8 +52,7 @@ export class IceAgent {
   /** When the next check may leave, of all that share the sockets; undefined: no slot is taken. */
   #slot: number | undefined;
   #cancel: (() => void) | undefined;
-  /** Cancel the questions to relays that are to be asked again. */
-  readonly #questions = new Set<() => void>();
+  readonly #permits: Permits;
   #told = false;
   #closed = false;
 
@@ -61,6 +60,7 @@ export class IceAgent {
     this.#options = options;
     this.local = options.local;
     this.#clock = options.clock;
+    this.#permits = new Permits(options.clock);
     this.#transactions = new Transactions(options.clock, options.pending);
     this.#localKey = shortTermKey(options.local.password);
     this.#startedAt = options.clock.now();
@@ -118,6 +118,22 @@ export class IceAgent {
     this.#schedule();
   }
 
+  /** The path in use is silent: it is checked, and the peer told so by `second`, or it would answer on the silent one. */
+  tellSilence(second: Path): void {
+    const now = this.#clock.now();
+    if (this.current !== undefined) this.#check(this.current, now);
+    this.#check(second, now, { type: ATTRIBUTE.silence, value: NOTHING });
+    this.#schedule();
+  }
+
+  /** The peer is heard on `path`, and on the one in use it is not. */
+  leaveFor(path: Path): void {
+    const now = this.#clock.now();
+    for (const other of this.paths) if (other !== path) other.left(now, other === this.current);
+    this.#decide(path);
+    this.#schedule();
+  }
+
   /** Packets of the peer come from an address that is not known: a NAT has changed its mapping. */
   suspect(socket: DatagramSocket, from: Address): void {
     const local = this.#sockets.find((one) => one.socket === socket);
@@ -132,7 +148,7 @@ export class IceAgent {
    */
   async nominate(path: Path): Promise<void> {
     const firstPause = Math.max(NOMINATION_PAUSE, (path.rtt ?? 0) * 1.5);
-    const chosen = { type: ATTRIBUTE.useCandidate, value: new Uint8Array(0) };
+    const chosen = { type: ATTRIBUTE.useCandidate, value: NOTHING };
     await this.#request(path, { attempts: 3, firstPause }, chosen).catch(() => {});
   }
 
@@ -148,9 +164,7 @@ export class IceAgent {
         path.hurry(this.#clock.now());
         this.#schedule();
       }
-      if (path !== undefined && attributeOf(request, ATTRIBUTE.useCandidate) !== undefined) {
-        this.#options.onNominated?.(path);
-      }
+      if (path !== undefined) this.#said(request, path);
     }
     return encodeProtected({
       class: "success",
@@ -158,6 +172,15 @@ export class IceAgent {
       transactionId: request.transactionId,
       attributes: [addressAttribute(ATTRIBUTE.xorMappedAddress, from, request.transactionId)],
     }, this.#localKey);
+  }
+
+  /** What a check of the peer says besides that it is there. */
+  #said(check: DecodedMessage, path: Path): void {
+    if (attributeOf(check, ATTRIBUTE.useCandidate) !== undefined) this.#options.onNominated?.(path);
+    if (attributeOf(check, ATTRIBUTE.silence) === undefined) return;
+    this.current?.hurry(this.#clock.now());
+    this.#options.onSilence?.(path);
+    this.#schedule();
   }
 
   /** What was tried, for the error of a search that found nothing. */
@@ -171,7 +194,7 @@ export class IceAgent {
   close(): void {
     this.#closed = true;
     this.#cancel?.();
-    for (const cancel of this.#questions) cancel();
+    this.#permits.close();
     this.#transactions.close();
     this.paths.length = 0;
     this.current = undefined;
@@ -196,27 +219,13 @@ export class IceAgent {
     if (local.permit !== undefined) {
       // A relay drops what goes to an address it was not told of.
       path.dueAt = Infinity;
-      this.#permit(path, local.permit);
-    }
-    return path;
-  }
-
-  /** A refusal may be a lost packet: without another question this path would never be tried. */
-  #permit(path: Path, permit: (address: Address) => Promise<boolean>, attempt = 1): void {
-    permit(path.remote).then((allowed) => {
-      if (this.#closed || !this.paths.includes(path)) return;
-      if (allowed) {
+      const permit = local.permit;
+      this.#permits.ask(() => permit(path.remote), () => this.paths.includes(path), () => {
         path.hurry(this.#clock.now());
         this.#schedule();
-      } else if (attempt < MAX_PERMITS) {
-        const again = (): void => {
-          this.#questions.delete(cancel);
-          this.#permit(path, permit, attempt + 1);
-        };
-        const cancel = this.#clock.after(PERMIT_PAUSE * attempt, again);
-        this.#questions.add(cancel);
-      }
-    });
+      });
+    }
+    return path;
   }
 
   #schedule(): void {
@@ -250,19 +259,19 @@ export class IceAgent {
     this.#schedule();
   }
 
-  #check(path: Path, now: number): void {
+  #check(path: Path, now: number, ...more: Attribute[]): void {
     this.#lastSent = now;
     path.checked(now, path === this.current);
     const patience = path.confirmedAt === undefined ? 3_000 : Math.max(CHECK_TIMEOUT, (path.rtt ?? 0) * 4);
     // The path decides when it is checked again, so each check is sent once.
-    this.#request(path, { attempts: 1, firstPause: patience })
+    this.#request(path, { attempts: 1, firstPause: patience }, ...more)
       .then((answer) => {
         if (answer.class !== "success") return;
         const at = this.#clock.now();
         const isNew = path.confirmedAt === undefined;
         path.confirmed(at, at - now);
         if (isNew) this.#options.onCandidatePath?.(path);
-      }, () => this.#unanswered(path))
+      }, () => this.#unanswered(path, now))
       .then(() => {
         if (this.#closed) return;
         this.#decide();
@@ -290,13 +299,13 @@ export class IceAgent {
     return this.#transactions.request(request, send, { key, ...pace, verify });
   }
 
-  #unanswered(path: Path): void {
+  #unanswered(path: Path, sentAt: number): void {
     if (this.#closed) return;
-    path.failed(this.#clock.now());
+    path.failed(this.#clock.now(), sentAt);
     if (path === this.current && path.failures >= STALE_AFTER) this.#options.onStale?.();
   }
 
-  #decide(): void {
+  #decide(heard?: Path): void {
     const now = this.#clock.now();
     const searching = this.paths.length === 0 ||
       this.paths.some((path) => path.confirmedAt === undefined && path.dueAt !== Infinity);
@@ -306,12 +315,14 @@ export class IceAgent {
       now,
       prediction: this.prediction,
       searching,
+      heard,
     });
     const { path } = selection;
     if (path === undefined && selection.give === "wait") return;
     if (this.#told && path === this.current) return;
     if (path === undefined) this.#startedAt = now;
     this.#told = true;
+    if (this.current !== undefined && this.current.failures >= MAX_FAILURES) this.current.departures++;
     this.current = path;
     this.#options.onPath(path);
   }

@@ -40,6 +40,8 @@ export interface IceAgentOptions {
   readonly onStale?: () => void;
   /** A path exists from which packets of the peer may come; told again when the first check on it is answered. */
   readonly onCandidatePath?: (path: Path) => void;
+  /** The peer has said on this path that it hears nothing. */
+  readonly onSilence?: (path: Path) => void;
   /** The peer has chosen this path for good (RFC 8445 §8.1.1). Only the fast lane nominates. */
   readonly onNominated?: (path: Path) => void;
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { Clock } from "../async/clock.ts";
 import { type Address, sameAddress } from "./address.ts";
+import { Hedge } from "./hedge.ts";
 import type { IceAgent } from "./ice_agent.ts";
 import type { Path } from "./path.ts";
 import type { DatagramSocket } from "./ports.ts";
@@ -19,6 +21,8 @@ export interface LinkStats {
   readonly bytesReceived: number;
   /** Packets that came from the QUIC endpoint while there was no path. */
   readonly packetsWithoutPath: number;
+  /** Packets that were sent by a second path too. */
+  readonly packetsCopied: number;
 }
 
 /** One peer. */
@@ -26,8 +30,6 @@ export class PeerLink {
   readonly agent: IceAgent;
   /** Where this peer seems to be, for the QUIC endpoint. */
   readonly address: Address;
-  /** The path that packets to the peer take; undefined: none, they are dropped. */
-  path: Path | undefined;
   /** Packets of the peer that came. A counter, because a clock costs more than the rest of the work on a packet. */
   packetsReceived = 0;
   /** Packets that were sent to the peer. */
@@ -35,15 +37,42 @@ export class PeerLink {
   bytesSent = 0;
   bytesReceived = 0;
   packetsWithoutPath = 0;
+  packetsCopied = 0;
+  readonly #hedge: Hedge<Path>;
+  #path: Path | undefined;
   readonly #socket: UdpSocket;
   #heard: Pick<Path, "socket" | "remote"> | undefined;
   /** The QUIC endpoint that this link belongs to. */
   #endpoint: Address | undefined;
 
-  constructor(agent: IceAgent) {
+  /** @param clock For each packet: exact to a millisecond is enough. */
+  constructor(agent: IceAgent, clock: Clock) {
     this.agent = agent;
+    this.#hedge = new Hedge(clock, {
+      onCopy: (bytes, { socket, remote }) => {
+        this.packetsCopied++;
+        void socket.send(bytes, remote);
+      },
+      onSilence: (second) => agent.tellSilence(second),
+      onLeave: (path) => agent.leaveFor(path),
+    });
     this.#socket = openUdpSocket({ hostname: LOOPBACK, buffers: 32 });
     this.address = this.#socket.address;
+  }
+
+  /** The path that packets to the peer take; undefined: none, they are dropped. */
+  get path(): Path | undefined {
+    return this.#path;
+  }
+
+  set path(path: Path | undefined) {
+    this.#path = path;
+    this.#hedge.moved();
+  }
+
+  /** The peer has said on `path` that it hears nothing. */
+  peerHearsNothing(path: Path): void {
+    this.#hedge.asked(path, this.#path, this.agent.paths);
   }
 
   /** Connects the link with a QUIC endpoint. Any program of this machine can send to it, so others are not heard. */
@@ -51,22 +80,36 @@ export class PeerLink {
     this.#endpoint = endpoint;
     this.#socket.onDatagram((bytes, from) => {
       if (!sameAddress(from, endpoint)) return;
-      const path = this.path ?? this.#heard;
+      const path = this.#path ?? this.#heard;
       if (path === undefined) {
         this.packetsWithoutPath++;
         return;
       }
       this.bytesSent += bytes.length;
       this.packetsSent++;
-      return path.socket.send(bytes, path.remote);
+      const second = this.#path && this.#hedge.sends(this.#path, this.agent.paths, bytes);
+      if (second === undefined) return path.socket.send(bytes, path.remote);
+      this.packetsCopied++;
+      return settled(path.socket.send(bytes, path.remote), second.socket.send(bytes, second.remote));
     });
   }
 
-  /** A packet of the peer came. @param from The listener's: it is copied. */
-  deliver(bytes: Uint8Array, socket: DatagramSocket, from: Address): Promise<void> | void {
+  /**
+   * A packet of the peer came.
+   *
+   * @param from The listener's: it is copied.
+   * @param path Undefined: from an address where it was not expected.
+   */
+  deliver(
+    bytes: Uint8Array,
+    socket: DatagramSocket,
+    from: Address,
+    path: Path | undefined,
+  ): Promise<void> | void {
     if (this.#endpoint === undefined) return;
+    this.#hedge.hears(path, this.#path);
     // The peer may be through with its checks before this side is: its packets are answered where they came from.
-    if (this.path === undefined) {
+    if (this.#path === undefined) {
       this.#heard = { socket, remote: { hostname: from.hostname, port: from.port } };
     }
     this.bytesReceived += bytes.length;
@@ -75,13 +118,20 @@ export class PeerLink {
   }
 
   stats(): LinkStats {
-    const { bytesSent, bytesReceived, packetsWithoutPath } = this;
-    return { bytesSent, bytesReceived, packetsWithoutPath };
+    const { bytesSent, bytesReceived, packetsWithoutPath, packetsCopied } = this;
+    return { bytesSent, bytesReceived, packetsWithoutPath, packetsCopied };
   }
 
   /** Resolves when nothing of it is under way any more. */
   close(): Promise<void> {
     this.agent.close();
+    this.#hedge.moved();
     return this.#socket.close();
   }
+}
+
+/** Two sends of the same bytes, which may be changed once both have settled. */
+function settled(first: Promise<void> | void, second: Promise<void> | void): Promise<void> | void {
+  if (first === undefined) return second;
+  return second === undefined ? first : Promise.all([first, second]).then(() => {});
 }

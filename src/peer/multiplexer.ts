@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Clock } from "../async/clock.ts";
+import { type Clock, coarseClock } from "../async/clock.ts";
 import { type Address, familyOf } from "./address.ts";
 import { ConnectionIds } from "./connection_ids.ts";
 import { checkedFragment, type IceAgent } from "./ice_agent.ts";
@@ -31,6 +31,13 @@ export interface MultiplexerOptions {
 const WATCH_INTERVAL = 100;
 /** A path is doubted after this many ms of silence, or as many round trips. */
 const SILENCE = { ms: 200, roundTrips: 3 } as const;
+
+/** Where packets of a peer come from. */
+interface Source {
+  readonly link: PeerLink;
+  readonly path: Path;
+}
+
 interface Watched {
   packetsSent: number;
   packetsReceived: number;
@@ -46,11 +53,13 @@ export class Multiplexer {
   /** Paces their checks. */
   readonly pacer: Pacer = new Pacer();
   readonly #clock: Clock;
+  /** For each packet. */
+  readonly #coarseClock: Clock;
   readonly #transactions: Transactions;
   /** By local ICE fragment. */
   readonly #links = new Map<string, PeerLink>();
   /** By socket, then port, then address: what comes on the hot path. */
-  readonly #sources = new Map<DatagramSocket, Map<number, Map<string, PeerLink>>>();
+  readonly #sources = new Map<DatagramSocket, Map<number, Map<string, Source>>>();
   readonly #ids = new ConnectionIds<PeerLink>();
   readonly #relays = new Set<LocalSocket>();
   readonly #watched = new Map<PeerLink, Watched>();
@@ -60,13 +69,14 @@ export class Multiplexer {
   constructor({ sockets, clock }: MultiplexerOptions) {
     this.sockets = sockets;
     this.#clock = clock;
+    this.#coarseClock = coarseClock(clock);
     this.#transactions = new Transactions(clock, this.pending);
     for (const socket of sockets) this.#listen(socket);
   }
 
   /** Adds a peer. Close the link to remove it. */
   add(agent: IceAgent): PeerLink {
-    const link = new PeerLink(agent);
+    const link = new PeerLink(agent, this.#coarseClock);
     this.#links.set(agent.local.fragment, link);
     this.#watched.set(link, { packetsSent: 0, packetsReceived: 0, silent: 0 });
     for (const socket of this.sockets) agent.addSocket({ socket, relayed: false });
@@ -83,7 +93,7 @@ export class Multiplexer {
     this.#ids.delete(link);
     for (const ports of this.#sources.values()) {
       for (const [port, hosts] of ports) {
-        for (const [hostname, owner] of hosts) if (owner === link) hosts.delete(hostname);
+        for (const [hostname, source] of hosts) if (source.link === link) hosts.delete(hostname);
         if (hosts.size === 0) ports.delete(port);
       }
     }
@@ -94,12 +104,13 @@ export class Multiplexer {
    * Packets of the peer may come on this path from now on. A peer may name any address as its own, so one that is
    * another's already is given to it only once a check has been answered from there.
    */
-  expect(link: PeerLink, { socket, remote, confirmedAt }: Path): void {
-    const ports = this.#sources.get(socket) ?? new Map<number, Map<string, PeerLink>>();
+  expect(link: PeerLink, path: Path): void {
+    const { socket, remote, confirmedAt } = path;
+    const ports = this.#sources.get(socket) ?? new Map<number, Map<string, Source>>();
     this.#sources.set(socket, ports);
-    const hosts = ports.get(remote.port) ?? new Map<string, PeerLink>();
+    const hosts = ports.get(remote.port) ?? new Map<string, Source>();
     ports.set(remote.port, hosts);
-    if (confirmedAt !== undefined || !hosts.has(remote.hostname)) hosts.set(remote.hostname, link);
+    if (confirmedAt !== undefined || !hosts.has(remote.hostname)) hosts.set(remote.hostname, { link, path });
   }
 
   /** A relayed address, for all peers. */
@@ -141,11 +152,12 @@ export class Multiplexer {
         if (message !== undefined && this.#transactions.take(message)) return;
       }
       ports ??= this.#sources.get(socket);
-      const link = ports?.get(from.port)?.get(from.hostname);
-      if (link === undefined) return this.#stranger(bytes, socket, from);
+      const source = ports?.get(from.port)?.get(from.hostname);
+      if (source === undefined) return this.#stranger(bytes, socket, from);
+      const { link, path } = source;
       // Ids change seldom: one look in 64 packets finds each in time.
       if ((link.packetsReceived & 63) === 0) this.#ids.note(bytes, link);
-      return link.deliver(bytes, socket, from);
+      return link.deliver(bytes, socket, from, path);
     });
   }
 
@@ -164,7 +176,7 @@ export class Multiplexer {
     const link = this.#ids.find(bytes);
     if (link === undefined) return;
     link.agent.suspect(socket, from);
-    return link.deliver(bytes, socket, from);
+    return link.deliver(bytes, socket, from, undefined);
   }
 
   #watch(): void {

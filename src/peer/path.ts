@@ -5,7 +5,7 @@
  */
 
 import type { Address } from "./address.ts";
-import type { PathKind, PathState } from "./path_selector.ts";
+import { MAX_FAILURES, type PathKind, type PathState } from "./path_selector.ts";
 import type { DatagramSocket } from "./ports.ts";
 
 /** Smoothing of the round trip (RFC 6298 §2). */
@@ -18,6 +18,11 @@ const MAX_SEARCH = 12;
 /** How often paths are checked once they are confirmed, in ms: NATs forget a mapping after 30 s or more. */
 const CHECK_INTERVAL = { current: 2_000, other: 5_000, doubtful: 100 } as const;
 
+/** The lowest of so many round trips counts as that of the path without queues and delays of the programs. */
+const LOWEST_OF = 8;
+/** So many answers in a row, more than half a minute on the path in use, and a path is as reliable as one that was never left. */
+const RELIABLE_AFTER = 20;
+
 /** One path. */
 export class Path implements PathState {
   readonly socket: DatagramSocket;
@@ -28,8 +33,11 @@ export class Path implements PathState {
   confirmations = 0;
   failures = 0;
   rtt: number | undefined;
+  departures = 0;
+  readonly #latest: number[] = [];
   /** When the next check is due; Infinity: given up. */
   dueAt = 0;
+  #failedAt = -Infinity;
   /** Checks sent without an answer since the last one. */
   #unanswered = 0;
 
@@ -37,6 +45,11 @@ export class Path implements PathState {
     this.socket = socket;
     this.remote = { hostname: remote.hostname, port: remote.port };
     this.kind = kind;
+  }
+
+  /** The lowest of the latest round trips. */
+  get lowestRtt(): number | undefined {
+    return this.#latest.length === 0 ? undefined : Math.min(...this.#latest);
   }
 
   /** A check was sent. */
@@ -59,14 +72,17 @@ export class Path implements PathState {
     this.confirmations++;
     this.failures = 0;
     this.#unanswered = 0;
+    if (this.confirmations >= RELIABLE_AFTER) this.departures = 0;
+    if (this.#latest.push(rtt) > LOWEST_OF) this.#latest.shift();
     this.rtt = this.rtt === undefined ? rtt : this.rtt + (rtt - this.rtt) * RTT_WEIGHT;
     // Until it counts as steady it is checked again soon.
     if (this.confirmations < 3) this.dueAt = now + CHECK_INTERVAL.doubtful;
   }
 
-  /** A check was not answered in time. */
-  failed(now: number): void {
-    if (this.confirmedAt === undefined) return;
+  /** The check sent at `sentAt` was not answered in time. Several that one pause of a program has swallowed count once. */
+  failed(now: number, sentAt: number): void {
+    if (this.confirmedAt === undefined || sentAt < this.#failedAt) return;
+    this.#failedAt = now;
     this.failures++;
     this.confirmations = 0;
     this.dueAt = Math.min(this.dueAt, now + CHECK_INTERVAL.doubtful);
@@ -78,6 +94,13 @@ export class Path implements PathState {
   doubted(now: number): void {
     this.failures = Math.max(this.failures, 1);
     this.dueAt = now;
+  }
+
+  /** The peer is heard on another path alone: this one has to prove itself anew. `wasCurrent`: it was in use. */
+  left(now: number, wasCurrent: boolean): void {
+    this.confirmations = 0;
+    if (wasCurrent) this.failures = Math.max(this.failures, MAX_FAILURES);
+    this.hurry(now);
   }
 
   /** Something says that the path may work, or may have broken: it is checked at once. */

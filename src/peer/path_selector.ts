@@ -26,6 +26,8 @@ export interface PathState {
   readonly failures: number;
   /** Round trip, smoothed; undefined: not known. */
   readonly rtt: number | undefined;
+  /** How often it was left because it did not work, since it was last reliable. */
+  readonly departures: number;
 }
 
 /** What else the choice depends on. */
@@ -39,6 +41,8 @@ export interface SelectionContext<P extends PathState> {
   readonly prediction: Prediction;
   /** Addresses of the peer are still awaited, or not all paths have been tried. */
   readonly searching: boolean;
+  /** The path on which the peer is heard, while nothing comes by the one in use. */
+  readonly heard?: P | undefined;
 }
 
 /** The choice: a path; nothing yet; or none, so that the service has to carry the data. */
@@ -51,9 +55,11 @@ const DIRECT_WAIT = 300;
 /** Without any path the service carries the data from then on; the search goes on. */
 const SEARCH_TIME = 10_000;
 /** A path with this many checks unanswered is not used while there is another one. */
-const MAX_FAILURES = 2;
+export const MAX_FAILURES = 2;
 /** A path is left for a better one only after so many answers in a row, so that a lossy one does not flap. */
 const SWITCH_AFTER = 3;
+/** That number doubles each time the better one was left again, up to so often. */
+const MAX_DOUBLINGS = 4;
 
 const RANK: Record<PathKind, number> = { direct: 0, punched: 1, relayed: 2 };
 /** Among paths of one rank: shorter by a fifth and by some milliseconds, or it is not worth a switch. */
@@ -64,11 +70,12 @@ export function selectPath<P extends PathState>(
   paths: readonly P[],
   context: SelectionContext<P>,
 ): Selection<P> {
-  const { current, now, startedAt, prediction, searching } = context;
-  const alive = paths.filter((path) => path.confirmedAt !== undefined && path.failures < MAX_FAILURES);
+  const { current, now, startedAt, prediction, searching, heard } = context;
+  const alive = paths.filter(isAlive);
+  if (heard !== undefined && alive.includes(heard)) return { path: heard };
   const inUse = current !== undefined && alive.includes(current) ? current : undefined;
   if (inUse !== undefined) {
-    const better = best(alive.filter((path) => path.confirmations >= SWITCH_AFTER && isBetter(path, inUse)));
+    const better = best(alive.filter((path) => isSteady(path) && isBetter(path, inUse)));
     return { path: better ?? inUse };
   }
   const mayWait = current === undefined && searching && prediction !== "relayed" &&
@@ -80,6 +87,16 @@ export function selectPath<P extends PathState>(
   return { path: undefined, give: now - startedAt < SEARCH_TIME ? "wait" : "server" };
 }
 
+/**
+ * The path for copies of packets while `current` is silent: the one that has most likely not died with it. What breaks
+ * one direct path breaks others between the two machines too, and a relay is elsewhere.
+ */
+export function secondPath<P extends PathState>(paths: readonly P[], current: P): P | undefined {
+  const elsewhere = (path: P): number => +((path.kind === "relayed") === (current.kind === "relayed"));
+  return paths.filter((path) => path !== current && isAlive(path))
+    .sort((a, b) => a.failures - b.failures || elsewhere(a) - elsewhere(b) || order(a, b))[0];
+}
+
 /** The milliseconds after which `selectPath` may choose otherwise although nothing has come; undefined: never. */
 export function nextDecision(
   context: Pick<SelectionContext<PathState>, "startedAt" | "now">,
@@ -87,6 +104,15 @@ export function nextDecision(
   const since = context.now - context.startedAt;
   if (since < DIRECT_WAIT) return DIRECT_WAIT - since;
   return since < SEARCH_TIME ? SEARCH_TIME - since : undefined;
+}
+
+function isAlive(path: PathState): boolean {
+  return path.confirmedAt !== undefined && path.failures < MAX_FAILURES;
+}
+
+function isSteady({ confirmations, departures }: PathState): boolean {
+  const doublings = Math.min(Math.max(0, departures - 1), MAX_DOUBLINGS);
+  return confirmations >= SWITCH_AFTER * 2 ** doublings;
 }
 
 function best<P extends PathState>(paths: readonly P[]): P | undefined {

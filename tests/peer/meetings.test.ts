@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { PeerIdentity, type Signal, type Signalling } from "../../src/peer/mod.ts";
 import { Meetings } from "../../src/peer/meetings.ts";
 import { Multiplexer } from "../../src/peer/multiplexer.ts";
+import { textAttribute } from "../../src/peer/stun/attributes.ts";
+import { encodeProtected, shortTermKey } from "../../src/peer/stun/integrity.ts";
+import { ATTRIBUTE, type Attribute, decodeStun, transactionId } from "../../src/peer/stun/message.ts";
 import { FakeClock } from "../support/clock.ts";
 import { SignallingHub } from "./support.ts";
 
@@ -42,6 +45,28 @@ Deno.test("peer meeting: an address found later is told at once", async () => {
     candidates: [candidate(3)],
     replace: true,
   }]);
+});
+
+Deno.test("peer meeting: a peer that hears nothing is answered by the path of its check", async () => {
+  await using parts = meet();
+  const { agent, link } = parts.begin("first");
+  const socket = { address: { hostname: "0.0.0.0", port: 1 }, send() {}, onDatagram() {}, close() {} };
+  agent.addSocket({ socket, relayed: false });
+  const heard: (string | undefined)[] = [];
+  link.peerHearsNothing = ({ remote }) => void heard.push(remote.hostname);
+  const check = (...more: Attribute[]): Uint8Array | undefined => {
+    const username = textAttribute(ATTRIBUTE.username, `${agent.local.fragment}:bob`);
+    const body = { class: "request", method: "binding", transactionId: transactionId() } as const;
+    const bytes = encodeProtected(
+      { ...body, attributes: [username, ...more] },
+      shortTermKey(agent.local.password),
+    );
+    return agent.answer(decodeStun(bytes)!, socket, candidate(7).address);
+  };
+  assert.ok(check());
+  assert.deepEqual(heard, []);
+  assert.ok(check({ type: ATTRIBUTE.silence, value: new Uint8Array(0) }));
+  assert.deepEqual(heard, ["192.0.2.1"]);
 });
 
 Deno.test("peer meeting: one peer cannot take all of them by calling again and again", async () => {

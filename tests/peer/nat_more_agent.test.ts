@@ -1,72 +1,10 @@
 /** The checks of one connection, over a network in memory and a clock moved by hand: what changes, and what is done. */
 
 import assert from "node:assert/strict";
-import { type Address, sameAddress } from "../../src/peer/address.ts";
-import { IceAgent } from "../../src/peer/ice_agent.ts";
-import { Pacer } from "../../src/peer/pacer.ts";
-import type { Path } from "../../src/peer/path.ts";
-import type { DatagramListener, DatagramSocket } from "../../src/peer/ports.ts";
-import { hasFingerprint } from "../../src/peer/stun/integrity.ts";
+import { sameAddress } from "../../src/peer/address.ts";
 import { decodeStun } from "../../src/peer/stun/message.ts";
-import { type PendingRequests, Transactions } from "../../src/peer/stun/transactions.ts";
 import { FakeClock } from "../support/clock.ts";
-
-/** Passes datagrams between sockets, after `delay` ms, unless `drops` says so. */
-class Net {
-  delay = 10;
-  drops: (from: Address, to: Address) => boolean = () => false;
-  /** Packets that left, by destination. */
-  readonly sent: { at: number; from: Address; to: Address }[] = [];
-  readonly #listeners: { address: Address; listener: DatagramListener }[] = [];
-  readonly clock: FakeClock;
-
-  constructor(clock: FakeClock) {
-    this.clock = clock;
-  }
-
-  socket(hostname: string, port = 1): DatagramSocket {
-    const address = { hostname, port };
-    return {
-      address,
-      send: (bytes, to) => {
-        this.sent.push({ at: this.clock.now(), from: address, to: { ...to } });
-        if (this.drops(address, to)) return;
-        const copy = bytes.slice();
-        this.clock.after(this.delay, () => {
-          void this.#listeners.find((one) => sameAddress(one.address, to))?.listener(copy, address);
-        });
-      },
-      onDatagram: (listener) => void this.#listeners.push({ address, listener }),
-      close: () => {},
-    };
-  }
-}
-
-/** An agent on sockets of its own. */
-function agent(net: Net, name: string, ...sockets: DatagramSocket[]) {
-  const pending: PendingRequests = new Map();
-  const transactions = new Transactions(net.clock, pending);
-  const paths: (Path | undefined)[] = [];
-  const made = new IceAgent({
-    local: { fragment: `${name}-fragment`, password: `${name}-password-password` },
-    clock: net.clock,
-    pending,
-    pacer: new Pacer(),
-    onPath: (path) => paths.push(path),
-  });
-  const listen = (socket: DatagramSocket): void => {
-    socket.onDatagram((bytes, from) => {
-      const message = decodeStun(bytes);
-      assert.ok(message && hasFingerprint(message));
-      if (message.class !== "request") return void transactions.take(message);
-      const answer = made.answer(message, socket, from);
-      if (answer !== undefined) void socket.send(answer, from);
-    });
-    made.addSocket({ socket, relayed: false });
-  };
-  for (const socket of sockets) listen(socket);
-  return { agent: made, paths, listen };
-}
+import { agent, Net } from "./memory_net.ts";
 
 /** Two agents that have found the path between A and B. */
 async function connected() {

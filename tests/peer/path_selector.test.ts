@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type NatBehaviour, predictPath } from "../../src/peer/nat.ts";
-import { type PathKind, type PathState, selectPath } from "../../src/peer/path_selector.ts";
+import { type PathKind, type PathState, secondPath, selectPath } from "../../src/peer/path_selector.ts";
 import { backoff, nextState, type PeerEvent, type PeerState } from "../../src/peer/state.ts";
 
 const path = (kind: PathKind, more: Partial<PathState> = {}): PathState => ({
@@ -12,6 +12,7 @@ const path = (kind: PathKind, more: Partial<PathState> = {}): PathState => ({
   confirmations: 5,
   failures: 0,
   rtt: 20,
+  departures: 0,
   ...more,
 });
 const context = {
@@ -56,6 +57,40 @@ Deno.test("path selector: a path whose checks fail is left for one that answers"
   assert.equal(selectPath([current], { ...context, current }).path, current);
 });
 
+Deno.test("path selector: where the peer is heard counts more than what would be better", () => {
+  const current = path("punched", { failures: 2, confirmations: 0 }), other = path("punched");
+  const relayed = path("relayed"), paths = [current, other, relayed];
+  assert.equal(selectPath(paths, { ...context, current, heard: relayed }).path, relayed);
+  assert.equal(selectPath(paths, { ...context, current }).path, other);
+  const dead = path("relayed", { failures: 2 });
+  assert.equal(selectPath([other, dead], { ...context, current: other, heard: dead }).path, other);
+});
+
+Deno.test("path selector: a path that was left again and again has to answer longer each time", () => {
+  const relayed = path("relayed"), current = { ...context, current: relayed };
+  const needed = [0, 1, 2, 3, 4, 5, 6, 50].map((departures) => {
+    for (let confirmations = 0;; confirmations++) {
+      const direct = path("direct", { confirmations, departures });
+      if (selectPath([relayed, direct], current).path === direct) return confirmations;
+    }
+  });
+  assert.deepEqual(needed, [3, 3, 6, 12, 24, 48, 48, 48]);
+});
+
+Deno.test("path selector: copies take the path that is least likely to have died with the one in use", () => {
+  const direct = path("direct"),
+    punched = path("punched"),
+    relayed = path("relayed"),
+    slow = path("relayed", { rtt: 90 });
+  assert.equal(secondPath([direct, punched, slow, relayed], direct), relayed);
+  assert.equal(secondPath([direct, punched, slow, relayed], relayed), direct);
+  assert.equal(secondPath([direct, punched], direct), punched);
+  const doubtful = path("relayed", { failures: 1 });
+  assert.equal(secondPath([direct, punched, doubtful], direct), punched);
+  const dead = path("relayed", { failures: 2 }), untried = path("relayed", { confirmedAt: undefined });
+  assert.equal(secondPath([direct, dead, untried], direct), undefined);
+});
+
 Deno.test("path selector: without any path the service carries the data after ten seconds", () => {
   const silent = path("punched", { confirmedAt: undefined, confirmations: 0 });
   assert.deepEqual(selectPath([silent], { ...context, now: 9_999 }), { path: undefined, give: "wait" });
@@ -68,6 +103,7 @@ const PATH: fc.Arbitrary<PathState> = fc.record({
   confirmations: fc.nat(5),
   failures: fc.nat(4),
   rtt: fc.option(fc.nat(300), { nil: undefined }),
+  departures: fc.nat(8),
 });
 
 Deno.test("path selector: what is chosen answers, and choosing again changes nothing", () => {

@@ -59,6 +59,8 @@ export const ATTRIBUTE = {
   iceControlling: 0x802a,
   responseOrigin: 0x802b,
   otherAddress: 0x802c,
+  /** Ours, without a value: the sender hears nothing of the peer by the path that it uses. Who does not know it may ignore it. */
+  silence: 0xc05a,
 } as const;
 
 /** One attribute: its type and its value without padding. */

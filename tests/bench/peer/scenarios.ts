@@ -68,6 +68,7 @@ const LAB_SCENARIOS: readonly Scenario[] = LAB_LACKS.length > 0 ? [] : [
     name: "peer switch at 40 ms from a dead path",
     unit: "ms",
     better: "lower",
+    target: { value: 90 },
     skein: () => lab.switchStall("relayed"),
   },
   {
