@@ -16,7 +16,7 @@ import { Sessions } from "../../src/session/mod.ts";
 import type { Context } from "../../src/router/types.ts";
 import { type Handler, type Route, Router } from "../../src/router/mod.ts";
 import { memoryPair, type MemoryPeer } from "../support/memory.ts";
-import { FakeClock } from "../support/clock.ts";
+import { FakeClock, settle as turn } from "../support/clock.ts";
 
 const UNLIMITED = { messagesPerSecond: 0, messageBurst: 0, bytesPerSecond: 0, byteBurst: 0 };
 
@@ -199,9 +199,9 @@ function connect(sessions: Sessions, address?: string): TestPeer {
   return peer;
 }
 
-/** Lets microtasks and immediate timers run. */
+/** Lets everything run that waits for nothing but a few turns. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+  for (let i = 0; i < 3; i++) await turn();
 }
 
 /** Handlers of a node that answers pings. */
