@@ -25,8 +25,9 @@ import { idleDelivery, pingShare } from "./skein/shares.ts";
 
 const KINDS: readonly bare.Kind[] = ["quic", "websocket"];
 const IDLE_COUNTS = [1_000, 5_000, 10_000];
-/** Seconds over which the processor time of idle connections is watched. */
-const WATCH = 10;
+/** Connections whose processor time is watched. Of 10,000 QUIC clients on two cores that others use, some get lost. */
+const IDLE_WATCHED: Readonly<Record<bare.Kind, number>> = { quic: 2_000, websocket: 10_000 };
+const WATCH: bare.IdleTimes = { settle: 20, watch: 15 };
 
 /** The same work by each of the other libraries. */
 function peersOf(measure: (peer: peers.Peer) => Promise<Measure>): Pick<Scenario, peers.Peer> {
@@ -163,12 +164,13 @@ export const SCENARIOS: readonly Scenario[] = [
     skein: async () => (await skein.idle("webtransport", 1_000)).memory,
   },
   ...KINDS.map((kind): Scenario => ({
-    name: `idle processor of 10000 ${kind}`,
+    name: `idle processor of ${IDLE_WATCHED[kind]} ${kind}`,
     unit: "%",
     better: "lower",
-    target: { value: kind === "websocket" ? 4 : 8 },
-    bare: async () => (await bare.idle(kind, 10_000, WATCH)).processor,
-    skein: async () => (await skein.idle(kind, 10_000, WATCH)).processor,
+    // Of 10,000: 4 % and 8 %.
+    target: { value: IDLE_WATCHED[kind] / 10_000 * (kind === "websocket" ? 4 : 8) },
+    bare: async () => (await bare.idle(kind, IDLE_WATCHED[kind], WATCH)).processor,
+    skein: async () => (await skein.idle(kind, IDLE_WATCHED[kind], WATCH)).processor,
   })),
   ...KINDS.map((kind): Scenario => ({
     name: `processor of a ping, of that of a publish ${kind}`,

@@ -215,8 +215,20 @@ export interface IdleCost {
   readonly processor: Measure;
 }
 
+/** How long idle connections are looked at, in seconds. */
+export interface IdleTimes {
+  /** Before the memory is read, and the processor watched. The first heartbeats pay for the compiler, later ones do not. */
+  readonly settle: number;
+  /** While the processor is watched. */
+  readonly watch: number;
+}
+
 /** Memory and processor time of `count` idle connections with one stream each. */
-export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise<IdleCost> {
+export async function idle(
+  kind: Kind,
+  count: number,
+  { settle, watch }: IdleTimes = { settle: 2, watch: 0 },
+): Promise<IdleCost> {
   await using server = await startBare();
   const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
   const connect = async (): Promise<unknown> => {
@@ -232,13 +244,13 @@ export async function idle(kind: Kind, count: number, watchSeconds = 0): Promise
   // A few of ten thousand come late after a lost packet. The figure is divided by the number of those that came.
   const come = async (): Promise<number> => (await server.ask({ kind: "count" }))[kind] - 20;
   await until(async () => await come() >= count * 0.99);
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
   const memory = { value: (await server.memory() - before) / await come() / 1024 };
   const used = await server.processorTime();
   const from = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1_000));
+  await new Promise((resolve) => setTimeout(resolve, watch * 1_000));
   const share = (await server.processorTime() - used) / (performance.now() - from) * 100_000;
-  return { memory, processor: { value: watchSeconds === 0 ? NaN : share } };
+  return { memory, processor: { value: watch === 0 ? NaN : share } };
 }
 
 /** From starting a process to the first message echoed over WebSocket, milliseconds. */

@@ -67,7 +67,7 @@ export const LAYER_SCENARIOS: readonly Scenario[] = [
       "idle memory of 10000",
       "KB",
       "lower",
-      async (over) => (await idle("websocket", 10_000, 0, over)).memory,
+      async (over) => (await idle("websocket", 10_000, undefined, over)).memory,
     ),
     slow: true,
   },

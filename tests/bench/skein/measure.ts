@@ -4,13 +4,17 @@
  * @module
  */
 
+import { settles } from "../../../src/async/deadline.ts";
 import type { ConfigInput } from "../../support/config.ts";
-import { type IdleCost, many } from "../bare/measure.ts";
+import { type IdleCost, type IdleTimes, many } from "../bare/measure.ts";
 import { type Child, clock, startChild } from "../child.ts";
 import { type Measure, measureTrips } from "../scenario.ts";
 import { dial, type Dialled, exchange, framed, type Kind, tokenOf } from "./dial.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Milliseconds for one of many connections. */
+const DIAL_TIMEOUT = 20_000;
 
 const CHANNEL = "chat:bench";
 
@@ -167,7 +171,7 @@ export async function fanOut(
 export async function idle(
   kind: Kind,
   count: number,
-  watchSeconds = 0,
+  { settle, watch }: IdleTimes = { settle: 2, watch: 0 },
   over?: ConfigInput,
 ): Promise<IdleCost> {
   await using server = await startSkein(over);
@@ -183,24 +187,26 @@ export async function idle(
       Promise.resolve(client.send(ping)).then(() => due.push({ client, at: now + 6_500 }), () => lost++);
     }
   }, 50);
-  const connect = async (): Promise<Dialled> => {
-    const client = await dial(server, kind, `user-${users++}`, endpoint);
-    due.push({ client, at: performance.now() + 6_500 });
-    return client;
+  const connect = async (): Promise<void> => {
+    const dialled = dial(server, kind, `user-${users++}`, endpoint)
+      .then((client) => due.push({ client, at: performance.now() + 6_500 }));
+    // One whose packets are lost must not hold up the others.
+    if (!await settles(dialled, DIAL_TIMEOUT)) lost++;
+    else await dialled;
   };
   try {
     await many(20, connect);
     const before = await server.memory();
     await many(count, connect);
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
     const memory = { value: (await server.memory() - before) / count / 1024 };
     const used = await server.processorTime();
     const from = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1_000));
+    await new Promise((resolve) => setTimeout(resolve, watch * 1_000));
     const share = (await server.processorTime() - used) / (performance.now() - from) * 100_000;
     // A few of ten thousand may be lost with their packets; with many, it is another figure.
     if (lost > count / 100) throw new Error(`${lost} of ${count} connections were lost`);
-    return { memory, processor: { value: watchSeconds === 0 ? NaN : share } };
+    return { memory, processor: { value: watch === 0 ? NaN : share } };
   } finally {
     clearInterval(heartbeat);
   }
