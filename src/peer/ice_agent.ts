@@ -6,14 +6,14 @@
  */
 
 import type { Clock } from "../async/clock.ts";
-import { type Address, familyOf, formatAddress, sameAddress, scopeOf } from "./address.ts";
+import { type Address, familyOf, sameAddress, scopeOf } from "./address.ts";
 import type { IceAgentOptions, IceCredentials, LocalSocket } from "./ice_types.ts";
 import type { Prediction } from "./nat.ts";
-import { Path } from "./path.ts";
+import { kindOf, Path } from "./path.ts";
 import { Permits } from "./permits.ts";
-import { MAX_FAILURES, nextDecision, type PathKind, selectPath } from "./path_selector.ts";
+import { MAX_FAILURES, nextDecision, selectPath } from "./path_selector.ts";
 import type { Candidate, DatagramSocket } from "./ports.ts";
-import { addressAttribute, numberAttribute, textAttribute, textOf } from "./stun/attributes.ts";
+import { addressAttribute, numberAttribute, textAttribute } from "./stun/attributes.ts";
 import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
 import { ATTRIBUTE, type Attribute, attributeOf, type DecodedMessage } from "./stun/message.ts";
 import { type RequestOptions, Transactions } from "./stun/transactions.ts";
@@ -28,6 +28,9 @@ const PACE = 10;
 const CHECK_TIMEOUT = 150;
 /** A nomination that is not answered is sent again after this many ms, or 1.5 round trips. */
 const NOMINATION_PAUSE = 50;
+
+/** A relay is asked again to let a peer in after two checks without an answer, and then after so many each time. */
+const PERMIT_AGAIN = 16;
 
 /** What an attribute says by being there. */
 const NOTHING = new Uint8Array(0);
@@ -185,10 +188,7 @@ export class IceAgent {
 
   /** What was tried, for the error of a search that found nothing. */
   describe(): string {
-    const tried = this.paths.map(({ kind, remote, confirmedAt }) =>
-      `${kind} ${formatAddress(remote)}${confirmedAt === undefined ? "" : " (answered once)"}`
-    );
-    return tried.length === 0 ? "the peer named no address" : `tried ${tried.join(", ")}`;
+    return this.paths.length === 0 ? "the peer named no address" : `tried ${this.paths.join(", ")}`;
   }
 
   close(): void {
@@ -212,20 +212,31 @@ export class IceAgent {
     if (local.relayed && scopeOf(from) === "global" && scopeOf(remote.hostname) !== "global") {
       return undefined;
     }
-    if (this.paths.length >= MAX_PATHS) return undefined;
+    if (this.paths.length >= MAX_PATHS && !this.#forgetOne()) return undefined;
     const path = new Path(local.socket, remote, kindOf(local, kind));
     this.paths.push(path);
     this.#options.onCandidatePath?.(path);
     if (local.permit !== undefined) {
       // A relay drops what goes to an address it was not told of.
       path.dueAt = Infinity;
-      const permit = local.permit;
-      this.#permits.ask(() => permit(path.remote), () => this.paths.includes(path), () => {
-        path.hurry(this.#clock.now());
-        this.#schedule();
-      });
+      this.#permit(path, local.permit, false);
     }
     return path;
+  }
+
+  #permit(path: Path, permit: NonNullable<LocalSocket["permit"]>, again: boolean): void {
+    this.#permits.ask(() => permit(path.remote, again), () => this.paths.includes(path), () => {
+      path.hurry(this.#clock.now());
+      this.#schedule();
+    });
+  }
+
+  /** Networks come and go, and each leaves its paths behind. */
+  #forgetOne(): boolean {
+    const index = this.paths.findIndex((path) => path !== this.current && path.isGivenUp);
+    const [path] = index < 0 ? [] : this.paths.splice(index, 1);
+    if (path !== undefined) this.#options.onForgotten?.(path);
+    return path !== undefined;
   }
 
   #schedule(): void {
@@ -302,6 +313,11 @@ export class IceAgent {
   #unanswered(path: Path, sentAt: number): void {
     if (this.#closed) return;
     path.failed(this.#clock.now(), sentAt);
+    // A relay forgets whom it lets in after five minutes, and this machine may have slept.
+    const { permit } = this.#sockets.find(({ socket }) => socket === path.socket) ?? {};
+    if (permit !== undefined && path.failures % PERMIT_AGAIN === MAX_FAILURES) {
+      this.#permit(path, permit, true);
+    }
     if (path === this.current && path.failures >= STALE_AFTER) this.#options.onStale?.();
   }
 
@@ -326,14 +342,4 @@ export class IceAgent {
     this.current = path;
     this.#options.onPath(path);
   }
-}
-
-/** Who the sender of a check wants to reach: the fragment before the colon (RFC 8445 §7.2.2). */
-export function checkedFragment(request: DecodedMessage): string | undefined {
-  return textOf(request, ATTRIBUTE.username)?.split(":")[0];
-}
-
-function kindOf(local: LocalSocket, kind: Candidate["kind"]): PathKind {
-  if (local.relayed || kind === "relayed") return "relayed";
-  return kind === "host" ? "direct" : "punched";
 }

@@ -22,8 +22,8 @@ export interface LocalSocket {
   readonly socket: DatagramSocket;
   /** A relayed address: whatever goes through it is a relayed path. */
   readonly relayed: boolean;
-  /** Lets packets of an address in, before the first is sent. @default nothing has to be done */
-  readonly permit?: (address: Address) => Promise<boolean>;
+  /** Lets packets of an address in, before the first is sent, or `again`. @default nothing has to be done */
+  readonly permit?: (address: Address, again?: boolean) => Promise<boolean>;
 }
 
 /** Options of an agent. */
@@ -40,6 +40,8 @@ export interface IceAgentOptions {
   readonly onStale?: () => void;
   /** A path exists from which packets of the peer may come; told again when the first check on it is answered. */
   readonly onCandidatePath?: (path: Path) => void;
+  /** A path that was dead for long has given its place to another one. */
+  readonly onForgotten?: (path: Path) => void;
   /** The peer has said on this path that it hears nothing. */
   readonly onSilence?: (path: Path) => void;
   /** The peer has chosen this path for good (RFC 8445 §8.1.1). Only the fast lane nominates. */

@@ -151,7 +151,8 @@ export class LocalAddresses {
   }
 
   #relayOpened(relay: Allocation): void {
-    const socket: LocalSocket = { socket: relay, relayed: true, permit: (address) => relay.permit(address) };
+    const permit = (address: Address, again?: boolean): Promise<boolean> => relay.permit(address, again);
+    const socket: LocalSocket = { socket: relay, relayed: true, permit };
     this.#relaySockets.set(relay, socket);
     this.#options.mux.addRelay(socket);
     this.#options.onRelay({ kind: "relayed", address: relay.address });

@@ -82,6 +82,7 @@ export class Meeting {
       pacer: mux.pacer,
       onStale,
       onCandidatePath: (path) => mux.expect(this.link, path),
+      onForgotten: (path) => mux.forget(this.link, path),
       onSilence: (path) => this.link.peerHearsNothing(path),
       onNominated: (path) => this.nominated.resolve(path),
       onPath: (path) => {

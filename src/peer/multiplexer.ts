@@ -9,13 +9,13 @@
 import { type Clock, coarseClock } from "../async/clock.ts";
 import { type Address, familyOf } from "./address.ts";
 import { ConnectionIds } from "./connection_ids.ts";
-import { checkedFragment, type IceAgent } from "./ice_agent.ts";
+import type { IceAgent } from "./ice_agent.ts";
 import type { LocalSocket } from "./ice_types.ts";
 import { Pacer } from "./pacer.ts";
 import { PeerLink } from "./link.ts";
 import type { Path } from "./path.ts";
 import type { DatagramSocket } from "./ports.ts";
-import { mappedAddress } from "./stun/attributes.ts";
+import { checkedFragment, mappedAddress } from "./stun/attributes.ts";
 import { hasFingerprint } from "./stun/integrity.ts";
 import { type DecodedMessage, decodeStun, looksLikeStun } from "./stun/message.ts";
 import { type PendingRequests, Transactions } from "./stun/transactions.ts";
@@ -111,6 +111,14 @@ export class Multiplexer {
     const hosts = ports.get(remote.port) ?? new Map<string, Source>();
     ports.set(remote.port, hosts);
     if (confirmedAt !== undefined || !hosts.has(remote.hostname)) hosts.set(remote.hostname, { link, path });
+  }
+
+  /** Nothing is expected on this path any more. */
+  forget(link: PeerLink, { socket, remote }: Path): void {
+    const ports = this.#sources.get(socket), hosts = ports?.get(remote.port);
+    if (hosts?.get(remote.hostname)?.link !== link) return;
+    hosts.delete(remote.hostname);
+    if (hosts.size === 0) ports!.delete(remote.port);
   }
 
   /** A relayed address, for all peers. */

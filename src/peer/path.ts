@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Address } from "./address.ts";
+import { type Address, formatAddress } from "./address.ts";
 import { MAX_FAILURES, type PathKind, type PathState } from "./path_selector.ts";
-import type { DatagramSocket } from "./ports.ts";
+import type { Candidate, DatagramSocket } from "./ports.ts";
 
 /** Smoothing of the round trip (RFC 6298 §2). */
 const RTT_WEIGHT = 1 / 8;
@@ -16,7 +16,9 @@ const SEARCH_PAUSES = [50, 100, 150, 200, 300, 500, 1_000, 2_000] as const;
 const MAX_SEARCH = 12;
 
 /** How often paths are checked once they are confirmed, in ms: NATs forget a mapping after 30 s or more. */
-const CHECK_INTERVAL = { current: 2_000, other: 5_000, doubtful: 100 } as const;
+const CHECK_INTERVAL = { current: 2_000, other: 5_000, doubtful: 100, dead: 10_000 } as const;
+/** So many failures and a path is dead for long: a relay that has ended, an address of a network that was left. */
+const LONG_DEAD = 50;
 
 /** The lowest of so many round trips counts as that of the path without queues and delays of the programs. */
 const LOWEST_OF = 8;
@@ -56,14 +58,23 @@ export class Path implements PathState {
   checked(now: number, isCurrent: boolean): void {
     this.#unanswered++;
     if (this.confirmedAt !== undefined) {
-      const doubtful = this.failures > 0;
-      this.dueAt = now +
-        (doubtful ? CHECK_INTERVAL.doubtful : isCurrent ? CHECK_INTERVAL.current : CHECK_INTERVAL.other);
+      this.dueAt = now + this.#interval(isCurrent);
     } else if (this.#unanswered >= MAX_SEARCH) {
       this.dueAt = Infinity;
     } else {
       this.dueAt = now + SEARCH_PAUSES[Math.min(this.#unanswered, SEARCH_PAUSES.length) - 1]!;
     }
+  }
+
+  #interval(isCurrent: boolean): number {
+    if (this.failures > LONG_DEAD) return CHECK_INTERVAL.dead;
+    if (this.failures > 0) return CHECK_INTERVAL.doubtful;
+    return isCurrent ? CHECK_INTERVAL.current : CHECK_INTERVAL.other;
+  }
+
+  /** It never answered, or not for long: another one may take its place. */
+  get isGivenUp(): boolean {
+    return this.confirmedAt === undefined ? this.#unanswered >= MAX_SEARCH : this.failures > LONG_DEAD;
   }
 
   /** A check was answered after `rtt` milliseconds. */
@@ -85,9 +96,8 @@ export class Path implements PathState {
     this.#failedAt = now;
     this.failures++;
     this.confirmations = 0;
-    this.dueAt = Math.min(this.dueAt, now + CHECK_INTERVAL.doubtful);
-    // Long dead: a relay that has ended, an address of a network that was left.
-    if (this.failures > 50) this.dueAt = Infinity;
+    // Nobody tells when a network works again, so even a path that is long dead is tried now and then.
+    if (this.failures <= LONG_DEAD) this.dueAt = Math.min(this.dueAt, now + CHECK_INTERVAL.doubtful);
   }
 
   /** Packets leave on it and none come: one unanswered check more, and another path is taken. */
@@ -108,4 +118,17 @@ export class Path implements PathState {
     if (this.dueAt === Infinity) this.#unanswered = 0;
     this.dueAt = now;
   }
+
+  /** For people. */
+  toString(): string {
+    return `${this.kind} ${formatAddress(this.remote)}${
+      this.confirmedAt === undefined ? "" : " (answered once)"
+    }`;
+  }
+}
+
+/** The kind of a path from `local` to a candidate of the peer's. */
+export function kindOf(local: { readonly relayed: boolean }, kind: Candidate["kind"]): PathKind {
+  if (local.relayed || kind === "relayed") return "relayed";
+  return kind === "host" ? "direct" : "punched";
 }

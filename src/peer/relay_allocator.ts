@@ -34,6 +34,8 @@ const HEAD_START = 250;
 const IDLE_TIME = 300_000;
 /** It is replaced this many ms before its credentials end. */
 const RENEW_BEFORE = 60_000;
+/** One that was replaced goes on for so many ms. */
+const REPLACED_TIME = 10_000;
 /** After a refusal nobody asks again for this many ms. */
 const REFUSED_PAUSE = 5_000;
 
@@ -42,6 +44,8 @@ export class RelayAllocator {
   readonly #options: RelayAllocatorOptions;
   #making: Promise<Allocation> | undefined;
   #relay: Allocation | undefined;
+  /** End allocations that have been replaced. */
+  readonly #replaced = new Set<() => void>();
   #users = 0;
   #refusedAt = -Infinity;
   #cancelIdle: (() => void) | undefined;
@@ -87,6 +91,7 @@ export class RelayAllocator {
     this.#cancelIdle?.();
     this.#cancelRenewal?.();
     this.#relay?.close();
+    for (const end of this.#replaced) end();
   }
 
   async #make(): Promise<Allocation> {
@@ -105,8 +110,7 @@ export class RelayAllocator {
         onClose(relay);
       });
       onOpen(relay);
-      // Paths move to the new one before the old one ends.
-      if (before !== undefined) clock.after(10_000, () => before.close());
+      if (before !== undefined) this.#endLater(before);
       this.#cancelRenewal?.();
       // Servers keep on refreshing an allocation whose credentials have ended, so the end is kept here.
       const renewal = Math.max(expiresIn - RENEW_BEFORE, expiresIn / 2);
@@ -117,6 +121,17 @@ export class RelayAllocator {
       if (error instanceof PeerError && error.code !== "closed") this.#refusedAt = clock.now();
       throw error;
     }
+  }
+
+  /** Paths move to the new one before the old one ends. */
+  #endLater(before: Allocation): void {
+    const end = (): void => {
+      this.#replaced.delete(end);
+      cancel();
+      before.close();
+    };
+    const cancel = this.#options.clock.after(REPLACED_TIME, end);
+    this.#replaced.add(end);
   }
 
   #renew(relay: Allocation): void {

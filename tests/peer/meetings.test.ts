@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { PeerIdentity, type Signal, type Signalling } from "../../src/peer/mod.ts";
 import { Meetings } from "../../src/peer/meetings.ts";
 import { Multiplexer } from "../../src/peer/multiplexer.ts";
+import { Path } from "../../src/peer/path.ts";
+import type { DatagramListener, DatagramSocket } from "../../src/peer/ports.ts";
 import { textAttribute } from "../../src/peer/stun/attributes.ts";
 import { encodeProtected, shortTermKey } from "../../src/peer/stun/integrity.ts";
 import { ATTRIBUTE, type Attribute, decodeStun, transactionId } from "../../src/peer/stun/message.ts";
@@ -14,14 +16,14 @@ const candidate = (port: number, kind: "host" | "relayed" = "host") =>
   ({ kind, address: { hostname: "192.0.2.1", port } }) as const;
 
 /** A meeting without sockets, and what it sends. */
-function meet() {
+function meet(...sockets: DatagramSocket[]) {
   const clock = new FakeClock();
-  const mux = new Multiplexer({ sockets: [], clock });
+  const mux = new Multiplexer({ sockets, clock });
   const sent: Signal[] = [];
   const meetings = new Meetings((_, signal) => void sent.push(signal));
   const begin = (connection: string) =>
     meetings.begin({ peer: "bob", connection, mux, clock, onPath() {}, onStale() {} });
-  return { sent, meetings, begin, [Symbol.asyncDispose]: () => mux.close() };
+  return { mux, sent, meetings, begin, [Symbol.asyncDispose]: () => mux.close() };
 }
 
 Deno.test("peer meeting: an address found before the offer left is told after it", async () => {
@@ -67,6 +69,31 @@ Deno.test("peer meeting: a peer that hears nothing is answered by the path of it
   assert.deepEqual(heard, []);
   assert.ok(check({ type: ATTRIBUTE.silence, value: new Uint8Array(0) }));
   assert.deepEqual(heard, ["192.0.2.1"]);
+});
+
+Deno.test("multiplexer: nothing is expected any more from an address that was forgotten", async () => {
+  let hear: DatagramListener = () => {};
+  const socket = {
+    address: { hostname: "0.0.0.0", port: 1 },
+    send() {},
+    onDatagram: (listener: DatagramListener) => void (hear = listener),
+    close() {},
+  };
+  await using parts = meet(socket);
+  const { link } = parts.begin("first"), { link: other } = parts.begin("second");
+  const heard: string[] = [];
+  for (const [name, one] of [["first", link], ["second", other]] as const) {
+    one.deliver = (_, __, from) => void heard.push(`${name} ${from.port}`);
+  }
+  const [left, kept] = [7, 8].map((port) => new Path(socket, { hostname: "192.0.2.1", port }, "direct"));
+  for (const path of [left!, kept!]) parts.mux.expect(link, path);
+  // A long header: it bears no id by which its sender is found.
+  const packet = new Uint8Array(40).fill(0xc0);
+  parts.mux.forget(other, left!);
+  for (const port of [7, 8]) void hear(packet, { hostname: "192.0.2.1", port });
+  parts.mux.forget(link, left!);
+  for (const port of [7, 8]) void hear(packet, { hostname: "192.0.2.1", port });
+  assert.deepEqual(heard, ["first 7", "first 8", "first 8"]);
 });
 
 Deno.test("peer meeting: one peer cannot take all of them by calling again and again", async () => {

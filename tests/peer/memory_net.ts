@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { type Address, sameAddress } from "../../src/peer/address.ts";
 import { IceAgent } from "../../src/peer/ice_agent.ts";
+import type { LocalSocket } from "../../src/peer/ice_types.ts";
 import { Pacer } from "../../src/peer/pacer.ts";
 import type { Path } from "../../src/peer/path.ts";
 import type { DatagramListener, DatagramSocket } from "../../src/peer/ports.ts";
@@ -60,7 +61,7 @@ export interface TestAgent {
   /** What comes besides checks. */
   onData: (bytes: Uint8Array, path: Path | undefined) => void;
   /** Checks leave from this socket too. */
-  listen(socket: DatagramSocket, relayed?: boolean): void;
+  listen(socket: DatagramSocket, relayed?: boolean, permit?: LocalSocket["permit"]): void;
 }
 
 /** An agent on sockets of its own. */
@@ -82,7 +83,7 @@ export function agent(net: Net, name: string, ...sockets: DatagramSocket[]): Tes
       told.onSilence(path);
     },
   });
-  const listen = (socket: DatagramSocket, relayed = false): void => {
+  const listen: TestAgent["listen"] = (socket, relayed = false, permit = undefined) => {
     socket.onDatagram((bytes, from) => {
       const message = decodeStun(bytes);
       if (message === undefined) {
@@ -94,7 +95,7 @@ export function agent(net: Net, name: string, ...sockets: DatagramSocket[]): Tes
       const answer = made.answer(message, socket, from);
       if (answer !== undefined) void socket.send(answer, from);
     });
-    made.addSocket({ socket, relayed });
+    made.addSocket({ socket, relayed, ...permit && { permit } });
   };
   const told: TestAgent = { agent: made, paths, silences, onPath() {}, onSilence() {}, onData() {}, listen };
   for (const socket of sockets) listen(socket);

@@ -124,3 +124,61 @@ Deno.test("ice agent: a relay that does not agree at first is asked again", asyn
   ann.agent.close();
   bob.agent.close();
 });
+
+Deno.test("ice agent: a path that was dead for ten minutes is found again", async () => {
+  using pair = await connected();
+  const { clock, net, ann, bob, a } = pair;
+  net.drops = () => true;
+  await clock.advance(600_000);
+  net.sent.length = 0;
+  await clock.advance(60_000);
+  const tries = net.sent.filter(({ from }) => from === a.address).length;
+  assert.ok(tries >= 3 && tries <= 12, `${tries} checks in a minute of a path that is dead`);
+  net.drops = () => false;
+  await clock.advance(15_000);
+  for (const { agent } of [ann, bob]) assert.equal(agent.current?.failures, 0);
+});
+
+Deno.test("ice agent: paths of networks that were left give their places to new ones", async () => {
+  using pair = await connected();
+  const { clock, net, ann, bob, b } = pair;
+  const gone = new Set<string>();
+  for (let i = 0; i < 100; i++) {
+    const elsewhere = net.socket(`198.51.100.${i}`);
+    bob.listen(elsewhere);
+    net.drops = (from, to) => ![from, to].some(({ hostname }) => hostname === elsewhere.address.hostname);
+    ann.agent.addCandidates([{ kind: "host", address: elsewhere.address }], true);
+    await clock.advance(30_000);
+    assert.deepEqual(ann.agent.current?.remote, elsewhere.address, `network ${i}`);
+    for (const { remote } of ann.agent.paths) gone.add(remote.hostname);
+  }
+  assert.ok(gone.size > 64 && ann.agent.paths.length <= 64);
+  assert.equal(b.address.port, 1);
+});
+
+Deno.test("ice agent: a relay that lets the peer in no more is asked again", async () => {
+  const clock = new FakeClock(), net = new Net(clock);
+  const b = net.socket("192.0.2.2"), relay = net.socket("192.0.2.50");
+  const ann = agent(net, "ann"), bob = agent(net, "bob", b);
+  let isOpen = false;
+  const asked: (boolean | undefined)[] = [];
+  ann.listen(relay, true, (_, again) => {
+    asked.push(again);
+    isOpen = true;
+    return Promise.resolve(true);
+  });
+  net.drops = (_, to) => to.hostname === relay.address.hostname && !isOpen;
+  ann.agent.addCandidates([{ kind: "host", address: b.address }]);
+  bob.agent.addCandidates([{ kind: "relayed", address: relay.address }]);
+  ann.agent.setRemote(bob.agent.local);
+  bob.agent.setRemote(ann.agent.local);
+  await clock.advance(3_000);
+  assert.equal(ann.agent.current?.failures, 0);
+  assert.deepEqual(asked, [false]);
+  isOpen = false;
+  await clock.advance(5_000);
+  assert.deepEqual(asked, [false, true]);
+  assert.equal(ann.agent.current?.failures, 0);
+  ann.agent.close();
+  bob.agent.close();
+});

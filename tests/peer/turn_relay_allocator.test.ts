@@ -141,3 +141,19 @@ Deno.test("relay allocator: a relay that nobody uses ends after five minutes", a
   await clock.advance(1_000);
   assert.equal(only.isClosed, true);
 });
+
+Deno.test("relay allocator: its end is the end of one that was replaced a moment ago, too", async () => {
+  const made: ReturnType<typeof relay>[] = [];
+  const { clock, relays } = allocator({
+    a: () => {
+      made.push(relay(`${made.length + 1}`));
+      return Promise.resolve(made.at(-1)!);
+    },
+  });
+  relays.use();
+  await relays.open();
+  await clock.advance(EXPIRES - 60_000);
+  relays.close();
+  assert.deepEqual(made.map(({ isClosed }) => isClosed), [true, true]);
+  assert.equal(clock.pending, 0);
+});

@@ -101,3 +101,8 @@ function xored(ip: Uint8Array, transactionId: Uint8Array): Uint8Array<ArrayBuffe
   mask.set(transactionId, 4);
   return Uint8Array.from(ip, (byte, i) => byte ^ mask[i]!);
 }
+
+/** Who the sender of a check wants to reach: the fragment before the colon (RFC 8445 §7.2.2). */
+export function checkedFragment(request: StunMessage): string | undefined {
+  return textOf(request, ATTRIBUTE.username)?.split(":")[0];
+}

@@ -163,6 +163,8 @@ interface RelayedPeer {
   bound: boolean;
   /** The question to the server; undefined: it has refused, or not answered. */
   asked: Promise<boolean> | undefined;
+  /** Cancels the next question. */
+  cancelRenewal: () => void;
 }
 
 /** A relayed address. It is a socket like others: what is sent leaves from `address`, at the server. */
@@ -194,8 +196,10 @@ export class Allocation implements DatagramSocket {
   /**
    * Lets a peer's packets in, and prepares a channel to it. Resolves with whether the server agreed. To be called before
    * anything is sent to it; calls for the same address share the work.
+   *
+   * @param again What the server has agreed to is asked anew: it may have forgotten it, or ended it while this machine slept.
    */
-  permit(address: Address): Promise<boolean> {
+  permit(address: Address, again = false): Promise<boolean> {
     const key = formatAddress(address);
     let peer = this.#peers.get(key);
     if (peer === undefined) {
@@ -203,12 +207,19 @@ export class Allocation implements DatagramSocket {
         return Promise.resolve(false);
       }
       const { hostname, port } = address;
-      peer = { address: { hostname, port }, channel: this.#nextChannel++, bound: false, asked: undefined };
+      peer = {
+        address: { hostname, port },
+        channel: this.#nextChannel++,
+        bound: false,
+        asked: undefined,
+        cancelRenewal() {},
+      };
       this.#peers.set(key, peer);
       // Before the answer: the peer's first packet may overtake it.
       this.#byChannel.set(peer.channel, peer);
     }
     const asked = peer;
+    if (again && asked.bound) asked.asked = undefined;
     return asked.asked ??= Promise.resolve().then(() => this.#bind(asked));
   }
 
@@ -227,12 +238,15 @@ export class Allocation implements DatagramSocket {
       return false;
     }
     peer.bound = true;
-    this.#after(PERMISSION_RENEWAL, () => void this.#renew(peer));
+    this.#renewAfter(PERMISSION_RENEWAL, peer);
     return true;
   }
 
-  async #renew(peer: RelayedPeer): Promise<void> {
-    if (!await this.#bind(peer)) this.#after(RENEWAL_PAUSE, () => void this.#renew(peer));
+  #renewAfter(ms: number, peer: RelayedPeer): void {
+    peer.cancelRenewal();
+    peer.cancelRenewal = this.#after(ms, async () => {
+      if (!await this.#bind(peer)) this.#renewAfter(RENEWAL_PAUSE, peer);
+    });
   }
 
   send(bytes: Uint8Array, to: Address): Promise<void> | void {
@@ -291,13 +305,17 @@ export class Allocation implements DatagramSocket {
     });
   }
 
-  #after(ms: number, run: () => void): void {
-    if (!this.#open) return;
+  #after(ms: number, run: () => void): () => void {
+    if (!this.#open) return () => {};
     const cancel = this.#client.clock.after(ms, () => {
       this.#timers.delete(cancel);
       if (this.#open) run();
     });
     this.#timers.add(cancel);
+    return () => {
+      this.#timers.delete(cancel);
+      cancel();
+    };
   }
 
   /** Ends it at the server too, where the way there still works. Nothing waits for the server's answer. */
