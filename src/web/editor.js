@@ -41,6 +41,8 @@ export class Editor {
   /** Snapshots and operations that could be read, and that could not. */
   #read = 0;
   #unread = 0;
+  /** Refused operations that were told as such. @type {WeakSet<object>} */
+  #rejections = new WeakSet();
   #ended = false;
   #statusTimer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
@@ -141,14 +143,16 @@ export class Editor {
 
   /** @param {any} error */
   #failed(error) {
+    if (this.#rejections.has(error)) return;
     if (error.error !== "bad_payload") return notice(error.message);
     this.#unread++;
     // Before that it is not known yet whose key is the wrong one.
     if (this.#peers !== undefined) notice("Somebody writes here with another key: that cannot be read.");
   }
 
-  /** @param {any} error */
+  /** The document tells of it, too, and cannot say that it was an operation. @param {any} error */
   #rejected(error) {
+    this.#rejections.add(error);
     if (error.error !== "permission_denied") return notice(`A change could not be saved: ${error.message}.`);
     for (const { element } of this.#fields) element.readOnly = true;
     notice("You may read this document, but not write in it: your last change is not saved.");
