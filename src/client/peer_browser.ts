@@ -17,6 +17,7 @@ import { deadline } from "../async/deadline.ts";
 import {
   checkIntroduction,
   isPeerId,
+  type MeetingServers,
   type OfferSignal,
   PeerConnection,
   PeerError,
@@ -27,7 +28,8 @@ import {
 import type { WebRtcConnection } from "../quic/webrtc_connection.ts";
 import type { SkeinClient } from "./client.ts";
 import { type EnvironmentEvent, systemEnvironment } from "./environment.ts";
-import { BrowserMeeting } from "./peers/browser_meeting.ts";
+import type { BrowserMeeting } from "./peers/browser_meeting.ts";
+import { BrowserMeetings } from "./peers/browser_meetings.ts";
 import { ANSWER_TIMEOUT, answerRestart, introduce, restartIce, type Speaker } from "./peers/ice_restart.ts";
 import { watchPath } from "./peers/path_watch.ts";
 import { SessionSignalling } from "./peers/session_signalling.ts";
@@ -51,10 +53,6 @@ export interface BrowserPeerOptions {
 
 /** Milliseconds for the last message of a connection. */
 const LINGER = 200;
-/** Meetings at once; browsers allow about 500 connections. */
-const MAX_MEETINGS = 64;
-/** Of one peer: the one in use, one that takes its place, and some to spare for calls that cross. */
-const MAX_OF_PEER = 4;
 /** Signals of one peer that wait for those before. */
 const MAX_WAITING = 64;
 /** Longest text of a refusal. */
@@ -71,7 +69,7 @@ export class BrowserPeer {
   readonly #speaker: Speaker;
   readonly #options: BrowserPeerOptions;
   readonly #connections = new Map<PeerId, PeerConnection>();
-  readonly #meetings = new Map<string, BrowserMeeting>();
+  readonly #meetings = new BrowserMeetings();
   readonly #listeners = new Set<(connection: PeerConnection) => void>();
   readonly #queues = new Map<PeerId, { last: Promise<void>; waiting: number }>();
   readonly #stop: (() => void)[];
@@ -128,7 +126,8 @@ export class BrowserPeer {
     if (known !== undefined) return known;
     const connection = this.#connection(peer, true);
     this.#session.report(connection);
-    connection.start();
+    // Of two connections one would end with what was said on it.
+    connection.start(this.#meetings.isAnswering(peer));
     return connection;
   }
 
@@ -144,7 +143,7 @@ export class BrowserPeer {
     for (const stop of this.#stop.splice(0)) stop();
     this.#session.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
-    for (const meeting of [...this.#meetings.values()]) this.#end(meeting);
+    for (const meeting of this.#meetings) this.#meetings.end(meeting);
   }
 
   #connection(peer: PeerId, calls: boolean): PeerConnection {
@@ -157,7 +156,7 @@ export class BrowserPeer {
         if (this.#connections.get(peer) === connection) this.#connections.delete(peer);
       },
       onClosed: () => {
-        for (const meeting of this.#with(peer)) this.#end(meeting);
+        for (const meeting of this.#meetings.with(peer)) this.#meetings.end(meeting);
       },
     });
     this.#connections.set(peer, connection);
@@ -166,8 +165,8 @@ export class BrowserPeer {
   }
 
   async #call(peer: PeerId, signal: AbortSignal): Promise<WebRtcConnection | undefined> {
-    const meeting = await this.#meet(peer);
-    const stopped = (): void => this.#end(meeting, signal.reason);
+    const meeting = this.#meet(peer, await this.#session.servers());
+    const stopped = (): void => this.#meetings.end(meeting, signal.reason);
     signal.addEventListener("abort", stopped);
     try {
       const offer = await introduce(this.#speaker, meeting, await meeting.offer(), {
@@ -183,7 +182,7 @@ export class BrowserPeer {
       return await this.#connected(meeting);
     } catch (error) {
       if (meeting.superseded) return undefined;
-      this.#end(meeting);
+      this.#meetings.end(meeting);
       throw error;
     } finally {
       signal.removeEventListener("abort", stopped);
@@ -192,7 +191,7 @@ export class BrowserPeer {
 
   /** A browser that only estimates its network anew has the event `network`, too: the word for it is the same then. */
   #surroundings(event: EnvironmentEvent, isOther: boolean): void {
-    for (const { restarts } of this.#meetings.values()) {
+    for (const { restarts } of this.#meetings) {
       if (event === "online" || isOther) restarts?.networkChanged();
       else if (event !== "offline") restarts?.hopeful();
     }
@@ -212,9 +211,9 @@ export class BrowserPeer {
 
   async #take(from: PeerId, signal: Signal): Promise<void> {
     if (signal.type === "offer") return await this.#offered(from, signal);
-    const meeting = this.#meetings.get(signal.connection);
+    const meeting = this.#meetings.get(signal.connection, from);
     const isAsking = signal.type === "candidate" && signal.replace === true;
-    if (meeting?.peer !== from) {
+    if (meeting === undefined) {
       if (isAsking) await this.#refuse(from, signal.connection, UNKNOWN);
       return;
     }
@@ -224,7 +223,7 @@ export class BrowserPeer {
       await meeting.addCandidates(signal.candidates);
     } // Nothing proves that it is the peer's. One that is there says it on the connection itself.
     else if (meeting.restarts?.isBroken !== false) {
-      this.#end(meeting, new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`));
+      this.#meetings.end(meeting, new PeerError("peer_unreachable", `the peer refuses: ${signal.reason}`));
     }
   }
 
@@ -237,23 +236,26 @@ export class BrowserPeer {
     const refuse = (reason: string): Promise<void> => this.#refuse(from, connection, reason);
     if (offer.lane !== "webrtc") return await refuse("speaks WebRTC alone");
     if (offer.answers !== undefined) {
-      const meeting = this.#meetings.get(connection);
+      const meeting = this.#meetings.get(connection, from);
       // The page was loaded again since: the peer has to call anew.
-      if (meeting?.peer !== from) return await refuse(UNKNOWN);
+      if (meeting === undefined) return await refuse(UNKNOWN);
       return await answerRestart(this.#speaker, meeting, offer);
     }
     await checkIntroduction(from, this.id, offer);
     if (this.#meetings.has(connection)) return;
+    if (!(await this.#options.accept?.(from) ?? true)) return await refuse("not accepted");
+    const servers = await this.#session.servers();
+    // Nothing is waited for from here until the meeting has begun: this side may call at any time.
+    if (this.#meetings.has(connection)) return;
     const known = this.#connections.get(from);
     // Both call at once: the call of the greater id counts.
     if (known?.isCalling && this.id > from) return;
-    if (!(await this.#options.accept?.(from) ?? true)) return await refuse("not accepted");
     known?.expectCall();
-    for (const before of this.#with(from)) {
+    for (const before of this.#meetings.with(from)) {
       before.superseded = true;
-      if (known?.current === undefined) this.#end(before);
+      if (known?.current === undefined) this.#meetings.end(before);
     }
-    const meeting = await this.#meet(from, connection);
+    const meeting = this.#meet(from, servers, connection);
     try {
       const { challenge } = meeting, answers = offer.challenge;
       const answer = await introduce(this.#speaker, meeting, await meeting.answerTo(offer), {
@@ -262,14 +264,14 @@ export class BrowserPeer {
       });
       await this.#session.send(from, { type: "answer", ...answer, answers });
     } catch (error) {
-      this.#end(meeting);
+      this.#meetings.end(meeting);
       throw error;
     }
     meeting.introduced();
     await meeting.addCandidates(offer.candidates);
     // Its addresses come through the same queue of signals: the path is waited for beside it.
     this.#connected(meeting).then((transport) => this.#called(from, transport), (error) => {
-      this.#end(meeting);
+      this.#meetings.end(meeting);
       // Both have called, and the other call has led to a connection: nothing is wrong.
       if (this.#connections.get(from)?.current === undefined) this.#failed(from, error);
     });
@@ -282,14 +284,12 @@ export class BrowserPeer {
     if (known === undefined) this.#options.onIncoming?.(connection);
   }
 
-  async #meet(peer: PeerId, connection?: string): Promise<BrowserMeeting> {
-    const servers = await this.#session.servers();
-    if (this.#meetings.size >= MAX_MEETINGS || this.#with(peer).length >= MAX_OF_PEER || this.#closed) {
-      throw new PeerError("peer_unreachable", "too many connections");
-    }
-    const meeting: BrowserMeeting = new BrowserMeeting({
+  #meet(peer: PeerId, servers: MeetingServers, connection?: string): BrowserMeeting {
+    if (this.#closed) throw new PeerError("closed");
+    const meeting: BrowserMeeting = this.#meetings.begin({
       peer,
       connection,
+      isAnswer: connection !== undefined,
       servers,
       relayOnly: this.#options.relayOnly,
       tell: (candidate) => {
@@ -298,7 +298,6 @@ export class BrowserPeer {
           .catch((error) => this.#failed(peer, error));
       },
     });
-    this.#meetings.set(meeting.connection, meeting);
     return meeting;
   }
 
@@ -317,7 +316,7 @@ export class BrowserPeer {
       current,
       onGivenUp: (error) => {
         if (current() !== undefined) this.#failed(meeting.peer, error);
-        this.#end(meeting, error);
+        this.#meetings.end(meeting, error);
         // It may still take the connection for alive. Without the service it finds out by itself.
         this.#refuse(meeting.peer, meeting.connection, error.message.slice(0, MAX_REASON)).catch(() => {});
       },
@@ -326,18 +325,9 @@ export class BrowserPeer {
       const connection = this.#connections.get(meeting.peer);
       if (connection?.current === undefined || connection.current === transport) connection?.moved(undefined);
       // What says why it ends is still to leave.
-      systemClock.after(LINGER, () => this.#end(meeting));
+      systemClock.after(LINGER, () => this.#meetings.end(meeting));
     });
     return transport;
-  }
-
-  #with(peer: PeerId): BrowserMeeting[] {
-    return [...this.#meetings.values()].filter((meeting) => meeting.peer === peer);
-  }
-
-  #end(meeting: BrowserMeeting, error?: PeerError): void {
-    if (this.#meetings.get(meeting.connection) === meeting) this.#meetings.delete(meeting.connection);
-    meeting.close(error);
   }
 
   #failed(peer: PeerId, error: unknown): void {

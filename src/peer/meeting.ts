@@ -41,6 +41,8 @@ export interface MeetingOptions {
 export class Meeting {
   readonly peer: PeerId;
   readonly connection: string;
+  /** Whether it answers a call of the peer. */
+  readonly isAnswer: boolean;
   readonly challenge: string = randomText(32);
   readonly link: PeerLink;
   readonly fast: FastLane | undefined;
@@ -69,6 +71,7 @@ export class Meeting {
     const { peer, connection, mux, clock, fast, onPath, onStale } = options;
     this.peer = peer;
     this.connection = connection ?? randomText(16);
+    this.isAnswer = connection !== undefined;
     this.fast = fast;
     this.#mux = mux;
     this.#clock = clock;

@@ -49,6 +49,11 @@ export class Meetings {
     return [...this].filter((meeting) => meeting.peer === peer);
   }
 
+  /** Whether a call of a peer is being answered, which may lead to a connection. */
+  isAnswering(peer: PeerId): boolean {
+    return this.with(peer).some(({ isAnswer, quic }) => isAnswer && quic === undefined);
+  }
+
   /** Begins one. Throws PeerError `peer_unreachable` when there are too many. */
   begin(options: Omit<MeetingOptions, "tell">): Meeting {
     if (this.#meetings.size >= MAX_MEETINGS || this.with(options.peer).length >= MAX_OF_PEER) {
@@ -78,6 +83,14 @@ export class Meetings {
     void meeting.close(error);
     if (reason === undefined) return;
     this.#send(meeting.peer, { type: "close", connection: meeting.connection, reason });
+  }
+
+  /** Ends those with a peer, whose call counts instead. */
+  supersede(peer: PeerId): void {
+    for (const meeting of this.with(peer)) {
+      meeting.superseded = true;
+      this.end(meeting);
+    }
   }
 
   /** Takes a signal of a meeting that is under way. */

@@ -94,7 +94,8 @@ export class PeerNode {
       peer,
       (signal, isFirst) => this.#call(peer, signal, fastLane && isFirst),
     );
-    connection.start();
+    // Of two connections one would end with what was said on it.
+    connection.start(this.#meetings.isAnswering(peer));
     return connection;
   }
 
@@ -254,9 +255,6 @@ export class PeerNode {
   async #offered(from: PeerId, offer: OfferSignal): Promise<void> {
     await checkIntroduction(from, this.id, offer);
     if (this.#meetings.has(offer.connection)) return;
-    const known = this.#connections.get(from);
-    // Both call at once: the call of the greater id counts.
-    if (known?.isCalling && this.id > from) return;
     if (!(await this.#options.accept?.(from) ?? true)) {
       return this.#options.signalling.send(from, {
         type: "close",
@@ -264,12 +262,13 @@ export class PeerNode {
         reason: "not accepted",
       });
     }
+    // Nothing is waited for from here until the meeting has begun: this side may call at any time.
+    if (this.#meetings.has(offer.connection)) return;
+    const known = this.#connections.get(from);
+    // Both call at once: the call of the greater id counts.
+    if (known?.isCalling && this.id > from) return;
     known?.expectCall();
-    for (const before of this.#meetings.with(from)) {
-      if (known?.current !== undefined) break;
-      before.superseded = true;
-      this.#end(before);
-    }
+    if (known?.current === undefined) this.#meetings.supersede(from);
     const fast = offer.lane === "fast" && (this.#options.fastLane ?? true) ? this.#lanes.fast() : undefined;
     const meeting = this.#meet(from, { connection: offer.connection, fast });
     try {

@@ -124,10 +124,11 @@ export class PeerConnection {
     return this.#waiting.promise;
   }
 
-  /** Begins. For the side that calls. */
-  start(): void {
+  /** Begins. For the side that calls. `expectsCall`: the peer is calling already; see `expectCall`. */
+  start(expectsCall = false): void {
     this.#to("connect");
-    void this.#try();
+    if (expectsCall) this.expectCall();
+    else void this.#try();
   }
 
   /**

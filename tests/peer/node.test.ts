@@ -62,6 +62,28 @@ Deno.test("peer node: both call at once, and one connection comes of it", async 
   await closeAll(ann, bob);
 });
 
+Deno.test("peer node: who is being called and answers does not call, too", async () => {
+  for (const acceptance of [true, Promise.resolve(true)]) {
+    const hub = new SignallingHub();
+    const ann = await hub.peer(), bob = await hub.peer({ accept: () => acceptance });
+    const theirs = Promise.withResolvers<PeerConnection>();
+    hub.filter = (signal) => {
+      if (signal.type === "answer") theirs.resolve(bob.connect(ann.id));
+      return signal;
+    };
+    const quics: Connection[] = [];
+    const connection = ann.connect(bob.id);
+    connection.on({ connection: (quic) => void quics.push(quic) });
+    const ready = await (await theirs.promise).ready();
+    void echo(ready);
+    assert.equal(await roundTrip(connection), "hello");
+    assert.equal(hub.sent.filter(({ signal }) => signal.type === "offer").length, 1);
+    assert.equal(quics.length, 1);
+    assert.equal((await theirs.promise).state, "connected");
+    await closeAll(ann, bob);
+  }
+});
+
 Deno.test("peer node: one that does not accept is left alone", async () => {
   const hub = new SignallingHub();
   const ann = await hub.peer(), bob = await hub.peer({ accept: () => false });

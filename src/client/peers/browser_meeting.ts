@@ -40,6 +40,8 @@ export interface BrowserMeetingOptions {
   readonly peer: PeerId;
   /** @default a new one */
   readonly connection?: string | undefined;
+  /** Whether the peer has called. @default false */
+  readonly isAnswer?: boolean;
   readonly servers: MeetingServers;
   /** Uses relayed addresses alone. @default false */
   readonly relayOnly?: boolean | undefined;
@@ -62,6 +64,7 @@ export class BrowserMeeting {
   /** Whether this side has made the offer; then it makes those of other paths, too. */
   isCaller = false;
   readonly #relayOnly: boolean;
+  readonly #isAnswer: boolean;
   readonly #transport: RTCPeerConnection;
   /** What the peer has said of itself. */
   #remote: Pick<Introduction, "certificate" | "challenge"> | undefined;
@@ -79,11 +82,13 @@ export class BrowserMeeting {
 
   /** Throws PeerError `peer_unreachable` where the page may not use WebRTC. */
   constructor(
-    { peer, connection = randomText(16), servers, relayOnly = false, tell }: BrowserMeetingOptions,
+    { peer, connection = randomText(16), isAnswer = false, servers, relayOnly = false, tell }:
+      BrowserMeetingOptions,
   ) {
     this.peer = peer;
     this.connection = connection;
     this.#relayOnly = relayOnly;
+    this.#isAnswer = isAnswer;
     try {
       this.#transport = new RTCPeerConnection(configurationOf(servers, relayOnly));
     } catch (cause) {
@@ -106,6 +111,11 @@ export class BrowserMeeting {
   }
 
   readonly #introduced: () => void;
+
+  /** Whether it answers a call of the peer, and has not led to a connection yet. */
+  get isAnswering(): boolean {
+    return this.#isAnswer && this.#connection === undefined;
+  }
 
   /** Resolves with the peer's answer to the offer with this challenge, which is about to be sent. */
   expectAnswer(challenge: string): Promise<AnswerSignal> {
