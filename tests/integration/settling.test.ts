@@ -1,13 +1,19 @@
 /** A line that is gone for longer than the service knows ids: what was committed without an answer is not said again. */
 
 import assert from "node:assert/strict";
-import { Network, OPEN, until, withService } from "./support.ts";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import { startTestService } from "../support/service.ts";
+import { Network, OPEN, until } from "./support.ts";
 
 /** Milliseconds of the client's clock without a line. */
 const GONE = 330_000;
 
-Deno.test("settling: on a running service nothing is said twice, though the ids of what was said are forgotten", () =>
-  withService(async (service) => {
+Deno.test("settling: on a running service nothing is said twice, though the ids of what was said are forgotten", async () => {
+  const session = { ...OPEN.session, resumeWindow: "1s" };
+  // A configuration has longer windows.
+  const engine = () => Promise.resolve(new MemoryEngine({ dedupeWindow: 1000 }));
+  const service = await startTestService({ session }, engine);
+  try {
     await using network = new Network(service, "quic");
     await using bob = await service.connect("websocket", "bob");
     const kept = async (): Promise<string[]> => {
@@ -41,4 +47,7 @@ Deno.test("settling: on a running service nothing is said twice, though the ids 
     const duplicates = (await Promise.all(receipts)).map(({ duplicate }) => duplicate);
     assert.deepEqual(duplicates, [true, true, false]);
     assert.deepEqual(await kept(), ["one", "two", "three"]);
-  }, { engine: { dedupeWindow: "1s" }, session: { ...OPEN.session, resumeWindow: "1s" } }));
+  } finally {
+    await service.stop();
+  }
+});

@@ -133,3 +133,11 @@ Deno.test("config: SKEIN_ENV=production cannot be undone by a flag or a file", a
   const file = await lines('{ "env": "development" }', { env });
   assert(file.some((line) => line.startsWith("auth.keys: no keys")), "the variable is over the file");
 });
+
+Deno.test("config: ids of messages are known for longer than clients count on", async () => {
+  // A client sends again without asking what it sent up to ten seconds ago.
+  const problems = (window: string) =>
+    lines(`{ "engine": { "dedupeWindow": "${window}" }, "session": { "resumeWindow": "1s" } }`);
+  assert.match((await problems("29s")).join(), /^engine\.dedupeWindow: "29s" is not allowed; .* 30s to 1d/);
+  assert.deepEqual(await problems("30s"), []);
+});

@@ -71,8 +71,9 @@ const engine = v.strictObject({
     "sqlite",
   ),
   dedupeWindow: v.optional(
+    // Clients send again without asking first what they sent up to 10 s ago.
     duration(
-      1000,
+      30_000,
       86_400_000,
       "How long the id of a published message is known: sent again, it has no second effect.",
       { restart: true },
