@@ -132,12 +132,6 @@ Deno.test("http app: an answer for which there is no room is 503, and HEAD tells
   assert.equal(refused.headers.get("retry-after"), "1");
 });
 
-Deno.test("http app: source maps are served only where they are wanted", async () => {
-  const app = createApp(makeDeps({ settings: { sourceMaps: false } }));
-  const answer = await app(request("/skein.js.map"), REMOTE);
-  assert.equal(answer.status, 404);
-});
-
 Deno.test("http: an answer that its client does not read waits in the source, not in memory", async () => {
   const { budget: answers } = budget();
   let read = 0;

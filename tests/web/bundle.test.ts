@@ -73,6 +73,33 @@ testWith(
   },
 );
 
+Deno.test("source maps: they are served in development, in production where that is configured", async () => {
+  const production = {
+    env: "production" as const,
+    auth: { keys: [{ alg: "HS256" as const, secret: "s".repeat(32) }] },
+    quic: { enabled: false },
+    api: { keys: ["0123456789abcdef"] },
+  };
+  const cases = [
+    [{}, 200],
+    [{ http: { sourceMaps: false } }, 404],
+    [production, 404],
+    [{ ...production, http: { sourceMaps: true } }, 200],
+  ] as const;
+  for (const [input, status] of cases) {
+    const service = await startTestService(input);
+    try {
+      for (const path of ["/skein.js.map", "/skein-yjs.js.map"]) {
+        const answer = await fetch(service.url + path);
+        await answer.body?.cancel();
+        assert.equal(answer.status, status, JSON.stringify(input));
+      }
+    } finally {
+      await service.stop();
+    }
+  }
+});
+
 Deno.test("both bundles are served alike: to every origin, and again only when they have changed", async () => {
   const service = await startTestService();
   try {
