@@ -41,7 +41,7 @@ export interface Engine {
   sweep(): void;
   /**
    * Overwrites what was deleted before: afterwards nothing of it is in the files of the store. Takes as long as it takes to
-   * write all that is kept, in which the process may stand still. What several ask for meanwhile is done once.
+   * write all that is kept, a little at a time. What several ask for meanwhile is done once.
    */
   scrub(): MaybePromise<void>;
   /** Whether it can commit now: what `/readyz` asks. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Scrubs } from "../../src/engine/sqlite/scrubs.ts";
+import { type Scrubbed, Scrubs } from "../../src/engine/sqlite/scrubs.ts";
 import { FakeClock } from "../support/clock.ts";
 
 function scrubs(ms: number) {
@@ -15,11 +15,12 @@ function scrubs(ms: number) {
       after: (ms, fn) => clock.after(ms, fn),
     },
     prepare: () => Promise.resolve(),
-    run: () => {
+    // deno-lint-ignore require-yield -- it is done in one step
+    *run() {
       began.push(clock.now() + spent);
       spent += ms;
     },
-    measured: (ms) => void took.push(ms),
+    measured: ({ worked }) => void took.push(worked),
   });
   return { clock, scrubs: running, began, took };
 }
@@ -52,7 +53,8 @@ Deno.test("sqlite scrubs: a failure is for those who asked for that one alone", 
   const each = new Scrubs({
     clock: new FakeClock(),
     prepare: () => Promise.resolve(),
-    run: () => {
+    // deno-lint-ignore require-yield -- it is done in one step
+    *run() {
       if (fails) throw new Error("disk full");
     },
   });
@@ -70,4 +72,63 @@ Deno.test("sqlite scrubs: when the database is closed nobody waits for the rest"
   each.close();
   await next;
   assert.equal(began.length, 2);
+});
+
+Deno.test("sqlite scrubs: the work is done in slices, and others have the process for twice as long after each", async () => {
+  const clock = new FakeClock();
+  let spent = 0;
+  const steps: number[] = [];
+  const told: Scrubbed[] = [];
+  const each = new Scrubs({
+    clock: {
+      now: () => clock.now() + spent,
+      wall: () => clock.wall(),
+      after: (ms, fn) => clock.after(ms, fn),
+    },
+    prepare: () => Promise.resolve(),
+    *run(isSpent) {
+      for (let step = 0; step < 7; step++) {
+        // Two steps to a slice.
+        spent += 3;
+        steps.push(clock.now());
+        assert.equal(isSpent(), step % 2 === 1);
+        yield;
+      }
+    },
+    measured: (scrubbed) => void told.push(scrubbed),
+  });
+  const start = clock.now();
+  const done = each.request();
+  for (const [at, count] of [[0, 2], [11, 2], [12, 4], [24, 6], [36, 7]] as const) {
+    await clock.advance(start + at - clock.now());
+    assert.equal(steps.length, count, `after ${at} ms`);
+  }
+  await done;
+  assert.deepEqual(told, [{ ms: 36 + 21, worked: 21, longest: 6 }]);
+});
+
+Deno.test("sqlite scrubs: one that is under way when the database is closed fails at once", async () => {
+  const clock = new FakeClock();
+  let spent = 0, steps = 0, isOpen = true;
+  const each = new Scrubs({
+    clock: {
+      now: () => clock.now() + spent,
+      wall: () => clock.wall(),
+      after: (ms, fn) => clock.after(ms, fn),
+    },
+    prepare: () => Promise.resolve(),
+    *run() {
+      for (; steps < 100; steps++) {
+        if (!isOpen) throw new Error("closed");
+        spent += 10;
+        yield;
+      }
+    },
+  });
+  const done = assert.rejects(each.request(), /closed/);
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+  isOpen = false;
+  each.close();
+  await done;
+  assert.equal(steps, 1);
 });

@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { uuidv7 } from "../../protocol/mod.ts";
 import { migrate, pragma } from "./schema.ts";
+import { removeLeftovers } from "./scrub_slices.ts";
 
 /** What a committed message survives: see `SqliteEngineOptions.synchronous`. */
 export type Synchronous = "normal" | "full";
@@ -48,6 +49,7 @@ export function openDatabase(options: DatabaseOptions): Opened {
     // Made here, because SQLite would let everybody on the machine read it. Its other files take over the mode.
     Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
     db = new DatabaseSync(path, { timeout: BUSY });
+    removeLeftovers(db);
     migrate(db);
     configure(db, options);
     renewEpochs(db);

@@ -26,6 +26,8 @@ export class DedupeTables {
   readonly #write: StatementSync;
   #young: 0 | 1 = 0;
   #oldIsEmpty = false;
+  /** Keeps the tables from changing places. */
+  isHeld = false;
   /** When the tables changed places, in milliseconds since the epoch. */
   #turned = 0;
 
@@ -66,6 +68,7 @@ export class DedupeTables {
 
   /** Whether it is time for `turn`. */
   isDue(now: number): boolean {
+    if (this.isHeld) return false;
     // `now` is lower when the wall clock was set back.
     return now < this.#turned || now - this.#turned >= this.#window;
   }

@@ -16,7 +16,7 @@ import { Storage } from "./storage.ts";
 import { openDatabase, type Opened, type Synchronous } from "./database.ts";
 import { Expiry } from "./expiry.ts";
 import { SqliteLog } from "./log.ts";
-import { Scrubs } from "./scrubs.ts";
+import { type Scrubbed, Scrubs } from "./scrubs.ts";
 import { SqliteValues } from "./values.ts";
 
 /** Options of the SQLite engine. */
@@ -48,8 +48,8 @@ export interface SqliteEngineOptions {
   readonly failed?: (error: unknown, stage: string) => void;
   /** Told of each commit: how many messages and values it held, and the milliseconds it took. @default not measured */
   readonly measured?: (count: number, ms: number) => void;
-  /** Told of each time the database was written anew: the milliseconds in which nothing else ran. @default not measured */
-  readonly scrubbed?: (ms: number) => void;
+  /** Told of each time the database was written anew. @default not measured */
+  readonly scrubbed?: (scrubbed: Scrubbed) => void;
 }
 
 /** Bytes that have to be free before the engine says that it works again; less when the database may not have much. */
@@ -98,15 +98,18 @@ export class SqliteEngine implements Engine {
     this.values = new SqliteValues(storage, idle);
     // One process has the database, so this is the only node.
     this.commands = new LocalCommands(this.#nodes = new NodeTable(clock), failed);
-    this.blobs = new SqliteBlobs({
+    const blobs = this.blobs = new SqliteBlobs({
       directory: options.files ?? `${dirname(options.path)}/files`,
       now: () => clock.wall(),
       failed,
     });
     this.#scrubs = new Scrubs({
       clock,
-      prepare: () => this.blobs.scrub(),
-      run: () => storage.scrub(),
+      prepare: () => this.blobs.removed(),
+      *run(isSpent) {
+        yield* blobs.scrub(isSpent);
+        yield* storage.scrub(isSpent);
+      },
       measured: options.scrubbed,
     });
   }

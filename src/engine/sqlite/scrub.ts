@@ -1,5 +1,6 @@
 /**
- * Writes a database anew in its own file, so that nothing of what was deleted is left in it. `VACUUM` would do the same, but
+ * Writes a database anew in its own file, so that nothing of what was deleted is left in it, at once: where a second copy of
+ * it has no room, which `scrub_slices.ts` needs. `VACUUM` would do the same, but
  * attaches another database, which the runtime allows only a program that may read and write every file. SQLite's
  * `secure_delete` alone leaves traces in pages that are in use.
  *
@@ -56,6 +57,8 @@ function moveRows(db: DatabaseSync, name: string): void {
   const end = db.prepare(
     `SELECT max(rowid) AS last FROM (SELECT rowid FROM ${name} ORDER BY rowid LIMIT ${SOME})`,
   );
+  // Keys of messages are larger than what numbers hold exactly.
+  end.setReadBigInts(true);
   const copy = db.prepare(`INSERT INTO ${name}_anew SELECT * FROM ${name} WHERE rowid <= ?`);
   const remove = db.prepare(`DELETE FROM ${name} WHERE rowid <= ?`);
   for (;;) {

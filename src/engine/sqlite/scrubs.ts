@@ -5,22 +5,38 @@
  */
 
 import type { Clock } from "../../async/clock.ts";
+import type { IsSpent } from "./scrub_slices.ts";
+
+/** What one time came to, in milliseconds. */
+export interface Scrubbed {
+  /** From its beginning to its end. */
+  readonly ms: number;
+  /** Of these those in which nothing else ran, */
+  readonly worked: number;
+  /** and how many of them at most were one after another. */
+  readonly longest: number;
+}
 
 /** What writing anew needs. */
 export interface ScrubsParts {
   readonly clock: Clock;
   /** Called before; what it does may take its time. */
   readonly prepare: () => Promise<void>;
-  /** Writes the database anew; nothing else runs meanwhile. */
-  readonly run: () => void;
-  /** Told of each time: the milliseconds in which nothing else ran. @default not measured */
-  readonly measured?: ((ms: number) => void) | undefined;
+  /** Writes the database anew: done once the generator is. Others may run between two steps. */
+  readonly run: (isSpent: IsSpent) => Iterator<void>;
+  /** Told of each time. @default not measured */
+  readonly measured?: ((scrubbed: Scrubbed) => void) | undefined;
 }
 
 /**
- * Writes the database anew for those who ask. The whole process stands still meanwhile, some seconds for each hundred
- * megabytes: one time answers all who asked before it began, and after each time as long passes without one, so that many
- * who ask take half of the process at most.
+ * Milliseconds that a slice takes, about, and for how many times as long others then have the process to themselves, and
+ * for how long at least.
+ */
+const SLICE = 6, PAUSE = { share: 2, least: 4 };
+
+/**
+ * Writes the database anew for those who ask, in slices with a pause after each. One time answers all who asked before it
+ * began, and after each time as long passes without one as it worked.
  */
 export class Scrubs {
   readonly #parts: ScrubsParts;
@@ -29,6 +45,7 @@ export class Scrubs {
   #running: Promise<void> = Promise.resolve();
   #restUntil = -Infinity;
   #wake: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(parts: ScrubsParts) {
     this.#parts = parts;
@@ -41,24 +58,22 @@ export class Scrubs {
 
   /** Nobody waits any longer: whoever asked hears at once that the database is closed. */
   close(): void {
-    this.#restUntil = -Infinity;
+    this.#isClosed = true;
     this.#wake?.();
   }
 
   async #later(): Promise<void> {
     await this.#running.catch(() => {});
-    await this.#rest();
+    await this.#wait(this.#restUntil - this.#parts.clock.now());
     // Whoever asks from now on may have deleted more.
     this.#next = undefined;
     await (this.#running = this.#run());
   }
 
-  #rest(): Promise<void> | undefined {
-    const { clock } = this.#parts;
-    const left = this.#restUntil - clock.now();
-    if (left <= 0) return undefined;
+  #wait(ms: number): Promise<void> | undefined {
+    if (ms <= 0 || this.#isClosed) return undefined;
     return new Promise((resolve) => {
-      const cancel = clock.after(left, resolve);
+      const cancel = this.#parts.clock.after(ms, resolve);
       this.#wake = () => {
         cancel();
         resolve();
@@ -70,12 +85,23 @@ export class Scrubs {
     const { clock, prepare, run, measured } = this.#parts;
     await prepare();
     const begun = clock.now();
+    let worked = 0, longest = 0, since = begun;
+    const steps = run(() => clock.now() - since >= SLICE);
     try {
-      run();
+      for (;;) {
+        const { done } = steps.next();
+        const ms = clock.now() - since;
+        if (!done && ms < SLICE) continue;
+        worked += ms;
+        longest = Math.max(longest, ms);
+        if (done) break;
+        await this.#wait(Math.max(PAUSE.least, ms * PAUSE.share));
+        since = clock.now();
+      }
     } finally {
       const end = clock.now();
-      this.#restUntil = end + (end - begun);
-      measured?.(end - begun);
+      this.#restUntil = end + worked;
+      measured?.({ ms: end - begun, worked, longest });
     }
   }
 }

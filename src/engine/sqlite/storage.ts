@@ -17,6 +17,7 @@ import { DedupeTables } from "./dedupe.ts";
 import { Group } from "./group.ts";
 import { pragma } from "./schema.ts";
 import { scrub } from "./scrub.ts";
+import { hasRoom, type IsSpent, scrubInSlices } from "./scrub_slices.ts";
 import { Store } from "./store.ts";
 import { StreamTable } from "./streams.ts";
 import { isDatabaseError, type Touched, Transactions } from "./transactions.ts";
@@ -145,14 +146,22 @@ export class Storage {
     return channel;
   }
 
-  /** Writes the file anew without what was deleted, and empties the write-ahead log. Throws like `read`. */
-  scrub(): void {
+  /**
+   * Writes the file anew without what was deleted, and empties the write-ahead log: done once the generator is. Others may
+   * write between two steps. Throws like `read`.
+   */
+  *scrub(isSpent: IsSpent): Generator<void> {
     this.#check();
     this.#group.flush();
     try {
-      scrub(this.db);
+      if (!hasRoom(this.db)) return scrub(this.db);
+      // Emptying a table that is followed takes long. Keys are known for longer then, which is no harm.
+      this.dedupe.isHeld = true;
+      yield* scrubInSlices(this.db, isSpent);
     } catch (error) {
       throw unavailable(error);
+    } finally {
+      this.dedupe.isHeld = false;
     }
   }
 

@@ -15,7 +15,7 @@ import { type OpenEngine, openEngine } from "./open.ts";
 /** Upper bounds, in seconds, of the time of a transaction. */
 const TIME_BOUNDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
 /** Upper bounds, in seconds, of the time in which the database is written anew. */
-const SCRUB_BOUNDS: readonly number[] = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
+const SCRUB_BOUNDS: readonly number[] = [0.1, 1, 5, 15, 60, 300, 1800];
 /** Upper bounds of how much is committed together. */
 const SIZE_BOUNDS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200];
 
@@ -26,6 +26,7 @@ export class EngineModule implements Module {
   readonly #commitTime = new Histogram(TIME_BOUNDS);
   readonly #commitSize = new Histogram(SIZE_BOUNDS);
   readonly #scrubTime = new Histogram(SCRUB_BOUNDS);
+  readonly #scrubSlice = new Histogram(TIME_BOUNDS);
   readonly series: readonly Series[] = [
     histograms(
       "skein_engine_commit_seconds",
@@ -43,10 +44,17 @@ export class EngineModule implements Module {
     ),
     histograms(
       "skein_engine_scrub_seconds",
-      "Time in which the database was written anew after a user was erased; the event loop waits.",
+      "Time in which the database was written anew after a user was erased, a little at a time.",
       [],
       SCRUB_BOUNDS,
       () => [[[], this.#scrubTime]],
+    ),
+    histograms(
+      "skein_engine_scrub_slice_seconds",
+      "Of each time that the database was written anew the longest slice, in which the event loop waited.",
+      [],
+      TIME_BOUNDS,
+      () => [[[], this.#scrubSlice]],
     ),
     gauge(
       "skein_engine_channels",
@@ -83,9 +91,16 @@ export class EngineModule implements Module {
     this.#engine = await this.#open(config, this.#failed, (count, ms) => {
       this.#commitTime.observe(ms / 1000);
       this.#commitSize.observe(count);
-    }, (ms) => {
+    }, ({ ms, worked, longest }) => {
       this.#scrubTime.observe(ms / 1000);
-      this.#log?.info("database written anew", { ms: Math.round(ms), bytes: this.#engine?.status().bytes });
+      this.#scrubSlice.observe(longest / 1000);
+      const [of, most] = [worked, longest].map(Math.round);
+      this.#log?.info("database written anew", {
+        ms: Math.round(ms),
+        worked: of,
+        longest: most,
+        bytes: this.#engine?.status().bytes,
+      });
     });
   }
 

@@ -7,6 +7,7 @@
 import type { Engine } from "../../engine/contract.ts";
 import { MemoryEngine } from "../../engine/memory/engine.ts";
 import { SqliteEngine } from "../../engine/sqlite/engine.ts";
+import type { Scrubbed } from "../../engine/sqlite/scrubs.ts";
 import type { Config } from "../config/mod.ts";
 
 /**
@@ -17,7 +18,7 @@ export type OpenEngine = (
   config: Config,
   failed: (error: unknown, stage: string) => void,
   measured: (count: number, ms: number) => void,
-  scrubbed: (ms: number) => void,
+  scrubbed: (scrubbed: Scrubbed) => void,
 ) => Promise<Engine>;
 
 /** Opens the engine that the configuration names. */

@@ -22,6 +22,7 @@ import type {
   NewBlob,
 } from "../../contract.ts";
 import { checkQuota } from "../../quotas.ts";
+import type { IsSpent } from "../scrub_slices.ts";
 import type { Catalog } from "./catalog.ts";
 import { Disk } from "./disk.ts";
 import { FileAppender } from "./file_appender.ts";
@@ -147,10 +148,14 @@ export class SqliteBlobs implements Blobs {
     return this.#catalog.use((catalog) => catalog.partialsOf(userId));
   }
 
-  /** Waits until removed contents are gone, and writes the catalogue without what was deleted. */
-  async scrub(): Promise<void> {
-    await this.#catalog.removed();
-    this.#catalog.current?.scrub();
+  /** Resolves once removed contents are gone. */
+  removed(): Promise<void> {
+    return this.#catalog.removed();
+  }
+
+  /** Writes the catalogue without what was deleted: done once the generator is. */
+  *scrub(isSpent: IsSpent): Generator<void> {
+    yield* this.#catalog.current?.scrub(isSpent) ?? [];
   }
 
   open(sha256: string): Promise<BlobReader> {

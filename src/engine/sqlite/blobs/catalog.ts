@@ -8,7 +8,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { BlobCounts, BlobFile, BlobInfo, BlobListOptions, BlobUpload } from "../../contract.ts";
 import type { BlobUsage } from "../../quotas.ts";
-import { scrub } from "../scrub.ts";
+import { type IsSpent, removeLeftovers, scrubInSlices } from "../scrub_slices.ts";
 
 /**
  * The steps of the schema. `user_version` says how many of them a file has seen. A step that was released is never
@@ -60,6 +60,7 @@ export class Catalog {
     const db = this.#db = new DatabaseSync(path);
     try {
       db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+      removeLeftovers(db);
       const version = Number(this.#get("PRAGMA user_version")!.user_version);
       if (version > MIGRATIONS.length) throw new Error(`${path} was made by a newer version (${version})`);
       for (const [at, step] of MIGRATIONS.entries()) {
@@ -120,9 +121,9 @@ export class Catalog {
     return this.#all("SELECT key FROM partials WHERE user = ?", userId).map(({ key }) => key as string);
   }
 
-  /** Writes the file anew, without what was deleted. */
-  scrub(): void {
-    scrub(this.#db);
+  /** Writes the file anew, without what was deleted: done once the generator is. */
+  scrub(isSpent: IsSpent): Iterable<void> {
+    return scrubInSlices(this.#db, isSpent);
   }
 
   /** Whether a file has this content. */
