@@ -9,6 +9,7 @@ import {
   type Form,
   type KeptType,
   type Payload,
+  ProtocolError,
   SERVER_TYPES,
   serverRow,
   type ServerType,
@@ -85,6 +86,39 @@ export interface PiecePublication {
   content: string | readonly unknown[];
   /** Nothing follows. */
   readonly end: "ended" | "failed" | undefined;
+}
+
+/** What a streamed message says once a piece is added. */
+export function grownOf(
+  { said, content }: Pick<PiecePublication, "said" | "content">,
+): { text: string } | { data: unknown[] } {
+  return typeof content === "string"
+    ? { text: `${said.text}${content}` }
+    : { data: [...said.data as unknown[], ...content] };
+}
+
+/**
+ * The piece that makes a streamed message into `whole`, which stands in place of what `grownOf` gives: its sender counts on
+ * from the length, and its readers have what was said before. Throws ProtocolError `permission_denied` when that is not so.
+ */
+export function pieceWithin(
+  { said, content }: Pick<PiecePublication, "said" | "content">,
+  { text, data }: Payload,
+): PiecePublication["content"] {
+  const [before, after] = typeof content === "string" ? [said.text, text] : [said.data, data];
+  if (typeof before === "string" && typeof after === "string") {
+    const isKept = after.startsWith(before) && after.length === before.length + content.length;
+    if (isKept) return after.slice(before.length);
+  } else if (
+    Array.isArray(before) && Array.isArray(after) && after.length === before.length + content.length
+  ) {
+    const { length } = before;
+    if (JSON.stringify(after.slice(0, length)) === JSON.stringify(before)) return after.slice(length);
+  }
+  throw new ProtocolError(
+    "permission_denied",
+    "what was said already is not to stay, or another length is wanted",
+  );
 }
 
 /** A streamed message that is over, as hooks are told of it: its payload is whole. */

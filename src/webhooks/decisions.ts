@@ -7,12 +7,13 @@
 import * as v from "valibot";
 import type { Clock } from "../async/clock.ts";
 import { Semaphore } from "../async/semaphore.ts";
-import type {
-  ClaimAdditions,
-  ConnectAttempt,
-  PiecePublication,
-  Publication,
-  SubscribeAttempt,
+import {
+  type ClaimAdditions,
+  type ConnectAttempt,
+  type PiecePublication,
+  pieceWithin,
+  type Publication,
+  type SubscribeAttempt,
 } from "../hub/mod.ts";
 import { contentOf, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import { readContent } from "../protocol/schemas/fields.ts";
@@ -127,16 +128,10 @@ export class Decider {
   async piece(piece: PiecePublication): Promise<void> {
     const asked = pieceData(piece);
     await this.#decide("publish", asked, ({ text, data, bytes }) => {
-      if (text === undefined && data === undefined && bytes === undefined) return;
-      const { text: said } = piece.said;
-      if (typeof text !== "string" || typeof said !== "string") {
-        throw new NoDecision("other content for a streamed message that is no text");
-      }
-      // The whole text as it is to be: its beginning has been read already, and the sender counts on from its length.
-      if (!text.startsWith(said) || text.length !== said.length + piece.content.length) {
-        throw new ProtocolError("permission_denied", "what was said already is not to stay");
-      }
-      piece.content = text.slice(said.length);
+      if (text === undefined && data === undefined) return;
+      const content = readContent({ text, data, bytes });
+      if (typeof content === "string") throw new NoDecision("a content that no message can have");
+      piece.content = pieceWithin(piece, contentOf(content));
     });
   }
 

@@ -6,7 +6,13 @@
 
 import { createHash } from "node:crypto";
 import type { Published } from "../engine/contract.ts";
-import type { EndedPublication, PiecePublication, Publication, SessionEvent } from "../hub/mod.ts";
+import {
+  type EndedPublication,
+  grownOf,
+  type PiecePublication,
+  type Publication,
+  type SessionEvent,
+} from "../hub/mod.ts";
 import { type KeptType, type Payload, uuidv7 } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { WebhookEvent } from "./contract.ts";
@@ -58,11 +64,8 @@ export function publicationData(
 export function pieceData(
   { channel, type, target, from, origin, said, content, end }: PiecePublication,
 ): Record<string, unknown> {
-  const { text, data } = said;
-  const at = ((text ?? data) as string | unknown[]).length;
-  const grown = typeof content === "string"
-    ? { text: `${text}${content}` }
-    : { data: [...data as unknown[], ...content] };
+  const at = ((said.text ?? said.data) as string | unknown[]).length;
+  const grown = grownOf({ said, content });
   const payload = { ...said, ...grown, ...(end === undefined ? {} : { stream: end }) };
   return { channel, type, from, origin, target, at, payload };
 }

@@ -148,3 +148,54 @@ Deno.test("functions: filters that are too slow share the time of a message, and
     await service.stop();
   }
 });
+
+Deno.test("functions: filters see pieces of lists and texts alike, and may refuse and change them", async () => {
+  const service = await functionService({
+    "filter.ts": source(
+      `const said = JSON.stringify(event.text ?? event.data);
+      if (said.includes("bad")) return { refuse: "mind your language" };
+      if (said.includes("shorten")) return { change: { text: "" } };
+      if (event.text?.includes("dull")) return { change: { text: event.text.replace("dull", "fine") } };
+      if (said.includes("dull")) return { change: { data: event.data.map((one) => one === "dull" ? "fine" : one) } };`,
+      "",
+      'on: { message: { channels: ["chat:*"], when: "before" } },',
+    ),
+  });
+  try {
+    await using ann = await service.connect("websocket", "ann", CHANNELS);
+    const channel = "chat:a";
+    const begin = async (content: Record<string, unknown>) => {
+      const { offset, epoch } =
+        (await ann.ask("chat_message", { channel, ...content, stream: true })).payload;
+      return { channel, target: offset, epoch };
+    };
+    const kept = async () => {
+      const { payload } = await ann.ask("history", { channel, limit: 10 });
+      return (payload.messages as Record<string, unknown>[]).map((
+        { text, data, stream },
+      ) => [text ?? data, stream]);
+    };
+    for (const [first, dull, bad] of [["a ", "dull", " bad"], [["a"], ["dull"], ["bad"]]] as const) {
+      const content = (said: string | readonly string[]) =>
+        typeof said === "string" ? { text: said } : { data: said };
+      const place = await begin(content(first));
+      const changed = await ann.ask("message_append", { ...place, at: first.length, ...content(dull) });
+      const length = first.length + dull.length;
+      assert.equal(changed.payload.length, length);
+      const refused = await ann.request("message_append", { ...place, at: length, ...content(bad) });
+      assert.equal(refused.payload.message, "mind your language");
+      const short = await begin(content(first));
+      const word = typeof dull === "string" ? "shorten" : ["shorten"];
+      const ended = await ann.request("message_append", { ...short, at: first.length, ...content(word) });
+      assert.equal(ended.payload.name, "permission_denied");
+    }
+    assert.deepEqual(await kept(), [
+      ["a fine", "failed"],
+      ["a ", "failed"],
+      [["a", "fine"], "failed"],
+      [["a"], "failed"],
+    ]);
+  } finally {
+    await service.stop();
+  }
+});

@@ -2,11 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ClientOptions, SkeinClient } from "../../src/client/mod.ts";
 import type { CarrierKind, Received, TestClient } from "../support/client.ts";
 import { settle } from "../support/clock.ts";
-import { TcpProxy } from "../support/tcp_proxy.ts";
-import { UdpProxy } from "../support/udp_proxy.ts";
+import { Roamer } from "./roamer.ts";
 import { authOf, Cluster, type TestNode, tokenOf, until } from "./support.ts";
 
 interface Point {
@@ -161,47 +159,6 @@ Deno.test("Feature: quic-transport, Property 81: a session that moves between no
   );
   for (const client of Object.values(others)) await client.close();
 });
-
-/** A client of the SDK behind forwarders, which send it to one node or another. */
-class Roamer implements AsyncDisposable {
-  readonly client: SkeinClient;
-  readonly sessions = new Set<string>();
-  readonly #cluster: Cluster;
-  readonly #tcp: TcpProxy;
-  readonly #udp: UdpProxy;
-
-  constructor(cluster: Cluster, user: string, over: Partial<ClientOptions>) {
-    this.#cluster = cluster;
-    const [{ service, quicPort, certificateHash }] = cluster.nodes as [TestNode];
-    const target = { hostname: "127.0.0.1" };
-    this.#tcp = new TcpProxy({ target: { ...target, port: service.addresses.http.port } });
-    this.#udp = new UdpProxy({ target: { ...target, port: quicPort } });
-    this.client = new SkeinClient({
-      websocketUrl: `ws://127.0.0.1:${this.#tcp.port}/connection/websocket`,
-      quicUrl: `quic://127.0.0.1:${this.#udp.port}`,
-      certificateHashes: [certificateHash.toBase64()],
-      getToken: () => tokenOf(user),
-      reconnectDelay: 10,
-      maxReconnectDelay: 50,
-      breaker: { failures: 1000 },
-      ...over,
-    });
-    this.client.on("connected", ({ sessionId }) => void this.sessions.add(sessionId));
-  }
-
-  /** Sends it to another node, by a network that breaks. */
-  move(to: number): void {
-    const { service, quicPort } = this.#cluster.nodes[to]!;
-    this.#tcp.retarget(service.addresses.http.port);
-    this.#udp.retarget(quicPort);
-    this.#tcp.cut();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.client.close();
-    await Promise.all([this.#tcp.close(), this.#udp.close()]);
-  }
-}
 
 /**
  * Validates: a client of the SDK whose network sends it from node to node in the middle of a conversation keeps its

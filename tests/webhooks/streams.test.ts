@@ -48,6 +48,39 @@ Deno.test("webhooks: what an endpoint refuses or changes cannot be said by strea
   await ann.close();
 });
 
+Deno.test("webhooks: an endpoint sees lists as they grow, may change what is new, and nothing that was read", async () => {
+  await using endpoint = new TestEndpoint();
+  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
+  const service = await startTestService({
+    ...OPEN,
+    api: { keys: [KEY] },
+    webhooks: { endpoints: [{ ...settings, events: ["publish"] }] },
+  } as never);
+  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
+  const api = createServerClient({ url: service.url, key: KEY });
+  const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  endpoint.answer = ({ data: { payload } }) => {
+    const list = payload.data as unknown[];
+    if (list.includes("spam")) return json({ allow: false, reason: "no spam" });
+    if (list.includes("mask")) return json({ data: list.map((one) => one === "mask" ? "***" : one) });
+    if (list.includes("rewrite")) return json({ data: list.map(() => "rewritten") });
+    return list.includes("text") ? json({ text: "a text" }) : new Response(null, { status: 204 });
+  };
+  for (const last of ["spam", "rewrite", "text"]) {
+    const stream = await ann.channel("chat:a").stream({ content: [{ n: 1 }] });
+    await stream.append(["mask"]);
+    await assert.rejects(stream.append([last]));
+  }
+  const { messages } = await api.history({ channel: "chat:a" });
+  assert.deepEqual(
+    messages.map(({ payload }) => [payload.data, payload.stream]),
+    Array(3).fill([[{ n: 1 }, "***"], "failed"]),
+  );
+  const seen = endpoint.of("publish").find(({ data }) => data.at === 2)!.data;
+  assert.deepEqual([seen.target, seen.payload.data], [1, [{ n: 1 }, "***", "spam"]]);
+  await ann.close();
+});
+
 Deno.test("webhooks: an endpoint is told of a streamed message when it begins and when it is over", async () => {
   await using endpoint = new TestEndpoint();
   const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };

@@ -111,7 +111,8 @@ export interface CommandEvent {
 
 /**
  * A message. With `when: "before"` the handler returns nothing to let it pass, `{ refuse: "why" }`, or
- * `{ change: content }`.
+ * `{ change: content }`. Of a streamed message it is called for every piece, with the message as it would be; then a change
+ * has its length and the beginning that was read already, or the message ends.
  */
 export interface MessageEvent {
   readonly kind: "message";

@@ -5,7 +5,9 @@
  */
 
 import type { Json } from "../../functions/mod.ts";
+import type { Publication } from "../../hub/mod.ts";
 import { contentOf, type Payload, ProtocolError, readContent } from "../../protocol/mod.ts";
+import { userOf } from "./host.ts";
 
 interface Said {
   readonly channel: string;
@@ -43,4 +45,9 @@ export function verdictOf(value: unknown): Payload | undefined {
     throw new ProtocolError("internal", `a function changed a message to: ${content}`);
   }
   return contentOf(content);
+}
+
+/** Whether the function itself says it; that something is said to be from it does not count. */
+export function isOwn({ origin, from }: Pick<Publication, "origin" | "from">, name: string): boolean {
+  return origin === "function" && from === userOf(name);
 }

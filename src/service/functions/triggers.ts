@@ -9,16 +9,16 @@ import {
   type AnswerStream,
   type Call,
   type Event,
-  FunctionError,
   type FunctionHost,
   type Json,
   type Outcome,
 } from "../../functions/mod.ts";
 import type { Published, StreamEnd } from "../../engine/contract.ts";
-import type { Hub, PiecePublication, Publication, PublishHook, SessionEvent } from "../../hub/mod.ts";
-import { type Payload, ProtocolError } from "../../protocol/mod.ts";
+import type { Hub, Publication, PublishHook, SessionEvent } from "../../hub/mod.ts";
+import { ProtocolError } from "../../protocol/mod.ts";
 import { toProtocolError } from "./failure.ts";
-import { messageEvent, verdictOf } from "./messages.ts";
+import { Filters } from "./filters.ts";
+import { isOwn, messageEvent } from "./messages.ts";
 import type { FunctionSet } from "./set.ts";
 import { userOf } from "./host.ts";
 
@@ -34,16 +34,13 @@ export interface TriggerOptions {
 
 /** Types of messages that say something. */
 const TYPES = ["chat_message", "chat_edit", "direct_message", "broadcast"] as const;
-/** Milliseconds of all calls that hold a message: less than hooks have. */
-const BEFORE_TIMEOUT = 4000;
-/** Milliseconds of them that are left to each function behind a slow one: enough for the start of its isolate. */
-const LEFT_TO_EACH = 250;
 /** In the way of names that nobody else has. */
 const HOOK = "functions";
 
 /** Calls functions for what happens in the service. */
 export class Triggers {
   readonly #options: TriggerOptions;
+  readonly #filters: Filters;
   /** The responders of `rpc` that are added, by function. */
   readonly #responders = new Map<string, string>();
   /** By session, the channels of which a function was told that it has come onto them. Empty without such a function. */
@@ -53,7 +50,9 @@ export class Triggers {
 
   constructor(options: TriggerOptions) {
     this.#options = options;
-    const { hub, set } = options;
+    const { hub, set, call, onFailure } = options;
+    const answers = (...event: Parameters<Triggers["answersOf"]>) => this.answersOf(...event);
+    this.#filters = new Filters({ set, call, onFailure, answers });
     hub.admissions.add({
       name: HOOK,
       // Or a user could change and delete what a function said.
@@ -100,8 +99,8 @@ export class Triggers {
       types: TYPES,
       ...before
         ? {
-          before: (publication) => this.#before(publication),
-          beforePiece: (piece) => this.#beforePiece(piece),
+          before: (publication) => this.#filters.before(publication),
+          beforePiece: (piece) => this.#filters.beforePiece(piece),
         }
         : {},
       ...after
@@ -112,83 +111,6 @@ export class Triggers {
         : {},
     };
     hub.addHook(hook);
-  }
-
-  #before(publication: Publication): Promise<void> | undefined {
-    const names = this.#askedBefore(publication);
-    return names.length === 0 ? undefined : this.#ask(names, publication);
-  }
-
-  /** Which functions have to see a message before it is published. */
-  #askedBefore(said: Pick<Publication, "channel" | "from" | "origin">): string[] {
-    const { set, onFailure } = this.#options;
-    // What has not loaded may be what has to see it.
-    if (said.origin !== "function" && set.unloaded.mayFilter(said.channel) && onFailure() === "refuse") {
-      throw new ProtocolError("not_available", "a function that may have to see it has not loaded");
-    }
-    return set.functions
-      .filter(({ name, manifest }) => {
-        const message = manifest!.message;
-        return message?.when === "before" && message.matches(said.channel) && !isOwn(said, name);
-      })
-      .map(({ name }) => name);
-  }
-
-  async #ask(names: readonly string[], publication: Publication): Promise<void> {
-    const timeoutOf = sharedTimeouts(names.length);
-    for (const name of names) {
-      const { channel, type, id, from, payload, depth } = publication;
-      const event = messageEvent("before", { channel, type, id, from, payload });
-      const change = await this.#judge(name, event, depth, timeoutOf());
-      if (change === undefined) continue;
-      const { text: _text, data: _data, bytes: _bytes, ...rest } = payload;
-      publication.payload = { ...rest, ...change };
-      const { target: _target, ...content } = publication.payload;
-      if (publication.edit?.kind === "replace") publication.edit = { ...publication.edit, content };
-    }
-  }
-
-  async #beforePiece(piece: PiecePublication): Promise<void> {
-    const { channel, from, type, said, content, target } = piece;
-    // A list is not read piece by piece: its elements are the application's own.
-    if (typeof content !== "string" || content === "") return;
-    const names = this.#askedBefore(piece);
-    const timeoutOf = sharedTimeouts(names.length);
-    for (const name of names) {
-      const text = `${said.text ?? ""}${content}`;
-      const event = messageEvent("before", { channel, type, id: `${target}`, from, payload: { text } });
-      const change = await this.#judge(name, event, 0, timeoutOf());
-      if (change !== undefined) {
-        throw new ProtocolError("permission_denied", "a streamed message cannot be changed, only refused");
-      }
-    }
-  }
-
-  /** The content that a function wants instead; undefined: the message may pass. Rejects with ProtocolError. */
-  async #judge(
-    name: string,
-    event: Event,
-    depth: number,
-    timeout: number,
-  ): Promise<Payload | undefined> {
-    const { call, onFailure } = this.#options;
-    let value: unknown;
-    try {
-      ({ value } = await call(name, {
-        event,
-        depth,
-        timeout,
-        answers: this.#answers(name, event, depth),
-      }));
-    } catch (error) {
-      // A function that was removed a moment ago has nothing to say.
-      if (error instanceof FunctionError && error.kind === "unknown") return undefined;
-      if (onFailure() === "allow") return undefined;
-      throw new ProtocolError("not_available", "what has to see the message first did not answer", {
-        cause: error,
-      });
-    }
-    return verdictOf(value);
   }
 
   /** `final`: a streamed message is over. */
@@ -253,11 +175,11 @@ export class Triggers {
 
   /** Calls a function whose answer nobody waits for; failures are logged and counted where it is called. */
   #tell(name: string, event: Event, depth = 0): void {
-    this.#options.call(name, { event, depth, answers: this.#answers(name, event, depth) }).catch(() => {});
+    this.#options.call(name, { event, depth, answers: this.answersOf(name, event, depth) }).catch(() => {});
   }
 
   /** What `context.reply` does: it says something in the channel of the event. */
-  #answers(name: string, event: Event, depth: number): Answers | undefined {
+  answersOf(name: string, event: Event, depth: number): Answers | undefined {
     if (!("channel" in event) || event.channel === undefined) return undefined;
     const { host } = this.#options;
     const { channel } = event;
@@ -301,22 +223,6 @@ export class Triggers {
   }
 }
 
-/** Gives each of `count` calls in turn its time: together they never take longer than the message may be held. */
-function sharedTimeouts(count: number): () => number {
-  const until = performance.now() + BEFORE_TIMEOUT;
-  let behind = count;
-  return () => {
-    const left = Math.max(1, until - performance.now());
-    behind--;
-    return Math.max(left - behind * LEFT_TO_EACH, left / (behind + 1));
-  };
-}
-
 function responderOf(name: string): string {
   return `function ${name}`;
-}
-
-/** Whether the function itself says it; that something is said to be from it does not count. */
-function isOwn({ origin, from }: Pick<Publication, "origin" | "from">, name: string): boolean {
-  return origin === "function" && from === userOf(name);
 }
