@@ -7,9 +7,8 @@
 import { chunkSize, type FileReader, type FileRecord } from "../files/mod.ts";
 import { Encoded, parsePayload, type Payload, ProtocolError, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route, StateKey } from "../router/types.ts";
-import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
-import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
+import { admitReader, type FileParts, infoOf } from "./files_parts.ts";
 
 /** One download under way. */
 interface Download {
@@ -78,7 +77,7 @@ export function downloadRoutes({ hub }: HandlerParts, parts: FileParts): Route[]
 
   async function readable(client: Client, fileId: string): Promise<FileRecord> {
     const file = await store.get(fileId);
-    refuse(refuseRead(client.principal, file, hub.namespace));
+    await admitReader(hub, client.principal, file, client);
     return file;
   }
 

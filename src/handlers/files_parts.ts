@@ -5,8 +5,9 @@
  */
 
 import type { FileLimits, FileRecord, FileStore } from "../files/mod.ts";
-import { type NamespaceLookup, refuseSubscribe } from "../hub/mod.ts";
-import type { ErrorName, FileInfo, Principal } from "../protocol/mod.ts";
+import { type Hub, refuseSubscribe } from "../hub/mod.ts";
+import { type FileInfo, type Principal, ProtocolError } from "../protocol/mod.ts";
+import type { Client } from "../router/types.ts";
 
 /** What file handlers need. */
 export interface FileService {
@@ -24,13 +25,27 @@ export interface FileParts extends FileService {
   needEnabled(): void;
 }
 
-/** Why `principal` may not read a file; undefined for its owner and for those who may read its channel. */
-export function refuseRead(
+/**
+ * Lets those read a file who sent it, and those whose token allows its channel. Where hooks have a say about subscriptions
+ * to it, they are asked about who is not subscribed. Rejects with ProtocolError.
+ */
+export async function admitReader(
+  hub: Pick<Hub, "namespace" | "admissions" | "isOn">,
   principal: Principal,
-  file: FileRecord,
-  namespace: NamespaceLookup,
-): ErrorName | undefined {
-  return file.userId === principal.userId ? undefined : refuseSubscribe(principal, file.channel, namespace);
+  { userId, channel }: FileRecord,
+  client: Client | undefined,
+): Promise<void> {
+  const user = principal.userId;
+  if (userId === user) return;
+  const refused = refuseSubscribe(principal, channel, hub.namespace);
+  if (refused !== undefined) throw new ProtocolError(refused);
+  if (client !== undefined && hub.isOn(client, channel)) return;
+  await hub.admissions.read({ user, client, channel });
+}
+
+/** Whether a client may read a file without anybody being asked. */
+export function mayReadAtOnce(hub: Pick<Hub, "refuseRead">, client: Client, file: FileRecord): boolean {
+  return file.userId === client.principal.userId || hub.refuseRead(client, file.channel) === undefined;
 }
 
 /** What clients are told of a file. */

@@ -6,11 +6,11 @@
 
 import { chunkSize, type FileRecord, mediaType, safeName, type Upload } from "../files/mod.ts";
 import { refusePublish } from "../hub/mod.ts";
-import { Encoded, failureOf, parsePayload, type Principal, uuidv7 } from "../protocol/mod.ts";
+import { Encoded, failureOf, parsePayload, uuidv7 } from "../protocol/mod.ts";
 import type { Client, Context, Route } from "../router/types.ts";
 import { refuse } from "./checks.ts";
 import type { HandlerParts } from "./contract.ts";
-import { type FileParts, infoOf, refuseRead } from "./files_parts.ts";
+import { type FileParts, infoOf, mayReadAtOnce } from "./files_parts.ts";
 
 /** Chunks of fewer bytes count against the sender's rates as any message does; the window holds larger ones back. */
 const PACED = 16_384;
@@ -18,8 +18,6 @@ const PACED = 16_384;
 /** Routes of uploads. */
 export function uploadRoutes({ hub }: HandlerParts, parts: FileParts): Route[] {
   const { store, limits } = parts;
-  const mayRead = (principal: Principal) => (file: FileRecord) =>
-    refuseRead(principal, file, hub.namespace) === undefined;
   return [
     {
       type: "file_upload_start",
@@ -40,7 +38,7 @@ export function uploadRoutes({ hub }: HandlerParts, parts: FileParts): Route[] {
           type: mediaType(type),
           size,
           sha256,
-        }, mayRead(principal));
+        }, (file) => mayReadAtOnce(hub, client, file));
         const { maxChunk } = limits();
         context.reply("file_upload_ready", {
           uploadId: upload.uploadId,

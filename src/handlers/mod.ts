@@ -27,7 +27,7 @@ import { settleRoutes } from "./settle.ts";
 import { typingRoutes } from "./typing.ts";
 
 export type { DocumentLimits, PeerService } from "./contract.ts";
-export { type FileService, refuseRead } from "./files_parts.ts";
+export { admitReader, type FileService } from "./files_parts.ts";
 
 /** The routes of every type a client may send once it is authenticated. */
 export function routes(parts: HandlerParts): Route[] {

@@ -8,6 +8,7 @@ import type { MaybePromise } from "../engine/contract.ts";
 import { type ErrorName, matchesAny, type Principal, ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import { Asking } from "./asking.ts";
+import { type ReadAttempt, ReadDecisions } from "./read_decisions.ts";
 import { isBuiltIn } from "./settings.ts";
 
 /** What hooks may add to the claims of a token. The limits of a token's claims hold for both together. */
@@ -56,7 +57,12 @@ export interface AdmissionHook {
   connect?(attempt: ConnectAttempt): MaybePromise<void>;
   /** As `connect`, for a channel that the token allows. Any error is the answer to `subscribe`. */
   subscribe?(attempt: SubscribeAttempt): MaybePromise<void>;
-  /** Patterns of the channels that `subscribe` is asked about. @default all; inboxes and the broadcast channel never */
+  /**
+   * As `subscribe`, for the files of a channel and a user who is not subscribed to it. What is said holds for a while.
+   * @default only subscribers may, where `subscribe` is asked
+   */
+  read?(attempt: ReadAttempt): MaybePromise<void>;
+  /** Patterns of the channels that `subscribe` and `read` are asked about. @default all; inboxes and the broadcast channel never */
   readonly channels?: readonly string[];
 }
 
@@ -65,6 +71,8 @@ export interface AdmissionParts {
   readonly patience: number;
   readonly extend: (principal: Principal, claims: ClaimAdditions) => Principal;
   readonly failed: (error: unknown, stage: string) => void;
+  /** Milliseconds of a clock that only goes forward. @default performance.now */
+  readonly now?: () => number;
 }
 
 /** A decision that is not there yet. */
@@ -79,6 +87,8 @@ export class Admissions {
   readonly #parts: AdmissionParts;
   readonly #connecting: Asking<AdmissionHook, ConnectAttempt>;
   readonly #subscribing: Asking<AdmissionHook, SubscribeAttempt>;
+  readonly #reading: Asking<AdmissionHook, ReadAttempt>;
+  readonly #reads: ReadDecisions;
   #hooks: readonly AdmissionHook[] = [];
   #onConnect: readonly AdmissionHook[] = [];
   #onSubscribe: readonly AdmissionHook[] = [];
@@ -87,9 +97,11 @@ export class Admissions {
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts;
-    const { patience, failed } = parts;
+    const { patience, failed, now = () => performance.now() } = parts;
     this.#connecting = new Asking({ ask: (hook, attempt) => hook.connect!(attempt), patience, failed });
     this.#subscribing = new Asking({ ask: (hook, attempt) => hook.subscribe!(attempt), patience, failed });
+    this.#reading = new Asking({ ask: readOf, patience, failed });
+    this.#reads = new ReadDecisions((attempt) => this.#decideRead(attempt), now);
   }
 
   /** Adds a hook behind those there are. Throws TypeError when one of its name was added before. */
@@ -177,6 +189,18 @@ export class Admissions {
     return this.#hooksOf(channel) === undefined || isSubscribed() ? undefined : "not_subscribed";
   }
 
+  /**
+   * Asks whether a user who is not subscribed to a channel may read its files; an answer holds for some seconds. Throws or
+   * rejects as the first hook that refuses.
+   */
+  read(attempt: ReadAttempt): MaybePromise<void> {
+    return this.#hooksOf(attempt.channel) === undefined ? undefined : this.#reads.ask(attempt);
+  }
+
+  #decideRead(attempt: ReadAttempt): MaybePromise<void> {
+    return this.#reading.ask(this.#hooksOf(attempt.channel) ?? [], attempt);
+  }
+
   #hooksOf(channel: string): readonly AdmissionHook[] | undefined {
     if (this.#onSubscribe.length === 0 || isBuiltIn(channel)) return undefined;
     const hooks = this.#onSubscribe.filter(({ channels }) =>
@@ -187,9 +211,15 @@ export class Admissions {
 
   #replace(hooks: readonly AdmissionHook[]): void {
     this.#hooks = hooks;
+    this.#reads.clear();
     this.#onConnect = hooks.filter(({ connect }) => connect !== undefined);
     this.#onSubscribe = hooks.filter(({ subscribe }) => subscribe !== undefined);
   }
+}
+
+function readOf(hook: AdmissionHook, attempt: ReadAttempt): MaybePromise<void> {
+  if (hook.read === undefined) throw new ProtocolError("not_subscribed");
+  return hook.read(attempt);
 }
 
 /** Neither holds a space. */

@@ -5,6 +5,7 @@
  */
 
 export type { ClaimAdditions, ConnectAttempt, SubscribeAttempt } from "./admissions.ts";
+export type { ReadAttempt } from "./read_decisions.ts";
 export type * from "./bot_contract.ts";
 export { HELP, matching } from "./bot_help.ts";
 export { readLine, usageOf } from "./bot_line.ts";

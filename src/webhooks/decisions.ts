@@ -13,6 +13,7 @@ import {
   type PiecePublication,
   pieceWithin,
   type Publication,
+  type ReadAttempt,
   type SubscribeAttempt,
 } from "../hub/mod.ts";
 import { contentOf, ProtocolError, uuidv7 } from "../protocol/mod.ts";
@@ -105,6 +106,12 @@ export class Decider {
       resumed,
       ...connectionData(client),
     });
+  }
+
+  /** Whether the files of a channel may be read by a user who is not subscribed to it. Rejects with ProtocolError. */
+  async read({ user, client, channel }: ReadAttempt): Promise<void> {
+    const connection = client === undefined ? {} : connectionData(client);
+    await this.#decide("subscribe", { channel, user, resumed: false, file: true, ...connection });
   }
 
   /** Whether a message may be published, and what it says. Rejects with ProtocolError. */

@@ -41,7 +41,7 @@ export class FilesModule implements Module {
     this.#files = new ServiceFiles({
       engine: this.#engine.engine,
       settings: config.files,
-      namespace: this.#hub.hub.namespace,
+      hub: this.#hub.hub,
       verify: this.#tokens.authenticator.verify,
       failed: (error, stage) => this.#log.error("file failure", { stage, error }),
     });

@@ -7,9 +7,9 @@
 import { coarseClock } from "../../async/clock.ts";
 import type { Engine } from "../../engine/contract.ts";
 import { FileStore } from "../../files/mod.ts";
-import { type FileService, refuseRead } from "../../handlers/mod.ts";
-import type { NamespaceLookup } from "../../hub/mod.ts";
-import { clientRow, type Principal, ProtocolError } from "../../protocol/mod.ts";
+import { admitReader, type FileService } from "../../handlers/mod.ts";
+import type { Hub } from "../../hub/mod.ts";
+import { clientRow, ERRORS, type Principal, ProtocolError } from "../../protocol/mod.ts";
 import type { Middleware } from "../../router/types.ts";
 import type { Config } from "../config/mod.ts";
 import type { FileAccess } from "../http/deps.ts";
@@ -22,7 +22,7 @@ const QUIET_AFTER = 500;
 export interface ServiceFilesOptions {
   readonly engine: Pick<Engine, "blobs" | "values">;
   readonly settings: Config["files"];
-  readonly namespace: NamespaceLookup;
+  readonly hub: Pick<Hub, "namespace" | "admissions" | "isOn">;
   /** Checks a bearer token. */
   readonly verify: (token: string) => Promise<Principal>;
   readonly failed: (error: unknown, stage: string) => void;
@@ -66,8 +66,13 @@ export class ServiceFiles implements FileService, FileAccess {
     if (bearer !== undefined) {
       const principal = await this.#options.verify(bearer);
       const file = await this.store.get(fileId);
-      const refused = refuseRead(principal, file, this.#options.namespace);
-      if (refused !== undefined) throw new ProtocolError("permission_denied");
+      try {
+        await admitReader(this.#options.hub, principal, file, undefined);
+      } catch (error) {
+        if (!(error instanceof ProtocolError) || ERRORS[error.error].temporary) throw error;
+        // Whatever the reason is, another request would not change it.
+        throw new ProtocolError("permission_denied", error.detail);
+      }
       return file;
     }
     if (link === undefined) throw new ProtocolError("unauthorized", "a token is needed");

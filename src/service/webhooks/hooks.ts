@@ -59,7 +59,10 @@ export function takePart(hub: Hub, worker: EndpointWorker, keep: Keep): void {
       name,
       channels,
       ...events.includes("connect") && { connect: (attempt) => decider.connect(attempt) },
-      ...events.includes("subscribe") && { subscribe: (attempt) => decider.subscribe(attempt) },
+      ...events.includes("subscribe") && {
+        subscribe: (attempt) => decider.subscribe(attempt),
+        read: (attempt) => decider.read(attempt),
+      },
     });
   }
   if (events.includes("rpc")) {
