@@ -41,6 +41,7 @@ import type { Channel, Saying } from "./channel.ts";
 import type { SkeinClient } from "./client.ts";
 import type { DocumentOptions } from "./documents/events.ts";
 import type { Receipt } from "./outbox/outbox.ts";
+import { type CommandActions, type CommandState, commandView } from "./react/commands.ts";
 import type { View } from "./react/view.ts";
 import {
   type ChannelState,
@@ -56,6 +57,7 @@ import {
 import type { Delivered } from "./session/subscription.ts";
 import type { ClientState } from "./store.ts";
 
+export type { CommandActions, CommandState } from "./react/commands.ts";
 export type {
   ChannelState,
   ChannelViewOptions,
@@ -87,6 +89,9 @@ export interface UseChannel extends ChannelState {
   /** Publishes; resolves when the server has committed it. The same function each time. */
   readonly publish: (saying: Saying) => Promise<Receipt>;
 }
+
+/** What `useCommand` gives. */
+export interface UseCommand extends CommandState, CommandActions {}
 
 /** What `useTyping` gives. */
 export interface UseTyping extends TypingState {
@@ -163,6 +168,16 @@ export function useChannel(name: string, options: UseChannelOptions = {}): UseCh
   const channel = client.channel(name);
   const publish = useMemo(() => (saying: Saying) => channel.publish(saying), [channel]);
   return { ...useView(view), channel, publish };
+}
+
+/**
+ * A command to a bot and its answer, which is shown as it grows: `run({ bot: "assistant", command: "ask", args })`, or `say`
+ * for what a user has typed. The functions are the same each time; when the component goes, the answer is not waited for.
+ */
+export function useCommand(): UseCommand {
+  const client = useSkein();
+  const { view, actions } = useMemo(() => commandView(client), [client]);
+  return { ...useView(view), ...actions };
 }
 
 /** Who is on a channel, which is joined while the component is on the page. */

@@ -2,10 +2,12 @@
 
 import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
+import { type BotAsk, serveBot } from "../../src/client/bots.ts";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { type BrowserPage, withChromium } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { until } from "./crowd.ts";
 import { withNpmProject } from "./npm_project.ts";
 import { REACT_FILES, REACT_PACKAGES, type ReactPage } from "./react_page.ts";
 
@@ -84,6 +86,30 @@ async function chat(browser: BrowserPage, service: TestService, t: Deno.TestCont
       await untilTexts(browser, "by a button,unseen,seen");
       assert.deepEqual(await browser.evaluate(() => page.told), ["four", "by a button", "seen"]);
     });
+    await t.step("a streamed message grows in its place, and is one message", async () => {
+      const last = "page.shown.room.messages.at(-1)";
+      const stream = await room.stream();
+      for (const [piece, text] of [["It is", "It is"], [" 42.", "It is 42."]] as const) {
+        await stream.append(piece);
+        await browser.waitFor(`${last}.text === ${JSON.stringify(text)} && ${last}.stream === "open"`);
+        assert.equal(
+          await browser.evaluate(() =>
+            globalThis.document.querySelectorAll("section [aria-busy=true]").length
+          ),
+          1,
+        );
+      }
+      await stream.end();
+      await browser.waitFor(`${last}.stream === "ended"`);
+      await untilTexts(browser, "by a button,unseen,seen,It is 42.");
+      assert.match(await browser.evaluate(() => globalThis.document.body.textContent!), /bob: It is 42\./);
+      await room.delete(stream.target);
+      await untilTexts(browser, "by a button,unseen,seen,-");
+    });
+    await t.step(
+      "an answer of a bot is shown as it grows, and what fails is told",
+      () => assistant(browser, service),
+    );
     await t.step("who is there and who types is shown", async () => {
       const users = "page.shown.people.users.map(({ userId }) => userId).sort().join()";
       await browser.waitFor(`${users} === 'ann,bob'`);
@@ -117,13 +143,67 @@ async function chat(browser: BrowserPage, service: TestService, t: Deno.TestCont
         await browser.waitFor("page.client.store.getState().status === 'idle'");
         assert.deepEqual(await browser.evaluate(() => page.client.store.getState().channels), []);
         await browser.evaluate(() => page.show(true));
-        await untilTexts(browser, "unseen,seen");
+        await untilTexts(browser, "seen,-");
         await room.publish("at last");
-        await untilTexts(browser, "unseen,seen,at last");
+        await untilTexts(browser, "seen,-,at last");
       },
     );
   } finally {
     await other.close();
+  }
+}
+
+/** The page asks an assistant, by a button and by a line that is typed. */
+async function assistant(browser: BrowserPage, service: TestService): Promise<void> {
+  const asked: { ask: BotAsk; finish: () => void }[] = [];
+  const press = (id: string) =>
+    browser.evaluate((id: string) => globalThis.document.getElementById(id)!.click(), id);
+  const next = async (): Promise<{ ask: BotAsk; finish: () => void }> => {
+    await until("the bot is asked", () => asked.length > 0);
+    return asked.shift()!;
+  };
+  const status = (status: string) =>
+    browser.waitFor(`page.shown.answer.status === ${JSON.stringify(status)}`);
+  // Before the bot is there.
+  await press("ask");
+  await status("failed");
+  assert.match(await browser.evaluate(() => page.shown.answer!.error!.message), /no such bot/);
+  const bot = new SkeinClient({
+    url: service.url,
+    getToken: () => service.token("assistant-user", { bot: "assistant" }),
+    enableQuic: false,
+  });
+  try {
+    await serveBot(bot, {
+      commands: [{
+        name: "answer",
+        args: [{ name: "question", type: "string", rest: true }],
+        run: (ask) => new Promise((resolve) => asked.push({ ask, finish: resolve })),
+      }],
+    });
+    for (const [id, question] of [["ask", "what is it?"], ["type", "why?"]] as const) {
+      await press("clear");
+      await status("idle");
+      await press(id);
+      await status("asked");
+      const { ask, finish } = await next();
+      assert.equal(ask.args.question, question);
+      await ask.progress(0.5, "thinking");
+      await browser.waitFor("page.shown.answer.progress?.text === 'thinking'");
+      for (const [piece, text] of [["It is", "It is"], [" 42.", "It is 42."]] as const) {
+        await ask.append(piece);
+        await browser.waitFor(`page.shown.answer.text === ${JSON.stringify(text)}`);
+      }
+      finish();
+      await status("done");
+      const shown = await browser.evaluate(() => globalThis.document.getElementById("answer")!.textContent);
+      assert.match(shown!, /It is 42\./);
+    }
+    // Each piece was shown, and in StrictMode none twice.
+    const texts = await browser.evaluate(() => page.answers);
+    assert.deepEqual(texts, ["", "It is", "It is 42.", "", "It is", "It is 42."]);
+  } finally {
+    await bot.close();
   }
 }
 

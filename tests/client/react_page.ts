@@ -5,7 +5,13 @@
  * @module
  */
 
-import type { ChannelState, DocumentState, PresenceState, TypingState } from "../../src/client/react.ts";
+import type {
+  ChannelState,
+  CommandState,
+  DocumentState,
+  PresenceState,
+  TypingState,
+} from "../../src/client/react.ts";
 import type { ClientState, SkeinClient } from "../../src/client/mod.ts";
 
 /** What the page leaves for the test to look at, as `globalThis.page`. */
@@ -18,7 +24,10 @@ export interface ReactPage {
     people?: PresenceState;
     typing?: TypingState;
     plan?: DocumentState;
+    answer?: CommandState;
   };
+  /** Texts of the answer that were shown, one after another. */
+  readonly answers: string[];
   /** How often the effects of a component ran: twice each time in StrictMode. */
   readonly effects: number;
   /** Messages that `onMessage` was called with. */
@@ -38,7 +47,7 @@ const APP = `
 import { type ReactNode, useEffect } from "react";
 import type { SkeinClient } from "@skein/client";
 import {
-  SkeinProvider, useChannel, useDocument, usePresence, useSkein, useSkeinState, useTyping,
+  SkeinProvider, useChannel, useCommand, useDocument, usePresence, useSkein, useSkeinState, useTyping,
 } from "@skein/client/react";
 import { look } from "./look";
 
@@ -55,7 +64,9 @@ function Room(): ReactNode {
   return (
     <section>
       <h2>{channel.name} {status} {again.status}</h2>
-      {messages.map(({ id, from, text, edited }) => <p key={id}>{from}: {text}{edited && " (edited)"}</p>)}
+      {messages.map(({ id, from, text, edited, stream }) => (
+        <p key={id} aria-busy={stream === "open"}>{from}: {text}{edited && " (edited)"}</p>
+      ))}
       <button id="say" onClick={say}>say</button>
     </section>
   );
@@ -65,6 +76,21 @@ function People(): ReactNode {
   const people = look.shown.people = usePresence("chat:room");
   const typing = look.shown.typing = useTyping("chat:room");
   return <ul onClick={() => typing.typing()}>{people.users.map(({ userId }) => <li key={userId}>{userId}</li>)}</ul>;
+}
+
+function Assistant(): ReactNode {
+  const { run, say, clear, ...answer } = useCommand();
+  look.shown.answer = answer;
+  if (look.answers.at(-1) !== answer.text) look.answers.push(answer.text);
+  const ask = (): void => run({ bot: "assistant", command: "answer", args: { question: "what is it?" } });
+  return (
+    <article aria-busy={answer.status === "asked" || answer.status === "answering"}>
+      <button id="ask" onClick={ask}>ask</button>
+      <button id="type" onClick={() => void say("chat:room", "/assistant answer why?")}>type</button>
+      <button id="clear" onClick={clear}>clear</button>
+      <p id="answer">{answer.progress?.text} {answer.text} {answer.error?.message}</p>
+    </article>
+  );
 }
 
 function Status(): ReactNode {
@@ -79,12 +105,12 @@ function Plan(): ReactNode {
 }
 
 export function App({ client, room = true }: { client: SkeinClient; room?: boolean }): ReactNode {
-  return <SkeinProvider client={client}><Status />{room && <Room />}<People /><Plan /></SkeinProvider>;
+  return <SkeinProvider client={client}><Status />{room && <Room />}<People /><Plan /><Assistant /></SkeinProvider>;
 }
 `;
 
 const LOOK = `
-export const look: any = { shown: {}, effects: 0, told: [], connections: [], loaded: false };
+export const look: any = { shown: {}, effects: 0, told: [], answers: [], connections: [], loaded: false };
 `;
 
 const MAIN = `

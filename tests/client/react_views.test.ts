@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { SkeinClient } from "../../src/client/mod.ts";
+import { type BotAsk, serveBot } from "../../src/client/bots.ts";
+import { commandView } from "../../src/client/react/commands.ts";
 import type { View } from "../../src/client/react/view.ts";
 import { channelView, documentView, presenceView, typingView } from "../../src/client/react/views.ts";
 import { connected, inWorld } from "./in_world.ts";
@@ -162,4 +164,106 @@ Deno.test("react views: a document stays open when it is closed and opened in on
     closeOther();
     await world.clock.advance(100);
     assert.equal(document!.closed, true);
+  }));
+
+Deno.test("react views: a streamed message grows in its place, through a cut, for who is there and who comes later", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob");
+    await connected(world, client);
+    await connected(world, bob);
+    const told: string[] = [];
+    const view = room(client, { history: 10 }, told), close = openTwice(view);
+    await world.until(() => view.get().status === "joined");
+    const shown = (of = view) => of.get().messages.map(({ text, data, stream }) => [text ?? data, stream]);
+    const channel = bob.channel(ROOM);
+    const stream = await world.run(channel.stream());
+    const list = await world.run(channel.stream({ content: [1] }));
+    await world.until(() => shown().length === 2);
+    assert.deepEqual(shown(), [["", "open"], [[1], "open"]]);
+    await world.run(stream.append("It is "));
+    await world.run(list.append([2, 3]));
+    await world.until(() =>
+      JSON.stringify(shown()) === JSON.stringify([["It is ", "open"], [[1, 2, 3], "open"]])
+    );
+    const newcomer = room(client, { history: 10 }), closeNewcomer = newcomer.open();
+    await world.until(() => newcomer.get().messages.length === 2);
+    assert.deepEqual(shown(newcomer), shown());
+    world.cut();
+    const more = [stream.append("4"), stream.append("2."), list.fail()];
+    await world.run(Promise.all([...more, stream.end()]));
+    const whole = [["It is 42.", "ended"], [[1, 2, 3], "failed"]];
+    for (const  of of[view, newcomer]) {
+      await world.until(() => JSON.stringify(shown(of)) === JSON.stringify(whole));
+    }
+    // One message each, however often it grew.
+    assert.equal(told.length, 2);
+    // What is edited says what the edit says.
+    await world.run(channel.edit(stream.target, "It is 43."));
+    await world.until(() => shown()[0]![0] === "It is 43.");
+    assert.equal(view.get().messages[0]!.stream, undefined);
+    closeNewcomer();
+    close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: a command shows its answer as it grows, and how it ended", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bot } = make("story-bot");
+    await connected(world, client);
+    await connected(world, bot);
+    let asked: BotAsk | undefined, finish = () => {};
+    const run = (ask: BotAsk): Promise<void> => {
+      asked = ask;
+      return new Promise((resolve) => finish = resolve);
+    };
+    await world.run(serveBot(bot, { clock: world.clock, commands: [{ name: "tell", run }] }));
+    const { view, actions } = commandView(client), close = openTwice(view);
+    const begin = async (): Promise<BotAsk> => {
+      asked = undefined;
+      actions.run({ bot: "story", command: "tell" });
+      assert.deepEqual([view.get().status, view.get().text], ["asked", ""]);
+      await world.until(() => asked !== undefined);
+      return asked!;
+    };
+    const first = await begin();
+    await world.run(first.progress(0.5, "thinking"));
+    await world.until(() => view.get().progress?.done === 0.5);
+    assert.deepEqual(view.get().progress, { done: 0.5, text: "thinking" });
+    await world.run(first.append("Once "));
+    await world.until(() => view.get().text === "Once ");
+    assert.equal(view.get().status, "answering");
+    await world.run(first.append("upon"));
+    finish();
+    await world.until(() => view.get().status === "done");
+    assert.deepEqual([view.get().text, view.get().result], ["Once upon", {
+      kind: "answer",
+      text: "Once upon",
+    }]);
+    // Another command takes its place, and what comes of the one before is not shown.
+    const second = await begin();
+    await world.run(second.append("old"));
+    const finishSecond = finish;
+    const third = await begin();
+    await world.run(second.append(" news"));
+    finishSecond();
+    await world.run(third.append("new"));
+    await world.run(third.fail("no more"));
+    await world.until(() => view.get().status === "failed");
+    assert.deepEqual([view.get().text, view.get().error?.message], ["new", "the bot gave up"]);
+    finish();
+    actions.run({ bot: "nobody", command: "tell" });
+    await world.until(() => view.get().status === "failed");
+    assert.equal((view.get().error as { error?: string }).error, "unknown_bot");
+    assert.equal(await world.run(actions.say(ROOM, "hello")), false);
+    assert.equal(view.get().status, "failed", "a message is no command");
+    assert.equal(await world.run(actions.say(ROOM, "/story tell")), true);
+    await world.until(() => view.get().status === "asked" && asked !== third);
+    actions.clear();
+    assert.equal(view.get().status, "idle");
+    finish();
+    await begin();
+    close();
+    finish();
+    await world.clock.advance(500);
+    assert.equal(view.get().status, "asked", "what is closed stays as it is");
   }));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PresentUser } from "../../protocol/mod.ts";
+import type { PresentUser, StreamState } from "../../protocol/mod.ts";
 import type { Channel } from "../channel.ts";
 import type { SkeinClient } from "../client.ts";
 import type { Document } from "../documents/document.ts";
@@ -12,6 +12,7 @@ import type { DocumentOptions } from "../documents/events.ts";
 import { openDocument } from "../documents/open.ts";
 import { SkeinError } from "../errors.ts";
 import type { Delivered } from "../session/subscription.ts";
+import { Streamed } from "./streamed.ts";
 import { type View, viewOf } from "./view.ts";
 
 /** Answers that are looked through for the messages to begin with. */
@@ -27,6 +28,11 @@ export interface ShownMessage {
   readonly offset: number;
   readonly text?: string;
   readonly data?: unknown;
+  /**
+   * It is streamed, and what it says grows while this is `open`. `ended`: all is said; `failed`, `interrupted`: its sender
+   * gave up, or was not heard of for too long.
+   */
+  readonly stream?: StreamState;
   /** The sender has edited it: this is what it says now. */
   readonly edited: boolean;
   /** The sender has deleted it: it has no content any more. */
@@ -83,18 +89,23 @@ export function channelView(
   const initial: ChannelState = { status: "joining", error: undefined, messages: [] };
   return viewOf(initial, (set, get) => {
     const channel = client.channel(name);
+    const streamed = new Streamed(client, name, (offset) => {
+      const { messages } = get();
+      if (!messages.some((message) => message.offset === offset)) return;
+      set({ messages: messages.map((each) => each.offset === offset ? streamed.apply(each) : each) });
+    });
     const add = (added: readonly ShownMessage[]): void => {
       const byOffset = new Map(get().messages.map((message) => [message.offset, message]));
       for (const message of added) {
         // What is known already may have been edited since.
-        if (!byOffset.has(message.offset)) byOffset.set(message.offset, message);
+        if (!byOffset.has(message.offset)) byOffset.set(message.offset, streamed.apply(message));
       }
       set({ messages: [...byOffset.values()].sort((a, b) => a.offset - b.offset).slice(-keep) });
     };
     const change = (target: number | undefined, how: Partial<ShownMessage>): void => {
       const messages = get().messages.map((message) => {
         if (message.offset !== target) return message;
-        const { text: _text, data: _data, ...rest } = message;
+        const { text: _text, data: _data, stream: _stream, ...rest } = message;
         return { ...rest, ...how };
       });
       set({ messages });
@@ -106,6 +117,7 @@ export function channelView(
       for (let page = 0; isMore && page < MAX_PAGES; page++) {
         const query = { limit: history, reverse: true, ...(since === undefined ? {} : { since }) };
         const { messages, more } = await channel.history(query);
+        streamed.take(messages);
         found.push(...messages.filter(({ type }) => type === "chat_message").map(shown));
         since = messages.at(-1)?.offset;
         isMore = more && since !== undefined && found.length < history;
@@ -123,6 +135,7 @@ export function channelView(
         onMessage(message);
       },
       offs: [
+        () => streamed.close(),
         channel.on("edited", (edit) => change(edit.target, { ...contentOf(edit), edited: true })),
         channel.on("deleted", ({ target }) => change(target, { deleted: true })),
         channel.on("discontinuity", () => {
@@ -253,10 +266,12 @@ function contentOf({ text, data }: Content): Content {
 function shown(
   message: Content & Pick<Delivered, "id" | "from" | "timestamp" | "offset" | "deleted"> & {
     edited?: number;
+    stream?: StreamState;
   },
 ): ShownMessage {
-  const { id, from, timestamp, offset, edited, deleted } = message;
+  const { id, from, timestamp, offset, edited, deleted, stream } = message;
   const isDeleted = deleted !== undefined;
-  const content = isDeleted ? {} : contentOf(message);
+  const isStreamed = stream !== undefined && !isDeleted && edited === undefined;
+  const content = isDeleted ? {} : { ...contentOf(message), ...(isStreamed ? { stream } : {}) };
   return { id, from, timestamp, offset, ...content, edited: edited !== undefined, deleted: isDeleted };
 }

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { SkeinClient } from "../client.ts";
 import type { SkeinError } from "../errors.ts";
 import type { Message } from "../../protocol/core.ts";
+import type { HistoryResponse } from "../../protocol/mod.ts";
 import type { StreamContent } from "./writer.ts";
 
 /** A piece of a streamed message. Those of one message begin at 0 and follow one another without a gap. */
@@ -69,7 +70,8 @@ interface Open {
   cancel: () => void;
 }
 
-class StreamReader {
+/** Tells of the pieces of a channel's streamed messages; others have to see that the channel is joined. */
+export class StreamReader {
   readonly #client: SkeinClient;
   readonly #channel: string;
   readonly #listener: (piece: StreamPiece) => void;
@@ -78,7 +80,13 @@ class StreamReader {
   readonly #over = new Set<number>();
   readonly #offs: (() => void)[];
 
-  constructor(client: SkeinClient, channel: string, listener: (piece: StreamPiece) => void, clock: Clock) {
+  /** `listener` is called with each piece until `close`. */
+  constructor(
+    client: SkeinClient,
+    channel: string,
+    listener: (piece: StreamPiece) => void,
+    clock: Clock = systemClock,
+  ) {
     this.#client = client;
     this.#channel = channel;
     this.#listener = listener;
@@ -104,11 +112,15 @@ class StreamReader {
   async look(): Promise<void> {
     const query = { channel: this.#channel, limit: LOOK, reverse: true };
     const { messages } = await this.#client.manager.send("history", query);
-    for (const message of messages.reverse()) {
-      if (message.stream === "open") this.#whole(message.offset, message as unknown as Message["payload"]);
-    }
+    for (const message of messages.reverse()) this.take(message);
   }
 
+  /** A message of the history: one under way is followed, and told of as far as it is. */
+  take(message: HistoryResponse["messages"][number]): void {
+    if (message.stream === "open") this.#whole(message.offset, message as unknown as Message["payload"]);
+  }
+
+  /** Ends it. */
   close(): void {
     for (const off of this.#offs) off();
     for (const { cancel } of this.#open.values()) cancel();
