@@ -36,8 +36,14 @@ export class Roamer implements AsyncDisposable {
     this.client.on("connected", ({ sessionId }) => void this.sessions.add(sessionId));
   }
 
+  /** From now on it is not heard what nodes say, until it is sent to another one. */
+  deafen(): void {
+    this.#tcp.delayToClient = 60_000;
+  }
+
   /** Sends it to another node, by a network that breaks. */
   move(to: number): void {
+    this.#tcp.delayToClient = 0;
     const { service, quicPort } = this.#cluster.nodes[to]!;
     this.#tcp.retarget(service.addresses.http.port);
     this.#udp.retarget(quicPort);
