@@ -27,11 +27,10 @@ import {
 } from "../peer/browser.ts";
 import type { WebRtcConnection } from "../quic/webrtc_connection.ts";
 import type { SkeinClient } from "./client.ts";
-import { type EnvironmentEvent, systemEnvironment } from "./environment.ts";
 import type { BrowserMeeting } from "./peers/browser_meeting.ts";
 import { BrowserMeetings } from "./peers/browser_meetings.ts";
 import { ANSWER_TIMEOUT, answerRestart, introduce, restartIce, type Speaker } from "./peers/ice_restart.ts";
-import { watchPath } from "./peers/path_watch.ts";
+import { watchPath, watchSurroundings } from "./peers/path_watch.ts";
 import { SessionSignalling } from "./peers/session_signalling.ts";
 
 export { PeerConnection, PeerError, type PeerErrorCode, type PeerId, PeerIdentity } from "../peer/browser.ts";
@@ -72,7 +71,7 @@ export class BrowserPeer {
   readonly #meetings = new BrowserMeetings();
   readonly #listeners = new Set<(connection: PeerConnection) => void>();
   readonly #queues = new Map<PeerId, { last: Promise<void>; waiting: number }>();
-  readonly #stop: (() => void)[];
+  readonly #stop: () => void;
   #closed = false;
 
   private constructor(client: SkeinClient, identity: PeerIdentity, options: BrowserPeerOptions) {
@@ -82,16 +81,7 @@ export class BrowserPeer {
     this.#speaker = { session, identity };
     this.#options = options;
     session.onSignal((from, signal) => this.#heard(from, signal));
-    const environment = systemEnvironment();
-    let network = environment.network();
-    this.#stop = [
-      client.on("connected", () => this.#surroundings("visible", false)),
-      environment.watch((event) => {
-        const before = network;
-        network = environment.network();
-        this.#surroundings(event, network !== before);
-      }),
-    ];
+    this.#stop = watchSurroundings(client, () => this.#meetings);
   }
 
   /** Makes this session a peer. Rejects where the browser has no Ed25519. */
@@ -140,7 +130,7 @@ export class BrowserPeer {
   /** Ends every connection. The client goes on. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const stop of this.#stop.splice(0)) stop();
+    this.#stop();
     this.#session.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
     for (const meeting of this.#meetings) this.#meetings.end(meeting);
@@ -172,7 +162,7 @@ export class BrowserPeer {
       const offer = await introduce(this.#speaker, meeting, await meeting.offer(), {
         challenge: meeting.challenge,
       });
-      const expected = meeting.expectAnswer(offer.challenge);
+      const expected = meeting.expectAnswer(offer);
       await this.#session.send(peer, { type: "offer", ...offer });
       meeting.introduced();
       const late = (): PeerError => new PeerError("peer_unreachable", "the peer does not answer");
@@ -186,14 +176,6 @@ export class BrowserPeer {
       throw error;
     } finally {
       signal.removeEventListener("abort", stopped);
-    }
-  }
-
-  /** A browser that only estimates its network anew has the event `network`, too: the word for it is the same then. */
-  #surroundings(event: EnvironmentEvent, isOther: boolean): void {
-    for (const { restarts } of this.#meetings) {
-      if (event === "online" || isOther) restarts?.networkChanged();
-      else if (event !== "offline") restarts?.hopeful();
     }
   }
 
@@ -227,6 +209,13 @@ export class BrowserPeer {
     }
   }
 
+  /** A page that was loaded again has not had what was said to the one before. */
+  async #sayAgain(peer: PeerId): Promise<void> {
+    for (const { unanswered } of this.#meetings.with(peer)) {
+      if (unanswered !== undefined) await this.#session.send(peer, { type: "offer", ...unanswered });
+    }
+  }
+
   async #refuse(peer: PeerId, connection: string, reason: string): Promise<void> {
     await this.#session.send(peer, { type: "close", connection, reason });
   }
@@ -249,7 +238,7 @@ export class BrowserPeer {
     if (this.#meetings.has(connection)) return;
     const known = this.#connections.get(from);
     // Both call at once: the call of the greater id counts.
-    if (known?.isCalling && this.id > from) return;
+    if (known?.isCalling && this.id > from) return await this.#sayAgain(from);
     known?.expectCall();
     for (const before of this.#meetings.with(from)) {
       before.superseded = true;

@@ -207,6 +207,43 @@ testWith(
 );
 
 testWith(
+  ["chromium"],
+  "peer browser: an offer that went to a page of before is said again when that page has called, too",
+  () =>
+    withTwoPages(async (one, two) => {
+      const ids = await Promise.all([one, two].map((each) => each.evaluate(() => joined.peer.id)));
+      const [first, second] = ids[0]! > ids[1]! ? [one, two] : [two, one];
+      for (const each of [one, two]) {
+        await each.evaluate(async () => {
+          for (const connection of joined.peer.connections.values()) await connection.close();
+        });
+      }
+      for (const each of [one, two]) await waitFor(each, "joined.peer.connections.size === 0");
+      // Its call counts, and nobody gets it.
+      await first.evaluate(() => {
+        const { manager } = joined.client;
+        const send = manager.send.bind(manager) as (type: string, payload: object) => Promise<unknown>;
+        const lost = new Set(["peer_offer", "peer_candidate"]);
+        (manager as { send: unknown }).send = (type: string, payload: object) => {
+          if (!lost.has(type)) return send(type, payload);
+          if (type === "peer_offer") lost.delete(type);
+          return Promise.resolve({});
+        };
+      });
+      const call = (each: BrowserPage, to: BrowserPage): Promise<void> => {
+        const id = ids[to === one ? 0 : 1]!;
+        return each.evaluate((id: string) => void joined.peer.connect(id), id);
+      };
+      await call(first, second);
+      await waitFor(first, "[...joined.peer.connections.values()][0].isCalling");
+      await first.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+      await call(second, first);
+      for (const each of [one, two]) await waitFor(each, "joined.paths[0] !== undefined");
+      for (const each of [one, two]) assert.deepEqual(await each.evaluate(() => joined.failures), []);
+    }),
+);
+
+testWith(
   ["chromium", "coturn"],
   "peer browser: pages that show no address of theirs write to each other by a TURN server",
   () =>

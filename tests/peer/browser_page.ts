@@ -29,8 +29,12 @@ async function join({ url, token, peer: options }: PageOptions) {
     onError: (error) => void errors.push(`${error.code}: ${error.message}`),
   });
   let losses = 0;
+  const failures: string[] = [];
   peer.onConnection((connection) => {
-    connection.on({ path: (path) => void (losses += path === undefined ? 1 : 0) });
+    connection.on({
+      path: (path) => void (losses += path === undefined ? 1 : 0),
+      state: (state, error) => state === "failed" && failures.push(error!.message),
+    });
   });
   await peer.announced();
   const doc = new Y.Doc(), awareness = new Awareness(doc);
@@ -47,6 +51,8 @@ async function join({ url, token, peer: options }: PageOptions) {
     get text() {
       return text.toString();
     },
+    /** Why attempts have failed. */
+    failures,
     /** How often there was no path any more. */
     get losses() {
       return losses;

@@ -54,9 +54,8 @@ export class BrowserMeeting {
   readonly peer: PeerId;
   readonly connection: string;
   readonly challenge: string = randomText(32);
-  /** The peer's answer to our last offer, and the challenge of that. */
+  /** The peer's answer to our last offer. */
   #answer: Deferred<AnswerSignal> = quietDeferred();
-  #asked: string | undefined;
   /** The peer has called at the same time, and its call counts. */
   superseded = false;
   /** Finds another path when this one is lost, once there is a connection. */
@@ -77,6 +76,9 @@ export class BrowserMeeting {
   #found: Deferred<void> = quietDeferred();
   /** Addresses found before the introduction left: the peer would not know what they are for. */
   #held: Candidate[] | undefined = [];
+  /** Those that were told, for the case that the offer is said again. */
+  readonly #told: Candidate[] = [];
+  #offered: Introduction | undefined;
   /** Addresses of the peer that came before its description. */
   #early: Candidate[] | undefined = [];
 
@@ -99,13 +101,17 @@ export class BrowserMeeting {
       if (candidate === null) this.#found.reject(new PeerError("no_path", "the browser finds no address"));
       if (found === undefined) return;
       this.#found.resolve();
-      if (this.#held === undefined) tell(found);
-      else this.#held.push(found);
+      if (this.#held !== undefined) return void this.#held.push(found);
+      this.#told.push(found);
+      tell(found);
     };
     this.#opened = this.#open();
     this.#opened.catch(() => {});
     this.#introduced = () => {
-      for (const candidate of this.#held ?? []) tell(candidate);
+      for (const candidate of this.#held ?? []) {
+        this.#told.push(candidate);
+        tell(candidate);
+      }
       this.#held = undefined;
     };
   }
@@ -117,16 +123,26 @@ export class BrowserMeeting {
     return this.#isAnswer && this.#connection === undefined;
   }
 
-  /** Resolves with the peer's answer to the offer with this challenge, which is about to be sent. */
-  expectAnswer(challenge: string): Promise<AnswerSignal> {
-    this.#asked = challenge;
+  /** Resolves with the peer's answer to this offer, which is about to be sent. */
+  expectAnswer(offer: Introduction): Promise<AnswerSignal> {
+    this.#offered = offer;
     this.#answer = quietDeferred();
     return this.#answer.promise;
   }
 
+  /**
+   * The offer that began it, with the addresses told since; undefined: none was made, or it was answered. A peer that has
+   * had it takes no notice.
+   */
+  get unanswered(): Introduction | undefined {
+    if (this.#remote !== undefined || this.#offered === undefined) return undefined;
+    const candidates = [...this.#offered.candidates, ...this.#told].slice(0, MAX_CANDIDATES);
+    return { ...this.#offered, candidates };
+  }
+
   /** The peer has answered an offer. It may be one that was given up since. */
   take(answer: AnswerSignal): void {
-    if (answer.answers === this.#asked) this.#answer.resolve(answer);
+    if (answer.answers === this.#offered?.challenge) this.#answer.resolve(answer);
   }
 
   /** The challenge that the peer has given for this connection. */

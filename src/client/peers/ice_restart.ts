@@ -53,7 +53,7 @@ export async function restartIce(speaker: Speaker, meeting: BrowserMeeting): Pro
     const challenge = randomText(32);
     const described = await meeting.offerAnew(await session.servers());
     const offer = await introduce(speaker, meeting, described, { challenge, answers });
-    const expected = meeting.expectAnswer(challenge);
+    const expected = meeting.expectAnswer(offer);
     await session.send(peer, { type: "offer", ...offer, answers: answers! });
     meeting.introduced();
     const answer = await expected;

@@ -7,7 +7,9 @@
 
 import { type PeerConnection, PeerError } from "../../peer/browser.ts";
 import type { WebRtcConnection } from "../../quic/webrtc_connection.ts";
+import type { SkeinClient } from "../client.ts";
 import type { Clock, Random } from "../clock.ts";
+import { type EnvironmentEvent, systemEnvironment } from "../environment.ts";
 import type { BrowserMeeting } from "./browser_meeting.ts";
 import { PathRestarts, PATIENCE } from "./path_restarts.ts";
 
@@ -68,4 +70,31 @@ export function watchPath(
     cancel();
     restarts.end();
   });
+}
+
+/** Tells the restarts of all meetings what happens around the page. Returns what stops that. */
+export function watchSurroundings(
+  client: Pick<SkeinClient, "on">,
+  meetings: () => Iterable<BrowserMeeting>,
+): () => void {
+  const environment = systemEnvironment();
+  let network = environment.network();
+  const happened = (event: EnvironmentEvent, isOther: boolean): void => {
+    for (const { restarts } of meetings()) {
+      if (event === "online" || isOther) restarts?.networkChanged();
+      else if (event !== "offline") restarts?.hopeful();
+    }
+  };
+  const stops = [
+    client.on("connected", () => happened("visible", false)),
+    environment.watch((event) => {
+      // A browser that only estimates its network anew has the event `network`, too, and the same word for it.
+      const before = network;
+      network = environment.network();
+      happened(event, network !== before);
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
 }
