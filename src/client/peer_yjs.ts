@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Awareness } from "y-protocols/awareness";
+import { type Awareness, outdatedTimeout } from "y-protocols/awareness";
 import type * as Y from "yjs";
 import { deadline } from "../async/deadline.ts";
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
@@ -28,6 +28,12 @@ export interface PeerDocumentsOptions {
   readonly onStream?: (line: string, stream: BidirectionalStream, connection: PeerConnection) => void;
   /** Told of what a peer did wrong. @default nobody is */
   readonly onError?: (error: unknown, context: { readonly peer: PeerId; readonly document: string }) => void;
+  /**
+   * Milliseconds within which it has to be known of a peer that it has a document open, or it does not get it on this
+   * connection.
+   * @default 40000: awareness is said again every 15 s, and may be lost
+   */
+  readonly admissionTime?: number;
 }
 
 /** How a document is shared. */
@@ -60,8 +66,10 @@ interface Shared {
   readonly waiting: Map<PeerId, Deferred<void>>;
 }
 
-/** Milliseconds within which it has to be known of a peer that it has the document open. */
-const ADMISSION_TIME = 10_000;
+/** Within that time awareness is said again twice, and then the peer is not there any more. */
+const ADMISSION_TIME = outdatedTimeout + 10_000;
+/** Milliseconds for the first line of a stream. */
+const LINE_TIME = 10_000;
 
 /** What documents need of a peer: a `SkeinPeer`, a `BrowserPeer`, or a `PeerNode` with signalling of its own. */
 export type DocumentPeer =
@@ -196,7 +204,7 @@ export class PeerDocuments {
     shared.waiting.set(peer, waiting);
     const late = (): Error => new RangeError("a peer that does not have the document open");
     try {
-      await deadline(waiting.promise, ADMISSION_TIME, late);
+      await deadline(waiting.promise, this.#options.admissionTime ?? ADMISSION_TIME, late);
     } finally {
       shared.waiting.delete(peer);
     }
@@ -204,7 +212,7 @@ export class PeerDocuments {
 
   async #take(connection: PeerConnection, quic: Connection, stream: BidirectionalStream): Promise<void> {
     const late = (): Error => new RangeError("a stream that says nothing");
-    const line = await deadline(readLine(stream), ADMISSION_TIME, late);
+    const line = await deadline(readLine(stream), LINE_TIME, late);
     const { document: channel, carries } = JSON.parse(line) as { document?: unknown; carries?: unknown };
     if (typeof channel !== "string") {
       if (this.#options.onStream === undefined) throw new RangeError("a stream about no document");

@@ -3,7 +3,7 @@
 import { openDocument } from "../../src/client/documents.ts";
 import assert from "node:assert/strict";
 import * as Y from "yjs";
-import { Awareness } from "y-protocols/awareness";
+import { Awareness, outdatedTimeout } from "y-protocols/awareness";
 import { SkeinClient } from "../../src/client/mod.ts";
 import { SkeinPeer } from "../../src/client/peer.ts";
 import { PeerDocuments, type SharedDocument } from "../../src/client/peer_yjs.ts";
@@ -17,6 +17,7 @@ interface WriterOptions {
   readonly key?: DocumentKey;
   /** Without it the document goes among peers alone. @default true */
   readonly service?: boolean;
+  readonly admissionTime?: number;
 }
 
 /** Somebody who writes: a client, a peer, and a document on both. */
@@ -33,11 +34,15 @@ class Writer implements AsyncDisposable {
   /** Operations that the service took from this one. */
   sent = 0;
 
-  private constructor(client: SkeinClient, peer: SkeinPeer, { key, service = true }: WriterOptions) {
+  private constructor(
+    client: SkeinClient,
+    peer: SkeinPeer,
+    { key, service = true, ...times }: WriterOptions,
+  ) {
     this.client = client;
     this.peer = peer;
     const { doc, awareness } = this;
-    this.documents = new PeerDocuments(peer, { onError: (error) => void this.errors.push(error) });
+    this.documents = new PeerDocuments(peer, { ...times, onError: (error) => void this.errors.push(error) });
     if (service) {
       const document = openDocument(client, DOCUMENT, key === undefined ? {} : { key });
       this.provider = new SkeinYjsProvider(document, doc, { awareness });
@@ -203,7 +208,7 @@ Deno.test("peer documents: one without the key reads nothing", async () => {
 Deno.test("peer documents: a peer that was not let in gets nothing", async () => {
   await using cluster = await Cluster.start(1);
   const [node] = cluster.nodes;
-  await using ann = await Writer.start(node!, "ann", { service: false });
+  await using ann = await Writer.start(node!, "ann", { service: false, admissionTime: 500 });
   await using mallory = await Writer.start(node!, "mallory", { service: false });
   ann.write("secret");
   // Mallory knows the id of ann's peer, and the name of the document.
@@ -215,6 +220,22 @@ Deno.test("peer documents: a peer that was not let in gets nothing", async () =>
   );
   assert.equal(mallory.text, "");
   assert.deepEqual(ann.shared.peers, []);
+});
+
+Deno.test("peer documents: a peer whose awareness was lost is let in when it is said again", async () => {
+  await using cluster = await Cluster.start(1);
+  const [node] = cluster.nodes;
+  await using ann = await Writer.start(node!, "ann", { service: false });
+  await using bob = await Writer.start(node!, "bob", { service: false });
+  const [opens, waits] = ann.peer.id < bob.peer.id ? [ann, bob] : [bob, ann];
+  opens.write("here");
+  opens.shared.add(waits.peer.id);
+  await waits.peer.connect(opens.peer.id).ready();
+  // Longer than a period of awareness, of which one message may be lost.
+  await new Promise((resolve) => setTimeout(resolve, outdatedTimeout / 2));
+  assert.deepEqual(waits.errors, []);
+  waits.shared.add(opens.peer.id);
+  await same("here", ann, bob);
 });
 
 Deno.test("peer documents: what is no update ends the stream of its sender, and is not passed on", async () => {
