@@ -62,6 +62,8 @@ export interface SharedDocument {
 interface Shared {
   readonly document: PeerDocument;
   readonly members: Set<PeerId>;
+  /** Those of them that the application has named, or that were met before: awareness need not tell of them. */
+  readonly named: Set<PeerId>;
   /** Peers that have opened a stream before it was known that they have the document open. */
   readonly waiting: Map<PeerId, Deferred<void>>;
 }
@@ -106,15 +108,23 @@ export class PeerDocuments {
     const failed = (peer: string, error: unknown): void =>
       this.#options.onError?.(error, { peer, document: channel });
     const document = new PeerDocument({ channel, doc, awareness, cipher: key, self: this.#peer.id, failed });
-    const shared: Shared = { document, members: new Set(), waiting: new Map() };
+    const shared: Shared = { document, members: new Set(), named: new Set(), waiting: new Map() };
     this.#shared.set(channel, shared);
     const field = this.#peer.awarenessField ?? "peer";
-    const add = (peer: PeerId): void => this.#add(shared, peer);
+    const add = (peer: PeerId): void => {
+      shared.named.add(peer);
+      this.#add(shared, peer);
+    };
     const met = (): void => {
-      for (const state of awareness!.getStates().values()) {
-        const peer = (state as Record<string, unknown>)[field];
-        if (typeof peer === "string" && isPeerId(peer)) add(peer);
+      const states = [...awareness!.getStates().values()] as Record<string, unknown>[];
+      const there = new Set(states.map((state) => state[field]));
+      // Who has left gives its place to others.
+      for (const peer of shared.members) {
+        if (!there.has(peer) && !shared.named.has(peer) && !document.peers.includes(peer)) {
+          shared.members.delete(peer);
+        }
       }
+      for (const peer of there) if (typeof peer === "string" && isPeerId(peer)) this.#add(shared, peer);
     };
     awareness?.on("change", met);
     if (awareness !== null) {
