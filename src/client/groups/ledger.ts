@@ -9,7 +9,15 @@ import { fromBase64Url, ownCopy, sameBytes, toBase64Url } from "./encoding.ts";
 import { decodeEntry } from "./entries.ts";
 import { EpochKeys, type KnownEpoch } from "./epoch_keys.ts";
 import type { Suite } from "./identity.ts";
-import { type Changes, type Leaf, Membership, type Prepared, readCommit, readWelcome } from "./membership.ts";
+import {
+  type Changes,
+  type EpochSecret,
+  type Leaf,
+  Membership,
+  type Prepared,
+  readCommit,
+  readWelcome,
+} from "./membership.ts";
 import type { PrivateMessage } from "./mls.ts";
 import type { OwnPackage } from "./packages.ts";
 
@@ -236,10 +244,15 @@ export class Ledger {
   }
 
   async #enter(membership: Membership): Promise<void> {
-    this.#membership = membership;
+    this.#begin(membership, await membership.secret());
     this.#pending = undefined;
     this.joined = membership.epoch;
-    this.keys.begin(membership.epoch, await membership.secret(), this.#now());
+  }
+
+  /** Begins an epoch together with its keys: whoever seals takes those of the epoch that is seen here. */
+  #begin(membership: Membership, secret: EpochSecret): void {
+    this.#membership = membership;
+    this.keys.begin(membership.epoch, secret, this.#now());
   }
 
   /** Goes on as far as the commits that have come lead. */
@@ -269,8 +282,7 @@ export class Ledger {
     if (own && pending.welcome !== undefined) this.welcomes.push(pending.welcome);
     await this.#remember(bytes);
     const { next, committer } = step;
-    this.#membership = next;
-    this.keys.begin(next.epoch, await next.secret(), this.#now());
+    this.#begin(next, await next.secret());
     return { type: "epoch", own, ...changed(now.leaves(), next.leaves(), committer) };
   }
 
