@@ -74,7 +74,7 @@ class FullSocket {
 /** A payload with every field by which a message may be told from another; `n` tells it from all others. */
 function payloadOf(n: number, same: readonly string[]): Payload {
   const payload: Payload = { n, offset: n + 1, prev: n };
-  for (const field of ["channel", "from", "userId", "session"]) {
+  for (const field of FIELDS) {
     payload[field] = same.includes(field) ? `${field}:x` : `${field}:${n}`;
   }
   return payload;
@@ -85,13 +85,15 @@ function latestOf(type: string): Latest | undefined {
   return typeof delivery === "object" ? delivery : undefined;
 }
 
+const FIELDS = new Set(["channel", ...serverTypes.flatMap((type) => latestOf(type)?.latest ?? [])]);
+
 const FIVE = ["0", "1", "2", "3", "4"];
 
 Deno.test("message types: of five under a full WebSocket all arrive, or the newest where only that counts", async () => {
   for (const type of [...serverTypes, "peer_candidate"]) {
     const client = await FullSocket.open();
     const latest = latestOf(type);
-    const same = latest?.latest ?? ["channel", "from", "userId", "session"];
+    const same = latest?.latest ?? [...FIELDS];
     for (const id of FIVE) client.send(type, id, payloadOf(Number(id), same));
     assert.deepEqual(await client.drain(), latest === undefined ? FIVE : ["4"], type);
     client.close();
