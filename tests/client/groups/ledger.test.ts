@@ -5,20 +5,16 @@ import { SimDevice, SimLog } from "./ledger_world.ts";
 
 /** Takes all of the log, and says something at each turn of the event loop meanwhile; returns in which epochs. */
 async function takeSpeaking(device: SimDevice): Promise<Set<number>> {
-  const epochs = new Set<number>();
+  const epochs = new Set<number>(), said: Promise<unknown>[] = [];
   let isOver = false;
   const taken = device.take(Infinity).finally(() => isOver = true);
   while (!isOver) {
-    if (device.ledger.membership !== undefined) {
-      // Not waited for: the turns between two must not be missed.
-      const { epoch } = device.ledger.membership;
-      await Promise.race([
-        device.say("in the middle").then(() => epochs.add(epoch)),
-        new Promise((resolve) => setImmediate(resolve)),
-      ]);
-    } else await new Promise((resolve) => setImmediate(resolve));
+    const { membership } = device.ledger;
+    if (membership !== undefined) said.push(device.say("meanwhile").then(() => epochs.add(membership.epoch)));
+    await new Promise((resolve) => setImmediate(resolve));
   }
   await taken;
+  await Promise.all(said);
   return epochs;
 }
 
