@@ -132,4 +132,7 @@ Deno.test("Feature: quic-transport, Property 44: Yjs's own test documents are eq
     }
     assert.deepEqual([...seen].sort(), ["quic", "websocket", "webtransport"]);
     assert.ok(changes > 2000);
-  }));
+  }).then(() =>
+    // What waits half a second for a connection that was cut is over then.
+    new Promise((resolve) => setTimeout(resolve, 600))
+  ));
