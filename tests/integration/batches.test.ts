@@ -99,6 +99,8 @@ Deno.test("batches: a plain client that asks for lines gets several messages in 
 Deno.test("batches: pings that come in one frame are answered in order, by as few frames as the client takes", () =>
   withService(async (service) => {
     const ids = Array.from({ length: 40 }, (_, i) => `p${i}`);
+    // Before the socket is made: nothing may be waited for until its handlers are set.
+    const token = await service.token("ann");
     for (const [batch, most] of [[undefined, 40], ["lines", 2], [true, 2]] as const) {
       const socket = new WebSocket(service.websocketUrl);
       socket.binaryType = "arraybuffer";
@@ -107,7 +109,6 @@ Deno.test("batches: pings that come in one frame are answered in order, by as fe
       const [ready, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       const message = (type: string, id: string, payload: unknown = {}) =>
         JSON.stringify({ type, id, timestamp: 0, payload });
-      const token = await service.token("ann");
       socket.onopen = () => socket.send(message("auth_request", "auth", { token, batch }));
       socket.onerror = () => done.reject(new Error("the WebSocket failed"));
       socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
