@@ -2,23 +2,33 @@ import assert from "node:assert/strict";
 import { type Scrubbed, Scrubs } from "../../src/engine/sqlite/scrubs.ts";
 import { FakeClock } from "../support/clock.ts";
 
-function scrubs(ms: number) {
+/** A clock that work moves on as well: nothing else runs meanwhile. */
+function busyClock() {
   const clock = new FakeClock();
-  const began: number[] = [];
-  const took: number[] = [];
   let spent = 0;
-  const running = new Scrubs({
-    // Each time takes so long, in which nothing else runs.
-    clock: {
+  return {
+    /** What the parts see. */
+    seen: {
       now: () => clock.now() + spent,
       wall: () => clock.wall(),
-      after: (ms, fn) => clock.after(ms, fn),
+      after: (ms: number, fn: () => void) => clock.after(ms, fn),
     },
+    clock,
+    work: (ms: number) => void (spent += ms),
+  };
+}
+
+function scrubs(ms: number) {
+  const { clock, seen, work } = busyClock();
+  const began: number[] = [];
+  const took: number[] = [];
+  const running = new Scrubs({
+    clock: seen,
     prepare: () => Promise.resolve(),
     // deno-lint-ignore require-yield -- it is done in one step
     *run() {
-      began.push(clock.now() + spent);
-      spent += ms;
+      began.push(seen.now());
+      work(ms);
     },
     measured: ({ worked }) => void took.push(worked),
   });
@@ -75,21 +85,16 @@ Deno.test("sqlite scrubs: when the database is closed nobody waits for the rest"
 });
 
 Deno.test("sqlite scrubs: the work is done in slices, and others have the process for twice as long after each", async () => {
-  const clock = new FakeClock();
-  let spent = 0;
+  const { clock, seen, work } = busyClock();
   const steps: number[] = [];
   const told: Scrubbed[] = [];
   const each = new Scrubs({
-    clock: {
-      now: () => clock.now() + spent,
-      wall: () => clock.wall(),
-      after: (ms, fn) => clock.after(ms, fn),
-    },
+    clock: seen,
     prepare: () => Promise.resolve(),
     *run(isSpent) {
       for (let step = 0; step < 7; step++) {
         // Two steps to a slice.
-        spent += 3;
+        work(3);
         steps.push(clock.now());
         assert.equal(isSpent(), step % 2 === 1);
         yield;
@@ -108,19 +113,15 @@ Deno.test("sqlite scrubs: the work is done in slices, and others have the proces
 });
 
 Deno.test("sqlite scrubs: one that is under way when the database is closed fails at once", async () => {
-  const clock = new FakeClock();
-  let spent = 0, steps = 0, isOpen = true;
+  const { seen, work } = busyClock();
+  let steps = 0, isOpen = true;
   const each = new Scrubs({
-    clock: {
-      now: () => clock.now() + spent,
-      wall: () => clock.wall(),
-      after: (ms, fn) => clock.after(ms, fn),
-    },
+    clock: seen,
     prepare: () => Promise.resolve(),
     *run() {
       for (; steps < 100; steps++) {
         if (!isOpen) throw new Error("closed");
-        spent += 10;
+        work(10);
         yield;
       }
     },

@@ -9,19 +9,33 @@ import { startTestService } from "../support/service.ts";
 import { SECRETS, TestEndpoint } from "./support.ts";
 
 const KEY = "key-of-the-back-end-of-a-test";
-const json = (value: unknown) => Response.json(value);
-
-Deno.test("webhooks: what an endpoint refuses or changes cannot be said by streaming it", async () => {
-  await using endpoint = new TestEndpoint();
+/** A service whose endpoint hears of these events, a back end, and a client of it. */
+async function start(...events: string[]) {
+  const endpoint = new TestEndpoint();
   const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
   const service = await startTestService({
     ...OPEN,
     api: { keys: [KEY] },
-    webhooks: { endpoints: [{ ...settings, events: ["publish"] }] },
+    webhooks: { endpoints: [{ ...settings, events }] },
   } as never);
-  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
-  const api = createServerClient({ url: service.url, key: KEY });
   const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  return {
+    endpoint,
+    ann,
+    api: createServerClient({ url: service.url, key: KEY }),
+    async [Symbol.asyncDispose]() {
+      await ann.close();
+      await service.stop();
+      await endpoint[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const json = (value: unknown) => Response.json(value);
+
+Deno.test("webhooks: what an endpoint refuses or changes cannot be said by streaming it", async () => {
+  await using place = await start("publish");
+  const { endpoint, api, ann } = place;
   endpoint.answer = ({ data: { payload } }) =>
     payload.text?.includes("spam")
       ? json({ allow: false, reason: "no spam" })
@@ -45,20 +59,11 @@ Deno.test("webhooks: what an endpoint refuses or changes cannot be said by strea
   const { offset } = await api.publish({ channel: "chat:a", text: "", stream: true });
   await api.append({ channel: "chat:a", target: offset, at: 0, text: "spam", final: "ended" });
   assert.deepEqual((await texts()).at(-1), ["spam", "ended"]);
-  await ann.close();
 });
 
 Deno.test("webhooks: an endpoint sees lists as they grow, may change what is new, and nothing that was read", async () => {
-  await using endpoint = new TestEndpoint();
-  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
-  const service = await startTestService({
-    ...OPEN,
-    api: { keys: [KEY] },
-    webhooks: { endpoints: [{ ...settings, events: ["publish"] }] },
-  } as never);
-  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
-  const api = createServerClient({ url: service.url, key: KEY });
-  const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  await using place = await start("publish");
+  const { endpoint, api, ann } = place;
   endpoint.answer = ({ data: { payload } }) => {
     const list = payload.data as unknown[];
     if (list.includes("spam")) return json({ allow: false, reason: "no spam" });
@@ -78,19 +83,11 @@ Deno.test("webhooks: an endpoint sees lists as they grow, may change what is new
   );
   const seen = endpoint.of("publish").find(({ data }) => data.at === 2)!.data;
   assert.deepEqual([seen.target, seen.payload.data], [1, [{ n: 1 }, "***", "spam"]]);
-  await ann.close();
 });
 
 Deno.test("webhooks: an endpoint is told of a streamed message when it begins and when it is over", async () => {
-  await using endpoint = new TestEndpoint();
-  const settings = { name: "back-end", url: endpoint.url, allowPrivate: true, secrets: [SECRETS[0]!] };
-  const service = await startTestService({
-    ...OPEN,
-    api: { keys: [KEY] },
-    webhooks: { endpoints: [{ ...settings, events: ["message"] }] },
-  } as never);
-  await using _running = { [Symbol.asyncDispose]: () => service.stop() };
-  const ann = new SkeinClient({ url: service.url, getToken: () => service.token("ann") });
+  await using place = await start("message");
+  const { endpoint, ann } = place;
   const stream = await ann.channel("chat:a").stream();
   await stream.append("all of ");
   await stream.append("it");
@@ -106,5 +103,4 @@ Deno.test("webhooks: an endpoint is told of a streamed message when it begins an
   const [first, last] = told.map(({ data: { id, offset, epoch, from } }) => [id, offset, epoch, from]);
   assert.deepEqual(first, last);
   assert.notEqual(told[0]!.id, told[1]!.id);
-  await ann.close();
 });

@@ -121,12 +121,17 @@ Deno.test("frames: any bytes are read or refused with a close code, never more",
   );
 });
 
+/** Bytes, a mask, and how many bytes of the frame came before. */
+const masked = [
+  fc.uint8Array({ minLength: 1, maxLength: 300 }),
+  fc.uint8Array({ minLength: 4, maxLength: 4 }),
+  fc.nat(9),
+] as const;
+
 Deno.test("frames: unmasking by words is unmasking by bytes", () => {
   fc.assert(
     fc.property(
-      fc.uint8Array({ minLength: 1, maxLength: 300 }),
-      fc.uint8Array({ minLength: 4, maxLength: 4 }),
-      fc.nat(9),
+      ...masked,
       fc.nat(7),
       (bytes, mask, phase, offset) => {
         const buffer = new Uint8Array(bytes.length + offset);
@@ -144,9 +149,7 @@ Deno.test("frames: unmasking in a kept block is unmasking by bytes, and touches 
   const block = borrowBlock(20_000);
   fc.assert(
     fc.property(
-      fc.uint8Array({ minLength: 1, maxLength: 300 }),
-      fc.uint8Array({ minLength: 4, maxLength: 4 }),
-      fc.nat(9),
+      ...masked,
       fc.nat(40),
       (bytes, mask, phase, offset) => {
         block.fill(7, 0, 400);
