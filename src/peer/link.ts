@@ -15,16 +15,6 @@ import { openUdpSocket, type UdpSocket } from "./udp_socket.ts";
 /** Where QUIC endpoints of this process are bound, and their peers with them. */
 export const LOOPBACK = "127.0.0.1";
 
-/** What a link has carried. */
-export interface LinkStats {
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  /** Packets that came from the QUIC endpoint while there was no path. */
-  readonly packetsWithoutPath: number;
-  /** Packets that were sent by a second path too. */
-  readonly packetsCopied: number;
-}
-
 /** One peer. */
 export class PeerLink {
   readonly agent: IceAgent;
@@ -34,10 +24,6 @@ export class PeerLink {
   packetsReceived = 0;
   /** Packets that were sent to the peer. */
   packetsSent = 0;
-  bytesSent = 0;
-  bytesReceived = 0;
-  packetsWithoutPath = 0;
-  packetsCopied = 0;
   readonly #hedge: Hedge<Path>;
   #path: Path | undefined;
   readonly #socket: UdpSocket;
@@ -50,7 +36,6 @@ export class PeerLink {
     this.agent = agent;
     this.#hedge = new Hedge(clock, {
       onCopy: (bytes, { socket, remote }) => {
-        this.packetsCopied++;
         void socket.send(bytes, remote);
       },
       onSilence: (second) => agent.tellSilence(second),
@@ -81,15 +66,10 @@ export class PeerLink {
     this.#socket.onDatagram((bytes, from) => {
       if (!sameAddress(from, endpoint)) return;
       const path = this.#path ?? this.#heard;
-      if (path === undefined) {
-        this.packetsWithoutPath++;
-        return;
-      }
-      this.bytesSent += bytes.length;
+      if (path === undefined) return;
       this.packetsSent++;
       const second = this.#path && this.#hedge.sends(this.#path, this.agent.paths, bytes);
       if (second === undefined) return path.socket.send(bytes, path.remote);
-      this.packetsCopied++;
       return settled(path.socket.send(bytes, path.remote), second.socket.send(bytes, second.remote));
     });
   }
@@ -112,14 +92,8 @@ export class PeerLink {
     if (this.#path === undefined) {
       this.#heard = { socket, remote: { hostname: from.hostname, port: from.port } };
     }
-    this.bytesReceived += bytes.length;
     this.packetsReceived++;
     return this.#socket.send(bytes, this.#endpoint);
-  }
-
-  stats(): LinkStats {
-    const { bytesSent, bytesReceived, packetsWithoutPath, packetsCopied } = this;
-    return { bytesSent, bytesReceived, packetsWithoutPath, packetsCopied };
   }
 
   /** Resolves when nothing of it is under way any more. */
