@@ -51,6 +51,8 @@ export class IceAgent {
   #remote: IceCredentials | undefined;
   #remoteKey: Uint8Array | undefined;
   #startedAt: number;
+  /** When the peer answered a check first. */
+  #answeredAt: number | undefined;
   #lastSent = 0;
   /** When the next check may leave, of all that share the sockets; undefined: no slot is taken. */
   #slot: number | undefined;
@@ -245,7 +247,7 @@ export class IceAgent {
     const now = this.#clock.now();
     const due = this.paths.reduce((soonest, path) => Math.min(soonest, path.dueAt), Infinity);
     const decision = this.current === undefined
-      ? nextDecision({ startedAt: this.#startedAt, now })
+      ? nextDecision({ startedAt: this.#startedAt, answeredAt: this.#answeredAt, now })
       : undefined;
     const next = Math.max(due, this.#lastSent + PACE, this.#slot ?? 0);
     const at = Math.min(next, now + (decision ?? Infinity));
@@ -281,6 +283,7 @@ export class IceAgent {
         const at = this.#clock.now();
         const isNew = path.confirmedAt === undefined;
         path.confirmed(at, at - now);
+        this.#answeredAt ??= at;
         if (isNew) this.#options.onCandidatePath?.(path);
       }, () => this.#unanswered(path, now))
       .then(() => {
@@ -328,6 +331,7 @@ export class IceAgent {
     const selection = selectPath(this.paths, {
       current: this.current,
       startedAt: this.#startedAt,
+      answeredAt: this.#answeredAt,
       now,
       prediction: this.prediction,
       searching,

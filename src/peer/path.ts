@@ -34,14 +34,13 @@ export class Path implements PathState {
   confirmedAt: number | undefined;
   confirmations = 0;
   failures = 0;
+  unanswered = 0;
   rtt: number | undefined;
   departures = 0;
   readonly #latest: number[] = [];
   /** When the next check is due; Infinity: given up. */
   dueAt = 0;
   #failedAt = -Infinity;
-  /** Checks sent without an answer since the last one. */
-  #unanswered = 0;
 
   constructor(socket: DatagramSocket, remote: Address, kind: PathKind) {
     this.socket = socket;
@@ -56,13 +55,13 @@ export class Path implements PathState {
 
   /** A check was sent. */
   checked(now: number, isCurrent: boolean): void {
-    this.#unanswered++;
+    this.unanswered++;
     if (this.confirmedAt !== undefined) {
       this.dueAt = now + this.#interval(isCurrent);
-    } else if (this.#unanswered >= MAX_SEARCH) {
+    } else if (this.unanswered >= MAX_SEARCH) {
       this.dueAt = Infinity;
     } else {
-      this.dueAt = now + SEARCH_PAUSES[Math.min(this.#unanswered, SEARCH_PAUSES.length) - 1]!;
+      this.dueAt = now + SEARCH_PAUSES[Math.min(this.unanswered, SEARCH_PAUSES.length) - 1]!;
     }
   }
 
@@ -74,7 +73,7 @@ export class Path implements PathState {
 
   /** It never answered, or not for long: another one may take its place. */
   get isGivenUp(): boolean {
-    return this.confirmedAt === undefined ? this.#unanswered >= MAX_SEARCH : this.failures > LONG_DEAD;
+    return this.confirmedAt === undefined ? this.unanswered >= MAX_SEARCH : this.failures > LONG_DEAD;
   }
 
   /** A check was answered after `rtt` milliseconds. */
@@ -82,7 +81,7 @@ export class Path implements PathState {
     this.confirmedAt = now;
     this.confirmations++;
     this.failures = 0;
-    this.#unanswered = 0;
+    this.unanswered = 0;
     if (this.confirmations >= RELIABLE_AFTER) this.departures = 0;
     if (this.#latest.push(rtt) > LOWEST_OF) this.#latest.shift();
     this.rtt = this.rtt === undefined ? rtt : this.rtt + (rtt - this.rtt) * RTT_WEIGHT;
@@ -115,7 +114,7 @@ export class Path implements PathState {
 
   /** Something says that the path may work, or may have broken: it is checked at once. */
   hurry(now: number): void {
-    if (this.dueAt === Infinity) this.#unanswered = 0;
+    if (this.dueAt === Infinity) this.unanswered = 0;
     this.dueAt = now;
   }
 

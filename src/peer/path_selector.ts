@@ -24,6 +24,8 @@ export interface PathState {
   readonly confirmations: number;
   /** Checks in a row without an answer. */
   readonly failures: number;
+  /** Checks that were sent since the last answer. */
+  readonly unanswered: number;
   /** Round trip, smoothed; undefined: not known. */
   readonly rtt: number | undefined;
   /** How often it was left because it did not work, since it was last reliable. */
@@ -36,6 +38,8 @@ export interface SelectionContext<P extends PathState> {
   readonly current: P | undefined;
   /** When the search began. */
   readonly startedAt: number;
+  /** When a check was answered first, on whatever path; undefined: none was. The peer may be much later than this side. */
+  readonly answeredAt: number | undefined;
   readonly now: number;
   /** What the NATs of both sides let expect. */
   readonly prediction: Prediction;
@@ -50,8 +54,15 @@ export type Selection<P extends PathState> =
   | { readonly path: P }
   | { readonly path: undefined; readonly give: "wait" | "server" };
 
-/** A relayed path is not taken for this long while a direct one may still be found: most are within 100 ms. */
+/**
+ * A relayed path is not taken for so many ms after the peer's first answer while a direct one may still be found: most are
+ * within 100 ms. Before that answer the peer may not have begun, and until it has, its NAT drops what is sent to it.
+ */
 const DIRECT_WAIT = 300;
+/** So many checks of a direct path have to leave meanwhile: a program that pauses sends none and hears no answers. */
+const DIRECT_CHECKS = 3;
+/** But no longer than this. */
+const LONGEST_DIRECT_WAIT = 1_000;
 /** Without any path the service carries the data from then on; the search goes on. */
 const SEARCH_TIME = 10_000;
 /** A path with this many checks unanswered is not used while there is another one. */
@@ -79,7 +90,7 @@ export function selectPath<P extends PathState>(
     return { path: better ?? inUse };
   }
   const mayWait = current === undefined && searching && prediction !== "relayed" &&
-    now - startedAt < DIRECT_WAIT;
+    isEarly(paths, now - (context.answeredAt ?? now));
   const chosen = best(mayWait ? alive.filter(({ kind }) => kind !== "relayed") : alive);
   if (chosen !== undefined) return { path: chosen };
   // Nothing answers: the path in use is as good as any, and may come back.
@@ -99,11 +110,22 @@ export function secondPath<P extends PathState>(paths: readonly P[], current: P)
 
 /** The milliseconds after which `selectPath` may choose otherwise although nothing has come; undefined: never. */
 export function nextDecision(
-  context: Pick<SelectionContext<PathState>, "startedAt" | "now">,
+  { startedAt, answeredAt = Infinity, now }: Pick<
+    SelectionContext<PathState>,
+    "startedAt" | "answeredAt" | "now"
+  >,
 ): number | undefined {
-  const since = context.now - context.startedAt;
-  if (since < DIRECT_WAIT) return DIRECT_WAIT - since;
-  return since < SEARCH_TIME ? SEARCH_TIME - since : undefined;
+  const times = [answeredAt + DIRECT_WAIT, answeredAt + LONGEST_DIRECT_WAIT, startedAt + SEARCH_TIME];
+  const next = Math.min(...times.filter((time) => time > now));
+  return next === Infinity ? undefined : next - now;
+}
+
+/** Whether a direct path may still be found, `since` ms after the peer's first answer. */
+function isEarly(paths: readonly PathState[], since: number): boolean {
+  if (since < DIRECT_WAIT) return true;
+  const checks = paths.filter(({ kind, confirmedAt }) => kind !== "relayed" && confirmedAt === undefined)
+    .map(({ unanswered }) => unanswered);
+  return since < LONGEST_DIRECT_WAIT && checks.length > 0 && Math.max(...checks) < DIRECT_CHECKS;
 }
 
 function isAlive(path: PathState): boolean {

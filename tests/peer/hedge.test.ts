@@ -11,7 +11,16 @@ const RTT = 40;
 const PATIENCE = RTT + 30;
 
 function path(kind: PathKind, rtt = RTT): HedgedPath & { failures: number; confirmedAt: number } {
-  return { kind, confirmedAt: 0, confirmations: 9, failures: 0, rtt, lowestRtt: rtt, departures: 0 };
+  return {
+    kind,
+    confirmedAt: 0,
+    confirmations: 9,
+    failures: 0,
+    rtt,
+    lowestRtt: rtt,
+    departures: 0,
+    unanswered: 0,
+  };
 }
 
 /** A connection on a direct path that the peer uses too, with a relay beside it. */

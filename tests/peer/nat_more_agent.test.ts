@@ -182,3 +182,29 @@ Deno.test("ice agent: a relay that lets the peer in no more is asked again", asy
   ann.agent.close();
   bob.agent.close();
 });
+
+Deno.test("ice agent: however late the peer begins, a direct path that NATs let through is taken and no relayed one", async () => {
+  for (let start = 0; start < 4_000; start += 70) {
+    const clock = new FakeClock(), net = new Net(clock), begins = clock.now() + start;
+    const a = net.socket("192.0.2.1"), b = net.socket("192.0.2.2"), relay = net.socket("198.51.100.1");
+    const ann = agent(net, "ann", a), bob = agent(net, "bob", b);
+    ann.listen(relay, true);
+    net.drops = (from, to) => {
+      if (clock.now() < begins) return true;
+      // The NATs let in what was sent to, the relay everything.
+      if (sameAddress(from, relay.address) || sameAddress(to, relay.address)) return false;
+      return !net.sent.some((one) => sameAddress(one.from, to) && sameAddress(one.to, from));
+    };
+    ann.agent.addCandidates([{ kind: "reflexive", address: b.address }]);
+    ann.agent.setRemote(bob.agent.local);
+    await clock.advance(start);
+    bob.agent.addCandidates([{ kind: "reflexive", address: a.address }]);
+    // The addresses are known to the peer a while before it begins to check.
+    await clock.advance(100);
+    bob.agent.setRemote(ann.agent.local);
+    await clock.advance(3_000);
+    assert.deepEqual(ann.paths.map((path) => path?.kind), ["punched"], `${start} ms`);
+    ann.agent.close();
+    bob.agent.close();
+  }
+});

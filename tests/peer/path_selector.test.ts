@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type NatBehaviour, predictPath } from "../../src/peer/nat.ts";
-import { type PathKind, type PathState, secondPath, selectPath } from "../../src/peer/path_selector.ts";
+import {
+  nextDecision,
+  type PathKind,
+  type PathState,
+  secondPath,
+  selectPath,
+} from "../../src/peer/path_selector.ts";
 import { backoff, nextState, type PeerEvent, type PeerState } from "../../src/peer/state.ts";
 
 const path = (kind: PathKind, more: Partial<PathState> = {}): PathState => ({
@@ -11,6 +17,7 @@ const path = (kind: PathKind, more: Partial<PathState> = {}): PathState => ({
   confirmedAt: 0,
   confirmations: 5,
   failures: 0,
+  unanswered: 0,
   rtt: 20,
   departures: 0,
   ...more,
@@ -18,6 +25,7 @@ const path = (kind: PathKind, more: Partial<PathState> = {}): PathState => ({
 const context = {
   current: undefined,
   startedAt: 0,
+  answeredAt: 0,
   now: 100,
   prediction: "unknown",
   searching: true,
@@ -28,6 +36,26 @@ Deno.test("path selector: a relayed path waits for a direct one, but not for eve
   assert.deepEqual(selectPath([relayed], context), { path: undefined, give: "wait" });
   assert.deepEqual(selectPath([relayed], { ...context, now: 400 }), { path: relayed });
   assert.deepEqual(selectPath([relayed], { ...context, searching: false }), { path: relayed });
+});
+
+Deno.test("path selector: the wait for a direct path begins with the peer's first answer", () => {
+  const relayed = path("relayed"), late = { ...context, answeredAt: 2_000 };
+  assert.deepEqual(selectPath([relayed], { ...late, now: 2_299 }), { path: undefined, give: "wait" });
+  assert.deepEqual(selectPath([relayed], { ...late, now: 2_300 }), { path: relayed });
+  assert.deepEqual([0, 2_100, 2_500, 9_000].map((now) => nextDecision({ ...late, now })), [
+    2_300,
+    200,
+    500,
+    1_000,
+  ]);
+  assert.equal(nextDecision({ ...late, answeredAt: undefined, now: 100 }), 9_900);
+});
+
+Deno.test("path selector: a program that has paused sends some checks of a direct path before it takes a relayed one", () => {
+  const relayed = path("relayed"), punched = { confirmedAt: undefined, confirmations: 0 };
+  const choose = (unanswered: number, now: number): PathState | undefined =>
+    selectPath([relayed, path("punched", { ...punched, unanswered })], { ...context, now }).path;
+  assert.deepEqual([choose(2, 400), choose(3, 400), choose(2, 1_000)], [undefined, relayed, relayed]);
 });
 
 Deno.test("path selector: a relayed path is taken at once where nothing else can be expected", () => {
@@ -102,6 +130,7 @@ const PATH: fc.Arbitrary<PathState> = fc.record({
   confirmedAt: fc.option(fc.nat(1000), { nil: undefined }),
   confirmations: fc.nat(5),
   failures: fc.nat(4),
+  unanswered: fc.nat(4),
   rtt: fc.option(fc.nat(300), { nil: undefined }),
   departures: fc.nat(8),
 });
@@ -115,7 +144,7 @@ Deno.test("path selector: what is chosen answers, and choosing again changes not
   });
   fc.assert(
     fc.property(inputs, ({ paths, index, now, searching }) => {
-      const given = { startedAt: 0, now, searching, prediction: "unknown" as const };
+      const given = { startedAt: 0, answeredAt: 0, now, searching, prediction: "unknown" as const };
       const { path: chosen } = selectPath(paths, { ...given, current: paths[index] });
       if (chosen === undefined) return;
       assert.ok(paths.includes(chosen));
