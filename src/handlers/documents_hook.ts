@@ -49,7 +49,11 @@ export function documentHook({ hub, pending, limits, now }: DocumentHookParts): 
       }
       const isFull = bytes + needed > maxPending;
       if (partial.size > 0) endStale(channel, partial, isFull ? PATIENCE_WHEN_FULL : PATIENCE);
-      if (isFull) return when(pending.find(channel, from, id), (kept) => admitKept(publication, kept));
+      if (isFull) {
+        // Now, because the next operation may be checked before it is known whether this one is kept.
+        if (client !== undefined) operationRefused(client, channel, id, true);
+        return when(pending.find(channel, from, id), (kept) => admitKept(publication, kept));
+      }
       if (part?.index === 0) partial.begin(from, part, size + AROUND_OPERATION, now());
     }
     if (state !== undefined) state.awaited = undefined;
@@ -59,14 +63,10 @@ export function documentHook({ hub, pending, limits, now }: DocumentHookParts): 
   /** What is kept already needs no room: its acknowledgement was lost. Anything else is refused. */
   const admitKept = (publication: Publication, kept: Position | undefined): void => {
     const { channel, client, id } = publication;
-    if (kept === undefined) {
-      // Now, because the next operation may be checked before the sender of this one is answered.
-      if (client !== undefined) operationRefused(client, channel, id, true);
-      throw new ProtocolError("doc_full");
-    }
+    if (kept === undefined) throw new ProtocolError("doc_full");
     publication.kept = kept;
     const state = client && knownDocument(client, channel);
-    if (state !== undefined) state.awaited = undefined;
+    if (state?.awaited === id) state.awaited = undefined;
     pending.reserve(channel, operationOf(publication).size);
   };
 

@@ -83,6 +83,18 @@ Deno.test("documents: the first part of an operation gets room for all of them, 
   await assert.rejects(service.say(ann, "doc_op", opOf(DOC, "x".repeat(300))), refusal("doc_full"));
 });
 
+Deno.test("documents: parts that follow a first part for which there is no room are refused with it", async () => {
+  const { service, part, types } = inParts();
+  const ann = await join(service.hub, "s1", "ann");
+  await service.say(ann, "doc_op", opOf(DOC, "x".repeat(1200)));
+  // All of them come at once. One other part would fit, but without the first it is nothing.
+  const said = [0, 1, 2].map((index) => service.say(ann, "doc_op", part(index, 3), { id: `p${index}` }));
+  await Promise.allSettled(said);
+  await assert.rejects(said[0]!, refusal("doc_full"));
+  for (const later of said.slice(1)) await assert.rejects(later, refusal("doc_out_of_order"));
+  assert.equal(types().length, 1);
+});
+
 Deno.test("documents: an operation that can never fit is refused for good, with all its parts", async () => {
   const { service, part, types } = inParts();
   const ann = await join(service.hub, "s1", "ann");
