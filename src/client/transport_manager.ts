@@ -78,6 +78,7 @@ export class TransportManager {
       rejected: (id, error) => events.emit("rejected", { id, error }),
       refused: (channel, error) => handlers.refused(channel, error),
       changed: (pending) => events.emit("pending", pending),
+      room: () => handlers.room(),
       failed,
     });
     const subscriptions = this.#subscriptions = new Subscriptions(clock, requests, {

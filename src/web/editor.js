@@ -174,9 +174,9 @@ export class Editor {
     const { status, pending } = this.#client.store.getState();
     const state = status !== "connected"
       ? "offline"
-      : !this.#provider.synced
+      : !this.#provider.document.synced
       ? "syncing"
-      : pending > 0
+      : pending > 0 || !this.#provider.synced
       ? "saving"
       : "saved";
     $("saved").dataset.state = state;

@@ -59,6 +59,7 @@ function publishing() {
     rejected: (id) => rejected.push(id),
     refused: () => {},
     changed: () => {},
+    room: () => {},
     failed: () => {},
   });
   const link = () => {

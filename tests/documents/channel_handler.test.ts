@@ -150,6 +150,7 @@ Deno.test("channel handlers: the answer to a handler that is gone says nothing t
         message: ({ type }) => void heard.push(`${name} ${type}`),
         failed: (_re, { error }) => void heard.push(`${name} ${error}`),
         refused() {},
+        room() {},
         close() {},
       } satisfies ChannelHandler,
     );

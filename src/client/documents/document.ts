@@ -128,7 +128,7 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
   /**
    * Sends what the document is now, with everything that was told so far; the server may then drop operations.
    * Resolves with false when it was not needed: nothing was told yet, or a newer snapshot is there. Rejects when it
-   * could not be sent; it is not sent again.
+   * could not be sent; it is not sent again. One that is refused for good is an `error` event too.
    */
   snapshot(data: Uint8Array): Promise<boolean> {
     const at = this.position;
@@ -137,7 +137,9 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
       return Promise.resolve(false);
     }
     this.#idle.active();
-    return handled(this.#sender.snapshot(at, data));
+    const sent = handled(this.#sender.snapshot(at, data));
+    sent.catch((error) => this.#hasEnded || isTemporary(error) || this.#failed(error));
+    return sent;
   }
 
   /**
@@ -160,9 +162,12 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     return this.operations();
   }
 
-  /** Leaves the document. What was sent and is not acknowledged is still sent. */
-  close(): void {
-    this.#end(undefined);
+  /**
+   * Leaves the document. What was sent and is not acknowledged is still sent. `error`: why it cannot go on, told with
+   * `closed`.
+   */
+  close(error?: SkeinError): void {
+    this.#end(error);
   }
 
   // --- called by the session ---
@@ -184,6 +189,10 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
 
   refused(error: SkeinError): void {
     if (error.error === "doc_full") this.#events.emit("full", undefined);
+  }
+
+  room(): void {
+    this.#events.emit("room", undefined);
   }
 
   failed(re: string, error: SkeinError): void {
@@ -323,6 +332,10 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     this.#events.clear();
     this.#closing();
   }
+}
+
+function isTemporary(error: unknown): boolean {
+  return error instanceof SkeinError && error.temporary;
 }
 
 function lost(): SkeinError {

@@ -46,7 +46,12 @@ export interface DocumentEvents {
   offline: void;
   /** The server takes no operations until somebody makes a snapshot. */
   full: void;
-  /** Something came that cannot be read, or something was refused: by the server, or an operation by the outbox. */
+  /** The client's outbox has room again, after it had none for an operation. */
+  room: void;
+  /**
+   * Something came that cannot be read, or something was refused: an operation by the outbox or the server, a snapshot for
+   * good.
+   */
   error: SkeinError;
   /** The document is closed, and why, when it was not the application. */
   closed: SkeinError | undefined;

@@ -83,6 +83,11 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** Half of it is free: what was refused for lack of room may be tried again, and two that wait take turns. */
+  get hasRoom(): boolean {
+    return this.#entries.size * 2 <= this.#maxMessages && this.#bytes * 2 <= this.#maxBytes;
+  }
+
   /** All of them, oldest first. */
   entries(): IterableIterator<OutboxEntry> {
     return this.#entries.values();

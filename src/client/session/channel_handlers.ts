@@ -28,6 +28,8 @@ export interface ChannelHandler {
   failed(re: string, error: SkeinError): void;
   /** The server asks to send a published message again later. */
   refused(error: SkeinError): void;
+  /** There is room for what `publish` refused. */
+  room(): void;
   /** The client ends for good. */
   close(): void;
 }
@@ -71,6 +73,8 @@ export class ChannelHandlers implements SessionPart {
   readonly #publish: Publish;
   readonly #handlers = new Map<string, ChannelHandler>();
   readonly #asked = new Map<string, Asked>();
+  /** Those for whom the outbox had no room. */
+  readonly #crowdedOut = new Set<ChannelHandler>();
   #link: Link | undefined;
   #maxMessage = 65_536;
 
@@ -91,7 +95,14 @@ export class ChannelHandlers implements SessionPart {
       get maxMessage() {
         return maxMessage();
       },
-      publish: this.#publish,
+      publish: (publishings) => {
+        try {
+          return this.#publish(publishings);
+        } catch (error) {
+          if (error instanceof SkeinError && error.error === "outbox_full") this.#crowdedOut.add(handler);
+          throw error;
+        }
+      },
       send: (type, payload) => this.#send({ channel, handler, isLast: false }, type, payload),
       sendEphemeral: (type, payload) => {
         const link = this.#link;
@@ -103,6 +114,7 @@ export class ChannelHandlers implements SessionPart {
       release: (leave) => {
         if (this.#handlers.get(channel) !== handler) return;
         this.#handlers.delete(channel);
+        this.#crowdedOut.delete(handler);
         if (leave !== undefined) this.#send({ channel, handler, isLast: true }, leave, { channel });
         this.#releaseLane(channel);
       },
@@ -132,6 +144,14 @@ export class ChannelHandlers implements SessionPart {
   /** The server asks to send a published message again later. */
   refused(channel: unknown, error: SkeinError): void {
     this.#handlers.get(channel as string)?.refused(error);
+  }
+
+  /** The outbox has room again. */
+  room(): void {
+    for (const handler of this.#crowdedOut) {
+      // Not while the outbox is being changed.
+      queueMicrotask(() => this.#crowdedOut.delete(handler) && handler.room());
+    }
   }
 
   /** Hands a message to the handler of its channel; false: it has none. */

@@ -46,6 +46,8 @@ export interface PublisherEvents {
   refused(channel: unknown, error: SkeinError): void;
   /** The number of messages that wait has changed. */
   changed(pending: number): void;
+  /** Messages have left, and half of the outbox is free. */
+  room(): void;
   failed(error: SkeinError): void;
 }
 
@@ -261,12 +263,12 @@ export class Publisher implements SessionPart {
     }
     if (entry.unanswered > 0) entry.unanswered--;
     if (!error.temporary) return this.#reject(entry, error);
+    this.#events.refused(entry.payload.channel, error);
     // It is to be sent again already, or has been: this answers what was sent before.
     if (!entry.sent || entry.unanswered > 0) return;
     // What stands behind another one says nothing of itself.
     const isFollower = error.error === "out_of_order";
     if (!isFollower && ++entry.refusals > MAX_REFUSALS) return this.#reject(entry, error);
-    this.#events.refused(entry.payload.channel, error);
     early?.open.clear();
     this.#rewind(false);
     if (!isFollower) {
@@ -287,7 +289,9 @@ export class Publisher implements SessionPart {
       this.#kept.remove(id);
       if (error !== undefined) this.#events.rejected(id, error);
     }
-    if (entries.length > 0) this.#events.changed(this.#outbox.size);
+    if (entries.length === 0) return;
+    this.#events.changed(this.#outbox.size);
+    if (this.#outbox.hasRoom) this.#events.room();
   }
 
   /** All of it is sent again in order, so that nothing is overtaken. `forget`: no answers come to what was sent. */

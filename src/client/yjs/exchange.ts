@@ -9,27 +9,13 @@ import * as Y from "yjs";
 import type { Document } from "../documents/document.ts";
 import type { Operation } from "../documents/events.ts";
 import type { SkeinError } from "../errors.ts";
-import type { Yjs } from "./copies.ts";
+import { Arrears } from "./arrears.ts";
 import { anotherComesFirst, FromPeer } from "./from_peer.ts";
 import { Known } from "./known.ts";
+import { beginning } from "./pieces.ts";
 import { Presence } from "./presence.ts";
-
-/** A Yjs document that is kept in step, and what its provider is told. */
-export interface View {
-  readonly doc: Y.Doc;
-  /** The copy of Yjs that made it. */
-  readonly yjs: Yjs;
-  /** The origin of what is put into it. */
-  readonly origin: unknown;
-  /** A snapshot is made each time so many operations have come. */
-  readonly compactAfter: number;
-  /** Whether the document is in step with the server. */
-  synced(isSynced: boolean): void;
-  /** The server keeps a snapshot. */
-  compacted(offset: number): void;
-  /** The Skein document is closed, and why, when it was not the application. */
-  closed(error: SkeinError | undefined): void;
-}
+import { Snapshots } from "./snapshots.ts";
+import { put, type View } from "./view.ts";
 
 type Updated = (update: Uint8Array, origin: unknown, doc: Y.Doc, transaction: Y.Transaction) => void;
 
@@ -58,22 +44,43 @@ export class Exchange {
   #cameFromPeer = false;
   /** Operations that are not acknowledged. */
   #onTheWay = 0;
-  #compacting = false;
-  #synced = false;
+  /** What was refused. */
+  readonly #arrears: Arrears;
+  readonly #snapshots: Snapshots;
+  /** The server takes no operations until there is a snapshot. */
+  #isFull = false;
+  /** Everything that the server had has come. */
+  #isCaughtUp = false;
+  /** What the views were told. */
+  #toldSynced = false;
 
   private constructor(document: Document) {
     this.#document = document;
     this.presence = new Presence(document);
+    this.#arrears = new Arrears(document.clock, {
+      changed: () => this.#tellSynced(),
+      due: () => this.#sendMissing(),
+      hopeless: (error) => document.close(error),
+    });
+    this.#snapshots = new Snapshots(document, (error) => {
+      // Nothing more is taken unless the document shrinks.
+      if (this.#isFull && !document.closed) this.#arrears.refused(error, { size: 0, isDifference: false });
+    });
     document.on("reset", ({ data }) => this.#reset(data));
     document.on("operation", (operation) => this.#operation(operation));
     document.on("synced", () => this.#caughtUp());
     document.on("offline", () => {
-      this.#setSynced(false);
+      this.#setCaughtUp(false);
       this.presence.offline();
     });
-    document.on("full", () => void this.compact());
+    document.on("full", () => {
+      this.#isFull = true;
+      void this.compact();
+    });
+    document.on("room", () => this.#arrears.room());
     document.on("awareness", ({ data }) => this.presence.heard(data));
     document.on("closed", (error) => {
+      this.#arrears.stop();
       for (const view of [...this.#views.keys()]) view.closed(error);
     });
   }
@@ -87,7 +94,12 @@ export class Exchange {
 
   /** Whether the Yjs documents are in step with the server, apart from what is on its way. */
   get synced(): boolean {
-    return this.#synced;
+    return this.#isCaughtUp && this.#arrears.isEmpty;
+  }
+
+  /** Whether everything that the server had is in the Yjs documents. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
   }
 
   /** Keeps a Yjs document in step from now on. Those of one Skein document have the same content at once. */
@@ -97,11 +109,11 @@ export class Exchange {
     if (yjs.encodeStateVector(doc).length > 1) this.#deletionsMayMiss = true;
     if (first !== undefined) {
       this.#catchUp();
-      this.#put(view, [first.yjs.encodeStateAsUpdate(first.doc)]);
+      put(view, [first.yjs.encodeStateAsUpdate(first.doc)]);
       this.#fanOut(yjs.encodeStateAsUpdate(doc, first.yjs.encodeStateVector(first.doc)), view);
     } else if (this.#document.position !== undefined) {
       // Its content was told before, to nobody who is still here: the server tells it again.
-      this.#setSynced(false);
+      this.#setCaughtUp(false);
       this.#document.restart();
     }
     const updated: Updated = (update, origin, _doc, { local }) => {
@@ -120,6 +132,9 @@ export class Exchange {
     this.#flush();
     view.doc.off("update", updated);
     this.#views.delete(view);
+    // The last chance, if the outbox has room by now.
+    const rest = this.#views.size > 0 || this.#arrears.isEmpty ? undefined : this.#missing(view);
+    if (rest !== undefined) this.#send(rest);
   }
 
   /** Closes the Skein document unless somebody has joined. */
@@ -135,21 +150,15 @@ export class Exchange {
   async compact(): Promise<boolean> {
     const [view] = this.#views.keys();
     // Before it is in step a snapshot would lack what is still to come.
-    if (view === undefined || this.#compacting || !this.#synced) return false;
-    this.#compacting = true;
-    try {
+    if (view === undefined || !this.#isCaughtUp) return false;
+    const offset = await this.#snapshots.make(() => {
       this.#catchUp();
-      const offset = this.#document.position?.offset ?? 0;
-      // All that was told is in it, and what is on its way, which does no harm.
-      const kept = await this.#document.snapshot(view.yjs.encodeStateAsUpdate(view.doc));
-      if (kept) { for (const each of this.#views.keys()) each.compacted(offset); }
-      return kept;
-    } catch {
-      // Another one is made when as many operations have come again.
-      return false;
-    } finally {
-      this.#compacting = false;
-    }
+      // All that was told is in it, and what is on its way or still to be sent, which does no harm.
+      return view.yjs.encodeStateAsUpdate(view.doc);
+    });
+    if (offset === undefined) return false;
+    for (const each of this.#views.keys()) each.compacted(offset);
+    return true;
   }
 
   // --- out ---
@@ -164,6 +173,7 @@ export class Exchange {
     view: View,
   ): void {
     this.#fanOut(update, view);
+    this.#arrears.edited();
     if (local) {
       this.#updates.push(update);
       if (this.#updates.length === 1) queueMicrotask(() => this.#flush());
@@ -179,26 +189,35 @@ export class Exchange {
 
   /** Puts a change into the other Yjs documents. */
   #fanOut(update: Uint8Array, except: View): void {
-    for (const view of this.#views.keys()) if (view !== except) this.#put(view, [update]);
+    for (const view of this.#views.keys()) if (view !== except) put(view, [update]);
   }
 
   #flush(): void {
     const updates = this.#updates.splice(0);
     if (updates.length === 0) return;
+    if (!this.#arrears.isEmpty) {
+      // Behind what was refused it would wait for that with all who get it: the difference has both.
+      this.#deletionsMayMiss = true;
+      return this.#sendMissing();
+    }
     this.#send(updates.length === 1 ? updates[0]! : Y.mergeUpdates(updates));
   }
 
-  #send(update: Uint8Array): void {
+  /** `of`: it is a piece of what is missing, or all of it. */
+  #send(update: Uint8Array, of?: "part" | "all"): void {
     this.#onTheWay++;
     this.#document.send(update).then(() => {
       this.#onTheWay--;
+      this.#isFull = false;
       this.#known.add(update);
+      if (of === "all") this.#arrears.settled();
       this.#sendMissing();
-    }, () => {
-      // Refused or given up. Its content is still missing at the service, so it is sent again with the next update that
-      // succeeds.
+    }, (error: SkeinError) => {
       this.#onTheWay--;
       this.#deletionsMayMiss = true;
+      if (this.#document.closed) return;
+      this.#arrears.refused(error, { size: update.length, isDifference: of !== undefined });
+      this.#sendMissing();
     });
   }
 
@@ -220,7 +239,7 @@ export class Exchange {
     this.#cancelLook ??= this.#document.clock.after(ms, () => {
       this.#cancelLook = undefined;
       // Without the server it is looked once it is back.
-      if (this.#synced) this.#cameFromPeer = false;
+      if (this.#isCaughtUp) this.#cameFromPeer = false;
       this.#sendMissing();
     });
   }
@@ -238,11 +257,20 @@ export class Exchange {
   /** Sends what the server has not: made before the document was opened, refused, or lost with the server's history. */
   #sendMissing(): void {
     const [view] = this.#views.keys();
-    if (view === undefined || this.#onTheWay > 0 || this.#updates.length > 0 || !this.#synced) return;
-    if (this.#cancelLook !== undefined) return;
-    const missing = this.#known.missing(view.doc, view.yjs, this.#deletionsMayMiss);
+    if (view === undefined || this.#onTheWay > 0 || this.#updates.length > 0 || !this.#isCaughtUp) return;
+    if (this.#cancelLook !== undefined || !this.#arrears.isDue) return;
+    const missing = this.#missing(view);
+    if (missing === undefined) return this.#arrears.settled();
+    const piece = beginning(missing, this.#arrears.limit);
+    if (piece === missing) return this.#send(missing, "all");
+    this.#deletionsMayMiss = true;
+    this.#send(piece, "part");
+  }
+
+  #missing({ doc, yjs }: View): Uint8Array | undefined {
+    const missing = this.#known.missing(doc, yjs, this.#deletionsMayMiss);
     this.#deletionsMayMiss = false;
-    if (missing !== undefined) this.#send(missing);
+    return missing;
   }
 
   // --- in ---
@@ -250,6 +278,7 @@ export class Exchange {
   #reset(data: Uint8Array | undefined): void {
     this.#catchUp();
     this.#known.clear();
+    this.#snapshots.clear();
     if (data !== undefined) this.#take([data]);
   }
 
@@ -279,37 +308,30 @@ export class Exchange {
         return false;
       }
     });
-    for (const view of this.#views.keys()) this.#put(view, readable);
-  }
-
-  /** Puts updates into a document. Its clean-up is what a transaction costs, whatever is in it. */
-  #put({ doc, yjs, origin }: View, updates: readonly Uint8Array[]): void {
-    if (updates.length === 0) return;
-    try {
-      yjs.transact(
-        doc,
-        () => updates.forEach((update) => yjs.applyUpdate(doc, update, origin)),
-        origin,
-        false,
-      );
-    } catch (error) {
-      // The updates are in: Yjs tells the application's observers afterwards, and throws what they throw.
-      console.error("an observer of the Yjs document failed", error);
-    }
+    for (const view of this.#views.keys()) put(view, readable);
   }
 
   #caughtUp(): void {
     this.#catchUp();
     this.#flush();
-    this.#setSynced(true);
+    this.#setCaughtUp(true);
     this.#lookAfterOthers();
+    this.#arrears.retry();
     this.#sendMissing();
     this.presence.query();
   }
 
-  #setSynced(isSynced: boolean): void {
-    if (this.#synced === isSynced) return;
-    this.#synced = isSynced;
+  #setCaughtUp(isCaughtUp: boolean): void {
+    if (this.#isCaughtUp === isCaughtUp) return;
+    this.#isCaughtUp = isCaughtUp;
+    if (isCaughtUp) { for (const view of [...this.#views.keys()]) view.caughtUp(); }
+    this.#tellSynced();
+  }
+
+  #tellSynced(): void {
+    const isSynced = this.synced;
+    if (this.#toldSynced === isSynced) return;
+    this.#toldSynced = isSynced;
     for (const view of [...this.#views.keys()]) view.synced(isSynced);
   }
 }

@@ -118,7 +118,7 @@ function encodeStateVector(clocks: ReadonlyMap<number, number>): Uint8Array {
 }
 
 /** Writes an unsigned integer as LEB128. */
-function writeVarint(bytes: number[], value: number): void {
+export function writeVarint(bytes: number[], value: number): void {
   while (value > 0x7f) {
     bytes.push(0x80 | (value % 0x80));
     value = Math.floor(value / 0x80);

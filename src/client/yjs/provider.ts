@@ -12,7 +12,8 @@ import type { Document } from "../documents/document.ts";
 import { Emitter, type Listener } from "../emitter.ts";
 import { SkeinError } from "../errors.ts";
 import { yjsOf } from "./copies.ts";
-import { Exchange, type View } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
+import type { View } from "./view.ts";
 
 /** Options of a provider. */
 export interface YjsProviderOptions {
@@ -27,7 +28,10 @@ export interface YjsProviderOptions {
 
 /** Events of a provider. */
 export interface YjsProviderEvents {
-  /** Whether the document is in step with the server, apart from what is on its way. */
+  /**
+   * Whether the document is in step with the server, apart from what is on its way. False with a connection too while
+   * something was refused that the server lacks: the document's `error` says why.
+   */
   synced: boolean;
   /** A snapshot was kept by the server. */
   compacted: { readonly offset: number };
@@ -61,10 +65,8 @@ export class SkeinYjsProvider {
       yjs: yjsOf(doc),
       origin: this,
       compactAfter: options.compactAfter ?? 500,
-      synced: (isSynced) => {
-        if (isSynced) this.#first.resolve();
-        this.#events.emit("synced", isSynced);
-      },
+      caughtUp: () => this.#first.resolve(),
+      synced: (isSynced) => this.#events.emit("synced", isSynced),
       compacted: (offset) => this.#events.emit("compacted", { offset }),
       closed: (error) => {
         if (error !== undefined) this.#first.reject(error);
@@ -76,7 +78,7 @@ export class SkeinYjsProvider {
     doc.on("destroy", this.#destroyed);
     const exchange = this.#exchange = Exchange.of(document);
     exchange.join(this.#view);
-    if (exchange.synced) this.#first.resolve();
+    if (exchange.isCaughtUp) this.#first.resolve();
     if (this.awareness !== null) exchange.presence.add(this.awareness);
   }
 
@@ -104,7 +106,7 @@ export class SkeinYjsProvider {
   }
 
   /**
-   * Ends it; what was changed is still sent. The document is closed when no provider is left on it at the end of this
+   * Ends it; what was changed is still sent, as far as the client's outbox takes it. The document is closed when no provider is left on it at the end of this
    * turn of the event loop.
    */
   destroy(): void {
