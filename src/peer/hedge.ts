@@ -1,7 +1,8 @@
 /**
  * Packets by two paths while the one in use is silent. That a path has died is certain only after several checks; until
- * then copies of what is sent go by another path too. QUIC drops duplicates, so a wrong guess costs bytes and nothing else.
- * Decisions only: whoever owns it sends.
+ * then copies of what is sent go by another path too. What left last goes once more when there is a path that works again:
+ * QUIC doubles its pauses, and its next probe may be half a minute away. QUIC drops duplicates, so a wrong guess costs bytes
+ * and nothing else. Decisions only: whoever owns it sends.
  *
  * @module
  */
@@ -17,8 +18,8 @@ export interface HedgedPath extends PathState {
 
 /** What follows from a decision. */
 export interface HedgeActions<P> {
-  /** A packet that has left already goes by `second` too. The bytes are the receiver's. */
-  readonly onCopy: (bytes: Uint8Array, second: P) => void;
+  /** A packet that has left already goes by `path` too. The bytes are the receiver's. */
+  readonly onCopy: (bytes: Uint8Array, path: P) => void;
   /** The path in use is silent, and copies go by `second`: the peer has to hear of it, or it answers on the silent one. */
   readonly onSilence: (second: P) => void;
   /** The peer is heard on `path`, and on the one in use it is not. */
@@ -62,7 +63,9 @@ export class Hedge<P extends HedgedPath> {
   /** When the path in use was taken; and whether the peer has been heard by it. */
   #movedAt = -Infinity;
   #wasHeardHere = false;
-  /** When the first packet left since the peer was heard last; undefined: none has. */
+  /** When the first packet left since the peer was heard last, by whatever path; undefined: none has. */
+  #silentSince: number | undefined;
+  /** The same, by the path in use. */
   #unheardSince: number | undefined;
   #episode: Episode<P> | undefined;
   #copies = BURST;
@@ -83,15 +86,17 @@ export class Hedge<P extends HedgedPath> {
   sends(current: P, paths: readonly P[], bytes: Uint8Array): P | undefined {
     if (++this.#packets % PACKETS_A_COPY === 0 && this.#copies < BURST) this.#copies++;
     const now = this.#clock.now();
+    this.#silentSince ??= now;
     this.#unheardSince ??= now;
     if (this.#episode === undefined) this.#doubt(current, paths, now - this.#unheardSince);
     const second = this.#episode && this.#copy(this.#episode, current, paths, now);
-    if (second === undefined) this.#recent.keep(bytes, now);
+    this.#recent.keep(bytes, now, second !== undefined);
     return second;
   }
 
   /** A packet of the peer came by `path`; undefined: from an address where it was not expected. */
   hears(path: P | undefined, current: P | undefined): void {
+    this.#silentSince = undefined;
     this.#unheardSince = undefined;
     if (this.#cancelWait !== undefined) this.#stopWaiting();
     if (path === current) this.#wasHeardHere = true;
@@ -127,8 +132,14 @@ export class Hedge<P extends HedgedPath> {
     else this.#begin(path, current, paths, { asked: true });
   }
 
+  /** The path in use works again: checks on it were not answered, and now one was. */
+  revived(current: P): void {
+    if (this.#silentSince !== undefined) this.#repeat(current, this.#silentSince);
+  }
+
   /** Another path is in use from now on, or none. */
-  moved(): void {
+  moved(path?: P): void {
+    if (path !== undefined && this.#silentSince !== undefined) this.#repeat(path, this.#silentSince);
     this.#unheardSince = undefined;
     this.#episode = undefined;
     this.#movedAt = this.#clock.now();
@@ -152,10 +163,21 @@ export class Hedge<P extends HedgedPath> {
     });
   }
 
+  /** Sends what left last by `path`, unless the silence since `since` is a short one. */
+  #repeat(path: P, since: number): void {
+    if (this.#clock.now() - since <= 2 * patience(path.lowestRtt)) return;
+    // Copies of them by another path may have been lost as well.
+    for (const bytes of this.#recent.take(since, { copied: true })) {
+      if (this.#copies === 0) return;
+      this.#copies--;
+      this.#actions.onCopy(bytes, path);
+    }
+  }
+
   #begin(second: P, current: P, paths: readonly P[], { asked }: { asked: boolean }): void {
     const now = this.#clock.now();
     const episode = this.#episode = { second, startedAt: now, asked, elsewhere: 0, heardHere: false };
-    for (const bytes of this.#recent.since(now - 2 * patience(current.rtt))) {
+    for (const bytes of this.#recent.take(now - 2 * patience(current.rtt))) {
       const by = this.#copy(episode, current, paths, now);
       if (by !== undefined) this.#actions.onCopy(bytes, by);
     }
@@ -198,23 +220,35 @@ function patience(rtt = Infinity): number {
 
 /** The packets that have left last. */
 class RecentPackets {
-  readonly #slots: { bytes: Uint8Array<ArrayBuffer>; length: number; at: number }[] = [];
+  readonly #slots: { bytes: Uint8Array<ArrayBuffer>; length: number; at: number; copied: boolean }[] = [];
   #next = 0;
 
-  keep(bytes: Uint8Array, now: number): void {
-    const slot = this.#slots[this.#next] ??= { bytes: new Uint8Array(bytes.length), length: 0, at: 0 };
+  /** @param copied A copy has left by another path. */
+  keep(bytes: Uint8Array, now: number, copied: boolean): void {
+    const slot = this.#slots[this.#next] ??= {
+      bytes: new Uint8Array(bytes.length),
+      length: 0,
+      at: 0,
+      copied,
+    };
     this.#next = (this.#next + 1) % MAX_KEPT;
     if (slot.bytes.length < bytes.length) slot.bytes = new Uint8Array(bytes.length);
     slot.bytes.set(bytes);
     slot.length = bytes.length;
     slot.at = now;
+    slot.copied = copied;
   }
 
-  /** Those that left at `time` or later, oldest first, in memory of their own. They are not given again. */
-  since(time: number): Uint8Array[] {
-    const found = this.#slots.filter(({ at }) => at >= time).sort((a, b) => a.at - b.at);
+  /**
+   * Those that left at `since` or later, oldest first, in memory of their own. They count as copied then.
+   *
+   * @param options.copied With those that were copied. @default false
+   */
+  take(since: number, { copied = false } = {}): Uint8Array[] {
+    const found = this.#slots.filter((slot) => slot.at >= since && (copied || !slot.copied))
+      .sort((a, b) => a.at - b.at);
     return found.map((slot) => {
-      slot.at = -Infinity;
+      slot.copied = true;
       return slot.bytes.slice(0, slot.length);
     });
   }

@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import { BindingRequests } from "./binding_requests.ts";
 import { type Address, familyOf, sameAddress, scopeOf } from "./address.ts";
 import type { IceAgentOptions, IceCredentials, LocalSocket } from "./ice_types.ts";
 import type { Prediction } from "./nat.ts";
@@ -13,10 +14,8 @@ import { kindOf, Path } from "./path.ts";
 import { Permits } from "./permits.ts";
 import { MAX_FAILURES, nextDecision, selectPath } from "./path_selector.ts";
 import type { Candidate, DatagramSocket } from "./ports.ts";
-import { addressAttribute, numberAttribute, textAttribute } from "./stun/attributes.ts";
-import { encodeProtected, hasIntegrity, shortTermKey } from "./stun/integrity.ts";
 import { ATTRIBUTE, type Attribute, attributeOf, type DecodedMessage } from "./stun/message.ts";
-import { type RequestOptions, Transactions } from "./stun/transactions.ts";
+import { Transactions } from "./stun/transactions.ts";
 
 /** A path in use with so many checks unanswered is stale: a better one would have been taken long before. */
 const STALE_AFTER = 4;
@@ -44,12 +43,9 @@ export class IceAgent {
   current: Path | undefined;
   readonly #options: IceAgentOptions;
   readonly #clock: Clock;
-  readonly #transactions: Transactions;
-  readonly #localKey: Uint8Array;
+  readonly #binding: BindingRequests;
   readonly #sockets: LocalSocket[] = [];
   readonly #candidates: Candidate[] = [];
-  #remote: IceCredentials | undefined;
-  #remoteKey: Uint8Array | undefined;
   #startedAt: number;
   /** When the peer answered a check first. */
   #answeredAt: number | undefined;
@@ -66,8 +62,7 @@ export class IceAgent {
     this.local = options.local;
     this.#clock = options.clock;
     this.#permits = new Permits(options.clock);
-    this.#transactions = new Transactions(options.clock, options.pending);
-    this.#localKey = shortTermKey(options.local.password);
+    this.#binding = new BindingRequests(options.local, new Transactions(options.clock, options.pending));
     this.#startedAt = options.clock.now();
   }
 
@@ -91,8 +86,7 @@ export class IceAgent {
 
   /** The peer's credentials are known: checks begin. Others than before: a restart, confirmed paths go on meanwhile. */
   setRemote(remote: IceCredentials): void {
-    this.#remote = remote;
-    this.#remoteKey = shortTermKey(remote.password);
+    this.#binding.remote = remote;
     this.#schedule();
   }
 
@@ -154,12 +148,12 @@ export class IceAgent {
   async nominate(path: Path): Promise<void> {
     const firstPause = Math.max(NOMINATION_PAUSE, (path.rtt ?? 0) * 1.5);
     const chosen = { type: ATTRIBUTE.useCandidate, value: NOTHING };
-    await this.#request(path, { attempts: 3, firstPause }, chosen).catch(() => {});
+    await this.#binding.request(path, { attempts: 3, firstPause }, chosen).catch(() => {});
   }
 
   /** A binding request that names this agent. Returns the answer, or undefined when it is not the peer's. */
   answer(request: DecodedMessage, socket: DatagramSocket, from: Address): Uint8Array | undefined {
-    if (this.#closed || !hasIntegrity(request, this.#localKey)) return undefined;
+    if (this.#closed || !this.#binding.isForUs(request)) return undefined;
     const local = this.#sockets.find((one) => one.socket === socket);
     if (local !== undefined) {
       const known = this.#candidates.find(({ address }) => sameAddress(address, from));
@@ -171,12 +165,7 @@ export class IceAgent {
       }
       if (path !== undefined) this.#said(request, path);
     }
-    return encodeProtected({
-      class: "success",
-      method: "binding",
-      transactionId: request.transactionId,
-      attributes: [addressAttribute(ATTRIBUTE.xorMappedAddress, from, request.transactionId)],
-    }, this.#localKey);
+    return this.#binding.answer(request, from);
   }
 
   /** What a check of the peer says besides that it is there. */
@@ -197,7 +186,7 @@ export class IceAgent {
     this.#closed = true;
     this.#cancel?.();
     this.#permits.close();
-    this.#transactions.close();
+    this.#binding.close();
     this.paths.length = 0;
     this.current = undefined;
   }
@@ -242,7 +231,7 @@ export class IceAgent {
   }
 
   #schedule(): void {
-    if (this.#closed || this.#remote === undefined) return;
+    if (this.#closed || this.#binding.remote === undefined) return;
     this.#cancel?.();
     const now = this.#clock.now();
     const due = this.paths.reduce((soonest, path) => Math.min(soonest, path.dueAt), Infinity);
@@ -277,12 +266,13 @@ export class IceAgent {
     path.checked(now, path === this.current);
     const patience = path.confirmedAt === undefined ? 3_000 : Math.max(CHECK_TIMEOUT, (path.rtt ?? 0) * 4);
     // The path decides when it is checked again, so each check is sent once.
-    this.#request(path, { attempts: 1, firstPause: patience }, ...more)
+    this.#binding.request(path, { attempts: 1, firstPause: patience }, ...more)
       .then((answer) => {
         if (answer.class !== "success") return;
         const at = this.#clock.now();
-        const isNew = path.confirmedAt === undefined;
+        const isNew = path.confirmedAt === undefined, failed = path.failures > 0;
         path.confirmed(at, at - now);
+        if (failed && path === this.current) this.#options.onRevived?.();
         this.#answeredAt ??= at;
         if (isNew) this.#options.onCandidatePath?.(path);
       }, () => this.#unanswered(path, now))
@@ -291,26 +281,6 @@ export class IceAgent {
         this.#decide();
         this.#schedule();
       });
-  }
-
-  #request(
-    path: Path,
-    pace: Pick<RequestOptions, "attempts" | "firstPause">,
-    ...more: Attribute[]
-  ): Promise<DecodedMessage> {
-    const remote = this.#remote!, key = this.#remoteKey!;
-    const request = {
-      method: "binding",
-      attributes: () => [
-        textAttribute(ATTRIBUTE.username, `${remote.fragment}:${this.local.fragment}`),
-        numberAttribute(ATTRIBUTE.priority, 1),
-        ...more,
-      ],
-    } as const;
-    const send = (bytes: Uint8Array): void => void path.socket.send(bytes, path.remote);
-    // An answer that anybody could have made proves nothing.
-    const verify = (answer: DecodedMessage): boolean => hasIntegrity(answer, key);
-    return this.#transactions.request(request, send, { key, ...pace, verify });
   }
 
   #unanswered(path: Path, sentAt: number): void {
@@ -342,7 +312,11 @@ export class IceAgent {
     if (this.#told && path === this.current) return;
     if (path === undefined) this.#startedAt = now;
     this.#told = true;
-    if (this.current !== undefined && this.current.failures >= MAX_FAILURES) this.current.departures++;
+    if (this.current !== undefined && this.current.failures >= MAX_FAILURES) {
+      this.current.departures++;
+      // What broke that one may have broken this one.
+      path?.hurry(now);
+    }
     this.current = path;
     this.#options.onPath(path);
   }

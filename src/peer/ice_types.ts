@@ -38,6 +38,8 @@ export interface IceAgentOptions {
   readonly onPath: (path: Path | undefined) => void;
   /** The path in use does not answer, and there is no other. */
   readonly onStale?: () => void;
+  /** The path in use did not answer a check, and now it does. */
+  readonly onRevived?: () => void;
   /** A path exists from which packets of the peer may come; told again when the first check on it is answered. */
   readonly onCandidatePath?: (path: Path) => void;
   /** A path that was dead for long has given its place to another one. */

@@ -52,7 +52,12 @@ export class PeerLink {
 
   set path(path: Path | undefined) {
     this.#path = path;
-    this.#hedge.moved();
+    this.#hedge.moved(path);
+  }
+
+  /** The path in use answers again. */
+  pathRevived(): void {
+    if (this.#path !== undefined) this.#hedge.revived(this.#path);
   }
 
   /** The peer has said on `path` that it hears nothing. */

@@ -87,6 +87,7 @@ export class Meeting {
       onCandidatePath: (path) => mux.expect(this.link, path),
       onForgotten: (path) => mux.forget(this.link, path),
       onSilence: (path) => this.link.peerHearsNothing(path),
+      onRevived: () => this.link.pathRevived(),
       onNominated: (path) => this.nominated.resolve(path),
       onPath: (path) => {
         this.link.path = path;

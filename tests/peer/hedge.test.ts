@@ -261,12 +261,28 @@ Deno.test("hedge: nothing is copied where there is no other path", async () => {
   assert.deepEqual(log, []);
 });
 
+Deno.test("hedge: what left in a long silence goes once more when the path answers again, or by the next path", async () => {
+  for (const [name, again] of [["revived", "direct"], ["moved", "relayed"]] as const) {
+    const { clock, hedge, paths, log, direct, relayed, send } = hedged();
+    const next = again === "direct" ? direct : relayed;
+    paths.length = 1;
+    send();
+    await clock.advance(1);
+    if (name === "revived") hedge.revived(next);
+    assert.deepEqual(log, [], "a short silence is none");
+    send();
+    await clock.advance(5_000);
+    hedge[name](next);
+    assert.deepEqual(log, [`copy 1 ${again}`, `copy 2 ${again}`]);
+  }
+});
+
 /** Validates: copies of packets are bounded, whatever comes and goes. */
 Deno.test("Feature: quic-transport, Property 321: Copies are at most a burst and a sixteenth of the packets", async () => {
   const step = fc.record({
     packets: fc.integer({ min: 1, max: 60 }),
     pause: fc.nat(2_000),
-    comes: fc.constantFrom("nothing", "current", "other", "asks"),
+    comes: fc.constantFrom("nothing", "current", "other", "asks", "revived"),
   });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
@@ -275,7 +291,8 @@ Deno.test("Feature: quic-transport, Property 321: Copies are at most a burst and
       for (const { packets, pause, comes } of steps) {
         for (let i = 0; i < packets; i++, sent++) send();
         await clock.advance(pause);
-        if (comes === "asks") hedge.asked(relayed, direct, paths);
+        if (comes === "revived") hedge.revived(direct);
+        else if (comes === "asks") hedge.asked(relayed, direct, paths);
         else if (comes !== "nothing") hedge.hears(comes === "current" ? direct : relayed, direct);
         const copies = log.filter((line) => line.startsWith("copy")).length;
         assert.ok(copies <= 64 + sent / 16, `${copies} copies of ${sent} packets`);

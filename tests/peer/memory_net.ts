@@ -58,6 +58,8 @@ export interface TestAgent {
   onPath: () => void;
   /** The peer has said on `path` that it hears nothing. */
   onSilence: (path: Path) => void;
+  /** The path in use answers again. */
+  onRevived: () => void;
   /** What comes besides checks. */
   onData: (bytes: Uint8Array, path: Path | undefined) => void;
   /** Checks leave from this socket too. */
@@ -78,6 +80,7 @@ export function agent(net: Net, name: string, ...sockets: DatagramSocket[]): Tes
       paths.push(path);
       told.onPath();
     },
+    onRevived: () => told.onRevived(),
     onSilence: (path) => {
       silences.push(path);
       told.onSilence(path);
@@ -97,7 +100,16 @@ export function agent(net: Net, name: string, ...sockets: DatagramSocket[]): Tes
     });
     made.addSocket({ socket, relayed, ...permit && { permit } });
   };
-  const told: TestAgent = { agent: made, paths, silences, onPath() {}, onSilence() {}, onData() {}, listen };
+  const told: TestAgent = {
+    agent: made,
+    paths,
+    silences,
+    onPath() {},
+    onSilence() {},
+    onRevived() {},
+    onData() {},
+    listen,
+  };
   for (const socket of sockets) listen(socket);
   return told;
 }
