@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { PeerIdentity, type Signal, type Signalling } from "../../src/peer/mod.ts";
+import { LOOPBACK } from "../../src/peer/link.ts";
 import { Meetings } from "../../src/peer/meetings.ts";
 import { Multiplexer } from "../../src/peer/multiplexer.ts";
 import { Path } from "../../src/peer/path.ts";
@@ -9,6 +10,7 @@ import type { DatagramListener, DatagramSocket } from "../../src/peer/ports.ts";
 import { textAttribute } from "../../src/peer/stun/attributes.ts";
 import { encodeProtected, shortTermKey } from "../../src/peer/stun/integrity.ts";
 import { ATTRIBUTE, type Attribute, decodeStun, transactionId } from "../../src/peer/stun/message.ts";
+import { openUdpSocket } from "../../src/peer/udp_socket.ts";
 import { FakeClock } from "../support/clock.ts";
 import { SignallingHub } from "./support.ts";
 
@@ -23,7 +25,7 @@ function meet(...sockets: DatagramSocket[]) {
   const meetings = new Meetings((_, signal) => void sent.push(signal));
   const begin = (connection: string) =>
     meetings.begin({ peer: "bob", connection, mux, clock, onPath() {}, onStale() {} });
-  return { mux, sent, meetings, begin, [Symbol.asyncDispose]: () => mux.close() };
+  return { clock, mux, sent, meetings, begin, [Symbol.asyncDispose]: () => mux.close() };
 }
 
 Deno.test("peer meeting: an address found before the offer left is told after it", async () => {
@@ -49,50 +51,103 @@ Deno.test("peer meeting: an address found later is told at once", async () => {
   }]);
 });
 
-Deno.test("peer meeting: a peer that hears nothing is answered by the path of its check", async () => {
-  await using parts = meet();
-  const { agent, link } = parts.begin("first");
-  const socket = { address: { hostname: "0.0.0.0", port: 1 }, send() {}, onDatagram() {}, close() {} };
-  agent.addSocket({ socket, relayed: false });
-  const heard: (string | undefined)[] = [];
-  link.peerHearsNothing = ({ remote }) => void heard.push(remote.hostname);
-  const check = (...more: Attribute[]): Uint8Array | undefined => {
-    const username = textAttribute(ATTRIBUTE.username, `${agent.local.fragment}:bob`);
-    const body = { class: "request", method: "binding", transactionId: transactionId() } as const;
-    const bytes = encodeProtected(
-      { ...body, attributes: [username, ...more] },
-      shortTermKey(agent.local.password),
-    );
-    return agent.answer(decodeStun(bytes)!, socket, candidate(7).address);
+/** Packets from outside reach `hear`; what leaves is noted as destination and first byte, without checks. */
+function recordingSocket() {
+  const left: string[] = [];
+  let hear: DatagramListener = () => {}, onSend = (): void => {};
+  const socket: DatagramSocket = {
+    address: { hostname: "0.0.0.0", port: 1 },
+    send(bytes, to) {
+      if (decodeStun(bytes) !== undefined) return;
+      left.push(`${to.port} ${bytes[0]}`);
+      onSend();
+    },
+    onDatagram: (listener) => void (hear = listener),
+    close() {},
   };
-  assert.ok(check());
-  assert.deepEqual(heard, []);
-  assert.ok(check({ type: ATTRIBUTE.silence, value: new Uint8Array(0) }));
-  assert.deepEqual(heard, ["192.0.2.1"]);
+  return {
+    socket,
+    left,
+    hear: (port: number) => void hear(LONG_HEADER, { hostname: "192.0.2.1", port }),
+    /** Resolves when the next packet has left. */
+    next: () => new Promise<void>((resolve) => onSend = resolve),
+  };
+}
+
+/** A long header: it bears no id by which its sender is found. */
+const LONG_HEADER = new Uint8Array(40).fill(0xc0);
+
+Deno.test("peer meeting: what a peer does not hear goes by the path on which it says so too", async () => {
+  const { socket, left, next } = recordingSocket();
+  await using parts = meet(socket);
+  const { agent, link } = parts.begin("first");
+  const endpoint = openUdpSocket({ hostname: LOOPBACK });
+  try {
+    agent.addCandidates([candidate(7), candidate(8)]);
+    for (const path of agent.paths) path.confirmed(parts.clock.now(), 10);
+    link.path = agent.paths[0];
+    link.attach(endpoint.address);
+    const send = async (first: number): Promise<void> => {
+      const gone = next();
+      await endpoint.send(new Uint8Array(40).fill(first), link.address);
+      await gone;
+    };
+    const check = (...more: Attribute[]): Uint8Array | undefined => {
+      const username = textAttribute(ATTRIBUTE.username, `${agent.local.fragment}:bob`);
+      const body = { class: "request", method: "binding", transactionId: transactionId() } as const;
+      const bytes = encodeProtected(
+        { ...body, attributes: [username, ...more] },
+        shortTermKey(agent.local.password),
+      );
+      return agent.answer(decodeStun(bytes)!, socket, candidate(8).address);
+    };
+    await send(0xc1);
+    assert.ok(check());
+    assert.deepEqual(left, ["7 193"]);
+    assert.ok(check({ type: ATTRIBUTE.silence, value: new Uint8Array(0) }));
+    assert.deepEqual(left, ["7 193", "8 193"]);
+    await send(0xc2);
+    assert.deepEqual(left.slice(2), ["7 194", "8 194"]);
+  } finally {
+    await endpoint.close();
+  }
+});
+
+Deno.test("peer meeting: an address that gave its place to another one is not heard any more", async () => {
+  const { socket, hear } = recordingSocket();
+  await using parts = meet(socket);
+  const { agent, link } = parts.begin("first");
+  const heard: number[] = [];
+  link.deliver = (_, __, from) => void heard.push(from.port);
+  agent.setRemote({ fragment: "bob", password: "bob-password-password" });
+  // As many as there may be. Nobody answers, so all of them are given up.
+  const ports = Array.from({ length: 64 }, (_, i) => 100 + i);
+  agent.addCandidates(ports.map((port) => candidate(port)));
+  for (let i = 0; i < 600 && !agent.paths.every((path) => path.isGivenUp); i++) {
+    await parts.clock.advance(100);
+  }
+  agent.addCandidates([candidate(7)], true);
+  const kept = agent.paths.map(({ remote }) => remote.port);
+  assert.equal(kept.length, 64);
+  assert.equal(kept.at(-1), 7);
+  for (const port of [...ports, 7]) hear(port);
+  assert.deepEqual(heard, kept);
 });
 
 Deno.test("multiplexer: nothing is expected any more from an address that was forgotten", async () => {
-  let hear: DatagramListener = () => {};
-  const socket = {
-    address: { hostname: "0.0.0.0", port: 1 },
-    send() {},
-    onDatagram: (listener: DatagramListener) => void (hear = listener),
-    close() {},
-  };
+  const { socket, hear } = recordingSocket();
   await using parts = meet(socket);
   const { link } = parts.begin("first"), { link: other } = parts.begin("second");
   const heard: string[] = [];
   for (const [name, one] of [["first", link], ["second", other]] as const) {
     one.deliver = (_, __, from) => void heard.push(`${name} ${from.port}`);
   }
-  const [left, kept] = [7, 8].map((port) => new Path(socket, { hostname: "192.0.2.1", port }, "direct"));
+  const [left, kept] = [7, 8].map((port) => new Path(socket, candidate(port).address, "direct"));
   for (const path of [left!, kept!]) parts.mux.expect(link, path);
-  // A long header: it bears no id by which its sender is found.
-  const packet = new Uint8Array(40).fill(0xc0);
   parts.mux.forget(other, left!);
-  for (const port of [7, 8]) void hear(packet, { hostname: "192.0.2.1", port });
+  for (const port of [7, 8]) hear(port);
   parts.mux.forget(link, left!);
-  for (const port of [7, 8]) void hear(packet, { hostname: "192.0.2.1", port });
+  for (const port of [7, 8]) hear(port);
   assert.deepEqual(heard, ["first 7", "first 8", "first 8"]);
 });
 
