@@ -125,8 +125,14 @@ function begin(db: DatabaseSync, { name, sql, key, columns }: Table): void {
   `);
 }
 
+/**
+ * Copies the rows there were when the triggers were made. They bring all that follow: a copy that went on to the end of the
+ * table would not end where each slice is over before it gets there, while others go on writing.
+ */
 function* copyRows(db: DatabaseSync, { name, key, columns }: Table, isSpent: IsSpent): Generator<void> {
-  const rows = new Rows(db, name, key);
+  const until = lastKey(db, name, key);
+  if (until === undefined) return;
+  const rows = new Rows(db, name, key, until);
   const copy = (after: string) =>
     // What a trigger has brought there is the same row.
     `INSERT OR IGNORE INTO ${name}${ANEW}(${list(columns)}) SELECT ${
@@ -223,14 +229,18 @@ class Rows {
   readonly after: string;
   readonly upTo: string;
   readonly #key: readonly string[];
+  readonly #until: Key;
   readonly #first: StatementSync;
   readonly #next: StatementSync;
 
-  constructor(db: DatabaseSync, table: string, key: readonly string[]) {
+  /** @param until The last key that is looked at. @default there is no last one */
+  constructor(db: DatabaseSync, table: string, key: readonly string[], until: Key = []) {
     this.#key = key;
+    this.#until = until;
     const names = list(key), marks = key.map(() => "?").join(", ");
     this.after = `(${names}) > (${marks})`;
     this.upTo = `(${names}) <= (${marks})`;
+    const bound = until.length === 0 ? "true" : this.upTo;
     const end = (where: string) => {
       const some = `SELECT ${names} FROM ${table} ${where} ORDER BY ${names} LIMIT ?`;
       const last = key.map((one) => `${quoted(one)} DESC`).join(", ");
@@ -239,15 +249,32 @@ class Rows {
       statement.setReadBigInts(true);
       return statement;
     };
-    this.#first = end("");
-    this.#next = end(`WHERE ${this.after}`);
+    this.#first = end(`WHERE ${bound}`);
+    this.#next = end(`WHERE ${this.after} AND ${bound}`);
   }
 
   /** The last key of at most `most` rows after `last`; undefined: there are none. */
   end(last: Key | undefined, most: number): Key | undefined {
-    const row = last === undefined ? this.#first.get(most) : this.#next.get(...last, most);
-    return row === undefined ? undefined : this.#key.map((one) => row[one] as Key[number]);
+    const until = this.#until;
+    const row = last === undefined
+      ? this.#first.get(...until, most)
+      : this.#next.get(...last, ...until, most);
+    return row === undefined ? undefined : keyOf(row, this.#key);
   }
+}
+
+/** The last key of a table; undefined: it is empty. */
+function lastKey(db: DatabaseSync, table: string, key: readonly string[]): Key | undefined {
+  const descending = key.map((one) => `${quoted(one)} DESC`).join(", ");
+  const statement = db.prepare(`SELECT ${list(key)} FROM ${table} ORDER BY ${descending} LIMIT 1`);
+  // Keys of messages are larger than what numbers hold exactly.
+  statement.setReadBigInts(true);
+  const row = statement.get();
+  return row === undefined ? undefined : keyOf(row, key);
+}
+
+function keyOf(row: Record<string, unknown>, key: readonly string[]): Key {
+  return key.map((one) => row[one] as Key[number]);
 }
 
 function quoted(name: string): string {
