@@ -124,7 +124,7 @@ export function authOf(client: TestClient): Record<string, unknown> & { sessionI
 export async function until(
   what: string,
   test: () => boolean | Promise<boolean>,
-  ms = 15_000,
+  ms = 60_000,
 ): Promise<void> {
   const end = performance.now() + ms;
   while (!await test()) {
