@@ -40,7 +40,7 @@ export {
 
 /** Options of a peer. */
 export interface SkeinPeerOptions
-  extends Pick<PeerNodeOptions, "accept" | "fastLane" | "onIncoming" | "onError" | "caCerts"> {
+  extends Pick<PeerNodeOptions, "accept" | "fastLane" | "patience" | "onIncoming" | "onError" | "caCerts"> {
   /** The key of this device. Keep it: it is who this peer is. @default a new one */
   readonly identity?: PeerIdentity;
   /**
@@ -83,7 +83,8 @@ export class SkeinPeer {
 
   /**
    * Makes this session a peer that others can reach by its id. The client may be connected already or later; whenever it
-   * connects, the peer announces itself. Rejects with what the runtime says when no socket can be bound.
+   * connects, the peer announces itself. Rejects with what the runtime says when no socket can be bound, RangeError for a
+   * bad `patience`.
    */
   static async open(client: SkeinClient, options: SkeinPeerOptions = {}): Promise<SkeinPeer> {
     const { identity = (await PeerIdentity.generate()).identity, local = false, known, ...rest } = options;

@@ -16,6 +16,7 @@ import { systemClock } from "../async/clock.ts";
 import { deadline } from "../async/deadline.ts";
 import {
   checkIntroduction,
+  checkPatience,
   isPeerId,
   type MeetingServers,
   type OfferSignal,
@@ -42,6 +43,11 @@ export interface BrowserPeerOptions {
   readonly identity?: PeerIdentity;
   /** Whether a peer that calls is let in. @default all that the service lets through */
   readonly accept?: (peer: PeerId) => boolean | Promise<boolean>;
+  /**
+   * Milliseconds without a connection after which a peer that this page calls is given up: `ready()` rejects with PeerError
+   * `gave_up`. Infinity: it is called until `close()`. @default 3600000, an hour
+   */
+  readonly patience?: number;
   /** Shows the others no address of this machine, as everything goes by a TURN server. @default false */
   readonly relayOnly?: boolean;
   /** A peer has called, and has proved who it is. */
@@ -84,8 +90,9 @@ export class BrowserPeer {
     this.#stop = watchSurroundings(client, () => this.#meetings);
   }
 
-  /** Makes this session a peer. Rejects where the browser has no Ed25519. */
+  /** Makes this session a peer. Rejects where the browser has no Ed25519, with RangeError for a bad `patience`. */
   static async open(client: SkeinClient, options: BrowserPeerOptions = {}): Promise<BrowserPeer> {
+    checkPatience(options.patience);
     const identity = options.identity ?? (await PeerIdentity.generate()).identity;
     return new BrowserPeer(client, identity, options);
   }
@@ -141,6 +148,7 @@ export class BrowserPeer {
       peer,
       clock: systemClock,
       random: Math.random,
+      patience: this.#options.patience,
       attempt: calls ? (signal) => this.#call(peer, signal) : undefined,
       onClosing: () => {
         if (this.#connections.get(peer) === connection) this.#connections.delete(peer);

@@ -15,7 +15,7 @@ import { type Awareness, outdatedTimeout } from "y-protocols/awareness";
 import type * as Y from "yjs";
 import { deadline } from "../async/deadline.ts";
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
-import { isPeerId, type PeerConnection, type PeerId } from "../peer/browser.ts";
+import { isPeerId, type PeerConnection, type PeerError, type PeerId } from "../peer/browser.ts";
 import { type BidirectionalStream, type Connection, PRIORITY } from "../quic/types.ts";
 import type { Cipher } from "./documents/encryption.ts";
 import type { SkeinPeer } from "./peer.ts";
@@ -92,7 +92,8 @@ export class PeerDocuments {
   readonly #peer: DocumentPeer;
   readonly #options: PeerDocumentsOptions;
   readonly #shared = new Map<string, Shared>();
-  readonly #connections = new Map<PeerId, PeerConnection>();
+  /** Those that were away for so long that they are not called any more. */
+  readonly #givenUp = new Set<PeerId>();
   readonly #stop: () => void;
 
   constructor(peer: DocumentPeer, options: PeerDocumentsOptions = {}) {
@@ -122,6 +123,7 @@ export class PeerDocuments {
       for (const peer of shared.members) {
         if (!there.has(peer) && !shared.named.has(peer) && !document.peers.includes(peer)) {
           shared.members.delete(peer);
+          this.#givenUp.delete(peer);
         }
       }
       for (const peer of there) if (typeof peer === "string" && isPeerId(peer)) this.#add(shared, peer);
@@ -158,7 +160,13 @@ export class PeerDocuments {
   }
 
   #add(shared: Shared, peer: PeerId): void {
-    if (peer === this.#peer.id || shared.members.has(peer) || shared.members.size >= MAX_MEMBERS) return;
+    if (peer === this.#peer.id) return;
+    if (shared.members.has(peer)) {
+      // It is named again: by awareness, so that it is there, or by the application.
+      if (this.#givenUp.delete(peer)) this.#peer.connect(peer);
+      return;
+    }
+    if (shared.members.size >= MAX_MEMBERS) return;
     shared.members.add(peer);
     shared.waiting.get(peer)?.resolve();
     const { current } = this.#peer.connect(peer);
@@ -166,14 +174,17 @@ export class PeerDocuments {
   }
 
   #connected(connection: PeerConnection): void {
-    this.#connections.set(connection.peer, connection);
+    this.#givenUp.delete(connection.peer);
     const begin = (quic: Connection): void => {
       void this.#accept(connection, quic);
       for (const shared of this.#shared.values()) {
         if (shared.members.has(connection.peer)) this.#open(shared, connection.peer, quic);
       }
     };
-    connection.on({ connection: begin });
+    const ended = (error?: PeerError): void => {
+      if (error?.code === "gave_up") this.#givenUp.add(connection.peer);
+    };
+    connection.on({ connection: begin, state: (_, error) => ended(error) });
     if (connection.current !== undefined) begin(connection.current);
   }
 

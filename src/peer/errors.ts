@@ -32,6 +32,8 @@ export const PEER_ERRORS = {
   mapping_changed: { recovery: "restart", text: "the NAT's mapping has changed" },
   /** Neither side can be reached directly. */
   symmetric_nat: { recovery: "relay", text: "the NATs allow no direct path" },
+  /** A peer that was called was not connected for as long as `patience` says: it is not called any more. */
+  gave_up: { recovery: "end", text: "the peer was away for too long" },
   /** The QUIC connection has ended. */
   connection_lost: { recovery: "reconnect", text: "the connection to the peer is lost" },
   /** A message does not have the checksum that was said. */

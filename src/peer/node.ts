@@ -18,7 +18,7 @@ import { LocalAddresses } from "./local_addresses.ts";
 import type { Meeting } from "./meeting.ts";
 import { Meetings } from "./meetings.ts";
 import { Multiplexer } from "./multiplexer.ts";
-import { type Attempt, LINGER, PeerConnection } from "./peer_connection.ts";
+import { type Attempt, checkPatience, LINGER, PeerConnection } from "./peer_connection.ts";
 import type { AnswerSignal, Candidate, OfferSignal, Signal } from "./ports.ts";
 import { openSockets } from "./udp_socket.ts";
 
@@ -68,8 +68,9 @@ export class PeerNode {
     });
   }
 
-  /** Binds the sockets of a peer. Throws what Deno throws when that fails. */
+  /** Binds the sockets of a peer. Rejects with what Deno throws when that fails, RangeError for a bad `patience`. */
   static async open(options: PeerNodeOptions): Promise<PeerNode> {
+    checkPatience(options.patience);
     const sockets = openSockets(BUFFERS, options.openSocket);
     const mux = new Multiplexer({ sockets, clock: options.clock ?? systemClock });
     try {
@@ -138,6 +139,7 @@ export class PeerNode {
       clock: this.#clock,
       random: this.#options.random ?? Math.random,
       attempt,
+      patience: this.#options.patience,
       onClosing: () => {
         release();
         this.#endsWith(last.promise);

@@ -18,6 +18,12 @@ export interface PeerNodeOptions {
   readonly signalling: Signalling;
   /** Whether a peer that calls is let in. @default all that the service lets through */
   readonly accept?: (peer: PeerId) => boolean | Promise<boolean>;
+  /**
+   * Milliseconds without a connection after which a peer that this side calls is given up: `ready()` rejects with PeerError
+   * `gave_up`, and the state is `disconnected`. `connect` begins anew. Infinity: it is called until `close()`.
+   * @default 3600000, an hour
+   */
+  readonly patience?: number;
   /** Whether a caller may have a connection that never changes its path (`PeerConnectOptions`). @default true */
   readonly fastLane?: boolean;
   /** A peer has called, and has proved who it is. */

@@ -45,6 +45,8 @@ export interface PeerConnectionOptions {
   readonly random: () => number;
   /** Makes an attempt; undefined at the side that was called: it waits for the peer to call again. */
   readonly attempt?: Attempt | undefined;
+  /** Milliseconds without a connection after which the side that calls gives up. @default DEFAULT_PATIENCE */
+  readonly patience?: number | undefined;
   /** It is over, by whichever side: another connection may take its place. */
   readonly onClosing: () => void;
   /** The last packet has left. */
@@ -55,6 +57,15 @@ export interface PeerConnectionOptions {
 const CALL_PATIENCE = 10_000;
 /** The called side waits this many ms for the peer to call again. */
 const CALLED_PATIENCE = 60_000;
+
+/** The calling side gives up after this many ms without a connection: a machine may sleep over lunch. */
+const DEFAULT_PATIENCE = 3_600_000;
+
+/** Throws RangeError when a `patience` is no time. */
+export function checkPatience(patience: number | undefined): void {
+  if (patience === undefined || patience > 0) return;
+  throw new RangeError(`patience: ${patience} is not a number of milliseconds above 0`);
+}
 
 /** A connection to a peer. */
 export class PeerConnection {
@@ -70,6 +81,8 @@ export class PeerConnection {
   #attempts = 0;
   #failedAttempts = 0;
   #cancel: (() => void) | undefined;
+  #cancelPatience: (() => void) | undefined;
+  #lastError: PeerError | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: PeerConnectionOptions) {
@@ -112,7 +125,8 @@ export class PeerConnection {
 
   /**
    * The QUIC connection, as soon as there is one: its streams and datagrams are those of `src/quic/`. Rejects with
-   * PeerError once the connection is closed, or cannot be made for a reason that no other attempt changes.
+   * PeerError once the connection is closed, or cannot be made for a reason that no other attempt changes; `gave_up`: the
+   * peer was away for longer than `patience`, and `cause` says why the last attempt failed.
    */
   ready(): Promise<Connection> {
     if (this.#current !== undefined) return Promise.resolve(this.#current);
@@ -127,6 +141,7 @@ export class PeerConnection {
   /** Begins. For the side that calls. `expectsCall`: the peer is calling already; see `expectCall`. */
   start(expectsCall = false): void {
     this.#to("connect");
+    this.#wait();
     if (expectsCall) this.expectCall();
     else void this.#try();
   }
@@ -150,7 +165,9 @@ export class PeerConnection {
     const before = this.#current;
     this.#current = connection;
     this.#failedAttempts = 0;
+    this.#lastError = undefined;
     this.#cancel?.();
+    this.#cancelPatience?.();
     if (this.#state === "disconnected") this.#to("connect");
     this.#to("established");
     this.#waiting?.resolve(connection);
@@ -178,6 +195,7 @@ export class PeerConnection {
 
   async #close(reason: string, error: PeerError): Promise<void> {
     this.#cancel?.();
+    this.#cancelPatience?.();
     const current = this.#current;
     this.#current = undefined;
     this.#stop.abort(error);
@@ -194,8 +212,23 @@ export class PeerConnection {
   #lost(): void {
     const { clock, attempt } = this.#options;
     this.#to("lost", new PeerError("connection_lost"));
-    if (attempt !== undefined) return void this.#try();
+    if (attempt !== undefined) {
+      this.#wait();
+      return void this.#try();
+    }
     this.#cancel = clock.after(CALLED_PATIENCE, () => void this.close("the peer did not come back"));
+  }
+
+  /** Whatever an attempt waits for, and however many follow: without a connection in time they end. */
+  #wait(): void {
+    const { clock, patience = DEFAULT_PATIENCE } = this.#options;
+    // The longest timer is less than for ever.
+    if (patience === Infinity) return;
+    this.#cancelPatience = clock.after(patience, () => {
+      const text = `the peer was away for ${Math.round(patience / 1000)} s`;
+      const why = this.#lastError === undefined ? text : `${text}: ${this.#lastError.message}`;
+      void this.close(text, new PeerError("gave_up", why, { cause: this.#lastError }));
+    });
   }
 
   async #try(): Promise<void> {
@@ -215,6 +248,7 @@ export class PeerConnection {
         ? cause
         : new PeerError("connection_lost", (cause as Error).message, { cause });
       if (error.recovery === "end") return void this.close(error.message, error);
+      this.#lastError = error;
       this.#to("attempt_failed", error);
       this.#failedAttempts++;
       this.#cancel?.();

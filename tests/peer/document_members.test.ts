@@ -3,6 +3,12 @@
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { applyAwarenessUpdate, Awareness, encodeAwarenessUpdate } from "y-protocols/awareness";
+import {
+  type PeerConnection,
+  type PeerConnectionEvents,
+  PeerError,
+  type PeerErrorCode,
+} from "../../src/peer/mod.ts";
 import { type DocumentPeer, PeerDocuments } from "../../src/client/peer_yjs.ts";
 
 const idOf = (n: number): string => `${n}`.padStart(43, "p");
@@ -10,13 +16,24 @@ const idOf = (n: number): string => `${n}`.padStart(43, "p");
 /** A document that one peer shares, and whom it calls for that. */
 function shareAlone(named: string[] = []) {
   const called: string[] = [];
+  const ends = new Map<string, (error: PeerError) => void>();
+  let begun: (connection: PeerConnection) => void = () => {};
   const peer: DocumentPeer = {
     id: idOf(0),
     connect(id: string) {
       called.push(id);
-      return { current: undefined } as ReturnType<DocumentPeer["connect"]>;
+      const connection = {
+        peer: id,
+        current: undefined,
+        on: ({ state }: PeerConnectionEvents) => void ends.set(id, (error) => state?.("disconnected", error)),
+      } as unknown as PeerConnection;
+      begun(connection);
+      return connection;
     },
-    onConnection: () => () => {},
+    onConnection(listener) {
+      begun = listener;
+      return () => {};
+    },
   };
   const doc = new Y.Doc(), awareness = new Awareness(doc);
   const documents = new PeerDocuments(peer);
@@ -38,7 +55,9 @@ function shareAlone(named: string[] = []) {
     documents.close();
     awareness.destroy();
   };
-  return { called, come, end };
+  /** The connection to a peer that was called ends. */
+  const lose = (id: string, code: PeerErrorCode): void => ends.get(id)!(new PeerError(code));
+  return { called, come, lose, end };
 }
 
 Deno.test("peer documents: those who have left make room for others", () => {
@@ -66,5 +85,32 @@ Deno.test("peer documents: those that the application has named keep their place
   come(named)();
   come(named)();
   assert.deepEqual(called, [named, idOf(1)]);
+  end();
+});
+
+Deno.test("peer documents: who was away for too long is called once more when something says that it is there", () => {
+  const { called, come, lose, end } = shareAlone();
+  const [ann, bob, carl] = [idOf(1), idOf(2), idOf(3)];
+  const leave = [come(ann), come(bob)];
+  lose(ann, "gave_up");
+  // Ended by the peer, on purpose.
+  lose(bob, "closed");
+  assert.deepEqual(called, [ann, bob]);
+  leave.push(come(carl));
+  assert.deepEqual(called, [ann, bob, ann, carl]);
+  leave.push(come(idOf(4)));
+  assert.deepEqual(called, [ann, bob, ann, carl, idOf(4)]);
+  for (const each of leave) each();
+  end();
+});
+
+Deno.test("peer documents: who was away for too long and is gone is not called", () => {
+  const { called, come, lose, end } = shareAlone();
+  const [ann, bob] = [idOf(1), idOf(2)];
+  const leave = come(ann);
+  lose(ann, "gave_up");
+  leave();
+  come(bob)();
+  assert.deepEqual(called, [ann, bob]);
   end();
 });

@@ -26,7 +26,7 @@ export const peerConnect: Command = {
   usage: "[options] PEER",
   text:
     "Connects to PEER, where the same command runs with this peer's id, and says how: what you type there is printed here,\n" +
-    "and the other way round. An empty line shows the path and the round trip. Ctrl-C ends it.",
+    "and the other way round. An empty line shows the path and the round trip. Ctrl-C ends it, and so does an hour without the peer.",
   options: [FAST, LOCAL, ...SERVICE_OPTIONS],
   settings: false,
   rest: 1,

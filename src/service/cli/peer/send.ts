@@ -64,7 +64,12 @@ async function send(args: Arguments, io: Io): Promise<number> {
   // What is wrong with the file is said before anything else is done.
   const { isFile } = await Deno.stat(path).catch(() => ({ isFile: false }));
   if (!isFile) throw new CommandError(`${path}: there is no such file`);
-  await using session = await openSession(args, io, { to: peer, accept: () => false });
+  await using session = await openSession(args, io, {
+    to: peer,
+    accept: () => false,
+    // `reach` says how long: with --wait it may be longer than usual.
+    patience: Infinity,
+  });
   const status = new StatusLine((text) => io.err(text), Deno.stderr.isTerminal());
   try {
     const file = await inspect(
