@@ -28,11 +28,9 @@ async function join({ url, token, peer: options }: PageOptions) {
     identity: await storedIdentity(),
     onError: (error) => void errors.push(`${error.code}: ${error.message}`),
   });
-  let losses = 0;
   const failures: string[] = [];
   peer.onConnection((connection) => {
     connection.on({
-      path: (path) => void (losses += path === undefined ? 1 : 0),
       state: (state, error) => state === "failed" && failures.push(error!.message),
     });
   });
@@ -53,10 +51,6 @@ async function join({ url, token, peer: options }: PageOptions) {
     },
     /** Why attempts have failed. */
     failures,
-    /** How often there was no path any more. */
-    get losses() {
-      return losses;
-    },
     get remotes() {
       return [...peer.connections.values()].map(({ path }) => path?.remote.hostname);
     },

@@ -92,7 +92,7 @@ export async function reads(page: BrowserPage, text: string): Promise<void> {
 /** As `page.waitFor`, with what the page knows of its peers in the error. */
 export async function waitFor(page: BrowserPage, source: string): Promise<void> {
   try {
-    await page.waitFor(source, 40_000);
+    await page.waitFor(source, 120_000);
   } catch (cause) {
     const state = await page.evaluateText(
       "JSON.stringify({ text: joined.text, peers: joined.shared.peers.length, errors: joined.errors, paths: joined.paths })",

@@ -34,10 +34,12 @@ async function tryPair(
   await Promise.all([nat.setNat("A", a), nat.setNat("B", b)]);
   await using peers = await Peers.start(nat, options);
   const ms = await peers.connect();
-  const { stall } = await peers.send(500_000);
-  assert.equal(peers.path(), expectedPath(a, b), `${a} to ${b}`);
+  const path = expectedPath(a, b);
+  const { stall } = await peers.sendBy(path, 500_000).catch((cause) => {
+    throw new Error(`${a} to ${b}: not ${path} but ${peers.path()}`, { cause });
+  });
   console.log(
-    `  ${a} to ${b}: ${peers.path()}, connected in ${ms.toFixed(0)} ms, longest stall ${stall.toFixed(0)} ms`,
+    `  ${a} to ${b}: ${path}, connected in ${ms.toFixed(0)} ms, longest stall ${stall.toFixed(0)} ms`,
   );
 }
 
