@@ -21,6 +21,8 @@ Deno.test("yjs refused: what an outbox full of other things refused is sent once
   const synced: boolean[] = [], refused: string[] = [];
   ann.provider.on("synced", (isSynced) => synced.push(isSynced));
   ann.provider.document.on("error", ({ error }) => refused.push(error));
+  let reopened = 0;
+  ann.provider.document.on("synced", () => reopened++);
   for (let i = 0; i < 4; i++) ann.client.channel("chat:x").publish(`${i}`);
   ann.edit(0, "first ", 0);
   await settle();
@@ -29,6 +31,7 @@ Deno.test("yjs refused: what an outbox full of other things refused is sent once
   // Nobody writes any more.
   await world.until(() => bob.text === "first second" && ann.provider.synced);
   assert.deepEqual([serverText(world), synced, refused], ["first second", [false, true], ["outbox_full"]]);
+  assert.equal(reopened, 0, "it was the room that was waited for");
   for (const each of [ann, bob]) await each.close();
   assert.equal(world.clock.pending, 0, "timers are left");
 });

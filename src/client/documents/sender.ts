@@ -138,8 +138,8 @@ export class Sender {
       return receipts.at(-1)!;
     } catch (error) {
       this.#own.delete(id);
-      // The server waits for an operation that will not come.
-      if (error instanceof SkeinError && error.temporary) this.#givenUp();
+      // The server waits for an operation that will not come, unless it was never sent.
+      if (error instanceof SkeinError && error.temporary && error.error !== "outbox_full") this.#givenUp();
       throw error;
     }
   }
