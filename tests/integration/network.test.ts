@@ -18,7 +18,7 @@ async function withService(run: (service: TestService) => Promise<void>, input =
   }
 }
 
-async function until(what: string, test: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+async function until(what: string, test: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
   const end = Date.now() + ms;
   while (!await test()) {
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);

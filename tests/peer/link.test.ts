@@ -67,7 +67,7 @@ Deno.test("peer link: what a path no longer carries goes by another one, in both
     const trip = async (text: string): Promise<void> => {
       await stream.write(new TextEncoder().encode(text));
       const late = (): Error => new Error(`no answer by ${connection.path?.remote.hostname}`);
-      const answer = await deadline(stream.readExact(text.length), 10_000, late);
+      const answer = await deadline(stream.readExact(text.length), 30_000, late);
       assert.equal(new TextDecoder().decode(answer), text);
     };
     await trip("before");

@@ -116,7 +116,7 @@ export async function connectedPair(
 }
 
 /** The result of `work`, or a rejection when it hangs. */
-export async function within<T>(work: Promise<T>, ms = 10_000): Promise<T> {
+export async function within<T>(work: Promise<T>, ms = 30_000): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     return await Promise.race([

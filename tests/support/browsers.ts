@@ -41,7 +41,7 @@ export interface TestBrowser {
 
 /** Bounds of a browser's life. */
 export interface BrowserOptions {
-  /** Milliseconds for all of it: launch, test and end. @default 60000 */
+  /** Milliseconds for all of it: launch, test and end. @default 120000 */
   readonly timeout?: number;
   /** More arguments for Chromium's command line. @default none */
   readonly chromiumFlags?: readonly string[];
@@ -187,7 +187,7 @@ function makePage(log: readonly string[], raw: RawPage, left: () => number): Bro
     newTab: raw.newTab,
     close: raw.close,
     devtools: raw.devtools,
-    async waitFor(source, timeoutMs = 10_000) {
+    async waitFor(source, timeoutMs = 30_000) {
       const until = Date.now() + Math.min(timeoutMs, left());
       for (;;) {
         if (await raw.evaluate(`Boolean(${source})`).catch(withLog)) return;
@@ -215,7 +215,7 @@ function makeLog(): { lines: string[]; add(line: string): void } {
  */
 async function bounded<T>(
   name: string,
-  { timeout = 60_000 }: BrowserOptions,
+  { timeout = 120_000 }: BrowserOptions,
   body: (onEnd: (end: () => Promise<void>) => void, left: () => number) => Promise<T>,
 ): Promise<T> {
   const until = Date.now() + timeout;

@@ -47,7 +47,7 @@ export interface DialOptions extends DialTarget {
   readonly form?: WireForm;
   /** Opens lane 0. @default true */
   readonly control?: boolean;
-  /** Milliseconds of every wait that is not given one. @default 5000 */
+  /** Milliseconds of every wait that is not given one. @default 15000 */
   readonly timeout?: number;
 }
 
@@ -71,7 +71,7 @@ const DIALS = { quic: dialQuic, webtransport: dialWebTransport, websocket: dialW
 
 /** Dials and opens lane 0. Rejects when that takes longer than `timeout`. */
 export async function dial(options: DialOptions): Promise<TestClient> {
-  const timeout = options.timeout ?? 5_000;
+  const timeout = options.timeout ?? 15_000;
   let receive: Receive = () => {};
   const giveUp = new AbortController();
   const dialling = DIALS[options.kind](options, (...arrival) => receive(...arrival), giveUp.signal);
