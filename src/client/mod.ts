@@ -40,7 +40,7 @@ export type { QualityOptions } from "./policy/quality.ts";
 export type { RpcOptions } from "./rpc.ts";
 export type { Placed, Position } from "./session/inbox.ts";
 export type { ChannelHandler, ChannelHandlerPort } from "./session/channel_handlers.ts";
-export type { Publishing } from "./session/publisher.ts";
+export type { Publishing } from "./session/publishing.ts";
 export type { Delivered, Discontinuity } from "./session/subscription.ts";
 export type { AnswerOf, Following, Question } from "./session/requests.ts";
 export type { GetToken } from "./session/tokens.ts";

@@ -23,7 +23,8 @@ import { Links } from "./session/links.ts";
 import { Mover } from "./session/mover.ts";
 import type { SessionPart } from "./session/part.ts";
 import { Outgoing } from "./session/outgoing.ts";
-import { Publisher, type Publishing } from "./session/publisher.ts";
+import { Publisher } from "./session/publisher.ts";
+import type { Publishing } from "./session/publishing.ts";
 import { Pushes } from "./session/pushes.ts";
 import { Redial } from "./session/redial.ts";
 import { Relocation } from "./session/relocation.ts";
@@ -72,7 +73,6 @@ export class TransportManager {
       metricsInterval,
       (metrics) => events.emit("metrics", metrics),
     );
-    const handlers = this.#handlers = new ChannelHandlers((publishings) => this.publish(publishings));
     const publisher = this.#publisher = new Publisher(clock, requests, outbox, {
       acknowledged: (receipt) => events.emit("acknowledged", receipt),
       rejected: (id, error) => events.emit("rejected", { id, error }),
@@ -81,6 +81,8 @@ export class TransportManager {
       room: () => handlers.room(),
       failed,
     });
+    const outgoing = this.#outgoing = new Outgoing(publisher, requests, () => this.#links.current);
+    const handlers = this.#handlers = new ChannelHandlers(outgoing);
     const subscriptions = this.#subscriptions = new Subscriptions(clock, requests, {
       delivered: (message) => this.#delivered(message),
       discontinuity: (gap) => events.emit("discontinuity", gap),
@@ -103,22 +105,12 @@ export class TransportManager {
       message: (message, isCurrent) => this.#message(message, isCurrent),
       laneLost: (link, lane) => this.#each((part) => part.laneLost?.(lane, link)),
     });
-    this.#outgoing = new Outgoing(publisher, requests, () => links.current);
     const mover = new Mover(resolved, {
       paths: connector.paths,
       move: (request) => links.move(request),
       openUntil: (path) => connector.openUntil(path),
     });
-    const heartbeat = new Heartbeat(clock, {
-      roundTrip: (ms) => {
-        reporter.roundTrip(ms);
-        mover.roundTrip(ms);
-      },
-      datagram: (lost) => {
-        reporter.datagram(lost);
-        mover.datagram(lost);
-      },
-    });
+    const heartbeat = new Heartbeat(clock, [reporter, mover]);
     this.#surroundings = new Surroundings(environment, {
       changed: (before) => {
         connector.forgetPreference(before);

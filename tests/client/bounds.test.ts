@@ -39,6 +39,80 @@ Deno.test("refusals: a message that is refused again and again is given up, and 
     await next;
   }));
 
+Deno.test("refusals: a channel that takes nothing at the moment holds up no other, and keeps its order", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne();
+    await connected(world, client);
+    const asked: number[] = [];
+    let isShut = true;
+    world.hub.addHook({
+      name: "refuses",
+      before: ({ channel }: { channel: string }) => {
+        if (channel !== "chat:shut" || !isShut) return;
+        asked.push(world.clock.now());
+        throw new ProtocolError("not_available", "not now");
+      },
+    } as never);
+    const texts = (channel: string) =>
+      world.engine.log.read(channel).records.map(({ payload }: { payload: { text?: unknown } }) =>
+        payload.text
+      );
+    const shut = ["1", "2", "3"].map((text) => client.channel("chat:shut").publish(text));
+    const open = ["1", "2", "3"].map((text) => client.channel("chat:open").publish(text));
+    await world.until(() => asked.length > 0);
+    await Promise.all(open);
+    // While it waits for longer and longer, messages of others are acknowledged as fast as ever.
+    for (let i = 4; i < 20; i++) {
+      const published = client.channel("chat:open").publish(`${i}`);
+      const before = world.clock.now();
+      await world.until(() => client.manager.pending === shut.length, 1_000);
+      await published;
+      assert.ok(world.clock.now() - before < 500);
+      await world.clock.advance(3_000);
+    }
+    shut.push(client.channel("chat:shut").publish("4"));
+    // Those behind the refused one were not asked about again with each of its attempts.
+    assert.ok(asked.length <= 8, `${asked.length} attempts`);
+    isShut = false;
+    await world.until(() => client.manager.pending === 0, 60_000);
+    await Promise.all(shut);
+    assert.deepEqual(texts("chat:shut"), ["1", "2", "3", "4"]);
+    assert.deepEqual(texts("chat:open"), Array.from({ length: 19 }, (_, i) => `${i + 1}`));
+  }));
+
+Deno.test("refusals: what a channel takes again is sent at once when its handler says so", () =>
+  inWorld(async (world, makeOne) => {
+    const { client } = makeOne();
+    await connected(world, client);
+    let attempts = 0;
+    world.hub.addHook({
+      name: "refuses",
+      before: () => {
+        if (attempts++ === 0) throw new ProtocolError("not_available", "not now", { retryAfter: 60_000 });
+      },
+    } as never);
+    const nothing = () => {};
+    const port = client.manager.handleChannel("chat:x", {
+      attached: nothing,
+      detached: nothing,
+      message: nothing,
+      failed: nothing,
+      refused: nothing,
+      room: nothing,
+      close: nothing,
+    });
+    const published = port.publish(["1", "2"].map((text) => ({
+      type: "chat_message",
+      id: `id-${text}`,
+      payload: { channel: "chat:x", text },
+    })));
+    await world.clock.advance(5_000);
+    assert.equal(client.manager.pending, 2);
+    port.retry();
+    await world.until(() => client.manager.pending === 0, 1_000);
+    assert.deepEqual((await Promise.all(published)).map(({ offset }) => offset), [1, 2]);
+  }));
+
 Deno.test("refusals: a message that is refused for the one before it is not given up for that, however often", () =>
   inWorld(async (world, makeOne) => {
     const { client } = makeOne();

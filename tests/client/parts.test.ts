@@ -108,6 +108,70 @@ Deno.test("parts: an outbox hands out in order, within its window, and all again
   );
 });
 
+Deno.test("parts: an outbox sends each channel in order and all of it, whichever channels are held meanwhile", () => {
+  const channels = ["chat:a", "chat:b", "chat:c"];
+  const step = fc.tuple(fc.constantFrom("add", "take", "take", "acknowledge", "hold", "release"), fc.nat(50));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const outbox = new Outbox(), held = new Set<string>();
+      let model: { id: string; channel: string; sent: boolean }[] = [];
+      let number = 0;
+      const send = (): boolean => {
+        const id = take(outbox);
+        // The first of its channel that is not sent, of any channel that is not held.
+        const may = channels.map((channel) => model.find((each) => each.channel === channel && !each.sent))
+          .filter((each) => each !== undefined && !held.has(each.channel));
+        const chosen = may.find((each) => each!.id === id);
+        assert.equal(chosen?.id, id);
+        assert.equal(id === undefined, may.length === 0);
+        if (chosen !== undefined) chosen.sent = true;
+        return chosen !== undefined;
+      };
+      for (const [what, pick] of steps) {
+        const channel = channels[pick % channels.length]!;
+        if (what === "add") {
+          const id = `m${number++}`;
+          outbox.add([{ id, type: "chat_message", timestamp: 1, payload: { channel, text: id } }]);
+          model.push({ id, channel, sent: false });
+        } else if (what === "take") send();
+        else if (what === "hold") {
+          outbox.hold(channel);
+          held.add(channel);
+          for (const each of model) if (each.channel === channel) each.sent = false;
+        } else if (what === "release") {
+          outbox.release(channel);
+          held.delete(channel);
+        } else {
+          const chosen = model.filter(({ sent }) => sent)[pick % Math.max(1, model.length)];
+          if (chosen === undefined) continue;
+          outbox.acknowledge(outbox.get(chosen.id)!, ACK);
+          model = model.filter((each) => each !== chosen);
+        }
+      }
+      for (const channel of [...held]) {
+        outbox.release(channel);
+        held.delete(channel);
+      }
+      while (send());
+      assert.ok(model.every(({ sent }) => sent));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("parts: what is held takes no room from what may be sent", () => {
+  const outbox = new Outbox();
+  for (let i = 0; i < 30; i++) outbox.add([stored(`m${i}`, "x".repeat(10_000))]);
+  while (take(outbox) !== undefined);
+  outbox.add([{ ...stored("other"), payload: { channel: "chat:y", text: "other" } }]);
+  assert.equal(take(outbox), undefined);
+  outbox.hold("chat:x");
+  assert.equal(take(outbox), "other");
+  assert.equal(take(outbox), undefined);
+  outbox.rewind();
+  assert.equal(take(outbox), "m0");
+});
+
 Deno.test("parts: no more than the server holds back for a paused connection is on its way at once", () => {
   const outbox = new Outbox();
   for (let i = 0; i < 100; i++) outbox.add([stored(`m${i}`, "x".repeat(10_000))]);

@@ -188,10 +188,10 @@ function beating(over: Partial<ClientTransport> = {}) {
   const clock = new FakeClock();
   const carrier = transport(over);
   const events: string[] = [];
-  const heartbeat = new Heartbeat(clock, {
+  const heartbeat = new Heartbeat(clock, [{
     roundTrip: (ms) => events.push(`${ms} ms`),
     datagram: (lost) => events.push(lost ? "lost" : "came"),
-  });
+  }]);
   const link = {
     transport: carrier.transport,
     response: { heartbeat: { interval: 7000, timeout: 10_000 } },

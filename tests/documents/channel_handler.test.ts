@@ -23,6 +23,7 @@ class Session {
   readonly reasons: unknown[] = [];
   readonly published: PromiseWithResolvers<Receipt>[] = [];
   released = 0;
+  retries = 0;
   closings = 0;
   readonly document: Document;
 
@@ -38,6 +39,7 @@ class Session {
       send: (type) => `${type} ${this.sent.push(type)}`,
       sendEphemeral() {},
       closeLane() {},
+      retry: () => void this.retries++,
       release: () => void this.released++,
     };
     this.document = new Document(DOC, () => port, this.clock, {}, () => this.closings++);
@@ -107,6 +109,27 @@ Deno.test("document handler: an operation that is given up for a passing reason 
   document.close();
 });
 
+Deno.test("document handler: what was refused because the document was full is sent again once a snapshot is kept", async () => {
+  const session = new Session(), { document, sent } = session;
+  await settle();
+  session.say("doc_opened", { epoch: "e", offset: 2, start: 2, recovered: false });
+  for (const kept of [false, true]) {
+    const made = document.snapshot(bytes("x"));
+    await settle();
+    const answer = { channel: DOC, kept };
+    document.message({
+      type: "doc_snapshot_ack",
+      id: "s",
+      timestamp: 0,
+      re: `doc_snapshot ${sent.length}`,
+      payload: answer,
+    });
+    assert.equal(await made, kept);
+    assert.equal(session.retries, kept ? 1 : 0);
+  }
+  document.close();
+});
+
 Deno.test("document handler: a snapshot that is refused or lost with its connection is told to its maker", async () => {
   const session = new Session(), { document } = session;
   await settle();
@@ -138,7 +161,7 @@ Deno.test("channel handlers: the answer to a handler that is gone says nothing t
     send: (type: string, _payload: Payload, _lane: number, id: string) => void sent.push({ type, id }),
     releaseLane: (_type: string, channel: string) => void released.push(channel),
   } as unknown as Link;
-  const handlers = new ChannelHandlers(() => []);
+  const handlers = new ChannelHandlers({ publish: () => [], retry() {} });
   handlers.attach(link);
   const heard: string[] = [];
   const handle = (name: string): ChannelHandlerPort =>

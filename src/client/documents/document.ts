@@ -138,7 +138,11 @@ export class Document implements AsyncIterable<Operation>, ChannelHandler {
     }
     this.#idle.active();
     const sent = handled(this.#sender.snapshot(at, data));
-    sent.catch((error) => this.#hasEnded || isTemporary(error) || this.#failed(error));
+    sent.then(
+      // A document that was full is not any more.
+      (kept) => kept && this.#port.retry(),
+      (error) => this.#hasEnded || isTemporary(error) || this.#failed(error),
+    );
     return sent;
   }
 

@@ -12,7 +12,7 @@ import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Position } from "../session/inbox.ts";
 import type { ChannelHandlerPort } from "../session/channel_handlers.ts";
-import type { Publishing } from "../session/publisher.ts";
+import type { Publishing } from "../session/publishing.ts";
 import { toBase64 } from "./bytes.ts";
 import type { Cipher, SealedKind } from "./encryption.ts";
 import type { Part } from "./groups.ts";

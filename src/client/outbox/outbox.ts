@@ -43,6 +43,14 @@ export interface OutboxEntry extends StoredMessage {
   unanswered: number;
   /** When it was first sent, in the clock's milliseconds; -Infinity: in an earlier run, perhaps. */
   sentAt: number | undefined;
+  /** Numbers its last place in the queue: places before that one no longer count. */
+  turn: number;
+}
+
+/** A place in the queue. */
+interface Place {
+  readonly entry: OutboxEntry;
+  readonly turn: number;
 }
 
 /**
@@ -60,8 +68,11 @@ export class Outbox {
   readonly #overflow: OverflowPolicy;
   readonly #entries = new Map<string, OutboxEntry>();
   readonly #waiters = new Map<string, Deferred<Receipt>>();
-  #queue: OutboxEntry[] = [];
+  #queue: Place[] = [];
   #head = 0;
+  #turns = 0;
+  /** Channels of which nothing is sent at the moment. */
+  readonly #held = new Set<string>();
   #bytes = 0;
   #inFlight = 0;
   /** Whose messages may be sent; undefined: it is not known who the user is. */
@@ -148,8 +159,8 @@ export class Outbox {
   /** The next message to send; undefined when none waits or too much is on its way. */
   next(): OutboxEntry | undefined {
     for (; this.#head < this.#queue.length; this.#head++) {
-      const entry = this.#queue[this.#head]!;
-      if (entry.sent || !this.#isCurrent(entry)) continue;
+      const { entry } = this.#queue[this.#head]!;
+      if (!this.#isDue(this.#queue[this.#head]!)) continue;
       return this.#inFlight > 0 && this.#inFlight + entry.size > WINDOW ? undefined : entry;
     }
     this.#queue = [];
@@ -159,10 +170,10 @@ export class Outbox {
 
   /** Offers what waits, in order, until one is not wanted; those that are wanted are marked as sent at `now`. */
   offer(isWanted: (entry: OutboxEntry) => boolean, now: number): void {
-    for (const entry of this.#queue.slice(this.#head)) {
-      if (entry.sent || !this.#isCurrent(entry)) continue;
-      if (!isWanted(entry)) return;
-      this.sent(entry, now);
+    for (const place of this.#queue.slice(this.#head)) {
+      if (!this.#isDue(place)) continue;
+      if (!isWanted(place.entry)) return;
+      this.sent(place.entry, now);
     }
   }
 
@@ -180,13 +191,31 @@ export class Outbox {
 
   /** Everything is to be sent again, in order. `forget`: no answer comes to what was sent before. */
   rewind(forget = false): void {
-    this.#queue = [...this.#entries.values()];
+    this.#queue = [];
     this.#head = 0;
     this.#inFlight = 0;
-    for (const entry of this.#queue) {
+    this.#held.clear();
+    for (const entry of this.#entries.values()) {
       entry.sent = false;
       if (forget) entry.unanswered = 0;
+      this.#enqueue(entry);
     }
+  }
+
+  /** What goes to a channel is to be sent again, in order, once the channel is released; others go on. */
+  hold(target: string): void {
+    this.#held.add(target);
+    for (const entry of this.#entries.values()) {
+      if (entry.target !== target || !entry.sent) continue;
+      entry.sent = false;
+      this.#inFlight -= entry.size;
+    }
+  }
+
+  /** What was held goes behind everything that is there. */
+  release(target: string): void {
+    if (!this.#held.delete(target)) return;
+    for (const entry of this.#entries.values()) if (entry.target === target) this.#enqueue(entry);
   }
 
   /** The message, while it is not acknowledged. */
@@ -213,16 +242,22 @@ export class Outbox {
     this.#waiters.clear();
   }
 
-  /** It is still waited for, and it is the user's. */
-  #isCurrent(entry: OutboxEntry): boolean {
+  /** It is still waited for, it is the user's, and this is its turn. */
+  #isDue({ entry, turn }: Place): boolean {
+    if (entry.sent || entry.turn !== turn || this.#held.has(entry.target)) return false;
     return this.#entries.get(entry.id) === entry && (entry.user === undefined || entry.user === this.user);
+  }
+
+  #enqueue(entry: OutboxEntry): void {
+    const turn = entry.turn = ++this.#turns;
+    this.#queue.push({ entry, turn });
   }
 
   #insert(message: StoredMessage, size: number, sentAt: number | undefined): void {
     const target = targetOf(message.payload);
-    const entry = { ...message, size, target, refusals: 0, sent: false, unanswered: 0, sentAt };
+    const entry = { ...message, size, target, refusals: 0, sent: false, unanswered: 0, sentAt, turn: 0 };
     this.#keep(entry);
-    this.#queue.push(entry);
+    if (!this.#held.has(target)) this.#enqueue(entry);
   }
 
   #keep(entry: OutboxEntry): void {

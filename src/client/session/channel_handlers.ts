@@ -11,7 +11,7 @@ import type { Receipt } from "../outbox/outbox.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
 import { readPayload } from "./payloads.ts";
-import type { Publishing } from "./publisher.ts";
+import type { Publishing } from "./publishing.ts";
 
 /** Questions that are remembered, to know whose an error is. */
 const MAX_ASKED = 1024;
@@ -45,6 +45,8 @@ export interface ChannelHandlerPort {
    * SkeinError when none is taken.
    */
   publish(publishings: readonly Publishing[]): Promise<Receipt>[];
+  /** Why the server refused what is published is over: it is sent again now. */
+  retry(): void;
   /** Sends once, on the channel's lane; its id, or undefined without a connection. */
   send(type: string, payload: Payload): string | undefined;
   /** Sends once, as a datagram where that can be. */
@@ -66,11 +68,16 @@ interface Asked {
   readonly isLast: boolean;
 }
 
-type Publish = ChannelHandlerPort["publish"];
+/** The outbox, for handlers. */
+export interface HandlerOutbox {
+  publish: ChannelHandlerPort["publish"];
+  /** What goes to the channel is sent again now. */
+  retry(channel: string): void;
+}
 
 /** The channel handlers of a session. */
 export class ChannelHandlers implements SessionPart {
-  readonly #publish: Publish;
+  readonly #outbox: HandlerOutbox;
   readonly #handlers = new Map<string, ChannelHandler>();
   readonly #asked = new Map<string, Asked>();
   /** Those for whom the outbox had no room. */
@@ -78,8 +85,8 @@ export class ChannelHandlers implements SessionPart {
   #link: Link | undefined;
   #maxMessage = 65_536;
 
-  constructor(publish: Publish) {
-    this.#publish = publish;
+  constructor(outbox: HandlerOutbox) {
+    this.#outbox = outbox;
   }
 
   /** `handler` takes what concerns `channel` from now on. Throws `bad_argument` when it has one already. */
@@ -97,12 +104,13 @@ export class ChannelHandlers implements SessionPart {
       },
       publish: (publishings) => {
         try {
-          return this.#publish(publishings);
+          return this.#outbox.publish(publishings);
         } catch (error) {
           if (error instanceof SkeinError && error.error === "outbox_full") this.#crowdedOut.add(handler);
           throw error;
         }
       },
+      retry: () => this.#outbox.retry(channel),
       send: (type, payload) => this.#send({ channel, handler, isLast: false }, type, payload),
       sendEphemeral: (type, payload) => {
         const link = this.#link;

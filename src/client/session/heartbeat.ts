@@ -21,8 +21,8 @@ const NONE_AFTER = 4;
 /** Pings that are remembered. */
 const MAX_PINGS = 32;
 
-/** What a heartbeat tells. */
-export interface HeartbeatEvents {
+/** What a heartbeat measures is told to these. */
+export interface HeartbeatObserver {
   /** A round trip took `ms`. */
   roundTrip(ms: number): void;
   /** A numbered datagram came back, or did not. */
@@ -32,7 +32,7 @@ export interface HeartbeatEvents {
 /** The heartbeat of the connection in use. */
 export class Heartbeat implements SessionPart {
   readonly #clock: Clock;
-  readonly #events: HeartbeatEvents;
+  readonly #observers: readonly HeartbeatObserver[];
   #link: Link | undefined;
   #health: Health | undefined;
   readonly #sent = new Map<string, number>();
@@ -43,9 +43,9 @@ export class Heartbeat implements SessionPart {
   /** Numbered datagrams lost before any came back; undefined once one has. */
   #lostFirst: number | undefined;
 
-  constructor(clock: Clock, events: HeartbeatEvents) {
+  constructor(clock: Clock, observers: readonly HeartbeatObserver[]) {
     this.#clock = clock;
-    this.#events = events;
+    this.#observers = observers;
   }
 
   attach(link: Link): void {
@@ -70,14 +70,14 @@ export class Heartbeat implements SessionPart {
       this.#datagrams.delete(re);
       arrived();
       this.#lostFirst = undefined;
-      this.#events.datagram(false);
+      this.#datagram(false);
       return true;
     }
     const sentAt = this.#sent.get(re);
     if (sentAt === undefined) return false;
     this.#sent.delete(re);
     this.#rtt = this.#clock.now() - sentAt;
-    this.#events.roundTrip(this.#rtt);
+    for (const observer of this.#observers) observer.roundTrip(this.#rtt);
     return true;
   }
 
@@ -142,7 +142,7 @@ export class Heartbeat implements SessionPart {
   }
 
   #lost(transport: ClientTransport): void {
-    if (this.#lostFirst === undefined) return this.#events.datagram(true);
+    if (this.#lostFirst === undefined) return this.#datagram(true);
     // A path whose streams work and whose datagrams never do is not a lossy one.
     if (++this.#lostFirst >= NONE_AFTER) transport.stopDatagrams();
   }
@@ -154,5 +154,9 @@ export class Heartbeat implements SessionPart {
       this.#cancelBusy = undefined;
       this.#pingByDatagram();
     });
+  }
+
+  #datagram(lost: boolean): void {
+    for (const observer of this.#observers) observer.datagram(lost);
   }
 }

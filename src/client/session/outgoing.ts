@@ -19,7 +19,8 @@ import {
 import { SkeinError } from "../errors.ts";
 import type { Receipt } from "../outbox/outbox.ts";
 import type { Link } from "./link.ts";
-import type { Publisher, Publishing } from "./publisher.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Publishing } from "./publishing.ts";
 import type { Question, Requests } from "./requests.ts";
 
 /** Sends what the application wants to send, each type in its way. */
@@ -57,6 +58,11 @@ export class Outgoing {
     return this.#publisher.publish(
       publishings.map(({ type, payload, id }) => ({ type, id, payload: checkedPayload(payload, id) })),
     );
+  }
+
+  /** Why the server refused what goes to a channel is over: it is sent again now. */
+  retry(channel: string): void {
+    this.#publisher.retry(channel);
   }
 }
 

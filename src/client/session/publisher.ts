@@ -4,13 +4,7 @@
  * @module
  */
 
-import {
-  type AcknowledgedType,
-  clientRow,
-  Encoded,
-  type Message,
-  type Payload,
-} from "../../protocol/core.ts";
+import { clientRow, Encoded, type Message, type Payload } from "../../protocol/core.ts";
 import type { MessageAck } from "../../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { readBytes } from "../documents/bytes.ts";
@@ -18,10 +12,12 @@ import { SkeinError } from "../errors.ts";
 import { Outbox, type OutboxEntry, type OutboxOptions, type Receipt, utf8Length } from "../outbox/outbox.ts";
 import { Persistence } from "../outbox/persistence.ts";
 import type { OutboxStorage, StoredMessage } from "../outbox/storage.ts";
+import { Waits } from "../outbox/waits.ts";
 import { Pace } from "../policy/pace.ts";
 import type { Link } from "./link.ts";
 import type { SessionPart } from "./part.ts";
 import { readAck, readPayload } from "./payloads.ts";
+import type { PublisherEvents, Publishing } from "./publishing.ts";
 import type { Requests } from "./requests.ts";
 import { settle } from "./settle.ts";
 import { subjectOf } from "./tokens.ts";
@@ -30,33 +26,14 @@ import { subjectOf } from "./tokens.ts";
 const MAX_REFUSALS = 20;
 /** Wait after a first refusal, in milliseconds; doubled with each, up to 30 s. */
 const REFUSED_WAIT = 500;
+/** Refusals that concern all that is sent, whatever channel it is for. */
+const OF_ALL: ReadonlySet<string> = new Set(["rate_limited", "too_early", "unauthorized", "token_expired"]);
 /** Bytes of one message that goes out behind `auth_request`: the least that a server takes before it knows who speaks. */
 const EARLY_BYTES = 512;
 /** Such messages on one connection. */
 const MAX_EARLY = 8;
 /** Milliseconds for which a server surely remembers the ids of messages, also when the session was resumed. */
 const REMEMBERED = 10_000;
-
-/** What a publisher tells. */
-export interface PublisherEvents {
-  acknowledged(receipt: Receipt): void;
-  /** A message will never be sent: refused by the server, too large, or dropped for newer ones. */
-  rejected(id: string, error: SkeinError): void;
-  /** The server asks to send a message of this channel again later. */
-  refused(channel: unknown, error: SkeinError): void;
-  /** The number of messages that wait has changed. */
-  changed(pending: number): void;
-  /** Messages have left, and half of the outbox is free. */
-  room(): void;
-  failed(error: SkeinError): void;
-}
-
-/** What is published: its type, its payload, and the id it is known by. */
-export interface Publishing {
-  readonly type: AcknowledgedType;
-  readonly payload: Payload;
-  readonly id: string;
-}
 
 /** The outbox at work. */
 export class Publisher implements SessionPart {
@@ -67,8 +44,7 @@ export class Publisher implements SessionPart {
   readonly #pace = new Pace();
   readonly #kept: Persistence;
   #link: Link | undefined;
-  /** Calls off the wait until more may be sent. */
-  #cancelWait: (() => void) | undefined;
+  readonly #waits: Waits;
   /** The server is being asked what it has committed: nothing is sent before it has answered. */
   #settling: object | undefined;
   /** The last message sent on the connection, by the channel it is for. */
@@ -86,6 +62,10 @@ export class Publisher implements SessionPart {
     this.#requests = requests;
     this.#events = events;
     this.#outbox = new Outbox(options);
+    this.#waits = new Waits(clock, (target) => {
+      if (target !== undefined) this.#outbox.release(target);
+      this.#flush();
+    });
     this.#kept = new Persistence(options.storage, clock, {
       restored: (messages) => this.#found(() => this.#outbox.restore(messages)),
       adopted: (messages) => this.#found(() => this.#outbox.adopt(messages)),
@@ -171,13 +151,18 @@ export class Publisher implements SessionPart {
     this.#link = undefined;
     this.#early = undefined;
     this.#settling = undefined;
-    this.#wait(0);
+    this.#waits.clear();
   }
 
   /** Part of what was sent may be lost, and of the answers: all of it is sent again. */
   laneLost(): void {
     this.#rewind(true);
     this.#flush();
+  }
+
+  /** Why the server refused what goes to a channel is over: it is sent again now. */
+  retry(target: string): void {
+    this.#waits.end(target);
   }
 
   /** Takes an acknowledgement, or the refusal of a message; false when it is about neither. */
@@ -269,12 +254,25 @@ export class Publisher implements SessionPart {
     // What stands behind another one says nothing of itself.
     const isFollower = error.error === "out_of_order";
     if (!isFollower && ++entry.refusals > MAX_REFUSALS) return this.#reject(entry, error);
-    early?.open.clear();
-    this.#rewind(false);
-    if (!isFollower) {
-      this.#wait(error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1)));
-    }
+    const wait = isFollower
+      ? 0
+      : error.retryAfter ?? Math.min(30_000, REFUSED_WAIT * 2 ** (entry.refusals - 1));
+    if (OF_ALL.has(error.error)) {
+      early?.open.clear();
+      this.#rewind(false);
+      this.#waits.begin(wait);
+    } else this.#hold(entry.target, wait);
     this.#flush();
+  }
+
+  /** What goes to a channel is sent again in order, after `wait` ms. Other channels are not concerned. */
+  #hold(target: string, wait: number): void {
+    const open = this.#early?.open ?? new Set();
+    for (const id of open) if (this.#outbox.get(id)?.target === target) open.delete(id);
+    this.#last.delete(target);
+    this.#outbox.hold(target);
+    if (wait > 0) this.#waits.begin(wait, target);
+    else this.#outbox.release(target);
   }
 
   #reject(entry: OutboxEntry, error: SkeinError): void {
@@ -298,23 +296,14 @@ export class Publisher implements SessionPart {
   #rewind(forget: boolean): void {
     this.#last.clear();
     this.#outbox.rewind(forget);
-    this.#wait(0);
-  }
-
-  /** Nothing is sent for so long; 0: whatever is waited for is over. */
-  #wait(ms: number): void {
-    this.#cancelWait?.();
-    this.#cancelWait = ms === 0 ? undefined : this.#clock.after(ms, () => {
-      this.#cancelWait = undefined;
-      this.#flush();
-    });
+    this.#waits.clear();
   }
 
   #flush(): void {
     const link = this.#link;
     // Older messages go first: nothing leaves before those of the earlier run are known.
     if (link === undefined || !this.#kept.isLoaded || this.#settling !== undefined) return;
-    if (this.#cancelWait !== undefined) return;
+    if (this.#waits.isForAll) return;
     // What follows has lanes of its own, and would overtake what is on its way on the control lane.
     if (this.#early !== undefined && this.#early.open.size > 0) return;
     const { maxMessage } = link.response.limits;
@@ -327,7 +316,7 @@ export class Publisher implements SessionPart {
         continue;
       }
       const now = this.#clock.now(), wait = this.#pace.take(entry.size, now);
-      if (wait > 0) return this.#wait(wait);
+      if (wait > 0) return this.#waits.begin(wait);
       this.#outbox.sent(entry, now);
       this.#last.set(entry.target, entry.id);
       link.sendEncoded(message, link.laneOf(entry.type, entry.payload.channel));
