@@ -1,6 +1,7 @@
 /** A process with a store that is killed at random moments: what was acknowledged is there. */
 
 import assert from "node:assert/strict";
+import { Disk } from "../../src/engine/sqlite/blobs/disk.ts";
 import { DiskStore, LIMITS, OWN_ONLY, pushAll, readAll, requestOf, sampleBytes } from "./support.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -84,6 +85,32 @@ Deno.test("file crash: killed at random moments, a store has every file and byte
       } finally {
         await store.close();
       }
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("file crash: killed between the move of its bytes and the commit, an upload goes on where it was", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
+  try {
+    const bytes = sampleBytes(300_000, 1);
+    const first = new DiskStore({ directory, limits: () => LIMITS });
+    const { key, request } = await first.start(requestOf(bytes), OWN_ONLY).then(async (upload) => {
+      await pushAll(upload, bytes);
+      return upload;
+    });
+    await first.close();
+    // The transaction of the catalogue goes with the process, the move stays.
+    new Disk(directory).place(key, request.sha256);
+    const second = new DiskStore({ directory, limits: () => LIMITS });
+    try {
+      const upload = await second.start(requestOf(bytes), OWN_ONLY);
+      assert.equal(upload.offset, bytes.length);
+      const { fileId } = await second.complete(upload, "m1");
+      assert.deepEqual(await readAll(second, fileId), bytes);
+    } finally {
+      await second.close();
     }
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -121,6 +121,16 @@ export class Catalog {
     return this.#all("SELECT key FROM partials WHERE user = ?", userId).map(({ key }) => key as string);
   }
 
+  /** Uploads whose content no file has. */
+  unplaced(): { readonly key: string; readonly sha256: string; readonly size: number }[] {
+    const sql = "SELECT key, sha256, size FROM partials WHERE sha256 NOT IN (SELECT sha256 FROM files)";
+    return this.#all(sql).map(({ key, sha256, size }) => ({
+      key: key as string,
+      sha256: sha256 as string,
+      size: size as number,
+    }));
+  }
+
   /** Writes the file anew, without what was deleted: done once the generator is. */
   scrub(isSpent: IsSpent): Iterable<void> {
     return scrubInSlices(this.#db, isSpent);

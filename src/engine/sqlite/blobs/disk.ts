@@ -64,6 +64,16 @@ export class Disk {
     Deno.renameSync(this.blob(sha256), this.partial(key));
   }
 
+  /**
+   * Undoes a `place` whose transaction was never committed, because the process was killed: without this the bytes would be
+   * removed as a content of no file, and the upload would begin at 0.
+   */
+  recover(key: string, sha256: string, size: number): void {
+    if (sizeOf(this.partial(key)) === undefined && sizeOf(this.blob(sha256)) === size) {
+      this.displace(key, sha256);
+    }
+  }
+
   /** Makes the place of a content durable: a rename is, only once its directory is flushed. */
   async settle(sha256: string): Promise<void> {
     const directory = await Deno.open(this.#blobs(sha256));
@@ -132,5 +142,15 @@ export class Disk {
       throw error;
     }
     await Deno.remove(trash);
+  }
+}
+
+/** The size of a file; undefined: there is none. */
+function sizeOf(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }

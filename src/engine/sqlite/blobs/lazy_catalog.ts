@@ -69,7 +69,14 @@ export class LazyCatalog {
 
   async #open(): Promise<Catalog> {
     await this.#disk.prepare();
-    const catalog = this.#catalog = new Catalog(this.#disk.catalog);
+    const catalog = new Catalog(this.#disk.catalog);
+    try {
+      for (const { key, sha256, size } of catalog.unplaced()) this.#disk.recover(key, sha256, size);
+    } catch (error) {
+      catalog.close();
+      throw error;
+    }
+    this.#catalog = catalog;
     this.remove(this.#disk.tidy({
       partial: (key) => this.#ended || catalog.partial(key) !== undefined,
       blob: (sha256) => this.#ended || catalog.has(sha256),
