@@ -126,26 +126,9 @@ Deno.test("bundle: the bundle for documents holds Yjs once and nothing of the SD
   const ours = map.sources.filter((source) => source.includes("src/client/")).map((source) =>
     source.split("src/")[1]
   );
-  assert.deepEqual(ours.sort(), [
-    "client/documents/bytes.ts",
-    "client/documents/decryption_queue.ts",
-    "client/documents/document.ts",
-    "client/documents/encryption.ts",
-    "client/documents/groups.ts",
-    "client/documents/idle.ts",
-    "client/documents/messages.ts",
-    "client/documents/open.ts",
-    "client/documents/receiver.ts",
-    "client/documents/sender.ts",
-    "client/emitter.ts",
-    "client/session/inbox.ts",
-    "client/yjs/copies.ts",
-    "client/yjs/exchange.ts",
-    "client/yjs/from_peer.ts",
-    "client/yjs/known.ts",
-    "client/yjs/presence.ts",
-    "client/yjs/provider.ts",
-  ]);
+  const others = ours.filter((source) => !/^client\/(documents|yjs)\//.test(source!));
+  assert.deepEqual(others.sort(), ["client/emitter.ts", "client/session/inbox.ts"]);
+  assert.ok(ours.includes("client/documents/document.ts") && ours.includes("client/yjs/provider.ts"));
   const code = await Deno.readTextFile(new URL("dist/skein-yjs.js", ROOT));
   assert.deepEqual([...new Set(code.matchAll(/\bfrom"([^"]+)"/g).map(([, from]) => from))], ["/skein.js"]);
 

@@ -35,7 +35,7 @@ function wordsOf(text: string): string[] {
 function unexpected(page: BrowserPage): string[] {
   // While the service is away a browser logs each attempt to reach it.
   const away =
-    /ERR_CONNECTION|ERR_QUIC|Failed to load resource|code: 503|establish a connection|WebTransport|NetworkError/;
+    /ERR_CONNECTION|ERR_QUIC|Failed to load resource|code: 503|establish a connection|was interrupted while|WebTransport|NetworkError/;
   return page.log.filter((line) => /error|uncaught/i.test(line) && !away.test(line));
 }
 
