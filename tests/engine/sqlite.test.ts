@@ -27,6 +27,7 @@ conformance({
     const failures: string[] = [];
     const open = async (path: string, files = "files"): Promise<SqliteEngine> => {
       const engine = await SqliteEngine.open({
+        sweepTime: Infinity,
         clock,
         dedupeWindow,
         path,

@@ -204,7 +204,7 @@ Deno.test("sqlite engine: of large messages no more are read than are of use, an
 
 Deno.test("sqlite engine: a sweep that has much to do gives others their turn and goes on by itself", () =>
   withDatabases(async (databases) => {
-    const engine = await databases.open();
+    const engine = await databases.open({ sweepTime: 10 });
     for (let i = 0; i < 60; i++) await fill(engine, `chat:${i}`, 1000, { age: 60_000, now: databases.now });
     const left = () => databases.ask("SELECT count(*) AS n FROM message")[0]!.n as number;
     databases.pass(engine, 61_000);

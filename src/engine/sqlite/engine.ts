@@ -40,6 +40,8 @@ export interface SqliteEngineOptions {
    * dedupe keys. @default 604800000
    */
   readonly idle?: number;
+  /** Milliseconds that a sweep takes at most before others get a turn. @default 10 */
+  readonly sweepTime?: number;
   /** Bytes of channels and their last messages in memory, about. @default 67108864 */
   readonly cache?: number;
   /** @default the runtime's */
@@ -87,7 +89,7 @@ export class SqliteEngine implements Engine {
       failed: (error) => failed(error, "database"),
       measured: options.measured,
     });
-    this.#expiry = new Expiry(storage, idle);
+    this.#expiry = new Expiry(storage, idle, options.sweepTime);
     const listeners = this.#listeners = new Listeners(failed);
     const table = this.#table = new PresenceTable(
       clock.now(),

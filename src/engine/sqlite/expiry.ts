@@ -7,28 +7,30 @@
 import type { Storage } from "./storage.ts";
 import type { Touched } from "./transactions.ts";
 
-/**
- * Milliseconds a sweep takes at most before others get a turn, milliseconds until it goes on when it is not done, and
- * the channels it looks at in one transaction at most.
- */
-const SWEEP = { time: 10, pause: 40, channels: 50 };
+/** Milliseconds until a sweep goes on that was not done, and the channels it looks at in one transaction at most. */
+const SWEEP = { pause: 40, channels: 50 };
 
 /** Drops dedupe keys, messages, values and channels of a database. */
 export class Expiry {
   readonly #storage: Storage;
   readonly #idle: number;
+  readonly #time: number;
   /** A sweep that is not done. */
   #sweeping: ReturnType<typeof setTimeout> | undefined;
 
-  /** `idle`: milliseconds after which a channel that keeps nothing and that nobody follows is forgotten. */
-  constructor(storage: Storage, idle: number) {
+  /**
+   * `idle`: milliseconds after which a channel that keeps nothing and that nobody follows is forgotten. `time`: milliseconds
+   * that a sweep takes at most before others get a turn.
+   */
+  constructor(storage: Storage, idle: number, time = 10) {
     this.#storage = storage;
     this.#idle = idle;
+    this.#time = time;
   }
 
   /** Drops what is past its time at `now`, in milliseconds since the epoch; goes on by itself when that is much. */
   sweep(now: number): void {
-    const end = performance.now() + SWEEP.time;
+    const end = performance.now() + this.#time;
     clearTimeout(this.#sweeping);
     const { transactions, dedupe, values, store } = this.#storage;
     const touched: Touched = new Map();
