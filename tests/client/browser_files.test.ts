@@ -33,7 +33,7 @@ async function withPage(
 async function exchange(browser: BrowserPage, service: TestService, origin: string): Promise<void> {
   await browser.goto(origin);
   for (const enableQuic of [true, false]) {
-    const options = { url: service.url, token: await service.token("ann"), enableQuic, headStart: 3000 };
+    const options = { url: service.url, token: await service.token("ann"), enableQuic, headStart: 30_000 };
     const outcome = await browser.evaluate(async (options) => {
       const { SkeinClient } = await import("/skein.js" as string) as {
         SkeinClient: new (given: object) => SkeinClient;

@@ -25,11 +25,12 @@ testWith(
       await run(ip, ...inside, find("nftables")!, "-f", RULES);
       const probe = ["run", "--no-config", "--no-lock", "--no-check", "--unstable-net", "--allow-net", PROBE];
       const got = JSON.parse(await run(ip, ...inside, Deno.execPath(), ...probe));
-      // 200 at once and 50 a second, of 1,000 that were sent.
-      assert.ok(got.first >= 150 && got.first < 600, JSON.stringify(got));
+      // 200 at once and 50 a second, of 1,000 that were sent, in the time that it took here.
+      const most = Math.min(900, 250 + 50 * got.seconds);
+      assert.ok(got.first >= 150 && got.first < most, JSON.stringify(got));
       assert.equal(got.short, 0, "what is too small for a first packet is dropped");
       assert.equal(got.other, 1000, "other packets pass");
-      assert.ok(got.connections >= 150 && got.connections < 400, JSON.stringify(got));
+      assert.ok(got.connections >= 150 && got.connections < most, JSON.stringify(got));
     } finally {
       await run(ip, "netns", "delete", name);
     }
