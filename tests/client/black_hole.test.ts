@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { QuicTransport } from "../../src/client/mod.ts";
 import { UdpProxy } from "../support/udp_proxy.ts";
-import { converse, crowd, pause } from "./crowd.ts";
+import { converse, crowd, pause, until } from "./crowd.ts";
 
 Deno.test(
   "black hole: with UDP dropped the session is on WebSocket, and on QUIC soon after UDP passes again, without a gap",
@@ -27,6 +27,7 @@ Deno.test(
         if (i === 50) proxy.blackHole = false;
         if (i > 50 && moves.length === 0) await pause(10);
       });
+      await until("the session has moved", () => moves.length > 0, 60_000);
       assert.deepEqual(moves, ["websocket>webtransport"]);
       assert.equal(ann.manager.sessionId, sessionId);
       assert.equal(ann.manager.measure().fallbacks, 1);
@@ -48,6 +49,7 @@ Deno.test(
       const ann = people.join("ann", {
         quicUrl: `https://127.0.0.1:${proxy.port}/connection/webtransport`,
         quicTimeout: 1000,
+        headStart: 30_000,
         probing: false,
       });
       const bob = people.join("bob");

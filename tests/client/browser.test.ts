@@ -38,9 +38,9 @@ async function converse(
   }
   await Promise.all(receipts);
   assert.equal(await saying, count);
-  await explained(browser, service, browser.waitFor(`page.got.length >= ${2 * count}`, 20_000));
+  await explained(browser, service, browser.waitFor(`page.got.length >= ${2 * count}`, 60_000));
   const got = await browser.evaluateText("page.got") as string[];
-  for (let i = 0; heard.length < 2 * count && i < 500; i++) {
+  for (let i = 0; heard.length < 2 * count && i < 3_000; i++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   assert.deepEqual(got, heard);

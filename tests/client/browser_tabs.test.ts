@@ -88,7 +88,7 @@ testWith(
 
           await join(second, origin, { options: { url: service.url, token }, outbox: OUTBOX });
           await second.waitFor("page.client.store.getState().channels.length === 1");
-          for (let tries = 0; tries < 400 && (await kept(second)).length < 20; tries++) {
+          for (let tries = 0; tries < 3_000 && (await kept(second)).length < 20; tries++) {
             await new Promise((resolve) => setTimeout(resolve, 25));
           }
           await untilStored(second, OUTBOX, 20);

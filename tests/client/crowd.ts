@@ -19,6 +19,8 @@ export class Crowd implements AsyncDisposable {
       getToken: () => this.service.token(user),
       reconnectDelay: 100,
       probing: { first: 200, max: 500 },
+      // On a busy machine a dial of QUIC takes longer than the default, and WebSocket would win.
+      headStart: 10_000,
       ...over,
     });
     this.#clients.push(client);
@@ -42,7 +44,7 @@ export async function crowd(input: Parameters<typeof startTestService>[0] = {}):
 }
 
 /** Waits until `test` holds; fails with `what` after `ms`. */
-export async function until(what: string, test: () => boolean, ms = 15_000): Promise<void> {
+export async function until(what: string, test: () => boolean, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!test()) {
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);

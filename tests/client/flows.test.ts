@@ -103,7 +103,7 @@ Deno.test("flows: a path that gets slow is left for WebSocket, and taken again w
   try {
     const ann = people.join("ann", {
       quicUrl: `https://127.0.0.1:${proxy.port}/connection/webtransport`,
-      quality: { rtt: 100, sustained: 300 },
+      quality: { rtt: 300, sustained: 300 },
     });
     const bob = people.join("bob", { enableQuic: false });
     const moves: string[] = [];
@@ -114,7 +114,7 @@ Deno.test("flows: a path that gets slow is left for WebSocket, and taken again w
     assert.equal(ann.manager.getTransportType(), "webtransport");
     const { sessionId } = ann.manager;
     await converse(ann, bob, 600, async (i) => {
-      if (i === 100) proxy.delayToServer = proxy.delayToClient = 100;
+      if (i === 100) proxy.delayToServer = proxy.delayToClient = 300;
       if (i === 300) {
         await until("it is on WebSocket", () => moves.length === 1);
         proxy.delayToServer = proxy.delayToClient = 0;

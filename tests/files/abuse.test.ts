@@ -186,7 +186,7 @@ Deno.test("file abuse: a download is cancelled, several at once are bounded, and
     }));
     assert.deepEqual(answers.filter((name) => name === "too_many_transfers").length, 1);
     await Promise.all([bob.close(), slow.close()]);
-    for (let tries = 0; tries < 500 && (await service.stats()).files.readers > 0; tries++) {
+    for (let tries = 0; tries < 3_000 && (await service.stats()).files.readers > 0; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     assert.equal((await service.stats()).files.readers, 0);

@@ -130,7 +130,7 @@ Deno.test("file failures: an upload that cannot be written holds nothing open", 
     const upload = await store.start(requestOf(bytes), OWN_ONLY);
     assert.equal(openIn("/dev/full").length, 1);
     await assert.rejects(upload.push(0, bytes.slice(0, 50_000)), refused("not_available"));
-    for (let tries = 0; tries < 500 && openIn("/dev/full").length > 0; tries++) await turn(10);
+    for (let tries = 0; tries < 3_000 && openIn("/dev/full").length > 0; tries++) await turn(10);
     assert.deepEqual(openIn("/dev/full"), []);
   }));
 

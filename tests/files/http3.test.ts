@@ -84,7 +84,7 @@ Deno.test("file http3: a file comes over HTTP/3 whole and in parts, and is not s
     } finally {
       peer.close();
     }
-    for (let tries = 0; tries < 100 && (await service.stats()).files.readers > 0; tries++) {
+    for (let tries = 0; tries < 3_000 && (await service.stats()).files.readers > 0; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     assert.equal((await service.stats()).files.readers, 0);

@@ -342,7 +342,7 @@ Deno.test("file store: what nobody knows any more is removed at the start", () =
     assert.deepEqual(await readAll(second, file.fileId), bytes);
     const left =
       async () => [await blobs(directory), await partials(directory), await names(`${directory}/trash`)];
-    for (let tries = 0; tries < 500 && (await left()).flat().length > 2; tries++) await turn(10);
+    for (let tries = 0; tries < 3_000 && (await left()).flat().length > 2; tries++) await turn(10);
     assert.deepEqual(await left(), [[file.sha256], [upload.key], []]);
   }));
 

@@ -42,7 +42,7 @@ for (const adapter of ADAPTERS.slice(0, 2)) {
               assert.deepEqual(await echo, sent);
               if (move) migrations++;
               // The answer may have left by the old path: the new one counts with its first packet.
-              for (let i = 0; i < 500 && server.stats().migrations < migrations; i++) {
+              for (let i = 0; i < 3_000 && server.stats().migrations < migrations; i++) {
                 server.checkPath();
                 if (server.stats().migrations < migrations) {
                   await new Promise((resolve) => setTimeout(resolve, 10));

@@ -84,7 +84,7 @@ async function start(
     await reading;
     await Deno.remove(directory, { recursive: true });
   };
-  for (let tries = 0; tries < 200 && !ended; tries++) {
+  for (let tries = 0; tries < 1_500 && !ended; tries++) {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       // Whoever took the port answers as well; a proxy that could not have it ends.

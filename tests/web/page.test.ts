@@ -110,7 +110,7 @@ testWith(
       await page.waitFor(OPEN);
       assert.equal(await page.evaluateText(`document.getElementById("transport").textContent`), "WebSocket");
       let fallbacks = 0;
-      for (let i = 0; i < 100 && fallbacks === 0; i++) {
+      for (let i = 0; i < 1_500 && fallbacks === 0; i++) {
         fallbacks = (await service.stats()).fallbacks.webtransport ?? 0;
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
