@@ -1,6 +1,7 @@
 /** The page of the SDK's README, in real browsers: what its readers see, and what somebody who was removed does not. */
 
 import assert from "node:assert/strict";
+import { delay } from "../../../src/async/deadline.ts";
 import { makePlace, startServer } from "../../crash/server.ts";
 import { type BrowserPage, withChromium, withFirefox } from "../../support/browsers.ts";
 import { testWith } from "../../support/needs.ts";
@@ -69,6 +70,23 @@ async function press(page: BrowserPage, button: string, answer: string): Promise
   }, { button, answer });
 }
 
+/** Invites a user until the user's page is in: who has not been there yet cannot be invited, and `ann` is told so. */
+async function invite(ann: BrowserPage, user: string, page: BrowserPage): Promise<void> {
+  const isIn = () => page.evaluate(() => document.getElementById("add")!.onsubmit !== null);
+  const alerts = () => ann.evaluate(() => (globalThis as unknown as { alerts: string[] }).alerts);
+  for (let tries = 0; tries < 20; tries++) {
+    await press(ann, "invite", user);
+    const end = Date.now() + PATIENCE;
+    while ((await alerts()).length === 0) {
+      if (await isIn()) return;
+      assert.ok(Date.now() < end, `${user} is not in, and ann is told of nothing`);
+      await delay(100);
+    }
+    await delay(500);
+  }
+  assert.fail(`${await alerts()}`);
+}
+
 /** Types a line and sends it. */
 async function add(page: BrowserPage, line: string): Promise<void> {
   await page.evaluate((line: string) => {
@@ -111,26 +129,16 @@ testWith(
           await open(ann, "ann");
           await open(bob, "bob");
           await open(carl, "carl");
-          for (const user of ["bob", "carl"]) {
-            // Who has not been there yet cannot be invited, and ann is told so.
-            for (let tries = 0;; tries++) {
-              await press(ann, "invite", user);
-              await ann.evaluate(() =>
-                new Promise((resolve) => setTimeout(resolve, 1_000))
-              );
-              const alerts = await ann.evaluate(() => (globalThis as unknown as { alerts: string[] }).alerts);
-              if (alerts.length === 0) break;
-              assert.ok(tries < 20, `${alerts}`);
-            }
-          }
-          for (const page of [bob, carl]) {
-            await page.waitFor("document.getElementById('add').onsubmit !== null", PATIENCE);
+          for (const [user, page] of [["bob", bob], ["carl", carl]] as const) {
+            await invite(ann, user, page);
           }
           await add(ann, "from ann");
           await show([ann, bob, carl], "from ann");
           await add(bob, "from bob");
           await show([ann, bob, carl], "from ann", "from bob");
-          for (const page of [ann, bob, carl]) await page.waitFor("shared.peers.length === 2", PATIENCE);
+          for (const page of [ann, bob, carl]) {
+            await page.waitFor("shared.peers.length === 2", PATIENCE);
+          }
           await service.kill();
           await add(ann, "ann without");
           await show([ann, bob, carl], "from ann", "from bob", "ann without");
@@ -142,7 +150,9 @@ testWith(
           service = await startServer(at);
           await show([ann, bob, carl], ...lines);
           await press(ann, "remove", "carl");
-          await ann.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
+          await ann.evaluate(() =>
+            new Promise((resolve) => setTimeout(resolve, 1_000))
+          );
           assert.deepEqual(
             await ann.evaluate(() => (globalThis as unknown as { alerts: string[] }).alerts),
             [],
