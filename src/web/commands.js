@@ -56,13 +56,15 @@ export class Commands {
   #chosen = 0;
   /** The list of commands is asked for once while a command is typed. */
   #isAsked = false;
+  /** The list was closed since the last character: an answer that comes late must not open it under the next key. */
+  #isDismissed = false;
 
   /** @param {import("./messages.js").Messages} messages */
   constructor(messages) {
     this.#messages = messages;
     this.#field.addEventListener("input", () => void this.#typed());
     this.#field.addEventListener("keydown", (event) => this.#key(event));
-    this.#field.addEventListener("blur", () => this.#show([]));
+    this.#field.addEventListener("blur", () => this.#dismiss());
   }
 
   /** Begins to show what bots answer. @param {any} client */
@@ -82,6 +84,7 @@ export class Commands {
 
   async #typed() {
     const { value } = this.#field;
+    this.#isDismissed = false;
     if (!value.startsWith("/")) return this.end();
     if (!this.#isAsked && this.#client !== undefined) {
       this.#isAsked = true;
@@ -95,7 +98,12 @@ export class Commands {
     }
     const { offered, current } = complete(this.#all, this.#field.value);
     this.#hint.textContent = current === undefined ? "" : hintOf(current);
-    this.#show(offered);
+    this.#show(this.#isDismissed ? [] : offered);
+  }
+
+  #dismiss() {
+    this.#isDismissed = true;
+    this.#show([]);
   }
 
   /** @param {Listed[]} offered */
@@ -131,11 +139,12 @@ export class Commands {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const count = this.#offered.length;
+    if (event.key === "Escape") this.#isDismissed = true;
     if (count === 0 || event.isComposing) return;
     const chosen = /** @type {Listed} */ (this.#offered[this.#chosen]);
     if (event.key === "ArrowDown") this.#chosen = (this.#chosen + 1) % count;
     else if (event.key === "ArrowUp") this.#chosen = (this.#chosen + count - 1) % count;
-    else if (event.key === "Escape") this.#show([]);
+    else if (event.key === "Escape") this.#dismiss();
     // What is typed whole is sent and not completed.
     else if (event.key === "Tab" || (event.key === "Enter" && this.#field.value !== `/${typed(chosen)}`)) {
       this.#take(chosen);
@@ -148,7 +157,7 @@ export class Commands {
   #take(command) {
     this.#field.value = `/${typed(command)} `;
     this.#field.focus();
-    this.#show([]);
+    this.#dismiss();
     this.#hint.textContent = hintOf(command);
   }
 

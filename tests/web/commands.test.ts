@@ -100,6 +100,19 @@ testWith(
         await respond({ kind: "piece", at: 0, text: "It has " });
         await respond({ kind: "piece", at: 7, text: "begun.", final: "ended" });
         await ann.waitFor(`${said} === "It has begun."`);
+        // The list is asked for with the first character, and the answer comes after the Escape.
+        await ann.evaluate(async () => {
+          const field = document.querySelector<HTMLInputElement>("#text")!;
+          for (field.value = "/"; field.value.length < 4; field.value += "pol"[field.value.length - 1]!) {
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+          }
+          field.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true }),
+          );
+          await new Promise((resolve) => setTimeout(resolve, 500));
+        });
+        assert.equal(await ann.evaluateText(offered), "", "closed, it stays closed");
+        await ann.evaluate(() => void (document.querySelector<HTMLInputElement>("#text")!.value = ""));
         await type(ann, "/pol");
         await ann.waitFor(`${offered}.startsWith("/poll start")`);
         await press(ann, "Escape");
