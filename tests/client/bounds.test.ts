@@ -6,7 +6,7 @@ import { ChannelInbox, type Placed } from "../../src/client/session/inbox.ts";
 import { Encoded, LANES, ProtocolError } from "../../src/protocol/mod.ts";
 import { startTestService } from "../support/service.ts";
 import { decode, takeFrames } from "../support/wire.ts";
-import { connected, inWorld } from "./in_world.ts";
+import { connected, inWorld, refuse } from "./in_world.ts";
 import { KeptOutbox } from "./support.ts";
 
 Deno.test("refusals: a message that is refused again and again is given up, and the waits between grow to 30 s", () =>
@@ -14,14 +14,11 @@ Deno.test("refusals: a message that is refused again and again is given up, and 
     const { client } = makeOne();
     await connected(world, client);
     const asked: number[] = [];
-    world.hub.addHook({
-      name: "refuses",
-      before: ({ payload }: { payload: { text?: string } }) => {
-        if (payload.text !== "refused") return;
-        asked.push(world.clock.now());
-        throw new Error("not now");
-      },
-    } as never);
+    refuse(world, ({ payload }) => {
+      if (payload.text !== "refused") return;
+      asked.push(world.clock.now());
+      throw new Error("not now");
+    });
     const channel = client.channel("chat:x");
     let refusal: string | undefined;
     channel.publish("refused").catch(({ error }) => refusal = error);
@@ -45,14 +42,11 @@ Deno.test("refusals: a channel that takes nothing at the moment holds up no othe
     await connected(world, client);
     const asked: number[] = [];
     let isShut = true;
-    world.hub.addHook({
-      name: "refuses",
-      before: ({ channel }: { channel: string }) => {
-        if (channel !== "chat:shut" || !isShut) return;
-        asked.push(world.clock.now());
-        throw new ProtocolError("not_available", "not now");
-      },
-    } as never);
+    refuse(world, ({ channel }) => {
+      if (channel !== "chat:shut" || !isShut) return;
+      asked.push(world.clock.now());
+      throw new ProtocolError("not_available", "not now");
+    });
     const texts = (channel: string) =>
       world.engine.log.read(channel).records.map(({ payload }: { payload: { text?: unknown } }) =>
         payload.text
@@ -85,12 +79,9 @@ Deno.test("refusals: what a channel takes again is sent at once when its handler
     const { client } = makeOne();
     await connected(world, client);
     let attempts = 0;
-    world.hub.addHook({
-      name: "refuses",
-      before: () => {
-        if (attempts++ === 0) throw new ProtocolError("not_available", "not now", { retryAfter: 60_000 });
-      },
-    } as never);
+    refuse(world, () => {
+      if (attempts++ === 0) throw new ProtocolError("not_available", "not now", { retryAfter: 60_000 });
+    });
     const nothing = () => {};
     const port = client.manager.handleChannel("chat:x", {
       attached: nothing,
@@ -118,12 +109,9 @@ Deno.test("refusals: a message that is refused for the one before it is not give
     const { client } = makeOne();
     await connected(world, client);
     let left = 50;
-    world.hub.addHook({
-      name: "refuses",
-      before: () => {
-        if (left-- > 0) throw new ProtocolError("out_of_order");
-      },
-    } as never);
+    refuse(world, () => {
+      if (left-- > 0) throw new ProtocolError("out_of_order");
+    });
     const receipt = client.channel("chat:x").publish("follower");
     await world.until(() => client.manager.pending === 0);
     await receipt;

@@ -31,6 +31,14 @@ export async function connected(world: World, client: SkeinClient): Promise<void
   await connecting;
 }
 
+/** What `before` throws is why the server does not take a message now. */
+export function refuse(
+  world: World,
+  before: (publication: { readonly channel: string; readonly payload: { readonly text?: string } }) => void,
+): void {
+  world.hub.addHook({ name: "refuses", before } as unknown as Parameters<typeof world.hub.addHook>[0]);
+}
+
 /** Runs a test in a world, and ends every client of it. */
 export async function inWorld(
   test: (

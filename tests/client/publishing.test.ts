@@ -7,7 +7,7 @@ import type { OutboxStorage } from "../../src/client/mod.ts";
 import { Pace } from "../../src/client/policy/pace.ts";
 import type { Payload } from "../../src/protocol/mod.ts";
 import { crowd } from "./crowd.ts";
-import { connected, inWorld, make } from "./in_world.ts";
+import { connected, inWorld, make, refuse } from "./in_world.ts";
 import { KeptOutbox, seeded, World } from "./support.ts";
 
 const texts = (world: World, channel = "chat:x") =>
@@ -118,12 +118,9 @@ Deno.test("publishing: order holds when a server refuses now and then", () =>
     await connected(world, client);
     // The hub fails as an engine on a full disk does.
     let calls = 0;
-    world.hub.addHook({
-      name: "fails now and then",
-      before: () => {
-        if (++calls % 7 === 3) throw Object.assign(new Error(), { name: "ProtocolError" });
-      },
-    } as never);
+    refuse(world, () => {
+      if (++calls % 7 === 3) throw Object.assign(new Error(), { name: "ProtocolError" });
+    });
     const channel = client.channel("chat:x");
     const said = Array.from({ length: 60 }, (_, i) => `m${i}`);
     for (const text of said) channel.publish(text);
