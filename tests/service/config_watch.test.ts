@@ -197,3 +197,32 @@ Deno.test("config watch: after close nothing is called any more, and closing twi
     await watch.check();
     assert.equal(calls, 1);
   }));
+
+Deno.test("config watch: one look at a time, and none is under way after close", () =>
+  inDirectory(async (dir) => {
+    const path = `${dir}/file`;
+    await Deno.writeTextFile(path, "1");
+    const watch = await watchFile(path, { onChange: () => {}, poll: 1 });
+    const { stat } = Deno, started = new Inbox<true>(), later = new Inbox<true>();
+    const { promise: gate, resolve: answer } = Promise.withResolvers<void>();
+    let asked = 0, answered = 0;
+    // A file system that does not answer at once.
+    Deno.stat = async (of) => {
+      (asked++ === 0 ? started : later).put(true);
+      await gate;
+      const found = await stat(of);
+      answered++;
+      return found;
+    };
+    try {
+      await started.next();
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+      assert.equal(later.length, 0, "asked again while the first question stands");
+      const closed = watch.close();
+      answer();
+      await closed;
+      assert.deepEqual([asked, answered], [1, 1]);
+    } finally {
+      Deno.stat = stat;
+    }
+  }));

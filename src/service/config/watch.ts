@@ -22,7 +22,7 @@ export interface WatchOptions {
 export interface FileWatch {
   /** Checks the file now; resolves when that is done. */
   check(): Promise<void>;
-  /** Ends it: no call of `onChange` begins afterwards. Resolves when one under way has ended. */
+  /** Ends it: no call of `onChange` begins afterwards. Resolves when one under way has ended, and no look at the file is. */
   close(): Promise<void>;
 }
 
@@ -125,7 +125,11 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
       // The directory is gone or the system gave up: polling goes on.
     }
   })();
-  const interval = setInterval(poll, pollInterval);
+  // One at a time: on a network file system that does not answer they would pile up.
+  let polling: Promise<void> | undefined;
+  const interval = setInterval(() => {
+    polling ??= poll().finally(() => polling = undefined);
+  }, pollInterval);
   // The file may have changed between the first look and the start of the watch.
   await check();
 
@@ -142,6 +146,7 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
         // It had ended already.
       }
       await reading;
+      await polling;
       await running;
     },
   };
