@@ -291,8 +291,11 @@ export class BrowserPeer {
       relayOnly: this.#options.relayOnly,
       tell: (candidate) => {
         const { connection } = meeting;
-        this.#session.send(peer, { type: "candidate", connection, candidates: [candidate] })
-          .catch((error) => this.#failed(peer, error));
+        const signal = { type: "candidate", connection, candidates: [candidate] } as const;
+        this.#session.send(peer, signal).catch((error) => {
+          // One address more is nothing to a connection that has a path.
+          if (meeting.restarts?.isBroken !== false) this.#failed(peer, error);
+        });
       },
     });
     return meeting;

@@ -1,12 +1,13 @@
 /** Peers that find each other through a running service, on one node and on two. */
 
 import assert from "node:assert/strict";
-import { SkeinClient } from "../../src/client/mod.ts";
+import { SkeinClient, SkeinError } from "../../src/client/mod.ts";
 import { type PeerError, PeerIdentity, SkeinPeer, type SkeinPeerOptions } from "../../src/client/peer.ts";
 import { SessionSignalling } from "../../src/client/peers/session_signalling.ts";
 import type { Signal } from "../../src/peer/mod.ts";
 import type { Connection } from "../../src/quic/mod.ts";
 import { FakeClock } from "../support/clock.ts";
+import { makePlace, startServer } from "../crash/server.ts";
 import { API_KEY, Cluster, type TestNode, tokenOf, until } from "../nodes/support.ts";
 
 /** A peer and its client. */
@@ -162,4 +163,55 @@ Deno.test("peers: an announcement that was not answered is made again while ther
   assert.deepEqual(sent, Array(2).fill(["peer_announce", identity.id]));
   signalling.close();
   assert.equal(clock.pending, 0);
+});
+
+Deno.test("peers: what is said while the service is away is taken by the one that comes back", async () => {
+  const at = await makePlace();
+  let service = await startServer(at);
+  const client = new SkeinClient({
+    url: `http://127.0.0.1:${at.port}`,
+    token: at.token,
+    reconnectDelay: 100,
+  });
+  const { identity } = await PeerIdentity.generate();
+  const signalling = new SessionSignalling(client, identity);
+  try {
+    const heard: Signal[] = [];
+    signalling.onSignal((_from, signal) => heard.push(signal));
+    await signalling.announced();
+    const gone = new Promise((resolve) => client.on("disconnected", resolve));
+    await service.kill();
+    await gone;
+    // To itself: nobody else has to be back before it.
+    const signal = { type: "close", connection: "A".repeat(22), reason: "" } as const;
+    const said = signalling.send(identity.id, signal);
+    service = await startServer(at);
+    await said;
+    assert.deepEqual(heard, [signal]);
+  } finally {
+    signalling.close();
+    await client.close();
+    await service.kill();
+    await Deno.remove(at.directory, { recursive: true });
+  }
+});
+
+Deno.test("peers: an announcement that reaches another session than it was signed for is signed anew", async () => {
+  const { identity } = await PeerIdentity.generate();
+  const signed: string[] = [];
+  const manager = {
+    sessionId: "lost",
+    isConnected: () => true,
+    send: (_type: string, { signature }: { signature: string }) => {
+      signed.push(signature);
+      if (manager.sessionId === "new") return Promise.resolve({});
+      manager.sessionId = "new";
+      return Promise.reject(new SkeinError("permission_denied", "the signature is not this peer's"));
+    },
+  };
+  const client = { clock: new FakeClock(), manager, on: () => () => {} } as unknown as SkeinClient;
+  const signalling = new SessionSignalling(client, identity);
+  await signalling.announced();
+  assert.deepEqual(signed, [await identity.announce("lost"), await identity.announce("new")]);
+  signalling.close();
 });

@@ -80,8 +80,7 @@ export class SessionSignalling implements Signalling {
     const { type, ...rest } = signal;
     const candidates = "candidates" in signal ? { candidates: signal.candidates.map(fromCandidate) } : {};
     try {
-      await this.announced();
-      await this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to });
+      await this.#whenKnown(() => this.#client.manager.send(TYPES[type], { ...rest, ...candidates, to }));
     } catch (cause) {
       throw peerError(cause);
     }
@@ -121,10 +120,36 @@ export class SessionSignalling implements Signalling {
     for (const stop of this.#stop.splice(0)) stop();
   }
 
+  /**
+   * Says something that only a peer may say. What waits for a connection is sent before the announcement there: a session
+   * that is new refuses it, and it is said again.
+   */
+  async #whenKnown(say: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      await this.announced();
+      const announced = this.#announced;
+      try {
+        await say();
+        return;
+      } catch (error) {
+        if (announced === this.#announced || !isRefusal(error)) throw error;
+      }
+    }
+  }
+
   async #announce(): Promise<void> {
     const { manager } = this.#client;
-    const signature = await this.#identity.announce(manager.sessionId!);
-    await manager.send("peer_announce", { peer: this.#identity.id, signature });
+    for (;;) {
+      const { sessionId } = manager;
+      const signature = await this.#identity.announce(sessionId!);
+      try {
+        await manager.send("peer_announce", { peer: this.#identity.id, signature });
+        return;
+      } catch (error) {
+        // It reached a session that is another one than it was signed for.
+        if (sessionId === manager.sessionId || !isRefusal(error)) throw error;
+      }
+    }
   }
 }
 
@@ -136,7 +161,12 @@ function fromCandidate({ kind, address }: Candidate): PeerCandidate {
   return { kind, ...address };
 }
 
+function isRefusal(error: unknown): boolean {
+  return error instanceof SkeinError && error.error === "permission_denied";
+}
+
 function peerError(cause: unknown): PeerError {
-  const refused = cause instanceof SkeinError && cause.error === "permission_denied";
-  return new PeerError(refused ? "not_allowed" : "peer_unreachable", (cause as Error).message, { cause });
+  return new PeerError(isRefusal(cause) ? "not_allowed" : "peer_unreachable", (cause as Error).message, {
+    cause,
+  });
 }
