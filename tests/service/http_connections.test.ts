@@ -183,6 +183,31 @@ Deno.test("accepting: a listener that accepts is left alone, one that does not i
   await accepting;
 });
 
+Deno.test("accepting: a listener that ends while it is tried is not started again", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let restarts = 0;
+  const watch = new AcceptWatch({
+    where: () => listener.addr,
+    restart: () => Promise.resolve(void restarts++),
+  });
+  let isChecking = true;
+  const checked = watch.check(60_000).finally(() => isChecking = false);
+  await watch.close();
+  assert.equal(isChecking, false, "nothing is under way any more");
+  assert.equal(await checked, false);
+  assert.equal(await watch.check(), false);
+  assert.equal(restarts, 0);
+});
+
+Deno.test("http: a server that was closed while it is tried does not listen again", async () => {
+  const server = await startHttp({ hostname: "127.0.0.1", port: 0, handler: () => new Response("x") });
+  let isChecking = true;
+  const checked = server.checkAccepting().finally(() => isChecking = false);
+  await server.close(0);
+  assert.equal(isChecking, false);
+  assert.equal(await checked, false);
+});
+
 Deno.test("http: too many requests at once on a connection end it", async () => {
   const server = await startHttp({
     hostname: "127.0.0.1",

@@ -22,9 +22,10 @@ const LOOK = 20;
 /** Watches one listener. */
 export class AcceptWatch {
   readonly #watched: Watched;
+  readonly #ended = new AbortController();
   #accepted = 0;
   #seen = 0;
-  #checking = false;
+  #checking: Promise<boolean> | undefined;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -40,30 +41,42 @@ export class AcceptWatch {
    * keeps it from listening. One that accepted something since the last check is not tried.
    */
   async check(patience: number = PATIENCE): Promise<boolean> {
-    if (this.#checking) return false;
-    this.#checking = true;
+    if (this.#checking !== undefined || this.#ended.signal.aborted) return false;
     try {
-      const isQuiet = this.#accepted === this.#seen;
-      const isAccepting = !isQuiet || await this.#tryOut(patience);
-      // Connections of our own say nothing about the time until the next check.
-      this.#seen = this.#accepted;
-      if (isAccepting) return false;
-      await this.#watched.restart();
-      return true;
+      return await (this.#checking = this.#check(patience));
     } finally {
-      this.#checking = false;
+      this.#checking = undefined;
     }
+  }
+
+  /** Ends it: the listener is not restarted any more. Resolves when no check is under way. Never rejects. */
+  async close(): Promise<void> {
+    this.#ended.abort();
+    await this.#checking?.catch(() => {});
+  }
+
+  async #check(patience: number): Promise<boolean> {
+    const isQuiet = this.#accepted === this.#seen;
+    const isAccepting = !isQuiet || await this.#tryOut(patience);
+    // Connections of our own say nothing about the time until the next check.
+    this.#seen = this.#accepted;
+    if (isAccepting || this.#ended.signal.aborted) return false;
+    await this.#watched.restart();
+    return true;
   }
 
   async #tryOut(patience: number): Promise<boolean> {
     const { hostname, port } = this.#watched.where();
     const before = this.#accepted;
     const until = performance.now() + patience;
+    const over = new AbortController(), { signal } = over;
     // It rejects when the port refuses, or when no descriptor is left for the attempt.
-    const attempt = Deno.connect({ hostname: reachable(hostname), port }).catch(() => undefined);
-    while (this.#accepted === before && performance.now() < until) await delay(LOOK);
-    // One that nobody answers ends by itself, later.
-    void attempt.then((connection) => connection?.close());
+    const attempt = Deno.connect({ hostname: reachable(hostname), port, signal }).catch(() => undefined);
+    while (this.#accepted === before && !this.#ended.signal.aborted && performance.now() < until) {
+      await delay(LOOK);
+    }
+    over.abort();
+    (await attempt)?.close();
     return this.#accepted !== before;
   }
 }

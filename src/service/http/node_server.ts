@@ -205,6 +205,8 @@ class NodeHttpServer implements HttpServer {
 
   async #end(grace: number): Promise<void> {
     const server = this.#server;
+    // It would bind the port again.
+    await this.#watch.close();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     for (const connection of this.#webSockets) connection.end(1001, "going away", grace);
