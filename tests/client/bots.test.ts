@@ -10,7 +10,8 @@ import {
   sayCommand,
   serveBot,
 } from "../../src/client/bots.ts";
-import { type ClientOptions, SkeinClient } from "../../src/client/mod.ts";
+import { type ClientOptions, SkeinClient, SkeinError } from "../../src/client/mod.ts";
+import { FakeClock } from "../support/clock.ts";
 import { crowd, until } from "./crowd.ts";
 import { World } from "./support.ts";
 
@@ -179,6 +180,36 @@ Deno.test("bots: the SDK asks and answers on every transport", async () => {
   assert.equal(errors.length, 3);
   assert.equal(server.open, 0);
   server.close();
+});
+
+Deno.test("bots: commands that a new session did not take in time are registered again", async () => {
+  const clock = new FakeClock();
+  let connected = (): void => {}, works = true, registered = 0;
+  const client = {
+    manager: {
+      isConnected: () => true,
+      send() {
+        if (!works) return Promise.reject(SkeinError.temporary("timeout", "no answer"));
+        registered++;
+        return Promise.resolve({});
+      },
+    },
+    on(event: string, listener: () => void) {
+      if (event === "connected") connected = listener;
+      return () => {};
+    },
+  } as unknown as SkeinClient;
+  const bot = await serveBot(client, { clock, commands: [{ name: "tell", run: () => {} }] });
+  await clock.advance(0);
+  works = false;
+  connected();
+  await clock.advance(0);
+  registered = 0;
+  works = true;
+  await clock.advance(60_000);
+  assert.equal(registered, 1);
+  bot.close();
+  assert.equal(clock.pending, 0);
 });
 
 Deno.test("bots: only a token with the claim serves a bot", async () => {

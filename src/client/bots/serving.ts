@@ -8,6 +8,7 @@ import { uuidv7 } from "../../protocol/core.ts";
 import type { BotCommandDelivery, BotCommandSpec, BotTaken } from "../../protocol/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { SkeinClient } from "../client.ts";
+import { eachConnection } from "../each_connection.ts";
 import { SkeinError } from "../errors.ts";
 import type { StreamWriter } from "../streams/writer.ts";
 
@@ -99,8 +100,6 @@ export async function serveBot(
       const asked = new Asked(client, clock, command);
       void answer(asked, handler, onError).finally(() => open.delete(key));
     }),
-    // A question is asked again by itself when the connection is lost; this is for another session.
-    client.on("connected", () => void register().catch(() => {})),
   ];
   const close = () => offs.splice(0).forEach((off) => off());
   try {
@@ -109,6 +108,8 @@ export async function serveBot(
     close();
     throw error;
   }
+  // A session that is new does not know the commands.
+  offs.push(eachConnection(client, clock, async () => void await register(), () => {}));
   return {
     get open() {
       return open.size;
