@@ -204,6 +204,8 @@ export class Outbox {
 
   /** What goes to a channel is to be sent again, in order, once the channel is released; others go on. */
   hold(target: string): void {
+    // Each message that was on its way may be refused. Nothing has left since the first.
+    if (this.#held.has(target)) return;
     this.#held.add(target);
     for (const entry of this.#entries.values()) {
       if (entry.target !== target || !entry.sent) continue;
