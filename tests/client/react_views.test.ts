@@ -1,7 +1,7 @@
 /** What the React hooks show, over a network in memory. */
 
 import assert from "node:assert/strict";
-import type { SkeinClient } from "../../src/client/mod.ts";
+import { type SkeinClient, SkeinError } from "../../src/client/mod.ts";
 import { type BotAsk, serveBot } from "../../src/client/bots.ts";
 import { commandView } from "../../src/client/react/commands.ts";
 import type { View } from "../../src/client/react/view.ts";
@@ -138,6 +138,79 @@ Deno.test("react views: who is there is asked for again after an interruption, a
     await world.until(() => client.manager.isConnected() && users() === "ann,bob");
     void bob.close();
     await world.until(() => users() === "ann");
+    for (const close of closes) close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: what failed for a passing reason is asked for again, what is refused is not", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob");
+    for (const each of [client, bob]) await connected(world, each);
+    void bob.channel(ROOM).publish("before");
+    await world.clock.advance(500);
+    const channel = client.channel(ROOM);
+    let asked = 0, error = SkeinError.temporary("not_available", "the engine is away");
+    for (const method of ["subscribe", "history", "presence"] as const) {
+      const work = channel[method].bind(channel) as () => never;
+      let times = 0;
+      channel[method] = () => {
+        asked++;
+        return ++times === 1 ? Promise.reject(error) as never : work();
+      };
+    }
+    const view = room(client, { history: 5 }), people = presenceView(client, ROOM);
+    const closes = [view.open(), people.open()];
+    await world.until(() => texts(view) === "before" && people.get().users.length === 1);
+    assert.deepEqual([view.get().status, view.get().error, people.get().error], [
+      "joined",
+      undefined,
+      undefined,
+    ]);
+    for (const close of closes) close();
+
+    error = new SkeinError("permission_denied", "not for you");
+    channel.history = () => {
+      asked++;
+      return Promise.reject(error);
+    };
+    const close = view.open();
+    await world.until(() => view.get().error !== undefined);
+    assert.deepEqual([view.get().status, view.get().error], ["joined", error]);
+    asked = 0;
+    await world.clock.advance(3_600_000);
+    assert.equal(asked, 0);
+    close();
+    await world.clock.advance(500);
+  }));
+
+Deno.test("react views: what happens while a view asks how it was counts", () =>
+  inWorld(async (world, make) => {
+    const { client } = make(), { client: bob } = make("bob"), { client: cem } = make("cem");
+    for (const each of [client, bob, cem]) await connected(world, each);
+    for (const text of ["one", "two", "three"]) void bob.channel(ROOM).publish(text);
+    void cem.channel(ROOM).subscribe();
+    await world.clock.advance(500);
+    const channel = client.channel(ROOM), answers: (() => void)[] = [];
+    for (const method of ["history", "presence"] as const) {
+      const work = channel[method].bind(channel) as () => Promise<never>;
+      channel[method] = async () => {
+        const answer = await work();
+        await new Promise<void>((resolve) => answers.push(resolve));
+        return answer;
+      };
+    }
+    const view = room(client, { history: 5 }), people = presenceView(client, ROOM);
+    const closes = [view.open(), people.open()];
+    await world.until(() => answers.length === 2);
+    void bob.channel(ROOM).edit(1, "1");
+    void bob.channel(ROOM).delete(2);
+    void bob.channel(ROOM).subscribe();
+    void cem.channel(ROOM).unsubscribe();
+    await world.clock.advance(500);
+    for (const answer of answers) answer();
+    await world.until(() => view.get().messages.length === 3);
+    assert.equal(texts(view), "1*,-,three");
+    assert.deepEqual(people.get().users.map(({ userId }) => userId).sort(), ["ann", "bob"]);
     for (const close of closes) close();
     await world.clock.advance(500);
   }));

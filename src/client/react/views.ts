@@ -5,13 +5,13 @@
  */
 
 import type { PresentUser, StreamState } from "../../protocol/mod.ts";
-import type { Channel } from "../channel.ts";
 import type { SkeinClient } from "../client.ts";
 import type { Document } from "../documents/document.ts";
 import type { DocumentOptions } from "../documents/events.ts";
 import { openDocument } from "../documents/open.ts";
-import { SkeinError } from "../errors.ts";
+import type { SkeinError } from "../errors.ts";
 import type { Delivered } from "../session/subscription.ts";
+import { followed } from "./followed.ts";
 import { Streamed } from "./streamed.ts";
 import { type View, viewOf } from "./view.ts";
 
@@ -102,17 +102,16 @@ export function channelView(
       }
       set({ messages: [...byOffset.values()].sort((a, b) => a.offset - b.offset).slice(-keep) });
     };
+    /** What was changed while the history was asked for, which may answer with what was before. */
+    let late: Map<number, Partial<ShownMessage>> | undefined;
     const change = (target: number | undefined, how: Partial<ShownMessage>): void => {
-      const messages = get().messages.map((message) => {
-        if (message.offset !== target) return message;
-        const { text: _text, data: _data, stream: _stream, ...rest } = message;
-        return { ...rest, ...how };
-      });
-      set({ messages });
+      if (target === undefined) return;
+      late?.set(target, how);
+      set({ messages: get().messages.map((each) => each.offset === target ? changed(each, how) : each) });
     };
-    const load = async (): Promise<void> => {
+    const read = async (): Promise<ShownMessage[]> => {
       const found: ShownMessage[] = [];
-      let isMore = history > 0, since: number | undefined;
+      let isMore = true, since: number | undefined;
       // Edits and deletions are in the history too, and are not shown.
       for (let page = 0; isMore && page < MAX_PAGES; page++) {
         const query = { limit: history, reverse: true, ...(since === undefined ? {} : { since }) };
@@ -122,14 +121,22 @@ export function channelView(
         since = messages.at(-1)?.offset;
         isMore = more && since !== undefined && found.length < history;
       }
-      add(found.slice(0, history));
+      return found.slice(0, history);
     };
-    return followed(client, channel, {
-      joined(isFirst) {
-        set({ status: "joined", error: undefined });
-        if (isFirst) load().catch((error) => set({ error }));
-      },
+    let isLoaded = history === 0, gaps = 0;
+    const load = async (): Promise<void> => {
+      if (isLoaded) return;
+      const before = gaps, changes = late = new Map<number, Partial<ShownMessage>>();
+      const found = await read().finally(() => late = undefined);
+      if (before !== gaps) return;
+      isLoaded = true;
+      add(found.map((each) => changed(each, changes.get(each.offset))));
+    };
+    return followed(client, channel, (again) => ({
+      joined: () => set({ status: "joined", error: undefined }),
       failed: (error) => set({ status: "left", error }),
+      load,
+      notLoaded: (error) => set({ error }),
       message(message) {
         add([shown(message)]);
         onMessage(message);
@@ -140,10 +147,12 @@ export function channelView(
         channel.on("deleted", ({ target }) => change(target, { deleted: true })),
         channel.on("discontinuity", () => {
           set({ messages: [] });
-          load().catch((error) => set({ error }));
+          isLoaded = history === 0;
+          gaps++;
+          again();
         }),
       ],
-    });
+    }));
   });
 }
 
@@ -151,16 +160,29 @@ export function channelView(
 export function presenceView(client: SkeinClient, name: string): View<PresenceState> {
   return viewOf<PresenceState>({ users: [], error: undefined }, (set, get) => {
     const channel = client.channel(name);
-    const others = (userId: string): PresentUser[] => get().users.filter((user) => user.userId !== userId);
-    return followed(client, channel, {
-      // After each reconnection: who came and went meanwhile was not told.
-      joined: () => void channel.presence().then((users) => set({ users, error: undefined }), () => {}),
+    /** Who came or went while it was asked who is there, which may be answered with what was before. */
+    let late: Map<string, PresentUser | undefined> | undefined;
+    const tell = (userId: string, user?: PresentUser): void => {
+      late?.set(userId, user);
+      const others = get().users.filter((each) => each.userId !== userId);
+      set({ users: user === undefined ? others : [...others, user] });
+    };
+    return followed(client, channel, () => ({
+      joined: () => {},
       failed: (error) => set({ users: [], error }),
+      // With each connection: who came and went meanwhile was not told.
+      async load() {
+        const since = late = new Map<string, PresentUser | undefined>();
+        const users = await channel.presence().finally(() => late = undefined);
+        const came = [...since.values()].filter((user) => user !== undefined);
+        set({ users: [...users.filter(({ userId }) => !since.has(userId)), ...came], error: undefined });
+      },
+      notLoaded: (error) => set({ error }),
       offs: [
-        channel.on("online", (user) => set({ users: [...others(user.userId), { ...user, sessions: 1 }] })),
-        channel.on("offline", ({ userId }) => set({ users: others(userId) })),
+        channel.on("online", (user) => tell(user.userId, { ...user, sessions: 1 })),
+        channel.on("offline", ({ userId }) => tell(userId)),
       ],
-    });
+    }));
   });
 }
 
@@ -169,7 +191,11 @@ export function typingView(client: SkeinClient, name: string): View<TypingState>
   return viewOf<TypingState>({ typists: [] }, (set) => {
     const channel = client.channel(name);
     const look = (): void => set({ typists: channel.typists });
-    return followed(client, channel, { joined: look, failed: look, offs: [channel.on("typing", look)] });
+    return followed(client, channel, () => ({
+      joined: look,
+      failed: look,
+      offs: [channel.on("typing", look)],
+    }));
   });
 }
 
@@ -203,58 +229,11 @@ export function documentView(
   });
 }
 
-/** What a view of a channel is told. */
-interface Follower {
-  /** The server has confirmed it: `isFirst`, or on another connection. */
-  joined(isFirst: boolean): void;
-  failed(error: SkeinError): void;
-  message?(message: Delivered): void;
-  /** Take its other listeners off. */
-  readonly offs: readonly (() => void)[];
-}
-
-/** Joins a channel; returns what leaves it again. It is left when nobody else listens to it. */
-function followed(client: SkeinClient, channel: Channel, follower: Follower): () => void {
-  let isOpen = true, wasJoined = false;
-  let status: ChannelState["status"] = "joining";
-  // A function of its own: listeners are told apart by it.
-  const listen = (message: Delivered): void => follower.message?.(message);
-  const joined = (): void => {
-    status = "joined";
-    if (isOpen) follower.joined(!wasJoined);
-    wasJoined = true;
-  };
-  const failed = (cause: unknown): void => {
-    status = "left";
-    if (isOpen) {
-      follower.failed(cause instanceof SkeinError ? cause : new SkeinError("closed", String(cause)));
-    }
-  };
-  const subscribe = (): Promise<(() => Promise<void>) | undefined> => {
-    status = "joining";
-    return channel.subscribe(listen).then((leave) => {
-      joined();
-      return leave;
-    }, (error) => {
-      failed(error);
-      return undefined;
-    });
-  };
-  let subscribed = subscribe();
-  const offs = [
-    channel.on("left", failed),
-    client.on("connected", () => {
-      if (status === "joined") joined();
-      // Another token may allow it, and who disconnects may come back.
-      else if (status === "left") subscribed = subscribe();
-    }),
-    ...follower.offs,
-  ];
-  return () => {
-    isOpen = false;
-    for (const off of offs) off();
-    subscribed.then((leave) => leave?.()).catch(() => {});
-  };
+/** A message of which something is different now. */
+function changed(message: ShownMessage, how: Partial<ShownMessage> | undefined): ShownMessage {
+  if (how === undefined) return message;
+  const { text: _text, data: _data, stream: _stream, ...rest } = message;
+  return { ...rest, ...how };
 }
 
 type Content = Pick<Delivered, "text" | "data">;
