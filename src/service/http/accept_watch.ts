@@ -5,7 +5,7 @@
  * @module
  */
 
-import { delay } from "../../async/deadline.ts";
+import { delay, settles } from "../../async/deadline.ts";
 
 /** What the watch needs of a listener. */
 export interface Watched {
@@ -69,14 +69,14 @@ export class AcceptWatch {
     const { hostname, port } = this.#watched.where();
     const before = this.#accepted;
     const until = performance.now() + patience;
-    const over = new AbortController(), { signal } = over;
-    // It rejects when the port refuses, or when no descriptor is left for the attempt.
-    const attempt = Deno.connect({ hostname: reachable(hostname), port, signal }).catch(() => undefined);
+    // It rejects when the port refuses, or when no descriptor is left for the attempt. A signal would be of no use: the
+    // runtime loses a connection that is there when the signal aborts.
+    const attempt = Deno.connect({ hostname: reachable(hostname), port }).catch(() => undefined);
     while (this.#accepted === before && !this.#ended.signal.aborted && performance.now() < until) {
       await delay(LOOK);
     }
-    over.abort();
-    (await attempt)?.close();
+    // One that nobody answers ends by itself, later.
+    await settles(attempt.then((connection) => connection?.close()), LOOK);
     return this.#accepted !== before;
   }
 }
