@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { frame, type RawClient } from "../websocket/raw_client.ts";
 import { floodWebSockets, openWebSocket, repeated, say } from "./attackers.ts";
 import { eventually, health, MEBIBYTE, Pair, startTarget } from "./support.ts";
+import { settles } from "../../src/async/deadline.ts";
 
 const CONTINUATION = 0, TEXT = 1, BINARY = 2, PING = 9, PONG = 10;
 /** Bytes that one socket gets rid of although the service does not read: the buffers of the system on both sides. */
@@ -68,13 +69,7 @@ Deno.test("attack: messages of 64 MiB before authentication take no memory", asy
       const attackers = await sockets(50, () => openWebSocket(target));
       const flooding = floodWebSockets(attackers, way.bytes, { ms: 1000, first: way.first });
       let most = before;
-      for (let done = false; !done;) {
-        most = Math.max(most, await target.residentBytes());
-        done = await Promise.race([
-          flooding.then(() => true),
-          new Promise<false>((r) => setTimeout(r, 50, false)),
-        ]);
-      }
+      do most = Math.max(most, await target.residentBytes()); while (!await settles(flooding, 50));
       const { cut } = await flooding;
       assert.equal(cut, attackers.length, "each of them is cut");
       const grown = most - before;
