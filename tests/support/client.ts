@@ -15,6 +15,7 @@ import {
   type RawStream,
   type Receive,
 } from "./carriers.ts";
+import { parseServerPayload, type ServerType } from "../../src/protocol/mod.ts";
 import { decode, encode, type WireForm, type WireMessage } from "./wire.ts";
 
 export type { CarrierKind, DialTarget, RawStream } from "./carriers.ts";
@@ -102,6 +103,8 @@ export class TestClient {
   #unread: Received[] = [];
   #waiting = new Set<{ test: (message: Received) => boolean; resolve: (message: Received) => void }>();
   #ended: Closed | undefined;
+  /** Told when the next message is waited for, and at the end: no test has to look for it. */
+  #wrong: Error | undefined;
 
   constructor(kind: CarrierKind, carrier: Carrier, form: WireForm, timeout: number) {
     this.kind = kind;
@@ -131,6 +134,7 @@ export class TestClient {
       return;
     }
     this.messages.push(message);
+    this.#wrong ??= whyWrong(message);
     for (const waiter of this.#waiting) {
       if (!waiter.test(message)) continue;
       this.#waiting.delete(waiter);
@@ -176,6 +180,7 @@ export class TestClient {
    * with a list of the messages that arrived.
    */
   async next(wanted: Wanted, timeoutMs: number = this.#timeout, what?: string): Promise<Received> {
+    if (this.#wrong !== undefined) throw this.#wrong;
     const test = typeof wanted === "string" ? (message: Received) => message.type === wanted : wanted;
     const at = this.#unread.findIndex(test);
     if (at >= 0) return this.#unread.splice(at, 1)[0]!;
@@ -248,9 +253,13 @@ export class TestClient {
     return within(this.closed, timeoutMs, () => `the end of the connection${this.#arrived()}`);
   }
 
-  /** Ends the connection and waits until nothing of it runs. May be called twice. */
+  /**
+   * Ends the connection and waits until nothing of it runs. May be called twice. Rejects when the server has sent something
+   * that is not as the protocol has it.
+   */
   async close(code = 0, reason = ""): Promise<void> {
     await this.#carrier.close(code, reason);
+    if (this.#wrong !== undefined) throw this.#wrong;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -271,6 +280,17 @@ export class TestClient {
     const end = this.#ended ? `; it ended with ${this.#ended.code} ${this.#ended.reason}` : "";
     return `; ${this.messages.length} messages arrived on this ${this.kind} connection${end}` +
       (lines.length > 0 ? `, last:${lines.join("")}` : "");
+  }
+}
+
+/** Why a message is not as the protocol has it: a client that is strict would not take it. */
+function whyWrong({ type, payload }: WireMessage): Error | undefined {
+  try {
+    parseServerPayload(type as ServerType, payload);
+    return undefined;
+  } catch (cause) {
+    const text = JSON.stringify(payload)?.slice(0, 300);
+    return new Error(`the server sent a ${type} that is not as it should be: ${text}`, { cause });
   }
 }
 
