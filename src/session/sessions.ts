@@ -246,9 +246,10 @@ export class Sessions {
    */
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
+    const notice = { kind: "draining", deadline: Math.ceil(deadline) } as const;
     for (const client of this.#connections) {
       if (this.#strangers.has(client)) client.end("shutdown");
-      else client.outbound.push("server_notice", { kind: "draining", deadline });
+      else client.outbound.push("server_notice", notice);
     }
     if (this.#connections.size > 0) {
       this.#empty = Promise.withResolvers<void>();

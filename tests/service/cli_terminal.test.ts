@@ -1,15 +1,20 @@
 /** `serve` in a terminal: a pseudoterminal that the program `script` makes. */
 
 import assert from "node:assert/strict";
+import { SkeinClient } from "../../src/client/mod.ts";
+import { deadline } from "../../src/async/deadline.ts";
 import { CLOSES } from "../../src/protocol/mod.ts";
 import { testWith } from "../support/needs.ts";
 import { inDirectory, MAIN, ROOT } from "./cli_support.ts";
 
-const LONGEST = 30_000;
+const LONGEST = 60_000;
 
-/** `serve` in a terminal of its own; `line` resolves with the first line that `pattern` matches. */
+const SERVE = `${Deno.execPath()} run --no-prompt --quiet -A --config ${ROOT}deno.json ${MAIN}`;
+
+/** `command` in a terminal of its own; `match` resolves with the first line that `pattern` matches. */
 async function inTerminal(
   dir: string,
+  command: string,
   body: (terminal: {
     match(pattern: RegExp): Promise<RegExpExecArray>;
     type(text: string): Promise<void>;
@@ -18,11 +23,15 @@ async function inTerminal(
     readonly ended: Promise<Deno.CommandStatus>;
   }) => Promise<void>,
 ): Promise<void> {
-  const settings = { http: { port: 0 }, quic: { port: 0 }, engine: { kind: "memory" } };
+  const settings = {
+    http: { port: 0 },
+    quic: { port: 0 },
+    engine: { kind: "memory" },
+    drain: { deadline: "2s" },
+  };
   await Deno.writeTextFile(`${dir}/skein.jsonc`, JSON.stringify(settings));
-  const serve = `exec ${Deno.execPath()} run --no-prompt --quiet -A --config ${ROOT}deno.json ${MAIN}`;
   const child = new Deno.Command("script", {
-    args: ["-qefc", serve, "/dev/null"],
+    args: ["-qefc", `exec ${command}`, "/dev/null"],
     cwd: dir,
     env: { NO_COLOR: "1", SHELL: "/bin/sh" },
     stdin: "piped",
@@ -82,7 +91,7 @@ testWith(
   "serve: a terminal shows where the service is reached, on lines of their own",
   () =>
     inDirectory((dir) =>
-      inTerminal(dir, async ({ match, type, ended }) => {
+      inTerminal(dir, SERVE, async ({ match, type, ended }) => {
         const [, port] = await match(/^\s+Page\s+http:\/\/localhost:(\d+)\/$/m);
         await match(new RegExp(`^\\s+Dashboard\\s+http://localhost:${port}/admin$`, "m"));
         await match(/^\s+QUIC\s+localhost:\d+ \(UDP\)$/m);
@@ -101,7 +110,7 @@ testWith(
   "serve: closing the terminal ends the service",
   () =>
     inDirectory((dir) =>
-      inTerminal(dir, async ({ match, close }) => {
+      inTerminal(dir, SERVE, async ({ match, close }) => {
         const [, port] = await match(/http:\/\/localhost:(\d+)\/$/m);
         const client = new WebSocket(`ws://localhost:${port}/connection/websocket`);
         await new Promise((resolve) => client.onopen = resolve);
@@ -116,4 +125,32 @@ testWith(
         }
       })
     ),
+);
+
+testWith(
+  ["script"],
+  "serve: Ctrl-C under `deno task` tells the SDK of the drain, and ends its connection after it",
+  () =>
+    inDirectory(async (dir) => {
+      await Deno.writeTextFile(`${dir}/deno.json`, JSON.stringify({ tasks: { start: SERVE } }));
+      await inTerminal(dir, `${Deno.execPath()} task --quiet start`, async ({ match, type, ended }) => {
+        const [, port] = await match(/http:\/\/localhost:(\d+)\/$/m);
+        const answer = await fetch(`http://localhost:${port}/dev/token`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ user: "ann" }),
+        });
+        const { token } = await answer.json();
+        const client = new SkeinClient({ url: `http://localhost:${port}`, token, enableQuic: false });
+        await client.connect();
+        const told = new Promise((resolve) => client.on("draining", resolve));
+        const gone = new Promise<{ code: number }>((resolve) => client.on("disconnected", resolve));
+        await type("\x03");
+        await deadline(told, LONGEST, () => new Error("the client was not told of the drain"));
+        assert.equal((await gone).code, CLOSES.shutdown.code);
+        await client.close();
+        await ended;
+        await match(/ended/);
+      });
+    }),
 );
