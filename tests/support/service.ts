@@ -89,7 +89,8 @@ export async function startTestService(
     config,
     dial(kind, options = {}) {
       const { http, quic } = service.addresses;
-      return dial({ kind, httpPort: http.port, quicPort: quic?.port ?? 0, certificateHash, ...options });
+      const target = { httpPort: http.port, quicPort: quic?.port ?? 0, certificateHash };
+      return dial({ kind, ...target, strict: true, ...options });
     },
     async connect(kind, user, claims) {
       const token = await running.token(user, claims);
