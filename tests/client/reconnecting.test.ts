@@ -26,6 +26,20 @@ for (const [user, code] of [["ann", 3500], ["ann-late", 3005]] as const) {
     }));
 }
 
+Deno.test("tokens: after a revocation the next one is asked for when its date can tell it from those before", () =>
+  inWorld(async (world, make) => {
+    const { client } = make("ann");
+    await connected(world, client);
+    // What is made in this second is refused.
+    world.refused.add("ann");
+    world.sessions.endTokens(() => true, "the token was revoked");
+    await world.clock.advance(1000);
+    assert.equal(world.tokens.get("ann"), 1);
+    world.refused.delete("ann");
+    await world.until(() => client.manager.isConnected(), 3000);
+    assert.equal(world.tokens.get("ann"), 2);
+  }));
+
 Deno.test("tokens: one that cannot be renewed is not tried again", () =>
   inWorld(async (world) => {
     world.refused.add("ann");

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CLOSE_CODES } from "../../protocol/core.ts";
 import type { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { Backoff } from "../policy/backoff.ts";
@@ -12,6 +13,12 @@ import type { Tokens } from "./tokens.ts";
 
 /** Close codes after which the next attempt is made at once: another dial answers what the server complains of. */
 const AT_ONCE: readonly number[] = [3006, 3010];
+/**
+ * Milliseconds before a session whose token was revoked comes back with another one, at least, and twice that at most. Tokens
+ * are dated in whole seconds, so that one of the second of the revocation counts as revoked.
+ */
+const REVOKED = 1_000;
+
 /** Decides about new attempts. */
 export class Redial {
   readonly #options: ResolvedOptions;
@@ -36,6 +43,9 @@ export class Redial {
   /** Milliseconds to wait after a connection that lived for `ms` ended so; undefined: do not come back. */
   afterEnd(end: LinkEnd, ms: number): number | undefined {
     this.#backoff.lived(ms);
+    if (end.code === CLOSE_CODES.invalid_token) {
+      return this.#afterToken(REVOKED * (1 + this.#options.random()));
+    }
     if (TOKEN_CODES.includes(end.code)) return this.#afterToken();
     if (!end.reconnect) return undefined;
     if (AT_ONCE.includes(end.code)) return 0;
@@ -78,10 +88,10 @@ export class Redial {
   }
 
   /** Another token is tried once; when that is refused too, it is no use to go on. */
-  #afterToken(): number | undefined {
+  #afterToken(wait = 0): number | undefined {
     this.#tokens.forget();
     const isFirst = !this.#tokenRefused;
     this.#tokenRefused = true;
-    return isFirst && this.#options.renewable ? 0 : undefined;
+    return isFirst && this.#options.renewable ? wait : undefined;
   }
 }

@@ -181,7 +181,7 @@ export const API: { readonly [M in ApiMethod]: ApiRow<ApiParams<M>, ApiResult<M>
     group: "Tokens",
     right: "manage",
     text:
-      "Refuses tokens from now on, and ends the connections that came with them: the token of a `jti`, or all that were issued before a time, of one user or of everybody.",
+      "Refuses tokens from now on, and ends the connections that came with them: the token of a `jti`, or all that were issued before a time, of one user or of everybody. Tokens are dated in whole seconds: without `issuedBefore` one that is made in the same second is refused, too.",
     params: v.pipe(
       exactly({
         jti: v.exactOptional(
