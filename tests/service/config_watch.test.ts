@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Config } from "../../src/service/config/mod.ts";
 import { watchFile } from "../../src/service/config/watch.ts";
+import { settle } from "../support/clock.ts";
 import { type Change, Inbox, inDirectory, portFile, watching } from "./config_watch_support.ts";
 
 Deno.test("config watch: a file that is written again is read again, and the changed keys are named", () =>
@@ -219,8 +220,13 @@ Deno.test("config watch: one look at a time, and none is under way after close",
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
       assert.equal(later.length, 0, "asked again while the first question stands");
       const closed = watch.close();
+      let isOver = false;
+      // Whoever closes it as well is told the same.
+      const again = watch.close().then(() => isOver = true);
+      await settle();
+      assert.equal(isOver, false);
       answer();
-      await closed;
+      await Promise.all([closed, again]);
       assert.deepEqual([asked, answered], [1, 1]);
     } finally {
       Deno.stat = stat;

@@ -133,21 +133,20 @@ export async function watchFile(path: string, options: WatchOptions): Promise<Fi
   // The file may have changed between the first look and the start of the watch.
   await check();
 
-  return {
-    check,
-    async close() {
-      if (closed) return await running;
-      closed = true;
-      clearTimeout(timer);
-      clearInterval(interval);
-      try {
-        events?.close();
-      } catch {
-        // It had ended already.
-      }
-      await reading;
-      await polling;
-      await running;
-    },
+  const end = async (): Promise<void> => {
+    closed = true;
+    clearTimeout(timer);
+    clearInterval(interval);
+    try {
+      events?.close();
+    } catch {
+      // It had ended already.
+    }
+    await reading;
+    await polling;
+    await running;
   };
+  let ending: Promise<void> | undefined;
+  // Whoever closes it a second time waits for the same end.
+  return { check, close: () => ending ??= end() };
 }
