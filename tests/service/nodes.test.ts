@@ -91,3 +91,24 @@ Deno.test("nodes module: a store that cannot be reached is logged, and tried aga
   await run(12);
   assert.deepEqual(names(other), ["n1"]);
 });
+
+Deno.test("nodes module: its end waits for an announcement, so that it is not alive again behind it", async () => {
+  const { engine, module, run, other } = place();
+  await module.start(defaultConfig());
+  const { commands } = engine;
+  const announce = commands.announce.bind(commands);
+  const gate = Promise.withResolvers<void>();
+  Object.assign(commands, {
+    async announce(...args: Parameters<typeof announce>) {
+      await gate.promise;
+      return announce(...args);
+    },
+  });
+  await run(3);
+  const closed = module.close();
+  await settle();
+  gate.resolve();
+  await closed;
+  await settle();
+  assert.deepEqual(names(other), []);
+});

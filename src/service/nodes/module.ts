@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../../async/underway.ts";
 import type { NodeInfo } from "../../engine/contract.ts";
 import type { Config } from "../config/mod.ts";
 import type { EngineModule } from "../engine/module.ts";
@@ -36,6 +37,7 @@ export class NodesModule implements Module {
   #sweeps = 0;
   #lapses = 0;
   #isAnnounced = false;
+  readonly #announcing = new Underway();
 
   /** `node`: what the operator calls this node. */
   constructor(node: string, engine: EngineModule, sessions: SessionsModule, log: Logger) {
@@ -52,12 +54,16 @@ export class NodesModule implements Module {
 
   sweep(): void {
     if (!this.#isAnnounced || ++this.#sweeps % SWEEPS !== 0) return;
-    this.#announce().catch((error) => this.#log.error("node could not announce itself", { error }));
+    void this.#announcing.add(
+      this.#announce().catch((error) => this.#log.error("node could not announce itself", { error })),
+    );
   }
 
   async close(): Promise<void> {
     if (!this.#isAnnounced) return;
     this.#isAnnounced = false;
+    // It would say that a node lives which has ended.
+    await this.#announcing.over();
     await this.#engine.engine.commands.retire();
   }
 
