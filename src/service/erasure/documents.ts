@@ -38,7 +38,8 @@ export class DocumentLife {
   /** Documents whose owner is kept. */
   readonly #owned = new Set<string>();
   #after = "";
-  #looking = false;
+  #looking: Promise<void> | undefined;
+  #closed = false;
 
   constructor(parts: DocumentLifeParts) {
     this.#parts = parts;
@@ -63,24 +64,28 @@ export class DocumentLife {
 
   /** Forgets some documents that nobody changed for the `maxAge` of their namespace and nobody has open. Never rejects. */
   async expire(failed: (error: unknown) => void): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
-    try {
-      const { engine: { log }, hub, wall } = this.#parts;
-      const maxAge = hub.settings("doc:any")?.maxAge ?? 0;
-      if (maxAge === 0) return void (this.#after = "");
-      const after = this.#after < "doc:" ? "doc:" : this.#after;
-      const names = (await log.list({ after, limit: SOME })).filter(isDocument);
-      this.#after = names.length < SOME ? "" : names.at(-1)!;
-      for (const channel of names) {
-        const { records: [last] } = await log.read(channel, { reverse: true, limit: 1 });
-        if (last === undefined || last.timestamp + maxAge > wall()) continue;
-        if ((await hub.presence(channel)).length === 0) await this.#forget(channel);
-      }
-    } catch (error) {
-      failed(error);
-    } finally {
-      this.#looking = false;
+    if (this.#looking !== undefined || this.#closed) return;
+    await (this.#looking = this.#expire().catch(failed).finally(() => this.#looking = undefined));
+  }
+
+  /** Looks for no more documents. Resolves when no look is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#looking;
+  }
+
+  async #expire(): Promise<void> {
+    const { engine: { log }, hub, wall } = this.#parts;
+    const maxAge = hub.settings("doc:any")?.maxAge ?? 0;
+    if (maxAge === 0) return void (this.#after = "");
+    const after = this.#after < "doc:" ? "doc:" : this.#after;
+    const names = (await log.list({ after, limit: SOME })).filter(isDocument);
+    this.#after = names.length < SOME ? "" : names.at(-1)!;
+    for (const channel of names) {
+      if (this.#closed) return;
+      const { records: [last] } = await log.read(channel, { reverse: true, limit: 1 });
+      if (last === undefined || last.timestamp + maxAge > wall()) continue;
+      if ((await hub.presence(channel)).length === 0) await this.#forget(channel);
     }
   }
 

@@ -124,5 +124,9 @@ export class ErasureModule implements Module {
     void this.#documents?.expire(this.#failed);
   }
 
+  async close(): Promise<void> {
+    await Promise.all([this.#users?.close(), this.#documents?.close()]);
+  }
+
   readonly #failed = (error: unknown): void => this.#log.error("documents not expired", { error });
 }

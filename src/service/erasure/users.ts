@@ -4,6 +4,7 @@
  * @module
  */
 
+import { quietDeferred } from "../../async/deferred.ts";
 import type { Engine, Redacted } from "../../engine/contract.ts";
 import { type Hub, isDocument, readPositionOf } from "../../hub/mod.ts";
 import { inboxOf, ProtocolError, uuidv7 } from "../../protocol/mod.ts";
@@ -45,7 +46,10 @@ export interface ErasureEvents {
 export class Erasures {
   readonly #parts: ErasureParts;
   readonly #running = new Map<string, Promise<ApiErased>>();
-  #resuming = false;
+  #resuming: Promise<void> | undefined;
+  /** Rejects when it is closed. */
+  readonly #over = quietDeferred<never>();
+  #closed: ProtocolError | undefined;
 
   constructor(parts: ErasureParts) {
     this.#parts = parts;
@@ -61,6 +65,7 @@ export class Erasures {
    * without content stays. It survives the end of the process: `resume` goes on. Rejects with ProtocolError.
    */
   erase(user: string): Promise<ApiErased> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     let running = this.#running.get(user);
     if (running === undefined) {
       running = this.#observed(user).finally(() => this.#running.delete(user));
@@ -71,16 +76,28 @@ export class Erasures {
 
   /** Goes on with what was interrupted; one user who cannot be erased now holds up no other. Never rejects. */
   async resume(): Promise<void> {
-    if (this.#resuming) return;
-    this.#resuming = true;
+    if (this.#resuming !== undefined || this.#closed !== undefined) return;
+    await (this.#resuming = this.#resume().finally(() => this.#resuming = undefined));
+  }
+
+  /** Begins nothing more. Resolves when nothing of it is under way: what is not done goes on at the next start. */
+  async close(): Promise<void> {
+    this.#over.reject(this.#closed ??= new ProtocolError("not_available", "shutting down"));
+    await Promise.allSettled([this.#resuming, ...this.#running.values()]);
+  }
+
+  async #resume(): Promise<void> {
     try {
       // A failure has been told of, and is tried again with the next call.
       for (const user of await this.#underWay()) await this.erase(user).catch(() => {});
     } catch (error) {
       this.#parts.events.failed(error);
-    } finally {
-      this.#resuming = false;
     }
+  }
+
+  /** Throws once it is closed. */
+  #goOn(): void {
+    if (this.#closed !== undefined) throw this.#closed;
   }
 
   async #observed(user: string): Promise<ApiErased> {
@@ -91,7 +108,7 @@ export class Erasures {
       events.erased(erased, now() - began);
       return erased;
     } catch (error) {
-      events.failed(error, user);
+      if (error !== this.#closed) events.failed(error, user);
       throw error;
     }
   }
@@ -99,15 +116,18 @@ export class Erasures {
   async #erase(user: string): Promise<ApiErased> {
     const { engine, hub, endUser } = this.#parts;
     await this.#note((users) => users.includes(user) ? users : [...users, user]);
+    this.#goOn();
     await endUser(user);
     const erased = { user, done: true, messages: 0, documents: 0, files: 0 };
     await this.#eraseFiles(user, erased);
     await hub.keyPackages.forget(user);
     for await (const channel of channelsOf(engine)) {
+      this.#goOn();
       if (!isOwn(channel)) await this.#eraseIn(channel, user, erased);
     }
     await this.#eraseInOwn(user);
-    await engine.scrub();
+    // It takes long, and ends with the engine.
+    await Promise.race([engine.scrub(), this.#over.promise]);
     await this.#note((users) => users.filter((each) => each !== user));
     return erased;
   }
@@ -121,6 +141,7 @@ export class Erasures {
     for (let looks = 0, count = 1; count > 0 && looks < OWN_LOOKS; looks++) {
       count = 0;
       for await (const channel of channelsOf(engine)) {
+        this.#goOn();
         if (isOwn(channel)) count += await this.#redact(channel, user);
       }
     }
@@ -132,6 +153,7 @@ export class Erasures {
     for (;;) {
       const files = await blobs.list({ userId: user, limit: 100 });
       if (files.length === 0) return;
+      this.#goOn();
       for (const { fileId } of files) if (await blobs.delete(fileId)) erased.files++;
     }
   }
@@ -153,6 +175,7 @@ export class Erasures {
     const { log } = this.#parts.engine;
     let since: number | undefined = 0, count = 0;
     while (since !== undefined) {
+      this.#goOn();
       const redacted: Redacted = await log.redact(channel, { from: user, since });
       count += redacted.count;
       since = redacted.upTo;
@@ -170,6 +193,7 @@ export class Erasures {
       type === "chat_message" && from === user && payload.deleted === undefined
     ).slice(0, most);
     for (const { offset: target } of own) {
+      this.#goOn();
       await hub.publish({
         origin: "service",
         from: "server",
