@@ -5,6 +5,7 @@
  */
 
 import { quietDeferred } from "../async/deferred.ts";
+import { Underway } from "../async/underway.ts";
 import { type Call, FunctionError, type FunctionHost, type LogLine, type Outcome } from "./contract.ts";
 import { Isolate } from "./isolate.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
@@ -71,7 +72,9 @@ export class DeployedFunction {
   /** Ends starts that are under way. */
   readonly #over = new AbortController();
   /** Starts that are under way. */
-  readonly #starts = new Set<Promise<unknown>>();
+  readonly #starts = new Underway();
+  /** What calls that are over have asked for, and what they have left open. */
+  readonly #asked = new Underway();
   /** Isolates of earlier versions, too. */
   readonly #isolates = new Set<Isolate>();
 
@@ -110,7 +113,7 @@ export class DeployedFunction {
       this.#replace({ source, manifest: parseManifest(said, `${this.name}.ts`), secrets });
       return said;
     }
-    const slot = await this.#parts.slots.acquire(this.#parts.limits().startTimeout);
+    const slot = await this.#slot();
     const { isolate, loaded } = await this.#start(source, secrets, slot);
     if (this.#closed) {
       isolate.kill();
@@ -160,19 +163,23 @@ export class DeployedFunction {
     if (now - running.lastUsed > this.#parts.limits().idle) running.isolate.retire();
   }
 
-  /** Takes no more calls. Resolves once those under way are over, or after `patience` milliseconds. */
+  /**
+   * Takes no more calls. Resolves once those under way are over, which have `patience` milliseconds, and what they asked
+   * for is done.
+   */
   async close(patience: number): Promise<void> {
     this.#closed = true;
     for (const { refuse } of this.#queue.splice(0)) {
       refuse(new FunctionError("busy", `${this.name} is being stopped`));
     }
     this.#over.abort(new FunctionError("busy", `${this.name} is being stopped`));
-    await Promise.allSettled(this.#starts);
+    await this.#starts.over();
     const isolates = [...this.#isolates];
     for (const isolate of isolates) isolate.retire();
     const timer = setTimeout(() => isolates.forEach((isolate) => isolate.kill()), patience);
     await Promise.all(isolates.map(({ over }) => over));
     clearTimeout(timer);
+    await this.#asked.over();
   }
 
   /** Waits until fewer than `concurrency` calls are under way. */
@@ -216,8 +223,7 @@ export class DeployedFunction {
   }
 
   async #startAgain(): Promise<Isolate> {
-    const { slots, limits } = this.#parts;
-    const slot = await slots.acquire(limits().startTimeout);
+    const slot = await this.#slot();
     const version = this.#version!;
     const { source, secrets } = version;
     const { isolate } = await this.#start(source, secrets, slot).catch((error) => {
@@ -235,11 +241,12 @@ export class DeployedFunction {
   }
 
   #start(source: Source, secrets: Readonly<Record<string, string>>, slot: Slot) {
-    const start = this.#startNow(source, secrets, slot);
-    this.#starts.add(start);
-    const over = () => void this.#starts.delete(start);
-    start.then(over, over);
-    return start;
+    return this.#starts.add(this.#startNow(source, secrets, slot));
+  }
+
+  #slot(): Promise<Slot> {
+    const { slots, limits } = this.#parts;
+    return slots.acquire(limits().startTimeout, this.#over.signal);
   }
 
   async #startNow(source: Source, secrets: Readonly<Record<string, string>>, slot: Slot) {
@@ -254,6 +261,7 @@ export class DeployedFunction {
         memory,
         startTimeout,
         signal: this.#over.signal,
+        asked: this.#asked,
         host,
         log: (line) => log(this.name, line),
       });

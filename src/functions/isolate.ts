@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { deadline } from "../async/deadline.ts";
 import { type Deferred, quietDeferred } from "../async/deferred.ts";
+import { Underway } from "../async/underway.ts";
 import type { ErrorReport } from "./child/errors.ts";
 import type { Frame } from "./child/frames.ts";
 import { type Call, FunctionError, type FunctionHost, type LogLine, type Outcome } from "./contract.ts";
@@ -27,6 +28,8 @@ export interface IsolateOptions {
   readonly startTimeout: number;
   /** Ends a start that is under way. */
   readonly signal: AbortSignal;
+  /** Gets what calls ask for that are over, until it is done. */
+  readonly asked: Underway;
   readonly host: FunctionHost;
   readonly log: (line: LogLine) => void;
 }
@@ -57,7 +60,7 @@ interface Running extends RequestScope {
   readonly controller: AbortController;
   readonly done: Deferred<Outcome>;
   stopTimer(): void;
-  requests: number;
+  readonly serving: Underway;
 }
 
 /** A loaded function. */
@@ -146,7 +149,7 @@ export class Isolate {
       controller,
       done,
       stopTimer: () => clearTimeout(timer),
-      requests: 0,
+      serving: new Underway(),
     });
     try {
       this.#process.send({ t: "call", id, event }, body);
@@ -242,7 +245,8 @@ export class Isolate {
     const abort = () => aborted.reject(new Error("the call is over"));
     signal.addEventListener("abort", abort);
     try {
-      const answer = await Promise.race([serveRequest(running, op, args, bytes), aborted.promise]);
+      const served = running.serving.add(serveRequest(running, op, args, bytes));
+      const answer = await Promise.race([served, aborted.promise]);
       this.#process.send({ t: "answer", id, value: answer.value }, answer.bytes);
     } catch (error) {
       const { message, code } = told(error);
@@ -279,7 +283,7 @@ export class Isolate {
     running.stopTimer();
     running.controller.abort();
     settle(running.done);
-    void closeScope(running);
+    void this.#options.asked.add(endScope(running));
     this.#endIfIdle();
     this.onSettled();
   }
@@ -298,6 +302,13 @@ export class Isolate {
     for (const id of [...this.#calls.keys()]) this.#settle(id, ({ reject }) => reject(error));
     if (end.kind !== "busy") this.onDeath();
   }
+}
+
+/** Ends what a call has left open, and what it has asked for: that may open something still. Never rejects. */
+async function endScope(running: Running): Promise<void> {
+  await closeScope(running);
+  await running.serving.over();
+  await closeScope(running);
 }
 
 /** About how many bytes the arguments of a request hold: texts are all that can be large. */

@@ -50,21 +50,30 @@ export class Slots {
     return this.#taken.size;
   }
 
-  /** Takes one. Rejects with FunctionError `busy` when none became free within `patience` milliseconds. */
-  async acquire(patience: number): Promise<Slot> {
+  /**
+   * Takes one. Rejects with FunctionError `busy` when none became free within `patience` milliseconds, and with the reason
+   * of `signal`.
+   */
+  async acquire(patience: number, signal: AbortSignal): Promise<Slot> {
+    signal.throwIfAborted();
     if (this.#taken.size < this.#most()) return this.#take();
     const turn = quietDeferred<Slot>();
     this.#waiting.push(turn);
     this.makeRoom();
-    const timer = setTimeout(() => {
+    const giveUp = (error: unknown): void => {
       const at = this.#waiting.indexOf(turn);
       if (at >= 0) this.#waiting.splice(at, 1);
-      turn.reject(new FunctionError("busy", `${this.#most()} isolates are at work already`));
-    }, patience);
+      turn.reject(error);
+    };
+    const late = () => new FunctionError("busy", `${this.#most()} isolates are at work already`);
+    const timer = setTimeout(() => giveUp(late()), patience);
+    const aborted = () => giveUp(signal.reason);
+    signal.addEventListener("abort", aborted);
     try {
       return await turn.promise;
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener("abort", aborted);
     }
   }
 

@@ -24,6 +24,7 @@ export class FunctionBots {
   readonly #options: FunctionBotsOptions;
   /** What takes each away again, by name. */
   readonly #added = new Map<string, () => void>();
+  #closed = false;
 
   constructor(options: FunctionBotsOptions) {
     this.#options = options;
@@ -31,6 +32,7 @@ export class FunctionBots {
 
   /** Functions have come, changed or gone. */
   update(): void {
+    if (this.#closed) return;
     const { hub, set, call, taken } = this.#options;
     const wanted = new Set(
       set.functions.filter(({ manifest }) => manifest!.commands.length > 0).map(({ name }) => name),
@@ -54,6 +56,7 @@ export class FunctionBots {
 
   /** Takes all of them away. */
   close(): void {
+    this.#closed = true;
     for (const remove of this.#added.values()) remove();
     this.#added.clear();
   }

@@ -70,6 +70,7 @@ export class FunctionDirectory {
   /** Calls `changed`, and then whenever it has to be. Where the system cannot watch, the folder is looked at from time to time. */
   async watch(): Promise<void> {
     await this.check();
+    if (this.#closed) return;
     this.#poll = setInterval(() => this.#look(), POLL);
     this.#attach();
     // Something may have changed before the watch began.

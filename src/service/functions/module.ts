@@ -125,7 +125,7 @@ export class FunctionsModule implements Module, FunctionRequests {
   }
 
   async drain(deadline: number): Promise<void> {
-    this.#schedules?.close();
+    await this.#schedules?.close();
     await Promise.all([this.#directory?.close(), this.#set?.close(deadline)]);
   }
 
@@ -200,7 +200,7 @@ export class FunctionsModule implements Module, FunctionRequests {
   async #shut(patience: number): Promise<void> {
     this.#triggers?.close();
     this.#bots?.close();
-    this.#schedules?.close();
+    await this.#schedules?.close();
     await Promise.all([this.#directory?.close(), this.#set?.close(patience)]);
     this.#directory =
       this.#set =

@@ -35,15 +35,18 @@ class StreamedAnswer implements HttpSink {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #room = Promise.withResolvers<void>();
   #gone = false;
+  #over = false;
 
   /** Resolves when the answer is whole, or has begun. */
   answered(outcome: Promise<Outcome>): Promise<FunctionAnswer> {
     outcome.then(
       (done) => {
+        this.#end();
         if (this.#controller === undefined) this.#begun.resolve(wholeAnswer(done));
         else if (!this.#gone) this.#controller.close();
       },
       (error) => {
+        this.#end();
         if (this.#controller === undefined) this.#begun.reject(error);
         else if (!this.#gone) this.#controller.error(error);
       },
@@ -68,8 +71,15 @@ class StreamedAnswer implements HttpSink {
     if (this.#controller === undefined) throw new Error("the answer has no head yet");
     await this.#room.promise;
     if (this.#gone) throw new Error("nobody reads the answer any more");
+    if (this.#over) throw new Error("the call is over");
     this.#room = Promise.withResolvers();
     this.#controller.enqueue(bytes);
+  }
+
+  /** The call is over: a piece that waits for room is not taken any more. */
+  #end(): void {
+    this.#over = true;
+    this.#room.resolve();
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Underway } from "../../async/underway.ts";
 import type { Values } from "../../engine/contract.ts";
 import { type Call, parseSchedule } from "../../functions/mod.ts";
 import type { FunctionSet } from "./set.ts";
@@ -41,6 +42,7 @@ const AGAIN = 5000;
 export class Schedules {
   readonly #options: ScheduleOptions;
   readonly #known = new Map<string, Known>();
+  readonly #looking = new Underway();
   #closed = false;
 
   constructor(options: ScheduleOptions) {
@@ -61,15 +63,17 @@ export class Schedules {
         if (known.busy || known.due > now) continue;
         known.busy = true;
         const next = parseSchedule(given);
-        if (next !== undefined) void this.#look({ name, schedule, key, known, next, now });
+        if (next === undefined) continue;
+        void this.#looking.add(this.#look({ name, schedule, key, known, next, now }));
       }
     }
     for (const key of this.#known.keys()) if (!current.has(key)) this.#known.delete(key);
   }
 
-  /** Nothing begins any more. */
-  close(): void {
+  /** Nothing begins any more. Resolves when what is due has been called: one that was moved on is called by nobody else. */
+  async close(): Promise<void> {
     this.#closed = true;
+    await this.#looking.over();
   }
 
   async #look({ name, schedule, key, known, next, now }: Look): Promise<void> {
@@ -82,13 +86,14 @@ export class Schedules {
         known.due = kept.due ?? Infinity;
         return;
       }
+      if (this.#closed) return;
       const due = next(now) ?? null;
       const data = encoder.encode(JSON.stringify({ of: known.of, due } satisfies Kept));
       const put = await values.put({ name: key }, { data }, { revision: found?.revision ?? 0 });
       // Another node was faster: what it wrote is looked at next time.
       if (put === undefined) return;
       known.due = due ?? Infinity;
-      if (isNew || this.#closed) return;
+      if (isNew) return;
       // Its failure is logged and counted where it is called.
       call(name, { event: { kind: "schedule", name: schedule, due: kept.due! } }).catch(() => {});
     } catch (error) {

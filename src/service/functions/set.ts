@@ -4,7 +4,6 @@
  * @module
  */
 
-import { settles } from "../../async/deadline.ts";
 import {
   type Call,
   DeployedFunction,
@@ -57,6 +56,8 @@ export class FunctionSet {
   readonly #options: SetOptions;
   readonly #slots: Slots;
   readonly #entries = new Map<string, Entry>();
+  /** Removed functions whose calls are not over yet. */
+  readonly #leaving = new Set<DeployedFunction>();
   #names: readonly DeployedFunction[] = [];
   /** Of the files that were there at first, those that have not loaded yet. */
   readonly unloaded: UnloadedFunctions;
@@ -118,6 +119,7 @@ export class FunctionSet {
   }
 
   async #update(): Promise<boolean> {
+    if (this.#closed) return true;
     let files: ReadonlyMap<string, string>, skipped: ReadonlyMap<string, string>;
     try {
       ({ files, skipped } = await this.#options.directory.list());
@@ -180,6 +182,8 @@ export class FunctionSet {
       entry ??= this.#add(name);
       entry.parts = source.modules.slice(0, -1).map(({ name }) => name);
       await this.#put(entry.deployed, source, granted);
+      // It may have been stopped while it was loaded.
+      if (this.#closed) return true;
       entry.tried = tried;
       entry.problem = undefined;
       this.unloaded.settle(name);
@@ -229,8 +233,10 @@ export class FunctionSet {
   /** Takes no more calls; resolves once those under way are over, or after `patience` milliseconds. */
   async close(patience: number): Promise<void> {
     this.#closed = true;
-    const close = () =>
-      Promise.all([...this.#entries.values()].map(({ deployed }) => deployed.close(patience)));
+    const close = () => {
+      const all = [...this.#leaving, ...[...this.#entries.values()].map(({ deployed }) => deployed)];
+      return Promise.all(all.map((deployed) => deployed.close(patience)));
+    };
     // Ends loads that are under way, so that an update comes to its end, which may have begun one more.
     await close();
     await this.#updated;
@@ -249,7 +255,8 @@ export class FunctionSet {
     const { deployed } = this.#entries.get(name)!;
     this.#entries.delete(name);
     this.#list();
-    void settles(deployed.close(REMOVE_GRACE), REMOVE_GRACE + 1000);
+    this.#leaving.add(deployed);
+    void deployed.close(REMOVE_GRACE).then(() => this.#leaving.delete(deployed));
     this.#options.removed(name);
   }
 

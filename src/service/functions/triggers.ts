@@ -66,6 +66,7 @@ export class Triggers {
 
   /** Functions have come, changed or gone. */
   update(): void {
+    if (this.#closed) return;
     this.#hook();
     this.#respond();
   }
