@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import { Underway } from "../async/underway.ts";
 import { requestOf } from "./bodies.ts";
 import type { Breaker } from "./breaker.ts";
 import { retryDelay } from "./breaker.ts";
@@ -72,8 +73,10 @@ export class Courier {
   /** Cancels the wait until it is kept again. */
   #cancelTelling: (() => void) | undefined;
   #cancel: (() => void) | undefined;
+  /** Cancels the wait after the queue failed. */
+  #cancelAgain: (() => void) | undefined;
   #running = false;
-  #idle: (() => void) | undefined;
+  readonly #underway = new Underway();
   readonly #giveUp = new AbortController();
 
   constructor(parts: CourierParts) {
@@ -99,26 +102,22 @@ export class Courier {
     this.#pump();
   }
 
-  /** Begins no more requests and waits for those under way, for `deadline` milliseconds at most. Never rejects. */
+  /**
+   * Begins no more requests. Resolves when nothing is under way; requests are given up after `deadline` milliseconds. Never
+   * rejects.
+   */
   async stop(deadline = 0): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
     this.#cancel?.();
     this.#cancelTelling?.();
+    this.#cancelAgain?.();
     const { queue, clock, events } = this.#parts;
     queue.unfollow();
-    if (this.#sending > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(deadline, () => {
-          this.#giveUp.abort();
-          resolve();
-        });
-        this.#idle = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
+    const giveUp = (): void => this.#giveUp.abort();
+    const cancel = deadline > 0 ? clock.after(deadline, giveUp) : giveUp();
+    await this.#underway.over();
+    cancel?.();
     try {
       await this.#tell();
     } catch (error) {
@@ -131,7 +130,7 @@ export class Courier {
     if (!this.#running) return;
     this.#cancel?.();
     this.#cancel = undefined;
-    void this.#fill();
+    void this.#underway.add(this.#fill());
     this.#pack();
     const { clock, breaker, endpoint } = this.#parts;
     for (;;) {
@@ -139,7 +138,7 @@ export class Courier {
       const now = clock.now();
       const parcel = this.#next(now, breaker.state(now) !== "closed");
       if (parcel === undefined || !breaker.take(now)) return this.#wait(now);
-      void this.#send(parcel);
+      void this.#underway.add(this.#send(parcel));
     }
   }
 
@@ -180,7 +179,7 @@ export class Courier {
       events.failed(error, "queue");
       this.#mayHaveMore = true;
       this.#reading = false;
-      if (this.#running) clock.after(AGAIN, () => this.#pump());
+      if (this.#running) this.#cancelAgain = clock.after(AGAIN, () => this.#pump());
       return;
     }
     this.#reading = false;
@@ -202,7 +201,7 @@ export class Courier {
       this.#loose.push(queued);
     }
     if (page.events.length > 0 || this.#mayHaveMore) this.#pump();
-    void this.#tellSoon();
+    void this.#underway.add(this.#tellSoon());
   }
 
   /** Makes requests of loose events: full ones, and the rest when it has waited long enough. */
@@ -226,7 +225,6 @@ export class Courier {
     if (current === undefined) breaker.gaveUp();
     else await this.#post(current);
     this.#sending--;
-    if (this.#sending === 0) this.#idle?.();
     this.#pump();
   }
 
@@ -312,7 +310,7 @@ export class Courier {
 
   #done({ queued, open }: Parcel): void {
     for (const { offset } of queued) open.delete(offset);
-    void this.#tellSoon();
+    void this.#underway.add(this.#tellSoon());
   }
 
   /** Keeps how far the endpoint was told, and some time later what was done meanwhile. */
@@ -327,7 +325,7 @@ export class Courier {
     if (!this.#running) return;
     this.#cancelTelling = this.#parts.clock.after(TELL_INTERVAL, () => {
       this.#telling = false;
-      void this.#tellSoon();
+      void this.#underway.add(this.#tellSoon());
     });
   }
 

@@ -1,6 +1,7 @@
 /** The courier on a queue of an engine, with time that is moved by hand. */
 
 import assert from "node:assert/strict";
+import { settle } from "../support/clock.ts";
 import { DOWN, Office, REFUSED } from "./office.ts";
 
 Deno.test("courier: events are told as they come, and each one once", async () => {
@@ -218,6 +219,43 @@ Deno.test("courier: stopping gives up what is under way after its time, and it i
   await office.clock.advance(1);
   assert.deepEqual(office.taken, [id]);
   await office.close();
+});
+
+Deno.test("courier: its end waits for what it asks of the engine, and nothing follows it", async () => {
+  for (const method of ["read", "tell", "kept", "bury"] as const) {
+    const office = new Office({ retry: { attempts: 1, minDelay: 1, maxDelay: 1, maxAge: 1e9 } });
+    const begun = Promise.withResolvers<void>(), gate = Promise.withResolvers<void>();
+    const call = office.queue[method].bind(office.queue) as (...args: unknown[]) => unknown;
+    Object.assign(office.queue, {
+      async [method](...args: unknown[]) {
+        begun.resolve();
+        await gate.promise;
+        return await call(...args);
+      },
+    });
+    // What is refused is looked up, and buried.
+    if (method === "kept" || method === "bury") office.answer = () => REFUSED;
+    const courier = await office.open();
+    await office.add();
+    await office.clock.advance(1);
+    await begun.promise;
+    let isOver = false;
+    const stopped = courier.stop(1000).then(() => isOver = true);
+    await settle();
+    assert.equal(isOver, false, method);
+    gate.resolve();
+    await stopped;
+    assert.deepEqual([office.clock.pending, office.failures], [0, []], method);
+  }
+});
+
+Deno.test("courier: after its end nothing is left of a queue that could not be read", async () => {
+  const office = new Office();
+  office.queue.read = () => Promise.reject(new Error("no store"));
+  const courier = await office.open();
+  assert.equal(office.clock.pending, 1, "it is to be asked again");
+  await courier.stop();
+  assert.equal(office.clock.pending, 0);
 });
 
 Deno.test("courier: an engine that fails for a while loses nothing", async () => {

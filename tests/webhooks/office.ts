@@ -18,6 +18,15 @@ export const DOWN: Posted = { status: 0, failure: "unreachable", isDown: true };
 /** The endpoint works and does not take it. */
 export const REFUSED: Posted = { status: 400, failure: "status 400" };
 
+/** What a request that is given up comes to. */
+function givenUp(signal: AbortSignal | undefined): Promise<Posted> {
+  const posted = { status: 0, failure: "aborted" };
+  return new Promise((resolve) => {
+    if (signal?.aborted) resolve(posted);
+    else signal?.addEventListener("abort", () => resolve(posted), { once: true });
+  });
+}
+
 /** A queue, an endpoint that does what a test says, and couriers between them. */
 export class Office {
   readonly clock = new FakeClock();
@@ -39,11 +48,11 @@ export class Office {
     this.queue = new WebhookQueue(this.engine, "test", () => this.endpoint);
   }
 
-  readonly post: Post = async ({ id, body }) => {
+  readonly post: Post = async ({ id, body, signal }) => {
     const { type, data } = JSON.parse(body);
     const ids: string[] = type === "batch" ? data.events.map((event: WebhookEvent) => event.id) : [id];
     this.requests.push({ at: this.clock.now(), ids });
-    const posted = await this.answer(ids);
+    const posted = await Promise.race([this.answer(ids), givenUp(signal)]);
     if (posted.failure === undefined) this.taken.push(...ids);
     return posted;
   };
