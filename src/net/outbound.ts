@@ -91,6 +91,9 @@ export class OutboundClient {
   readonly #options: OutboundOptions;
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
+  /** Ends each request under way. */
+  readonly #underway = new Set<() => void>();
+  #closed = false;
 
   constructor(options: OutboundOptions = {}) {
     this.#options = options;
@@ -119,9 +122,12 @@ export class OutboundClient {
     const fail = (failure: OutboundFailure, message: string) =>
       over.abort(new OutboundError(failure, `${url.hostname}: ${message}`));
     const aborted = () => fail("aborted", "given up");
+    if (this.#closed) throw new OutboundError("aborted", `${url.hostname}: the client is closed`);
+    this.#underway.add(aborted);
     const timer = setTimeout(() => fail("timeout", `no answer within ${timeout} ms`), timeout);
     const release = () => {
       clearTimeout(timer);
+      this.#underway.delete(aborted);
       signal?.removeEventListener("abort", aborted);
     };
     signal?.addEventListener("abort", aborted);
@@ -143,8 +149,10 @@ export class OutboundClient {
     }
   }
 
-  /** Ends all connections. */
+  /** Ends all connections. Requests under way and later ones are `aborted`. */
   close(): void {
+    this.#closed = true;
+    for (const abort of this.#underway) abort();
     this.#http.destroy();
     this.#https.destroy();
   }

@@ -281,3 +281,33 @@ Deno.test("outbound: of several addresses the next one is tried when one does no
     careful.close();
   });
 });
+
+Deno.test("outbound: a client that is closed gives up what is under way, and makes no request any more", async () => {
+  let served = 0;
+  const answer = Promise.withResolvers<Response>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    if (request.url.endsWith("/slow")) return answer.promise;
+    served++;
+    return new Response();
+  });
+  const asked = Promise.withResolvers<void>(), found = Promise.withResolvers<readonly string[]>();
+  const client = new OutboundClient({
+    allowPrivate: true,
+    resolve() {
+      asked.resolve();
+      return found.promise;
+    },
+  });
+  const base = `http://127.0.0.1:${server.addr.port}`;
+  const named = client.request({ ...LIMITS, url: `http://named.example:${server.addr.port}/` });
+  const slow = client.request({ ...LIMITS, url: `${base}/slow` });
+  await asked.promise;
+  client.close();
+  await assert.rejects(named, failed("aborted"));
+  await assert.rejects(slow, failed("aborted"));
+  await assert.rejects(client.request({ ...LIMITS, url: base }), failed("aborted"));
+  found.resolve(["127.0.0.1"]);
+  answer.resolve(new Response());
+  await server.shutdown();
+  assert.equal(served, 0);
+});
