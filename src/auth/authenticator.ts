@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import { type Principal, ProtocolError } from "../protocol/mod.ts";
 import { type CacheEntry, TokenCache, tokenDigest } from "./cache.ts";
 import {
@@ -52,8 +53,8 @@ export interface TokenAuthenticator {
   /** Takes other settings for all later calls. Throws AuthSettingsError and keeps the ones before. */
   reconfigure(settings: AuthSettings): void;
   status(): AuthStatus;
-  /** Cancels fetches of keys. The object cannot be used afterwards. */
-  close(): void;
+  /** Cancels fetches of keys, and resolves when none is under way. The object cannot be used afterwards. */
+  close(): Promise<void>;
 }
 
 /** One configuration and all that was found out under it: replaced as a whole. */
@@ -80,6 +81,8 @@ class Tokens implements TokenAuthenticator {
   #state: State;
   /** Which key signed the token of a principal that was given out. */
   readonly #signers = new WeakMap<Principal, string>();
+  /** Key sets of earlier settings. */
+  readonly #closing = new Underway();
   #hits = 0;
   #checks = 0;
 
@@ -127,7 +130,8 @@ class Tokens implements TokenAuthenticator {
   reconfigure(settings: AuthSettings): void {
     const before = this.#state;
     this.#state = this.#build(settings, before.keys.remote);
-    if (this.#state.keys.remote !== before.keys.remote) before.keys.remote?.close();
+    const { remote } = before.keys;
+    if (remote !== undefined && this.#state.keys.remote !== remote) void this.#closing.add(remote.close());
   }
 
   status(): AuthStatus {
@@ -139,9 +143,10 @@ class Tokens implements TokenAuthenticator {
     };
   }
 
-  close(): void {
-    this.#state.keys.remote?.close();
-    this.#state.cache.clear();
+  async close(): Promise<void> {
+    const { keys, cache } = this.#state;
+    await Promise.all([keys.remote?.close(), this.#closing.over()]);
+    cache.clear();
   }
 
   #build(settings: AuthSettings, before: RemoteKeys | undefined): State {

@@ -41,7 +41,7 @@ export async function checkToken(
     const problems = new Set([error.message, ...problemsOf(token, resolveAuth(settings), now)]);
     return { accepted: false, error: error.error, ...describe(token), problems: [...problems] };
   } finally {
-    authenticator.close();
+    await authenticator.close();
   }
 }
 

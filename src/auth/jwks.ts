@@ -97,9 +97,10 @@ export class RemoteKeys {
     };
   }
 
-  /** Gives up a fetch under way. */
-  close(): void {
+  /** Gives up a fetch under way, and begins no other. Resolves when nothing of it goes on; nothing is logged afterwards. */
+  async close(): Promise<void> {
     this.#abort.abort();
+    await this.#pending;
   }
 
   #select(header: TokenHeader): readonly VerifyingKey[] {
@@ -110,6 +111,7 @@ export class RemoteKeys {
 
   #mayTry(): boolean {
     const { cooldown } = this.settings;
+    if (this.#abort.signal.aborted) return this.#pending !== undefined;
     const wait = this.#keys ? cooldown : Math.min(cooldown, FIRST_RETRY);
     return this.#pending !== undefined || this.#deps.now() - this.#triedAt >= wait;
   }
@@ -124,7 +126,9 @@ export class RemoteKeys {
       const text = await this.#download();
       const changed = text !== this.#text;
       if (changed) {
-        this.#keys = await importSet(text, this.settings.algorithms);
+        const keys = await importSet(text, this.settings.algorithms);
+        this.#abort.signal.throwIfAborted();
+        this.#keys = keys;
         this.#text = text;
         this.#generation++;
       }

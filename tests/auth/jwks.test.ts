@@ -6,6 +6,7 @@ import {
   type JwksSettings,
   type TokenAuthenticator,
 } from "../../src/auth/mod.ts";
+import { settle } from "../support/clock.ts";
 import { NOW, refusal, SECRET } from "./support.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;
@@ -68,7 +69,7 @@ async function withIssuer(
       return authenticator;
     });
   } finally {
-    for (const authenticator of made) authenticator.close();
+    for (const authenticator of made) await authenticator.close();
     await server.shutdown();
   }
 }
@@ -323,4 +324,59 @@ Deno.test("key set: a change of other settings keeps the set that was fetched, a
     await authenticator.verify(await key.sign());
     assert.equal(issuer.requests, 2);
   });
+});
+
+Deno.test("key set: once it is closed nothing is fetched and nothing logged, and what was under way has ended", async () => {
+  const key = await signing("a");
+  const text = JSON.stringify({ keys: [key.jwk] });
+  const begun = Promise.withResolvers<void>(), gate = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  let requests = 0;
+  const make = () =>
+    createAuthenticator({ keys: [], jwks: { url: "https://issuer.example/jwks" } }, {
+      now,
+      log: (_level, event) => void lines.push(event),
+      // It does not look at its signal: what came in time is there when it is closed.
+      fetch: async () => {
+        requests++;
+        begun.resolve();
+        await gate.promise;
+        return new Response(text);
+      },
+    });
+  const authenticator = make();
+  const preparing = authenticator.prepare();
+  await begun.promise;
+  let isOver = false;
+  const closed = authenticator.close().then(() => isOver = true);
+  await settle();
+  assert.equal(isOver, false);
+  gate.resolve();
+  await Promise.all([closed, preparing]);
+  await assert.rejects(authenticator.verify(await key.sign()), refusal("not_available"));
+  assert.deepEqual([requests, lines], [1, []]);
+});
+
+Deno.test("key set: the end waits for a set of earlier settings, too", async () => {
+  const begun = Promise.withResolvers<void>(), gate = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  const authenticator = createAuthenticator({ keys: [], jwks: { url: "https://issuer.example/jwks" } }, {
+    now,
+    log: (_level, event) => void lines.push(event),
+    async fetch() {
+      begun.resolve();
+      await gate.promise;
+      return new Response("{}");
+    },
+  });
+  const preparing = authenticator.prepare();
+  await begun.promise;
+  authenticator.reconfigure({ keys: [{ alg: "HS256", secret: SECRET }] });
+  let isOver = false;
+  const closed = authenticator.close().then(() => isOver = true);
+  await settle();
+  assert.equal(isOver, false);
+  gate.resolve();
+  await Promise.all([closed, preparing]);
+  assert.deepEqual(lines, []);
 });

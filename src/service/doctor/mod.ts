@@ -105,7 +105,7 @@ async function checkKeys(config: Config): Promise<Finding> {
       const configured = config.auth.keys.length;
       return ok(`${configured} configured${jwks ? `, ${jwks.keys} of auth.jwks.url` : ""}.`);
     } finally {
-      authenticator.close();
+      await authenticator.close();
     }
   } catch (error) {
     return fail(`${sentence(error)}.`, "Correct auth.keys; check-config says the same.");

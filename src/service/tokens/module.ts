@@ -89,8 +89,8 @@ export class TokensModule implements Module {
     this.#development = development;
   }
 
-  close(): void {
-    this.#authenticator?.close();
+  async close(): Promise<void> {
+    await this.#authenticator?.close();
   }
 
   status(): Record<string, unknown> {
