@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import type { BlobReader } from "../engine/contract.ts";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { FileReader } from "./contract.ts";
@@ -21,6 +22,7 @@ export class Readers {
   readonly #open = new Map<FileReader, number>();
   readonly #now: () => number;
   readonly #most: number;
+  readonly #underway = new Underway();
   #opening = 0;
   #closed = false;
 
@@ -43,13 +45,17 @@ export class Readers {
     if (this.#closed || !this.#hasRoom()) {
       throw new ProtocolError("not_available", "too many files are being read");
     }
+    return await this.#underway.add(this.#opened(open));
+  }
+
+  async #opened(open: () => Promise<BlobReader>): Promise<FileReader> {
     this.#opening++;
     const opened = await open().finally(() => this.#opening--);
     const reader: FileReader = {
       read: async (buffer, at) => {
         if (!this.#open.has(reader)) throw new ProtocolError("not_available", "the file was closed");
         this.#touch(reader);
-        return await opened.read(buffer, at);
+        return await this.#underway.add(Promise.resolve(opened.read(buffer, at)));
       },
       close: () => {
         if (this.#open.delete(reader)) opened.close();
@@ -69,10 +75,11 @@ export class Readers {
     }
   }
 
-  /** Closes all files. Later ones are refused. */
-  close(): void {
+  /** Closes all files. Later ones are refused. Resolves when none is being opened or read from. */
+  async close(): Promise<void> {
     this.#closed = true;
     for (const reader of [...this.#open.keys()]) reader.close();
+    await this.#underway.over();
   }
 
   #touch(reader: FileReader): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import type {
   BlobFile,
   BlobListOptions,
@@ -51,6 +52,8 @@ export class FileStore {
   readonly #completing = new Map<Upload, Promise<FileRecord>>();
   readonly #meters = new Meters();
   readonly #readers: Readers;
+  /** What begins, ends and expires. */
+  readonly #underway = new Underway();
   #linkKey: Promise<Uint8Array> | undefined;
   #closed = false;
 
@@ -79,7 +82,9 @@ export class FileStore {
     this.#uploads.set(upload.uploadId, upload);
     try {
       const blob = blobOf(upload);
-      await (known ? this.#blobs.check(blob, this.#quota) : this.#blobs.reserve(blob, this.#quota));
+      const reserve = () =>
+        known ? this.#blobs.check(blob, this.#quota) : this.#blobs.reserve(blob, this.#quota);
+      await this.#underway.add(Promise.try(reserve));
       if (this.#closed) throw shuttingDown();
     } catch (error) {
       this.#uploads.delete(upload.uploadId);
@@ -89,6 +94,7 @@ export class FileStore {
     this.#byKey.set(key, upload);
     if (before !== undefined) this.#uploads.delete(before.uploadId);
     const stopped = before?.stop(new ProtocolError("unknown_upload"));
+    if (stopped !== undefined) void this.#underway.add(stopped);
     if (known) return upload;
     try {
       await upload.open(stopped);
@@ -147,7 +153,7 @@ export class FileStore {
       Promise.try(() => this.#blobs.discard(upload.key)),
       upload.stop(new ProtocolError("unknown_upload"), true),
     ];
-    for (const ended of await Promise.allSettled(ending)) {
+    for (const ended of await Promise.allSettled(ending.map((each) => this.#underway.add(each)))) {
       if (ended.status === "rejected") throw this.#told(ended.reason, "cancel upload");
     }
   }
@@ -193,7 +199,7 @@ export class FileStore {
     for (const upload of this.#uploads.values()) {
       if (now - upload.activeAt < IDLE || upload.busy || this.#completing.has(upload)) continue;
       this.#forget(upload);
-      void upload.stop(new ProtocolError("unknown_upload"));
+      void this.#note("close upload", () => upload.stop(new ProtocolError("unknown_upload")));
     }
     this.#readers.sweep(now);
     this.#meters.sweep(now);
@@ -215,7 +221,8 @@ export class FileStore {
     this.#byKey.clear();
     await Promise.all(uploads.map((upload) => upload.stop(shuttingDown())));
     await Promise.allSettled(this.#completing.values());
-    this.#readers.close();
+    await this.#underway.over();
+    await this.#readers.close();
   }
 
   get #quota(): BlobQuota {
@@ -313,12 +320,9 @@ export class FileStore {
   }
 
   /** Does what nobody waits for. Only the operator is told when it fails. */
-  async #note(stage: string, work: () => unknown): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#failed(error, stage);
-    }
+  #note(stage: string, work: () => unknown): Promise<void> {
+    const done = Promise.try(work).then(() => {}, (error) => this.#failed(error, stage));
+    return this.#underway.add(done);
   }
 
   /** The error for the client. Tells the operator what is behind a `not_available`. */

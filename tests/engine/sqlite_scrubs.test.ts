@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Scrubbed, Scrubs } from "../../src/engine/sqlite/scrubs.ts";
-import { FakeClock } from "../support/clock.ts";
+import { FakeClock, settle } from "../support/clock.ts";
 
 /** A clock that work moves on as well: nothing else runs meanwhile. */
 function busyClock() {
@@ -125,11 +125,36 @@ Deno.test("sqlite scrubs: one that is under way when the database is closed fail
         yield;
       }
     },
+    measured: () => assert.fail("it is told of one that came to no end"),
   });
   const done = assert.rejects(each.request(), /closed/);
   for (let i = 0; i < 5; i++) await Promise.resolve();
   isOpen = false;
-  each.close();
+  await each.close();
   await done;
   assert.equal(steps, 1);
+});
+
+Deno.test("sqlite scrubs: the end waits for what has been asked for", async () => {
+  const { seen } = busyClock();
+  const prepared = Promise.withResolvers<void>();
+  let runs = 0;
+  const each = new Scrubs({
+    clock: seen,
+    prepare: () => prepared.promise,
+    // deno-lint-ignore require-yield -- it is done in one step
+    *run() {
+      runs++;
+      throw new Error("closed");
+    },
+  });
+  const done = assert.rejects(each.request(), /closed/);
+  let isOver = false;
+  const closed = each.close().then(() => isOver = true);
+  await settle();
+  assert.equal(isOver, false);
+  prepared.resolve();
+  await closed;
+  assert.equal(runs, 1);
+  await done;
 });

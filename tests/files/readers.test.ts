@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { FileReader } from "../../src/files/mod.ts";
 import { Readers } from "../../src/files/readers.ts";
 import { ProtocolError } from "../../src/protocol/mod.ts";
+import { settle } from "../support/clock.ts";
 
 function fakes() {
   const open = new Set<number>();
@@ -37,7 +38,7 @@ Deno.test("file readers: who has not read for long makes room for others, who re
   second.close();
   assert.equal(readers.size, 2);
   assert.equal(await third.read(BUFFER, 0), 1);
-  readers.close();
+  await readers.close();
   assert.deepEqual([...open], []);
   await assert.rejects(readers.open(make), full);
 });
@@ -61,7 +62,7 @@ Deno.test("file readers: what was being opened at the end is closed", async () =
   const { make, open } = fakes();
   const readers = new Readers(() => 0);
   const opening = readers.open(make);
-  readers.close();
+  await readers.close();
   await assert.rejects((await opening).read(BUFFER, 0), full);
   assert.equal(open.size, 0);
 });
@@ -74,4 +75,24 @@ Deno.test("file readers: what is being opened has its place, what cannot be open
   await assert.rejects(missing, Deno.errors.NotFound);
   assert.equal(readers.size, 0);
   await readers.open(make);
+});
+
+Deno.test("file readers: the end waits for what is being read and for what is being opened", async () => {
+  const readers = new Readers(() => 0);
+  const part = Promise.withResolvers<number>(), opened = Promise.withResolvers<FileReader>();
+  let closed = 0;
+  const make = (): FileReader => ({ read: () => part.promise, close: () => void closed++ });
+  const reading = (await readers.open(() => Promise.resolve(make()))).read(BUFFER, 0);
+  const opening = readers.open(() => opened.promise);
+  let isOver = false;
+  const over = readers.close().then(() => isOver = true);
+  await settle();
+  assert.deepEqual([isOver, closed], [false, 1]);
+  part.resolve(1);
+  await reading;
+  await settle();
+  assert.equal(isOver, false);
+  opened.resolve(make());
+  await Promise.all([over, opening]);
+  assert.equal(closed, 2);
 });

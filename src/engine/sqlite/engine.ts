@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../async/clock.ts";
-import type { Engine, EngineStatus, MaybePromise } from "../contract.ts";
+import type { Engine, EngineStatus } from "../contract.ts";
 import { Listeners } from "../local/bus.ts";
 import { LocalCommands, NodeTable } from "../local/commands.ts";
 import { LocalPresence } from "../local/presence.ts";
@@ -151,12 +151,11 @@ export class SqliteEngine implements Engine {
   }
 
   /** Commits what waits, and gives the database and the files back. */
-  close(): MaybePromise<void> {
+  async close(): Promise<void> {
     this.#expiry.stop();
     this.#storage.close();
-    this.#scrubs.close();
     this.#listeners.clear();
     this.commands.close();
-    return this.blobs.close();
+    await Promise.all([this.#scrubs.close(), this.blobs.close()]);
   }
 }

@@ -24,7 +24,7 @@ export interface ScrubsParts {
   readonly prepare: () => Promise<void>;
   /** Writes the database anew: done once the generator is. Others may run between two steps. */
   readonly run: (isSpent: IsSpent) => Iterator<void>;
-  /** Told of each time. @default not measured */
+  /** Told of each time that came to its end. @default not measured */
   readonly measured?: ((scrubbed: Scrubbed) => void) | undefined;
 }
 
@@ -56,10 +56,11 @@ export class Scrubs {
     return this.#next ??= this.#later();
   }
 
-  /** Nobody waits any longer: whoever asked hears at once that the database is closed. */
-  close(): void {
+  /** Nobody waits any longer: whoever asked hears at once that the database is closed. Resolves when nothing is under way. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#wake?.();
+    await Promise.allSettled([this.#next, this.#running]);
   }
 
   async #later(): Promise<void> {
@@ -94,14 +95,15 @@ export class Scrubs {
         if (!done && ms < SLICE) continue;
         worked += ms;
         longest = Math.max(longest, ms);
-        if (done) break;
+        if (done) {
+          measured?.({ ms: clock.now() - begun, worked, longest });
+          break;
+        }
         await this.#wait(Math.max(PAUSE.least, ms * PAUSE.share));
         since = clock.now();
       }
     } finally {
-      const end = clock.now();
-      this.#restUntil = end + worked;
-      measured?.({ ms: end - begun, worked, longest });
+      this.#restUntil = clock.now() + worked;
     }
   }
 }

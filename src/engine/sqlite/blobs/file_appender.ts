@@ -41,7 +41,7 @@ export class FileAppender implements Appender {
   readonly #hash: Hash = createHash("sha256");
   #hashed = 0;
   #size: number;
-  #closed = false;
+  #closing: Promise<void> | undefined;
   #broken = false;
   #digest: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -97,16 +97,13 @@ export class FileAppender implements Appender {
     });
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#running;
-    this.#file.close();
+  close(): Promise<void> {
+    return this.#closing ??= this.#running.then(() => this.#file.close());
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#running.then(() => {
-      if (this.#closed) throw new Error("the file is closed");
+      if (this.#closing !== undefined) throw new Error("the file is closed");
       return work();
     });
     this.#running = done.catch(() => {});
@@ -118,7 +115,7 @@ export class FileAppender implements Appender {
     const buffer = new Uint8Array(Math.min(REHASH, this.#size));
     await this.#file.seek(this.#hashed, Deno.SeekMode.Start);
     while (this.#hashed < this.#size) {
-      if (this.#closed) throw new Error("the file is closed");
+      if (this.#closing !== undefined) throw new Error("the file is closed");
       const got = await this.#file.read(
         buffer.subarray(0, Math.min(buffer.length, this.#size - this.#hashed)),
       );

@@ -62,7 +62,7 @@ export class LazyCatalog {
 
   /** Waits for the removals, and closes the catalogue. */
   async close(): Promise<void> {
-    await this.#removing;
+    for (let seen; seen !== this.#removing;) await (seen = this.#removing);
     this.#catalog?.close();
     this.#catalog = undefined;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../../../async/underway.ts";
 import { ProtocolError } from "../../../protocol/mod.ts";
 import type { BlobFile, BlobUpload, BlobWriter, NewBlob } from "../../contract.ts";
 import type { Catalog } from "./catalog.ts";
@@ -26,6 +27,8 @@ export class Uploads {
   readonly options: UploadsOptions;
   /** The last one that was opened for each key, until its file is closed. */
   readonly #writers = new Map<string, DiskWriter>();
+  /** Files that are being made, and those of writers that were discarded. */
+  readonly underway = new Underway();
 
   constructor(options: UploadsOptions) {
     this.options = options;
@@ -53,7 +56,7 @@ export class Uploads {
   discard(catalog: Catalog, key: string): Promise<void> {
     const writer = this.#writers.get(key);
     this.#writers.delete(key);
-    void writer?.close();
+    if (writer !== undefined) void this.underway.add(writer.close());
     catalog.removePartial(key);
     return this.options.disk.removePartial(key);
   }
@@ -84,9 +87,10 @@ export class Uploads {
     if (this.isCurrent(writer)) this.#writers.delete(writer.upload.key);
   }
 
-  /** Closes all files. */
+  /** Closes all files. Resolves when nothing of them is under way. */
   async close(): Promise<void> {
     await Promise.all([...this.#writers.values()].map((writer) => writer.close()));
+    await this.underway.over();
   }
 }
 
@@ -130,7 +134,11 @@ class DiskWriter implements BlobWriter {
     });
   }
 
-  async commit(file: NewBlob): Promise<BlobFile> {
+  commit(file: NewBlob): Promise<BlobFile> {
+    return this.#uploads.underway.add(this.#commit(file));
+  }
+
+  async #commit(file: NewBlob): Promise<BlobFile> {
     const { size, sha256, key } = this.upload;
     const hash = await this.#fenced(async (file) => {
       if (this.#size !== size) throw new ProtocolError("file_incomplete");
