@@ -15,7 +15,8 @@ export class Underway {
 
   /** Notes work, and returns it. A rejection that nobody else handles is not reported: the work has to tell of its failures. */
   add<T>(work: Promise<T>): Promise<T> {
-    const over = work.then(() => {}, () => {}).then(() => void this.#work.delete(over));
+    const done = (): void => void this.#work.delete(over);
+    const over = work.then(done, done);
     this.#work.add(over);
     return work;
   }

@@ -18,6 +18,7 @@ import type { SessionsModule } from "../sessions/module.ts";
 import { connectionStates, withNode } from "../sessions/connections.ts";
 import type { WebhooksModule } from "../webhooks/module.ts";
 import type { TokensModule } from "../tokens/module.ts";
+import { Answering } from "./answering.ts";
 import { AnswerBudget } from "./answers.ts";
 import { ApiCounters } from "./api_counters.ts";
 import { createApp, createInternalApp } from "./app.ts";
@@ -60,6 +61,7 @@ export class HttpAppModule implements Module {
   /** How often addresses ask, on every version of HTTP. */
   readonly rates: RequestRates = new RequestRates();
   readonly #answersRefused = new LabelledCounter();
+  readonly #answering = new Answering();
   readonly #answers = this.#budget();
   /** Of the internal listener: operators look at the service just when strangers use up what answers may hold. */
   readonly #internalAnswers = this.#budget();
@@ -111,8 +113,10 @@ export class HttpAppModule implements Module {
   start(config: Config): void {
     this.apply(config);
     const deps = this.#deps();
-    this.#handler = createApp(deps);
-    this.#internalHandler = createInternalApp({ ...deps, answers: this.#internalAnswers });
+    this.#handler = this.#answering.of(createApp(deps));
+    this.#internalHandler = this.#answering.of(
+      createInternalApp({ ...deps, answers: this.#internalAnswers }),
+    );
   }
 
   apply(config: Config): void {
@@ -125,6 +129,11 @@ export class HttpAppModule implements Module {
     this.#answers.sweep();
     this.#internalAnswers.sweep();
     this.#ends?.sweep();
+  }
+
+  /** All listeners have ended: what still works for their clients has some time, before what it works with is closed. */
+  async close(): Promise<void> {
+    await this.#answering.over();
   }
 
   #budget(): AnswerBudget {

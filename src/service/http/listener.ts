@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../../async/underway.ts";
 import { bind } from "../bind.ts";
 import type { Logger } from "../log/mod.ts";
 import type { FetchHandler } from "./deps.ts";
@@ -39,6 +40,9 @@ export class HttpListener {
   #server: HttpServer | undefined;
   #wanted: HttpAddress | undefined;
   #closing: Promise<void>[] = [];
+  /** Changes of the address, and looks whether it accepts. */
+  readonly #underway = new Underway();
+  #closed = false;
   #restarts = 0;
 
   constructor(options: HttpListenerOptions) {
@@ -56,7 +60,11 @@ export class HttpListener {
    * WebSockets of the old one are closed with 1001, so that clients come back and resume. Rejects with BindError when
    * the new address cannot be bound; then the old one goes on.
    */
-  async apply(wanted: HttpAddress | undefined): Promise<void> {
+  apply(wanted: HttpAddress | undefined): Promise<void> {
+    return this.#underway.add(this.#apply(wanted));
+  }
+
+  async #apply(wanted: HttpAddress | undefined): Promise<void> {
     const before = this.#wanted;
     if (wanted !== undefined && before !== undefined && sameAddress(before, wanted)) {
       if (wanted.tls !== undefined) await this.setCertificate(wanted.tls);
@@ -66,7 +74,11 @@ export class HttpListener {
     await Promise.all(this.#closing);
     const old = this.#server;
     const takeOver = wanted !== undefined && wanted.port === before?.port;
-    this.#server = wanted === undefined ? undefined : await this.#start(wanted, takeOver ? old : undefined);
+    if (this.#closed) return;
+    const server = wanted === undefined ? undefined : await this.#start(wanted, takeOver ? old : undefined);
+    // It was closed meanwhile, and the old one with it.
+    if (this.#closed) return await server?.close(0);
+    this.#server = server;
     this.#wanted = wanted;
     if (old === undefined) return;
     const retired = this.#retire(old);
@@ -91,7 +103,11 @@ export class HttpListener {
   }
 
   /** Starts to listen again if no connections are accepted any more. Never rejects. */
-  async keepAccepting(): Promise<void> {
+  keepAccepting(): Promise<void> {
+    return this.#underway.add(this.#keepAccepting());
+  }
+
+  async #keepAccepting(): Promise<void> {
     const { group, log } = this.#options;
     try {
       if (await this.#server?.checkAccepting() === true) {
@@ -108,12 +124,14 @@ export class HttpListener {
     return this.#restarts;
   }
 
-  /** Ends it; requests in progress have `grace` milliseconds. */
+  /** Ends it; requests in progress have `grace` milliseconds. Resolves when nothing listens or is about to. */
   async close(grace: number): Promise<void> {
+    this.#closed = true;
     const server = this.#server;
     this.#server = undefined;
     this.#wanted = undefined;
     await server?.close(grace);
+    await this.#underway.over();
     await Promise.all(this.#closing);
   }
 
@@ -136,7 +154,7 @@ export class HttpListener {
         () => log.warn("no IPv6 on this machine, listening on IPv4 alone", { listener: group }),
       );
     } catch (error) {
-      await before?.takePortBack?.();
+      if (!this.#closed) await before?.takePortBack?.();
       throw error;
     }
   }
