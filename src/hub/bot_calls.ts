@@ -84,6 +84,11 @@ export class Calls {
     return call;
   }
 
+  /** Ends all that wait for an answer: nobody can be told any more. */
+  close(): void {
+    for (const call of this.#calls.values()) call.drop();
+  }
+
   /** A command that was refused after all: another one may have its id. */
   forget(call: Call): void {
     call.drop();

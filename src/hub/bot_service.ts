@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../async/clock.ts";
+import type { Underway } from "../async/underway.ts";
 import {
   type BotCommandDelivery,
   Encoded,
@@ -56,6 +57,8 @@ export interface BotServiceOptions {
   readonly most: () => number;
   /** Told of failures that nobody waits for. */
   readonly failed: (error: unknown, stage: string) => void;
+  /** Gets answers that are being made. */
+  readonly underway: Underway;
 }
 
 const LIMITS: CommandLimits = { timeout: 30_000, longest: 600_000 };
@@ -180,6 +183,11 @@ export class BotService {
     return this.#bots.next(bot, lane);
   }
 
+  /** Ends the commands that wait for an answer. */
+  close(): void {
+    this.#calls.close();
+  }
+
   /** Forgets answers of long ago. To be called once a second. */
   sweep(): void {
     this.#calls.sweep();
@@ -262,7 +270,10 @@ export class BotService {
     };
     const responder = bot === HELP ? this.#help : this.directory.responder(bot);
     const call = this.#calls.begin(command, this.answers.seat(client, lane, told), responder?.hasOwnTime);
-    if (responder !== undefined) return void carryOut(responder, call, this.#hub, this.#options.failed);
+    if (responder !== undefined) {
+      const { failed, underway } = this.#options;
+      return void underway.add(carryOut(responder, call, this.#hub, failed));
+    }
     try {
       call.holder = await this.#give(call);
     } catch (error) {

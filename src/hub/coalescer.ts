@@ -74,7 +74,8 @@ export class Coalescer {
   /** It has not left yet. */
   #leaving = false;
   #looks = false;
-  #timed = false;
+  #cancel: (() => void) | undefined;
+  #closed = false;
 
   constructor({ clock, busy = BUSY, turn = setImmediate }: CoalescerOptions) {
     this.#clock = clock;
@@ -89,6 +90,7 @@ export class Coalescer {
 
   /** Flushes `source` a millisecond after the last flush has left: at the end of this turn, if that is over. */
   wait(source: Flushable): void {
+    if (this.#closed) return;
     this.#waiting.push(source);
     this.look();
   }
@@ -100,15 +102,21 @@ export class Coalescer {
     this.#turn(this.#look);
   }
 
+  /** Nothing is flushed any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#cancel?.();
+  }
+
   readonly #look = (): void => {
     this.#looks = false;
     if (this.#waiting.length === 0 || this.#leaving) return;
     const left = this.#flushedAt + HOLD - this.#clock.now();
     if (left <= 0) return this.#flush();
-    if (this.#timed) return;
-    this.#timed = true;
-    this.#clock.after(left, () => {
-      this.#timed = false;
+    if (this.#cancel !== undefined) return;
+    this.#cancel = this.#clock.after(left, () => {
+      this.#cancel = undefined;
       this.#look();
     });
   };

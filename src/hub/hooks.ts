@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Underway } from "../async/underway.ts";
 import type { MaybePromise, Published } from "../engine/contract.ts";
 import type { KeptType } from "../protocol/mod.ts";
 import { Asking } from "./asking.ts";
@@ -61,13 +62,15 @@ export class PublishHooks {
   readonly #asking: Asking<PublishHook, Publication>;
   readonly #askingPieces: Asking<PublishHook, PiecePublication>;
   readonly #failed: (error: unknown, stage: string) => void;
+  readonly #underway: Underway;
 
   /**
    * `failed` is told when a hook throws that nobody waits for, or takes longer than `patience` milliseconds; `stage` is
-   * `hook NAME`.
+   * `hook NAME`. `underway` gets what nobody else waits for.
    */
-  constructor(failed: (error: unknown, stage: string) => void, patience: number) {
+  constructor(failed: (error: unknown, stage: string) => void, patience: number, underway: Underway) {
     this.#failed = failed;
+    this.#underway = underway;
     this.#asking = new Asking({
       ask: (hook, publication) => hook.before!(publication),
       refused: (hook, publication, error) => this.#tellFailed(hook, publication, error),
@@ -140,7 +143,7 @@ export class PublishHooks {
         const told = tell(hook);
         if (!(told instanceof Promise)) continue;
         if (hook.awaited === true) awaited = awaited === undefined ? told : Promise.all([awaited, told]);
-        else told.catch((error) => this.#failed(error, `hook ${hook.name}`));
+        else void this.#underway.add(told.catch((error) => this.#failed(error, `hook ${hook.name}`)));
       } catch (error) {
         this.#failed(error, `hook ${hook.name}`);
       }

@@ -5,6 +5,7 @@
  */
 
 import { type Clock, systemClock } from "../async/clock.ts";
+import { Underway } from "../async/underway.ts";
 import type {
   Engine,
   EphemeralMessage,
@@ -45,6 +46,8 @@ import { Subscriptions } from "./subscriptions.ts";
 /** Sessions, their subscriptions, presence and fan-out of one node. What is kept is kept by the engine. */
 export class Hub {
   readonly #engine: Engine;
+  readonly #coalescer: Coalescer;
+  readonly #underway = new Underway();
   readonly #namespace: NamespaceLookup;
   readonly #clock: Clock;
   readonly #sessions: SessionRegistry;
@@ -76,14 +79,15 @@ export class Hub {
     const { engine, namespace, presenceTtl = 30_000, presenceGrace = 10_000 } = options;
     const { maxChannels = () => 128, maxMessage = () => 65_536, clock = systemClock, failed = () => {} } =
       options;
-    const { replay = { page: 100, tail: 256 }, hookPatience = 5000, coalescer = new Coalescer({ clock }) } =
-      options;
-    const { extend = (principal: Principal) => principal } = options;
+    const { replay = { page: 100, tail: 256 }, hookPatience = 5000 } = options;
+    const { coalescer = new Coalescer({ clock }), extend = (principal: Principal) => principal } = options;
+    const underway = this.#underway, told = { failed, underway };
     this.#engine = engine;
     this.#namespace = namespace;
     this.#clock = clock;
+    this.#coalescer = coalescer;
     const now = () => clock.wall();
-    const leases = this.#leases = new Leases(engine.presence, presenceTtl, failed);
+    const leases = this.#leases = new Leases(engine.presence, presenceTtl, failed, underway);
     const sessions = this.#sessions = new SessionRegistry(leases.slices);
     const events = this.events = new SessionEvents(failed);
     const { log } = engine;
@@ -92,7 +96,7 @@ export class Hub {
     const admissions = this.admissions = new Admissions({ patience: hookPatience, extend, failed });
     const sessionOf = (client: Client) => this.#sessionOf(client);
     this.#requests = new SubscribeRequests({ subscriptions, admissions, sessionOf });
-    const nodes = this.nodes = new Nodes(engine.commands, failed);
+    const nodes = this.nodes = new Nodes(engine.commands, failed, underway);
     this.#attachments = new Attachments({
       sessions,
       subscriptions,
@@ -105,15 +109,15 @@ export class Hub {
       maxChannels,
       presenceGrace,
     });
-    const hooks = new PublishHooks(failed, hookPatience);
+    const hooks = new PublishHooks(failed, hookPatience, underway);
     this.#publisher = new Publisher({ log, namespace, maxMessage, hooks, now });
-    this.#streams = new Streams(log, clock, hooks, failed);
+    this.#streams = new Streams(log, clock, hooks, failed, underway);
     this.#maxMessage = maxMessage;
     this.checkpoints = new Checkpoints(engine.values);
     this.keyPackages = new KeyPackages({ engine, clock, maxMessage });
-    this.peers = new Peers({ values: engine.values, nodes, events, failed });
+    this.peers = new Peers({ values: engine.values, nodes, events, ...told });
     pushToSubscribers(engine, this.#subscriptions, namespace, now, failed);
-    this.commands = new BotService(this, { clock, limits: options.commandLimits, most: maxMessage, failed });
+    this.commands = new BotService(this, { clock, limits: options.commandLimits, most: maxMessage, ...told });
   }
 
   /** The settings of a channel; undefined: its namespace does not exist. */
@@ -247,15 +251,7 @@ export class Hub {
 
   /** Sends something that is not kept to the others on a channel, on all nodes. */
   publishEphemeral(channel: string, message: Omit<EphemeralMessage, "timestamp">): void {
-    const { type, id, from, sessionId, payload } = message;
-    this.#engine.log.publishEphemeral(channel, {
-      type,
-      id,
-      from,
-      sessionId,
-      timestamp: this.#clock.wall(),
-      payload,
-    });
+    this.#engine.log.publishEphemeral(channel, { ...message, timestamp: this.#clock.wall() });
   }
 
   /** A part of a channel's history. */
@@ -322,9 +318,7 @@ export class Hub {
 
   /** The connections of a user on this node. */
   clientsOf(userId: string): Client[] {
-    const clients: Client[] = [];
-    for (const session of this.#sessions.of(userId) ?? []) if (session.attached) clients.push(session.client);
-    return clients;
+    return [...this.#sessions.of(userId) ?? []].flatMap(({ attached, client }) => attached ? [client] : []);
   }
 
   /** The connection of a session. */
@@ -338,6 +332,12 @@ export class Hub {
     this.#leases.sweep(this.#clock.now(), this.#sessions);
     this.#subscriptions.sweep();
     this.commands.sweep();
+  }
+
+  /** To be called when no session is attached any more. Resolves when nothing is under way that nobody else waits for. */
+  async close(): Promise<void> {
+    for (const part of [this.#streams, this.commands, this.#coalescer]) part.close();
+    await this.#underway.over();
   }
 
   #sessionOf(client: Client): HubSession {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Underway } from "../async/underway.ts";
 import type { MaybePromise, Presence } from "../engine/contract.ts";
 import type { HubSession } from "./session.ts";
 import type { SessionRegistry } from "./session_registry.ts";
@@ -18,12 +19,19 @@ export class Leases {
   readonly #presence: Presence;
   readonly #ttl: number;
   readonly #failed: (error: unknown, stage: string) => void;
+  readonly #underway: Underway;
   /** Sessions that came back without channels they are still shown on, and until when. */
   readonly #away = new Map<HubSession, number>();
   #renewed: number | undefined;
 
-  /** `ttl`: milliseconds a lease lasts. */
-  constructor(presence: Presence, ttl: number, failed: (error: unknown, stage: string) => void) {
+  /** `ttl`: milliseconds a lease lasts. `underway` gets what the engine has not answered. */
+  constructor(
+    presence: Presence,
+    ttl: number,
+    failed: (error: unknown, stage: string) => void,
+    underway: Underway,
+  ) {
+    this.#underway = underway;
     this.#presence = presence;
     this.#ttl = ttl;
     this.#failed = failed;
@@ -80,7 +88,8 @@ export class Leases {
   #do(act: () => MaybePromise<void>): void {
     try {
       const done = act();
-      if (done instanceof Promise) done.catch((error) => this.#failed(error, "presence"));
+      if (!(done instanceof Promise)) return;
+      void this.#underway.add(done.catch((error) => this.#failed(error, "presence")));
     } catch (error) {
       this.#failed(error, "presence");
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Underway } from "../async/underway.ts";
 import type { CommandAnswer, Commands, Holders, MaybePromise } from "../engine/contract.ts";
 import { type ErrorName, type Payload, ProtocolError } from "../protocol/mod.ts";
 
@@ -17,11 +18,13 @@ export type NodeHandler = (payload: Payload, from: string) => MaybePromise<Paylo
 export class Nodes {
   readonly #commands: Commands;
   readonly #failed: (error: unknown, stage: string) => void;
+  readonly #underway: Underway;
   readonly #handlers = new Map<string, NodeHandler>();
 
-  /** `failed` is told of commands that had no answer; `stage` is `command TYPE`. */
-  constructor(commands: Commands, failed: (error: unknown, stage: string) => void) {
+  /** `failed` is told of commands that had no answer; `stage` is `command TYPE`. `underway` gets those that wait for one. */
+  constructor(commands: Commands, failed: (error: unknown, stage: string) => void, underway: Underway) {
     this.#commands = commands;
+    this.#underway = underway;
     this.#failed = failed;
     commands.onCommand(({ type, payload }, from) => {
       const handler = this.#handlers.get(type);
@@ -96,7 +99,8 @@ export class Nodes {
   /** What the engine says; a failure of it is reported, and told as `not_available`. */
   async #asked<T>(what: string, ask: () => MaybePromise<T>): Promise<T> {
     try {
-      return await ask();
+      const asked = ask();
+      return await (asked instanceof Promise ? this.#underway.add(asked) : asked);
     } catch (error) {
       this.#failed(error, `command ${what}`);
       throw new ProtocolError("not_available", undefined, { cause: error });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Underway } from "../async/underway.ts";
 import type { Values } from "../engine/contract.ts";
 import type { Client } from "../router/types.ts";
 import type { Nodes } from "./nodes.ts";
@@ -17,6 +18,8 @@ export interface PeersOptions {
   readonly events: SessionEvents;
   /** Told of what could not be kept or removed. */
   readonly failed: (error: unknown, stage: string) => void;
+  /** Gets removals that are not done. */
+  readonly underway: Underway;
 }
 
 /** Where a peer is. */
@@ -97,7 +100,8 @@ export class Peers {
       if (value?.data === undefined || TEXT.decode(value.data) !== sessionId) return;
       await values.delete(key(peer), value.revision);
     };
-    remove().catch((error) => this.#options.failed(error, "peer removed"));
+    const { failed, underway } = this.#options;
+    void underway.add(remove().catch((error) => failed(error, "peer removed")));
   }
 }
 

@@ -8,6 +8,7 @@
 
 import type { Clock } from "../async/clock.ts";
 import { deferred } from "../async/deferred.ts";
+import type { Underway } from "../async/underway.ts";
 import type {
   Grown,
   Growth,
@@ -71,24 +72,38 @@ export class Streams {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #hooks: PieceHooks;
+  readonly #underway: Underway;
   /** By channel, message and sender: what one user sends must not spoil the commit of another's. Emptied within a moment. */
   readonly #streams = new Map<string, Stream>();
+  #closed = false;
 
-  /** `failed` is told when hooks could not be told of a message that the engine has ended. */
+  /**
+   * `failed` is told when hooks could not be told of a message that the engine has ended. `underway` gets commits, and what
+   * hooks are told.
+   */
   constructor(
     log: Log,
     clock: Clock,
     hooks: PieceHooks,
-    failed: (error: unknown, stage: string) => void = () => {},
+    failed: (error: unknown, stage: string) => void,
+    underway: Underway,
   ) {
     this.#log = log;
+    this.#underway = underway;
     this.#hooks = hooks;
     this.#clock = clock;
     log.onInterruption((channel, target) => {
       if (!hooks.seesEnds) return;
       const end = { final: "interrupted", origin: "service", depth: 0, duplicate: false } as const;
-      this.#tellEnd(channel, target, end).catch((error) => failed(error, "streamed message"));
+      const told = this.#tellEnd(channel, target, end);
+      void underway.add(told.catch((error) => failed(error, "streamed message")));
     });
+  }
+
+  /** From now on nothing waits for the next commit of its message. */
+  close(): void {
+    this.#closed = true;
+    for (const [key, stream] of this.#streams) if (!stream.busy) this.#commitNow(key, stream);
   }
 
   /**
@@ -108,13 +123,17 @@ export class Streams {
     if (stream === undefined) {
       stream = { channel, source, waiting: [waiting], busy: false, cancel: undefined };
       this.#streams.set(key, stream);
-      void this.#commit(key, stream);
+      this.#commitNow(key, stream);
     } else {
       stream.waiting.push(waiting);
       // Its reader has nothing more to wait for.
-      if (growth.end !== undefined && !stream.busy) void this.#commit(key, stream);
+      if (growth.end !== undefined && !stream.busy) this.#commitNow(key, stream);
     }
     return promise;
+  }
+
+  #commitNow(key: string, stream: Stream): void {
+    void this.#underway.add(this.#commit(key, stream));
   }
 
   async #commit(key: string, stream: Stream): Promise<void> {
@@ -126,10 +145,12 @@ export class Streams {
     for (const run of runsOf(pieces)) goesOn = await this.#commitRun(stream, run);
     stream.busy = false;
     const { waiting } = stream;
-    if (!goesOn && waiting.length === 0) return void this.#streams.delete(key);
-    if (waiting.some(({ growth }) => growth.end !== undefined)) return this.#commit(key, stream);
+    if (waiting.length === 0 && (!goesOn || this.#closed)) return void this.#streams.delete(key);
+    if (this.#closed || waiting.some(({ growth }) => growth.end !== undefined)) {
+      return this.#commit(key, stream);
+    }
     stream.cancel = this.#clock.after(HOLD, () => {
-      if (stream.waiting.length > 0) void this.#commit(key, stream);
+      if (stream.waiting.length > 0) this.#commitNow(key, stream);
       else this.#streams.delete(key);
     });
   }

@@ -79,6 +79,10 @@ export class HubModule implements Module {
     this.#hub?.sweep();
   }
 
+  async close(): Promise<void> {
+    await this.#hub?.close();
+  }
+
   status(): Record<string, unknown> {
     return { channels: this.hub.channelCount, users: this.hub.userCount };
   }
