@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import { type Maybe, when } from "../async/when.ts";
 import { CloseError, type Principal, uuidv7 } from "../protocol/mod.ts";
 import type { SessionClaims } from "./claims.ts";
@@ -63,6 +64,7 @@ export class SessionTable<C extends SessionConnection> {
   /** Those that wait, in the order in which they began to. */
   readonly #detached = new Set<Session<C>>();
   readonly #claiming = new Map<string, Claiming>();
+  readonly #asked = new Underway();
 
   /** `now`: milliseconds of a clock that only goes forward. */
   constructor(now: () => number, claims: SessionClaims, events: SessionTableEvents<C>) {
@@ -75,6 +77,11 @@ export class SessionTable<C extends SessionConnection> {
   /** Sessions on a connection, and sessions that wait. */
   get counts(): { attached: number; detached: number } {
     return { attached: this.#sessions.size - this.#detached.size, detached: this.#detached.size };
+  }
+
+  /** Resolves when the engine has answered what nobody waits for. */
+  over(): Promise<void> {
+    return this.#asked.over();
   }
 
   /** The connection that a session is on. */
@@ -261,7 +268,7 @@ export class SessionTable<C extends SessionConnection> {
     };
     try {
       const done = act();
-      if (done instanceof Promise) done.catch(failed);
+      if (done instanceof Promise) void this.#asked.add(done.catch(failed));
     } catch (error) {
       failed(error);
     }

@@ -258,12 +258,13 @@ export class Sessions {
     await this.close();
   }
 
-  /** Ends every connection with 3001. */
+  /** Ends every connection with 3001. Resolves when they have ended, and the claims of sessions that were over. */
   async close(): Promise<void> {
     this.#draining = true;
     const clients = [...this.#connections];
     for (const client of clients) client.end("shutdown");
     await Promise.all(clients.map((client) => client.ending()));
+    await this.#sessions.over();
   }
 
   #endAll(which: (client: ClientConnection) => boolean, close: CloseName, reason?: string): number {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { MemoryEngine } from "../../src/engine/memory/engine.ts";
+import { FakeClock } from "../support/clock.ts";
 import { memoryPair } from "../support/memory.ts";
 import { authenticated, memoryNode, settle, TestPeer } from "./support.ts";
 
@@ -67,4 +69,28 @@ Deno.test("drain: it waits until the connections that are left have closed", asy
   await settle();
   assert.equal(drained.over, true);
   assert.equal((await client.closed).code, 3001);
+});
+
+Deno.test("drain: the end waits until it is known whose a session is that was over", async () => {
+  const clock = new FakeClock();
+  const { commands } = new MemoryEngine({ clock });
+  const released = Promise.withResolvers<boolean>();
+  const node = memoryNode({
+    clock,
+    claims: {
+      claim: (...args) => commands.claim(...args),
+      release: () => released.promise,
+      locate: (session) => commands.locate(session),
+      onLost: (listener) => commands.onLost(listener),
+    },
+  });
+  const { peer } = await authenticated(node);
+  peer.close();
+  await settle();
+  const closed = watch(node.sessions.close());
+  await settle();
+  assert.equal(closed.over, false);
+  released.resolve(true);
+  await settle();
+  assert.equal(closed.over, true);
 });
