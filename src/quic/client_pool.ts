@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import type { Client, ClientOptions, ClientStats, ConnectOptions } from "./client_types.ts";
 import { QuicError } from "./errors.ts";
 import { TrafficTotal } from "./traffic_counters.ts";
@@ -28,6 +29,7 @@ class QuicClient implements Client {
   readonly #live = new Set<Connection>();
   readonly #total = new TrafficTotal();
   readonly #closed = new AbortController();
+  readonly #underway = new Underway();
   #dials = 0;
   #dialling = 0;
   #failedDials = 0;
@@ -39,7 +41,11 @@ class QuicClient implements Client {
     this.#maxConnections = maxConnections;
   }
 
-  async connect(to: string | URL | Address, options: ConnectOptions = {}): Promise<Connection> {
+  connect(to: string | URL | Address, options: ConnectOptions = {}): Promise<Connection> {
+    return this.#underway.add(this.#dial(to, options));
+  }
+
+  async #dial(to: string | URL | Address, options: ConnectOptions): Promise<Connection> {
     this.#closed.signal.throwIfAborted();
     if (this.#live.size + this.#dialling >= this.#maxConnections) {
       throw new QuicError("rejected", `more than ${this.#maxConnections} connections`);
@@ -50,6 +56,11 @@ class QuicClient implements Client {
       const signals = [this.#closed.signal, options.signal ?? this.#options.signal];
       const signal = AbortSignal.any(signals.filter((each) => each !== undefined));
       const connection = await this.#connect(to, { ...this.#options, ...options, signal });
+      if (this.#closed.signal.aborted) {
+        // It came as the client was closed.
+        await connection.close();
+        throw this.#closed.signal.reason;
+      }
       this.#connections++;
       this.#live.add(connection);
       this.#total.add(connection);
@@ -76,5 +87,6 @@ class QuicClient implements Client {
   async close(code = 0, reason = ""): Promise<void> {
     this.#closed.abort(new QuicError("rejected", "the client is closed"));
     await Promise.all([...this.#live].map((connection) => connection.close(code, reason)));
+    await this.#underway.over();
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { settles } from "../async/deadline.ts";
+import { Underway } from "../async/underway.ts";
 import { bindEndpoint, plainAddress } from "./address.ts";
 import { QuicError } from "./errors.ts";
 import { H3 } from "./h3/errors.ts";
@@ -47,6 +48,8 @@ class QuicListener implements Listener {
   readonly #live = new Set<LiveConnection>();
   readonly #intake: Intake;
   readonly #handedOut = new TrafficTotal();
+  /** Listeners that accept, and connections that are served. */
+  readonly #underway = new Underway();
   #settings: Settings;
   #draining = false;
   #closing: Promise<void> | undefined;
@@ -109,7 +112,7 @@ class QuicListener implements Listener {
     });
     this.#settings = { ...this.#settings, cert, key };
     this.#listeners.push(listener);
-    void this.#accept(listener);
+    void this.#underway.add(this.#accept(listener));
   }
 
   update(options: Partial<ListenOptions>): void {
@@ -148,6 +151,8 @@ class QuicListener implements Listener {
     // The close of a connection leaves the machine only when the event loop turns.
     await new Promise<void>(afterTurn);
     this.#endpoint.close({ closeCode: code, reason });
+    // What still looks at connections finds them ended.
+    await settles(this.#underway.over(), CLOSE_GRACE);
   }
 
   async #accept(listener: Deno.QuicListener): Promise<void> {
@@ -159,7 +164,7 @@ class QuicListener implements Listener {
         return; // The endpoint was closed.
       }
       if (this.#draining) refuse(incoming);
-      else void takeConnection(incoming, this.#settings, this.#intake);
+      else void this.#underway.add(takeConnection(incoming, this.#settings, this.#intake));
     }
   }
 }

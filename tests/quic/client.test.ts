@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { bytes, first, testCertificate, text, until, within } from "./adapters.ts";
 import { serve } from "./setup.ts";
-import { connect, createClient, createEndpoint, DialError } from "../../src/quic/mod.ts";
+import { clientOf } from "../../src/quic/client_pool.ts";
+import { connect, type Connection, createClient, createEndpoint, DialError } from "../../src/quic/mod.ts";
+import { settle } from "../support/clock.ts";
 
 Deno.test("client: a session that is refused rejects with its status", async () => {
   await using s = await serve({
@@ -198,4 +200,25 @@ Deno.test("client: a peer that answers no probe has no round-trip time", async (
   conn.close({ closeCode: 0, reason: "" });
   await within(there.closed);
   assert.equal(await there.measureRtt(), undefined);
+});
+
+Deno.test("client: a connection that comes as its client is closed is closed, too, and waited for", async () => {
+  const dialled = Promise.withResolvers<Connection>(), ended = Promise.withResolvers<void>();
+  let closed = 0;
+  const connection = {
+    close() {
+      closed++;
+      return ended.promise;
+    },
+  } as unknown as Connection;
+  const client = clientOf(() => dialled.promise, {});
+  const dial = assert.rejects(client.connect("https://x"), { code: "rejected" });
+  dialled.resolve(connection);
+  let isOver = false;
+  const over = client.close().then(() => isOver = true);
+  await settle();
+  assert.deepEqual([isOver, closed], [false, 1]);
+  ended.resolve();
+  await Promise.all([over, dial]);
+  assert.equal(client.stats().connectionsActive, 0);
 });

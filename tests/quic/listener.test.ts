@@ -247,3 +247,23 @@ Deno.test("listener: on all addresses it shows IPv4 peers by their plain address
   await connect(s.raw.replace("127.0.0.1", "[::1]"), s.trust);
   assert.equal((await s.next()).remoteAddress?.hostname, "::1");
 });
+
+Deno.test("listener: once it is closed it does not look for connections any more", async () => {
+  const { prototype } = (Deno as unknown as { QuicListener: { prototype: Deno.QuicListener } }).QuicListener;
+  const { incoming } = prototype;
+  let looking = 0;
+  prototype.incoming = async function () {
+    looking++;
+    return await incoming.call(this).finally(() => looking--);
+  };
+  try {
+    const s = await server();
+    const { cert, key } = await testCertificate();
+    s.listener.setCertificate(cert, key);
+    assert.equal(looking, 2);
+    await s.listener.close();
+    assert.equal(looking, 0);
+  } finally {
+    prototype.incoming = incoming;
+  }
+});
