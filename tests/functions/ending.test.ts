@@ -171,7 +171,9 @@ function gated(method: "get" | "put") {
     get: (target, name) => {
       const found = Reflect.get(target, name);
       if (typeof found !== "function") return found;
-      return name === method ? async (...args: unknown[]) => (await wait(), call(...args)) : found.bind(target);
+      return name === method
+        ? async (...args: unknown[]) => (await wait(), call(...args))
+        : found.bind(target);
     },
   });
   return { engine, values, begun, gate: release };

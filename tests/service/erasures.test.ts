@@ -159,7 +159,11 @@ Deno.test("erasures: the end of the module waits for a look for old documents", 
   assert.equal(isOver, false);
   gate.resolve();
   await closed;
-  assert.deepEqual([engine.log.list().length, lines], [1, []], "only the one that was looked at is forgotten");
+  assert.deepEqual(
+    [engine.log.list().length, lines],
+    [1, []],
+    "only the one that was looked at is forgotten",
+  );
 });
 
 /** Counts what is asked of an engine from now on. */
