@@ -6,7 +6,7 @@ import { type Life, startServer } from "../crash/server.ts";
 import { type BrowserPage, withChromium, withFirefox } from "../support/browsers.ts";
 import { testWith } from "../support/needs.ts";
 import type { Joined } from "./browser_page.ts";
-import { joinPage, place, reads, servePage, waitFor, write } from "./browser_support.ts";
+import { forget, joinPage, place, reads, servePage, waitFor, write } from "./browser_support.ts";
 import { TURN_LACKS, withRelayedPages } from "./browser_turn.ts";
 import { Editor, readAll } from "./known_support.ts";
 
@@ -24,6 +24,7 @@ async function throughAnOutage(one: BrowserPage, two: BrowserPage): Promise<void
     for (const each of [one, two]) await joinPage(each, page.origin, options);
     for (const each of [one, two]) await waitFor(each, "joined.shared.peers.length === 1");
     for (const each of [one, two]) await waitFor(each, "joined.paths[0] !== undefined");
+    for (const each of [one, two]) await forget(each);
     // Which of both depends on whether the hidden address is resolved before the other side's check comes.
     assert.match((await one.evaluate(() => joined.paths))[0]!, /^(direct|punched)$/);
     await write(one, "together ");

@@ -7,7 +7,7 @@
 import { delay } from "../../src/async/deadline.ts";
 import { type Place, startServer } from "../crash/server.ts";
 import type { BrowserPage } from "../support/browsers.ts";
-import { joinPage, place, servePage, waitFor } from "./browser_support.ts";
+import { forget, joinPage, place, servePage, waitFor } from "./browser_support.ts";
 
 /** An address of this machine that browsers use: they leave out loopback. */
 export const OUTSIDE: string | undefined = Deno.networkInterfaces().find(({ family, address }) =>
@@ -111,6 +111,7 @@ export async function withRelayedPages(
     for (const each of pages) await join(each);
     for (const each of pages) await waitFor(each, "joined.paths[0] === 'relayed'");
     for (const each of pages) await waitFor(each, "joined.shared.peers.length === 1");
+    for (const each of pages) await forget(each);
     await run({ turn, at, service, origin: page.origin, join });
   } finally {
     await life.kill();

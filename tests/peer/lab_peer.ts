@@ -95,18 +95,20 @@ function watch(connection: ReturnType<PeerNode["connect"]>): void {
 const AROUND = 1_000;
 const served = new WeakSet<Connection>();
 
-/** Hashes what comes on each stream and answers with the hash; one byte is answered at once. */
+/** Hashes what comes on each stream and answers with the hash. On one that begins with one byte each is answered at once. */
 async function serve(quic: Connection): Promise<void> {
   if (served.has(quic)) return;
   served.add(quic);
   for await (const stream of quic.incomingBidirectionalStreams) {
     void (async () => {
       const hash = createHash("sha256");
-      let bytes = 0, buffer = new Uint8Array(64 * 1024);
+      let bytes = 0, buffer = new Uint8Array(64 * 1024), echoes: boolean | undefined;
       for (let part; (part = await stream.read(buffer)) !== null;) {
         hash.update(part);
         bytes += part.length;
-        if (part.length === 1) await stream.write(part.slice());
+        // Of many bytes, too, a single one may be left for a read.
+        echoes ??= part.length === 1;
+        if (echoes) await stream.write(part.slice());
         buffer = new Uint8Array(part.buffer);
       }
       const digest = hash.digest("hex");
