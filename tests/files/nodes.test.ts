@@ -187,11 +187,16 @@ Deno.test("file nodes: an upload that another node ends while it begins may be b
   });
 });
 
-Deno.test("file nodes: an upload that begins while its node ends is refused", () =>
-  withInterruption("reserve", (node) => node.close(), async (node) => {
+Deno.test("file nodes: an upload that begins while its node ends is refused", () => {
+  let ending: Promise<void>;
+  // Not awaited there: the end waits for what is under way.
+  const end = (node: FileStore) => void (ending = node.close());
+  return withInterruption("reserve", end, async (node) => {
     await assert.rejects(node.start(requestOf(sampleBytes(1000)), OWN_ONLY), refused("not_available"));
     assert.equal(node.status()!.uploads, 0);
-  }));
+    await ending;
+  });
+});
 
 Deno.test("file nodes: a link is valid for every node on the store, and after a restart", async () => {
   const directory = await Deno.makeTempDir({ prefix: "skein-files-" });
