@@ -135,6 +135,28 @@ Deno.test("sqlite engine: a payload that cannot be kept harms nobody else's", ()
     assert.equal(engine.healthy(), true);
   }));
 
+Deno.test("sqlite engine: what comes in turns that follow one another is committed together", () =>
+  withDatabases(async (databases) => {
+    let most = 0;
+    const engine = await databases.open({ measured: (count) => most = Math.max(most, count) });
+    // Whenever the machine does something else for two milliseconds a group ends early: one of many is enough.
+    for (let round = 0; round < 1000 && most < 5; round++) {
+      const all: unknown[] = [];
+      const publish = () =>
+        all.push(
+          engine.log.publish("chat:a", note(`${round} ${all.length}`, BEGIN), { retention: KEEP }),
+        );
+      // One alone is committed at the end of its turn.
+      publish();
+      for (let turn = 0; turn < 6; turn++) {
+        publish();
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      await Promise.all(all);
+    }
+    assert.ok(most >= 5, `${most} at once`);
+  }));
+
 Deno.test("sqlite engine: an edit that cannot be kept harms nobody else's", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open();

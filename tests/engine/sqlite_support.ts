@@ -61,8 +61,8 @@ export class Databases {
     }
   }
 
-  close(): void {
-    for (const engine of this.#engines) engine.close();
+  async close(): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.close()));
   }
 }
 
@@ -73,7 +73,7 @@ export async function withDatabases(body: (databases: Databases) => Promise<void
   try {
     await body(databases);
   } finally {
-    databases.close();
+    await databases.close();
     await Deno.remove(directory, { recursive: true });
   }
 }
