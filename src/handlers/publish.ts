@@ -7,7 +7,7 @@
 import type { Published } from "../engine/contract.ts";
 import type { ClientRequest, Hub } from "../hub/mod.ts";
 import type { Context } from "../router/types.ts";
-import { enterOrder, leaveOrder } from "./send_order.ts";
+import { enterOrder } from "./send_order.ts";
 
 /** What a handler publishes. */
 export interface Publishing extends Pick<ClientRequest, "channel" | "type" | "payload" | "edit"> {
@@ -28,13 +28,13 @@ export function publishAndAcknowledge(
   const acknowledge = ({ offset, epoch, duplicate }: Published): void => {
     context.reply("message_ack", { channel, offset, epoch, duplicate });
   };
-  if (after !== undefined) enterOrder(client, channel, id, after);
+  const place = after === undefined ? undefined : enterOrder(client, channel, id, after);
   const failed = (error: unknown): never => {
-    if (after !== undefined) leaveOrder(client, channel);
+    place?.refuse();
     throw error;
   };
   try {
-    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edit });
+    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edit, place });
     if (published instanceof Promise) return published.then(acknowledge, failed);
     acknowledge(published);
   } catch (error) {

@@ -7,7 +7,7 @@
 import { type Hub, readLine } from "../hub/mod.ts";
 import { ProtocolError } from "../protocol/mod.ts";
 import type { Context } from "../router/types.ts";
-import { enterOrder, leaveOrder } from "./send_order.ts";
+import { enterOrder } from "./send_order.ts";
 
 /**
  * Gives a message that begins with a slash to the bot it is for, and acknowledges it; a promise: nothing of it is
@@ -36,14 +36,14 @@ async function give(
   after: string | undefined,
 ): Promise<void> {
   const { client, message: { id } } = context;
-  if (after !== undefined) enterOrder(client, channel, id, after);
+  const place = after === undefined ? undefined : enterOrder(client, channel, id, after);
   const { promise: told, resolve } = Promise.withResolvers<void>();
   try {
     const command = await hub.commands.typed({ client, id, channel, told, ...line });
     const { epoch } = await hub.position(channel);
     context.reply("message_ack", { channel, offset: 0, epoch, duplicate: false, command });
   } catch (error) {
-    if (after !== undefined) leaveOrder(client, channel);
+    place?.refuse();
     throw error;
   } finally {
     resolve();

@@ -43,12 +43,22 @@ interface Request {
   readonly isNewId?: boolean | undefined;
 }
 
+/** The place of a message in the order in which its client sent it. */
+export interface SendPlace {
+  /** Asked before the commit of a message that was held. Throws ProtocolError when one before it was refused meanwhile. */
+  confirm(): void;
+  /** The message is refused, and those behind it are to be. May be called again. */
+  refuse(): void;
+}
+
 /** A message of a client or about a client's file: the rights of its token hold, and it is from its user. */
 export interface ClientRequest extends Request {
   readonly origin: "client" | "file";
   readonly client: Client;
   /** The payload came in a message of this form, within the limit of the connection. @default it is measured anew */
   readonly form?: Form | undefined;
+  /** @default it may overtake what is refused */
+  readonly place?: SendPlace | undefined;
   readonly from?: undefined;
   readonly depth?: undefined;
 }
@@ -62,6 +72,7 @@ export interface ServerRequest extends Request {
   readonly depth?: number;
   readonly client?: undefined;
   readonly form?: undefined;
+  readonly place?: undefined;
 }
 
 /** A message to be published. */

@@ -19,7 +19,7 @@ import {
   serverRow,
 } from "../protocol/mod.ts";
 import type { HookChain, PublishHook, PublishHooks } from "./hooks.ts";
-import type { Publication, PublishRequest } from "./publication.ts";
+import type { Publication, PublishRequest, SendPlace } from "./publication.ts";
 import { DOCUMENT_RETENTION, isDocument, mayPublish, type NamespaceLookup, settingsOf } from "./settings.ts";
 
 /** What a publisher is made of; see `HubOptions`. */
@@ -83,10 +83,12 @@ export class Publisher {
     if (asked === undefined && earlier === undefined) {
       return this.#commitAndTell(chain, publication, payload, retention);
     }
+    const { place } = request;
     return this.#hold(
       publication,
       [asked, earlier],
-      () => this.#commitAndTell(chain, publication, payload, retention),
+      () => this.#commitAndTell(chain, publication, payload, retention, place),
+      place,
     );
   }
 
@@ -95,9 +97,14 @@ export class Publisher {
     publication: Publication,
     [asked, earlier]: [MaybePromise<void>, Promise<unknown> | undefined],
     go: () => MaybePromise<Published>,
+    place: SendPlace | undefined,
   ): Promise<Published> {
     // In an object: a promise would resolve only after the commit, and the next one need not wait for that.
-    const handed = Promise.all([asked, earlier]).then(() => ({ published: go() }));
+    const handed = Promise.all([asked, earlier]).then(() => ({ published: go() })).catch((error) => {
+      // Before the next one goes on, which must not overtake this one.
+      place?.refuse();
+      throw error;
+    });
     const sender = senderOf(publication);
     const over = Promise.allSettled([earlier, handed]);
     this.#held.set(sender, over);
@@ -113,9 +120,11 @@ export class Publisher {
     publication: Publication,
     said: Payload,
     retention: Retention,
+    place?: SendPlace,
   ): MaybePromise<Published> {
     let published: MaybePromise<Published>;
     try {
+      place?.confirm();
       if (publication.payload !== said) this.#measure(publication.payload);
       published = this.#commit(publication, retention);
     } catch (error) {
