@@ -132,3 +132,17 @@ Deno.test("sqlite failures: the clock may step back, and nothing is lost or forg
     });
     assert.equal(duplicate, true);
   }));
+
+Deno.test("sqlite failures: what waits behind a group that fails is refused with it, so that nothing overtakes", () =>
+  withDatabases(async (databases) => {
+    const engine = await databases.open({ maxSize: 2 * MIB });
+    const published = Array.from({ length: 250 }, (_, i) =>
+      engine.log.publish("chat:a", note(`m${i}`, databases.now, i < 100 ? 60_000 : 10), {
+        retention: { size: 1000, age: 60_000 },
+      }));
+    const outcomes = await Promise.allSettled(published);
+    assert.ok(outcomes.every(({ status }) => status === "rejected"));
+    assert.equal(engine.log.position("chat:a").offset, 0);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual((await fill(engine, "chat:a", 2)).map(({ offset }) => offset), [1, 2]);
+  }));

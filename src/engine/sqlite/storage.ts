@@ -9,6 +9,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { clearImmediate, setImmediate } from "node:timers";
 import { ProtocolError } from "../../protocol/mod.ts";
 import { ChannelCache } from "./cache.ts";
 import type { Channel } from "./channel.ts";
@@ -69,6 +70,9 @@ export class Storage {
   readonly #opened: Opened;
   readonly #group = new Group<Pending>({ most: GROUP, hold: HOLD }, (group) => this.#commit(group));
   readonly #measured: StorageOptions["measured"];
+  /** Why everything is refused in this turn of the event loop, unless the database works again: a group has failed. */
+  #failure: ProtocolError | undefined;
+  #turn: ReturnType<typeof setImmediate> | undefined;
   #open = true;
 
   constructor(opened: Opened, { dedupeWindow, cache, now, clock, failed, measured }: StorageOptions) {
@@ -104,7 +108,9 @@ export class Storage {
   /** Puts something into the next group. Throws ProtocolError `not_available` once closed. */
   add(pending: Pending): void {
     this.#check();
-    this.#group.add(pending);
+    const refusal = this.#refusal;
+    if (refusal !== undefined) pending.failed(refusal);
+    else this.#group.add(pending);
   }
 
   /** Reads. Throws ProtocolError `not_available` for what goes wrong. */
@@ -170,11 +176,14 @@ export class Storage {
     if (!this.#open) return;
     this.#group.flush();
     this.#open = false;
+    clearImmediate(this.#turn);
     this.#opened.db.close();
     this.#opened.unlock();
   }
 
   #commit(group: readonly Pending[]): void {
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return group.forEach((one) => one.failed(refusal));
     const touched: Touched = new Map();
     const began = performance.now();
     try {
@@ -188,12 +197,27 @@ export class Storage {
         return group.forEach((one) => this.#commit([one]));
       }
       const reason = unavailable(error);
+      if (isDatabaseError(error)) this.#refuse(reason);
       for (const one of group) one.failed(reason);
       return;
     }
     this.transactions.works = true;
     this.#measured?.(group.length, performance.now() - began);
     for (const one of group) one.committed();
+  }
+
+  /**
+   * A group has failed. Its senders hear so in the microtasks that follow; what they have said behind it must not be
+   * committed meanwhile, or it would overtake what they send again.
+   */
+  #refuse(reason: ProtocolError): void {
+    this.#failure = reason;
+    clearImmediate(this.#turn);
+    this.#turn = setImmediate(() => this.#failure = undefined);
+  }
+
+  get #refusal(): ProtocolError | undefined {
+    return this.transactions.works ? undefined : this.#failure;
   }
 
   #check(): void {
