@@ -7,6 +7,9 @@
 
 import { systemTimers, type Timers } from "./timers.ts";
 
+/** For a wait without a deadline. */
+const NO_TIMERS: Timers = { after: () => () => {} };
+
 /** What else ends a wait, and where its timer comes from. */
 export interface WaitOptions {
   /** Ends the wait: it rejects with the signal's reason. */
@@ -31,6 +34,11 @@ export function deadline<T>(
 /** Resolves with true once `promise` has settled either way, with false when that takes more than `ms` milliseconds. */
 export function settles(promise: PromiseLike<unknown>, ms: number, options?: WaitOptions): Promise<boolean> {
   return wait(promise.then(() => true, () => true), ms, (resolve) => resolve(false), options);
+}
+
+/** Settles as `promise` does, or rejects with the reason of `signal`; the work behind `promise` goes on. */
+export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return wait<T>(promise, Infinity, () => {}, { signal, timers: NO_TIMERS });
 }
 
 /** Resolves after `ms` milliseconds. */

@@ -17,6 +17,7 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { TcpNetConnectOpts } from "node:net";
+import { untilAborted } from "../async/deadline.ts";
 import { isAddress, isPublicAddress } from "./addresses.ts";
 
 /** Why a request came to nothing. */
@@ -133,7 +134,7 @@ export class OutboundClient {
     signal?.addEventListener("abort", aborted);
     if (signal?.aborted) aborted();
     try {
-      const addresses = await until(this.#addressesOf(url), over.signal);
+      const addresses = await untilAborted(this.#addressesOf(url), over.signal);
       const answer = await this.#send(url, request, addresses, over.signal);
       return {
         status: answer.statusCode ?? 0,
@@ -282,16 +283,6 @@ function headersOf({ headers }: IncomingMessage): ReadonlyMap<string, string> {
       [name, value],
     ) => [name, Array.isArray(value) ? value.join(", ") : value ?? ""]),
   );
-}
-
-/** Settles as `promise` does, or rejects with the signal's reason. */
-function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason);
-    signal.addEventListener("abort", aborted);
-    if (signal.aborted) aborted();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
-  });
 }
 
 function messageOf(error: unknown): string {

@@ -28,6 +28,8 @@ export interface DiscoveryOptions {
   /** Addresses of this machine's interfaces. */
   readonly local: readonly string[];
   readonly clock: Clock;
+  /** Nobody wants to know any more. */
+  readonly signal?: AbortSignal;
 }
 
 /** Asks, 300 ms apart at first, so that one lost packet does not decide: silence is an answer here. */
@@ -35,7 +37,7 @@ const PATIENCE = { firstPause: 150, attempts: 3 };
 
 /** Undefined: no server answers over UDP. Takes about a second behind a NAT that filters. */
 export async function discoverNat(options: DiscoveryOptions): Promise<Discovery | undefined> {
-  const { socket } = options;
+  const { socket, signal } = options;
   const transactions = new Transactions(options.clock);
   socket.onDatagram((bytes) => {
     const message = decodeStun(bytes);
@@ -53,11 +55,15 @@ export async function discoverNat(options: DiscoveryOptions): Promise<Discovery 
       return undefined;
     }
   };
+  const aborted = (): void => transactions.close();
+  signal?.addEventListener("abort", aborted);
+  if (signal?.aborted) aborted();
   try {
     return await discover(options, ask);
   } finally {
+    signal?.removeEventListener("abort", aborted);
     transactions.close();
-    socket.close();
+    await socket.close();
   }
 }
 

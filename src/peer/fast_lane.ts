@@ -8,6 +8,7 @@
 import { delay } from "../async/deadline.ts";
 import { type Connection, createEndpoint, listen } from "../quic/mod.ts";
 import { sameAddress } from "./address.ts";
+import { PeerError } from "./errors.ts";
 import type { IceAgent } from "./ice_agent.ts";
 import type { PeerIdentity } from "./identity.ts";
 import { Multiplexer } from "./multiplexer.ts";
@@ -46,8 +47,8 @@ export class FastLane {
   readonly #clock: Clock;
   readonly #identity: PeerIdentity;
   /** Ends the QUIC endpoint. */
-  #stop: () => void = () => {};
-  #closed = false;
+  #stop: () => Promise<void> | void = () => {};
+  #closing: Promise<void> | undefined;
 
   constructor({ sockets, clock, identity }: FastLaneOptions) {
     this.mux = new Multiplexer({ sockets, clock });
@@ -56,17 +57,18 @@ export class FastLane {
   }
 
   /**
-   * Calls: tells the peer which path it is, and dials it there. Rejects with PeerError `connection_lost` or
-   * `authentication_failed`.
+   * Calls: tells the peer which path it is, and dials it there. Rejects with PeerError `connection_lost`,
+   * `authentication_failed` or `closed`.
    */
   async dial(agent: IceAgent, path: Path, to: ListeningPeer, signal: AbortSignal): Promise<Connection> {
     await agent.nominate(path);
     await this.mux.close();
     // The runtime gives the port back in the next turn of the event loop, too.
     await delay(CALLEE_BINDS, { timers: this.#clock, signal });
+    this.#checkOpen();
     const { hostname, port } = path.socket.address;
     const endpoint = createEndpoint({ hostname, port });
-    this.#holds(() => endpoint.close());
+    this.#stop = () => endpoint.close();
     return await dialPeer(path.remote, {
       endpoint,
       identity: this.#identity,
@@ -79,13 +81,14 @@ export class FastLane {
 
   /**
    * Is called: listens on the nominated path for the one peer, until `close`. Rejects with what Deno says when the port
-   * cannot be bound again.
+   * cannot be bound again, and with PeerError `closed`.
    */
   async listen(path: Path, certificate: PeerCertificate, expected: Expected): Promise<void> {
     await delay(ANSWER_LEAVES, { timers: this.#clock });
     await this.mux.close();
     // The runtime gives the port back in the next turn of the event loop.
     await delay(0, { timers: this.#clock });
+    this.#checkOpen();
     let proven = false;
     const listener = listen({
       ...LISTEN_OPTIONS,
@@ -102,23 +105,24 @@ export class FastLane {
         () => proven = true,
       ),
     });
-    this.#holds(() => void listener.close());
+    this.#stop = () => listener.close();
     const accept = async (): Promise<void> => {
       for await (const connection of listener.connections) void welcome(connection);
     };
     void accept();
   }
 
-  /** Ends it. Resolves when nothing of its checks is under way any more. */
+  /** Ends it. Resolves when nothing of it is under way any more. */
   close(): Promise<void> {
-    this.#closed = true;
-    this.#stop();
-    return this.mux.close();
+    return this.#closing ??= this.#close();
   }
 
-  #holds(stop: () => void): void {
-    this.#stop = stop;
-    // It was ended while the port changed hands.
-    if (this.#closed) stop();
+  async #close(): Promise<void> {
+    await Promise.all([this.#stop(), this.mux.close()]);
+  }
+
+  /** Throws PeerError `closed` when it was ended while the port changed hands. */
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new PeerError("closed");
   }
 }

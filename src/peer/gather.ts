@@ -50,7 +50,7 @@ export async function reflexiveCandidates(
 }
 
 /** The address of a STUN server. Rejects with PeerError or TypeError. */
-export async function stunAddress(url: string): Promise<Address> {
+export async function stunAddress(url: string, signal?: AbortSignal): Promise<Address> {
   const { hostname, port } = parseServerUrl(url);
-  return { hostname: await resolved(hostname), port };
+  return { hostname: await resolved(hostname, signal), port };
 }

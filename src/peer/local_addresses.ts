@@ -5,8 +5,10 @@
  */
 
 import type { Clock } from "../async/clock.ts";
-import { settles } from "../async/deadline.ts";
+import { settles, untilAborted } from "../async/deadline.ts";
+import { Underway } from "../async/underway.ts";
 import { type Address, familyOf, sameAddress } from "./address.ts";
+import { PeerError } from "./errors.ts";
 import { discoverNat, type Discovery } from "./discovery.ts";
 import { hostCandidates, interfaceAddresses, reflexiveCandidates, stunAddress } from "./gather.ts";
 import type { LocalSocket } from "./ice_types.ts";
@@ -55,7 +57,8 @@ export class LocalAddresses {
   #interfaces: string;
   #cancelWatch: () => void = () => {};
   #verifiedAt = -Infinity;
-  #closed = false;
+  readonly #over = new AbortController();
+  readonly #underway = new Underway();
 
   constructor(options: LocalAddressesOptions) {
     this.#options = options;
@@ -83,7 +86,7 @@ export class LocalAddresses {
 
   /** Asks once how the NAT behaves, and again after the network has changed. Undefined: no answer over UDP. */
   discoverNat(): Promise<Discovery | undefined> {
-    return this.#discovery ??= this.#discover().catch(() => undefined);
+    return this.#discovery ??= this.#underway.add(this.#discover().catch(() => undefined));
   }
 
   /** A connection needs the relay, perhaps. To be given back once. */
@@ -95,9 +98,9 @@ export class LocalAddresses {
   openRelay(): void {
     const open = async (): Promise<void> => {
       const { turn } = await this.#meetingServers();
-      if (turn.length > 0 && !this.#closed) await this.#relays.open();
+      if (turn.length > 0) await this.#relays.open();
     };
-    open().catch((error) => this.#options.onError(error, "relay"));
+    void this.#underway.add(open().catch((error) => this.#isClosed || this.#options.onError(error, "relay")));
   }
 
   /** Asks the TURN server whether the allocation is still there: it may have been started anew. Another one is made then. */
@@ -107,12 +110,12 @@ export class LocalAddresses {
     this.#verifiedAt = now;
     const { relay } = this.#relays;
     if (relay === undefined) this.openRelay();
-    else if (!await relay.verify()) relay.close();
+    else if (!await relay.verify()) this.#relays.end(relay);
   }
 
   /**
    * The addresses that are known at once, or within a moment: those of the sockets of `mux`, and the relayed one where it
-   * is the shared one.
+   * is the shared one. Rejects with PeerError `closed` at the end.
    *
    * @param later Told of those that come after.
    */
@@ -128,7 +131,7 @@ export class LocalAddresses {
       if (gathering) candidates.push(found);
       else later(found);
     });
-    await settles(asked, GATHER_WAIT, { timers: clock });
+    await settles(asked, GATHER_WAIT, { timers: clock, signal: this.#over.signal });
     gathering = false;
     return candidates;
   }
@@ -137,13 +140,19 @@ export class LocalAddresses {
   changed(): void {
     this.#discovery = this.#discovered = undefined;
     // The server knows an allocation by our address: with another one it is lost.
-    this.#relays.relay?.close();
+    const { relay } = this.#relays;
+    if (relay !== undefined) this.#relays.end(relay);
   }
 
-  close(): void {
-    this.#closed = true;
+  /** Resolves when nothing of it is under way any more: TURN servers are told, and have some tenths of a second to answer. */
+  async close(): Promise<void> {
+    this.#over.abort(new PeerError("closed"));
     this.#cancelWatch();
-    this.#relays.close();
+    await Promise.all([this.#relays.close(), this.#underway.over()]);
+  }
+
+  get #isClosed(): boolean {
+    return this.#over.signal.aborted;
   }
 
   #hostnames(): readonly string[] {
@@ -162,7 +171,7 @@ export class LocalAddresses {
     const socket = this.#relaySockets.get(relay);
     if (socket !== undefined) this.#options.mux.removeRelay(socket);
     this.#relaySockets.delete(relay);
-    if (!this.#closed) this.#options.onRelayClosed();
+    if (!this.#isClosed) this.#options.onRelayClosed();
   }
 
   #watch(): void {
@@ -172,13 +181,15 @@ export class LocalAddresses {
         this.#interfaces = now;
         this.#options.onChange();
       }
-      if (!this.#closed) this.#watch();
+      if (!this.#isClosed) this.#watch();
     });
   }
 
   async #discover(): Promise<Discovery | undefined> {
     const { stun } = await this.#meetingServers();
-    const servers = await Promise.all(stun.map((url) => stunAddress(url).catch(() => undefined)));
+    const { signal } = this.#over;
+    const servers = await Promise.all(stun.map((url) => stunAddress(url, signal).catch(() => undefined)));
+    signal.throwIfAborted();
     this.#discovered = await discoverNat({
       // A socket of its own: what the shared one has sent would have opened the filter that is to be measured.
       socket: openUdpSocket({ hostname: "0.0.0.0" }),
@@ -187,6 +198,7 @@ export class LocalAddresses {
       ),
       local: this.#hostnames(),
       clock: this.#options.clock,
+      signal,
     });
     return this.#discovered;
   }
@@ -194,7 +206,7 @@ export class LocalAddresses {
   async #meetingServers(): Promise<MeetingServers> {
     const now = this.#options.clock.now();
     if (this.#servers === undefined || this.#servers.until - now < FRESH) {
-      const value = await this.#options.servers();
+      const value = await untilAborted(this.#options.servers(), this.#over.signal);
       this.#servers = { value, until: now + value.expiresIn };
     }
     return this.#servers.value;

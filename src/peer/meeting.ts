@@ -128,7 +128,7 @@ export class Meeting {
 
   /** Calls `fn` after `ms` milliseconds, unless the connection comes (`established`) or the meeting ends before. */
   giveUpAfter(ms: number, fn: () => void): void {
-    this.#cancelPatience = this.#clock.after(ms, fn);
+    if (this.#closed === undefined) this.#cancelPatience = this.#clock.after(ms, fn);
   }
 
   /** The QUIC connection has come. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import { PeerError } from "./errors.ts";
 import type { PeerId } from "./identity.ts";
 import { Meeting, type MeetingOptions } from "./meeting.ts";
@@ -20,6 +21,7 @@ const MAX_EARLY = { connections: 64, candidates: 32 } as const;
 export class Meetings {
   readonly #send: (to: PeerId, signal: Signal) => void;
   readonly #meetings = new Map<string, Meeting>();
+  readonly #ending = new Underway();
   readonly #early = new Map<string, { readonly from: PeerId; readonly candidates: Candidate[] }>();
 
   /** @param send Sends what may be lost: a path is found without it, or another attempt made. */
@@ -80,9 +82,15 @@ export class Meetings {
   end(meeting: Meeting, reason?: string, error?: PeerError): void {
     if (this.#meetings.get(meeting.connection) !== meeting) return;
     this.#meetings.delete(meeting.connection);
-    void meeting.close(error);
+    void this.#ending.add(meeting.close(error));
     if (reason === undefined) return;
     this.#send(meeting.peer, { type: "close", connection: meeting.connection, reason });
+  }
+
+  /** Ends all. Resolves when nothing of them is under way any more. */
+  async close(): Promise<void> {
+    for (const meeting of this) this.end(meeting);
+    await this.#ending.over();
   }
 
   /** Ends those with a peer, whose call counts instead. */

@@ -6,7 +6,8 @@
 
 import { type Clock, systemClock } from "../async/clock.ts";
 import { deferred } from "../async/deferred.ts";
-import { deadline, delay } from "../async/deadline.ts";
+import { deadline, delay, untilAborted } from "../async/deadline.ts";
+import { Underway } from "../async/underway.ts";
 import type { Connection } from "../quic/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { PeerError } from "./errors.ts";
@@ -38,8 +39,12 @@ export class PeerNode {
   readonly #connections = new Map<PeerId, PeerConnection>();
   readonly #meetings = new Meetings((to, signal) => this.#send(to, signal));
   readonly #listeners = new Set<(connection: PeerConnection) => void>();
-  readonly #ending = new Set<Promise<void>>();
-  #closed = false;
+  /** Last packets that have to leave. */
+  readonly #ending = new Underway();
+  /** Calls that are made and answered. */
+  readonly #working = new Underway();
+  readonly #stop = new AbortController();
+  readonly #over = this.#stop.signal;
   #closing: Promise<void> | undefined;
 
   private constructor(options: PeerNodeOptions, mux: Multiplexer, lanes: Lanes) {
@@ -54,9 +59,7 @@ export class PeerNode {
       servers: () => options.signalling.servers(),
       interfaces: options.interfaces,
       caCerts: options.caCerts,
-      onRelay: (candidate) => {
-        for (const meeting of this.#meetings) meeting.tell([candidate]);
-      },
+      onRelay: (candidate) => [...this.#meetings].forEach((meeting) => meeting.tell([candidate])),
       onRelayClosed: () => {
         if (this.#meetings.size > 0) this.#addresses.openRelay();
       },
@@ -64,7 +67,9 @@ export class PeerNode {
       onError: (error, stage) => this.#failed(error, stage),
     });
     options.signalling.onSignal((from, signal) => {
-      this.#take(from, signal).catch((error) => this.#failed(error, "signal", from));
+      void this.#working.add(
+        this.#take(from, signal).catch((error) => this.#failed(error, "signal", from)),
+      );
     });
   }
 
@@ -76,7 +81,7 @@ export class PeerNode {
     try {
       return new PeerNode(options, mux, await Lanes.open(options));
     } catch (error) {
-      mux.close();
+      await mux.close();
       throw error;
     }
   }
@@ -87,13 +92,13 @@ export class PeerNode {
    */
   connect(peer: PeerId, { fastLane = false }: PeerConnectOptions = {}): PeerConnection {
     if (!isPeerId(peer) || peer === this.id) throw new TypeError(`not the id of another peer: ${peer}`);
-    if (this.#closed) throw new PeerError("closed");
+    if (this.#over.aborted) throw new PeerError("closed");
     const known = this.#connections.get(peer);
     if (known !== undefined) return known;
     // What was lost on a path that cannot change has to be able to move.
     const connection = this.#connection(
       peer,
-      (signal, isFirst) => this.#call(peer, signal, fastLane && isFirst),
+      (signal, isFirst) => this.#working.add(this.#call(peer, signal, fastLane && isFirst)),
     );
     // Of two connections one would end with what was said on it.
     connection.start(this.#meetings.isAnswering(peer));
@@ -116,18 +121,19 @@ export class PeerNode {
     return this.#addresses.discoverNat();
   }
 
-  /** Ends everything. */
+  /** Ends everything. Resolves when nothing of it is under way any more. */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
 
   async #close(): Promise<void> {
-    this.#closed = true;
+    this.#stop.abort(new PeerError("closed"));
     for (const connection of [...this.#connections.values()]) void connection.close();
-    await Promise.all(this.#ending);
-    this.#addresses.close();
+    await this.#ending.over();
+    await this.#addresses.close();
     await this.#lanes.close();
-    await Promise.all([...this.#meetings].map((meeting) => meeting.close()));
+    await this.#meetings.close();
+    await Promise.all([this.#working.over(), this.#ending.over()]);
     await this.#mux.close();
   }
 
@@ -142,7 +148,7 @@ export class PeerNode {
       patience: this.#options.patience,
       onClosing: () => {
         release();
-        this.#endsWith(last.promise);
+        void this.#ending.add(last.promise);
         if (this.#connections.get(peer) === connection) this.#connections.delete(peer);
       },
       onClosed: (reason) => {
@@ -176,11 +182,10 @@ export class PeerNode {
     try {
       const { hash } = await this.#lanes.certificate();
       const candidates = await this.#gather(meeting);
-      const offer = await this.#options.identity.introduce(
-        peer,
-        meeting.introduction(hash, candidates, this.#addresses.nat),
-      );
-      await this.#options.signalling.send(peer, { type: "offer", ...offer });
+      const introduction = meeting.introduction(hash, candidates, this.#addresses.nat);
+      const offer = await this.#options.identity.introduce(peer, introduction);
+      signal.throwIfAborted();
+      await untilAborted(this.#options.signalling.send(peer, { type: "offer", ...offer }), signal);
       meeting.introduced(candidates);
       const late = (): PeerError => new PeerError("peer_unreachable", "the peer does not answer");
       const answer = await deadline(meeting.answer.promise, ANSWER_TIMEOUT, late, { timers: this.#clock });
@@ -216,12 +221,6 @@ export class PeerNode {
     return meeting;
   }
 
-  /** The end of this peer waits for `promise`: a connection's last packet has to leave. */
-  #endsWith(promise: Promise<void>): void {
-    this.#ending.add(promise);
-    void promise.then(() => this.#ending.delete(promise));
-  }
-
   /** The meeting is there as long as its QUIC connection. */
   #lasts(meeting: Meeting, quic: Connection): void {
     meeting.quic = quic;
@@ -229,8 +228,7 @@ export class PeerNode {
     quic.closed.then(() => {
       const connection = this.#connections.get(meeting.peer);
       if (meeting.fast !== undefined && connection?.current === undefined) connection?.moved(undefined);
-      const over = delay(LINGER, { timers: this.#clock }).then(() => this.#end(meeting));
-      this.#endsWith(over);
+      void this.#ending.add(delay(LINGER, { timers: this.#clock }).then(() => this.#end(meeting)));
     });
   }
 
@@ -243,26 +241,24 @@ export class PeerNode {
   }
 
   #end(meeting: Meeting, reason?: string): void {
-    this.#meetings.end(meeting, this.#closed ? undefined : reason);
+    this.#meetings.end(meeting, this.#over.aborted ? undefined : reason);
   }
 
   // What comes from peers.
 
   async #take(from: PeerId, signal: Signal): Promise<void> {
-    if (this.#closed) return;
+    if (this.#over.aborted) return;
     if (signal.type === "offer") await this.#offered(from, signal);
     else this.#meetings.take(from, signal);
   }
 
   async #offered(from: PeerId, offer: OfferSignal): Promise<void> {
     await checkIntroduction(from, this.id, offer);
-    if (this.#meetings.has(offer.connection)) return;
-    if (!(await this.#options.accept?.(from) ?? true)) {
-      return this.#options.signalling.send(from, {
-        type: "close",
-        connection: offer.connection,
-        reason: "not accepted",
-      });
+    if (this.#over.aborted || this.#meetings.has(offer.connection)) return;
+    const accepted = await untilAborted(Promise.resolve(this.#options.accept?.(from) ?? true), this.#over);
+    if (!accepted) {
+      const refusal = { type: "close", connection: offer.connection, reason: "not accepted" } as const;
+      return await untilAborted(this.#options.signalling.send(from, refusal), this.#over);
     }
     // Nothing is waited for from here until the meeting has begun: this side may call at any time.
     if (this.#meetings.has(offer.connection)) return;
@@ -291,12 +287,13 @@ export class PeerNode {
       certificate: certificate.hash,
       onConnection: (quic) => this.#called(meeting, quic),
     });
-    listening.catch((error) => this.#failed(error, "fast lane", peer));
+    void this.#working.add(listening.catch((error) => this.#failed(error, "fast lane", peer)));
     const candidates = await this.#gather(meeting);
     const introduction = meeting.introduction(certificate.hash, candidates, this.#addresses.nat);
     const signed = await this.#options.identity.introduce(peer, introduction, offer.challenge);
     const answer: AnswerSignal = { type: "answer", ...signed, answers: offer.challenge };
-    await this.#options.signalling.send(peer, answer);
+    this.#over.throwIfAborted();
+    await untilAborted(this.#options.signalling.send(peer, answer), this.#over);
     meeting.introduced(candidates);
     meeting.giveUpAfter(ANSWER_TIMEOUT * 2, () => this.#end(meeting));
   }
@@ -316,6 +313,7 @@ export class PeerNode {
 
   /** The network has changed: new addresses are found and told, and every path is checked. */
   networkChanged(): void {
+    if (this.#over.aborted) return;
     this.#addresses.changed();
     this.#mux.recheck();
     if (this.#meetings.size > 0) this.#addresses.openRelay();
@@ -325,8 +323,8 @@ export class PeerNode {
         void meeting.quic?.close(0, "network changed");
         continue;
       }
-      this.#gather(meeting).then((candidates) => meeting.tell(candidates, true))
-        .catch((error) => this.#failed(error, "gather", meeting.peer));
+      const told = this.#gather(meeting).then((candidates) => meeting.tell(candidates, true));
+      void this.#working.add(told.catch((error) => this.#failed(error, "gather", meeting.peer)));
     }
   }
 
@@ -337,6 +335,7 @@ export class PeerNode {
 
   /** Sends what may be lost: a path is found without it, or another attempt made. */
   #send(to: PeerId, signal: Signal): void {
+    if (this.#over.aborted) return;
     this.#options.signalling.send(to, signal).catch((error) => this.#failed(error, "signal", to));
   }
 
@@ -344,7 +343,7 @@ export class PeerNode {
     const known = error instanceof PeerError
       ? error
       : new PeerError("peer_unreachable", (error as Error).message, { cause: error });
-    if (known.code === "closed") return;
+    if (known.code === "closed" || this.#over.aborted) return;
     this.#options.onError?.(known, { stage, ...peer === undefined ? {} : { peer } });
   }
 }

@@ -96,6 +96,6 @@ async function askTurn(
 ): Promise<Address> {
   const carrier = await openCarrier(parseServerUrl(url), caCerts === undefined ? {} : { caCerts });
   const relay = await allocate({ carrier, username, credential, clock });
-  relay.close();
+  await relay.close();
   return relay.address;
 }

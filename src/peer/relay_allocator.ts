@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Underway } from "../async/underway.ts";
 import type { Clock } from "../async/clock.ts";
 import { settles } from "../async/deadline.ts";
 import { PeerError } from "./errors.ts";
@@ -50,7 +51,9 @@ export class RelayAllocator {
   #refusedAt = -Infinity;
   #cancelIdle: (() => void) | undefined;
   #cancelRenewal: (() => void) | undefined;
-  #closed = false;
+  readonly #over = new AbortController();
+  /** Allocations that are being made, and ended. */
+  readonly #underway = new Underway();
 
   constructor(options: RelayAllocatorOptions) {
     this.#options = options;
@@ -67,11 +70,11 @@ export class RelayAllocator {
    */
   open(): Promise<Allocation> {
     if (this.#relay !== undefined) return Promise.resolve(this.#relay);
-    if (this.#closed) return Promise.reject(new PeerError("closed"));
+    if (this.#over.signal.aborted) return Promise.reject(new PeerError("closed"));
     if (this.#options.clock.now() - this.#refusedAt < REFUSED_PAUSE) {
       return Promise.reject(new PeerError("relay_refused", "no TURN server agreed a moment ago"));
     }
-    return this.#making ??= this.#make().finally(() => this.#making = undefined);
+    return this.#makeOne();
   }
 
   /** A path begins to use the allocation, or a connection is being made that may. To be given back once. */
@@ -86,12 +89,24 @@ export class RelayAllocator {
     };
   }
 
-  close(): void {
-    this.#closed = true;
+  /** Ends an allocation. */
+  end(relay: Allocation): void {
+    void this.#underway.add(Promise.resolve(relay.close()));
+  }
+
+  /** Ends everything. Resolves when the servers have been told, or have not answered for some tenths of a second. */
+  async close(): Promise<void> {
+    this.#over.abort(new PeerError("closed"));
     this.#cancelIdle?.();
     this.#cancelRenewal?.();
-    this.#relay?.close();
+    if (this.#relay !== undefined) this.end(this.#relay);
     for (const end of this.#replaced) end();
+    await this.#underway.over();
+  }
+
+  /** Calls share the work. */
+  #makeOne(): Promise<Allocation> {
+    return this.#making ??= this.#underway.add(this.#make().finally(() => this.#making = undefined));
   }
 
   async #make(): Promise<Allocation> {
@@ -99,8 +114,8 @@ export class RelayAllocator {
     try {
       const { turn, expiresIn } = await servers();
       const relay = await this.#race(turn);
-      if (this.#closed) {
-        relay.close();
+      if (this.#over.signal.aborted) {
+        this.end(relay);
         throw new PeerError("closed");
       }
       const before = this.#relay;
@@ -128,7 +143,7 @@ export class RelayAllocator {
     const end = (): void => {
       this.#replaced.delete(end);
       cancel();
-      before.close();
+      this.end(before);
     };
     const cancel = this.#options.clock.after(REPLACED_TIME, end);
     this.#replaced.add(end);
@@ -136,16 +151,15 @@ export class RelayAllocator {
 
   #renew(relay: Allocation): void {
     if (this.#relay !== relay) return;
-    if (this.#users === 0) return relay.close();
-    this.#making ??= this.#make().finally(() => this.#making = undefined);
-    this.#making.catch(() => relay.close());
+    if (this.#users === 0) return this.end(relay);
+    this.#makeOne().catch(() => this.end(relay));
   }
 
   #idle(): void {
     this.#cancelIdle?.();
     this.#cancelIdle = this.#options.clock.after(IDLE_TIME, () => {
       this.#cancelRenewal?.();
-      this.#relay?.close();
+      if (this.#relay !== undefined) this.end(this.#relay);
     });
   }
 
@@ -157,9 +171,9 @@ export class RelayAllocator {
     for (const server of servers) {
       const attempt = this.#ask(server).then((relay) => {
         if (found === undefined) found = relay;
-        else relay.close();
+        else this.end(relay);
       }, (error) => void (failure = error));
-      attempts.push(attempt);
+      attempts.push(this.#underway.add(attempt));
       await settles(attempt, HEAD_START, { timers: this.#options.clock });
       if (found !== undefined) return found;
     }
@@ -178,7 +192,11 @@ export class RelayAllocator {
     const { caCerts, clock } = this.#options;
     if (this.#options.allocate !== undefined) return await this.#options.allocate(server);
     const { url, username, credential } = server;
-    const carrier = await openCarrier(parseServerUrl(url), caCerts === undefined ? {} : { caCerts });
-    return await allocate({ carrier, username, credential, clock });
+    const { signal } = this.#over;
+    const carrier = await openCarrier(parseServerUrl(url), {
+      signal,
+      ...caCerts === undefined ? {} : { caCerts },
+    });
+    return await allocate({ carrier, username, credential, clock, signal });
   }
 }

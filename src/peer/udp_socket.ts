@@ -55,7 +55,10 @@ export class UdpSocket implements DatagramSocket {
   readonly #buffers: (Uint8Array<ArrayBuffer> | undefined)[];
   #listener: DatagramListener | undefined;
   #inFlight = 0;
+  /** Called when nothing is on its way any more. */
+  #whenSent: (() => void) | undefined;
   #reading: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #closed = false;
 
   constructor(conn: Deno.DatagramConn, buffers: number) {
@@ -77,7 +80,7 @@ export class UdpSocket implements DatagramSocket {
 
   /** An error is one of the way there (no route, port unreachable): as good as lost. */
   readonly #sent = (): void => {
-    this.#inFlight--;
+    if (--this.#inFlight === 0) this.#whenSent?.();
   };
 
   onDatagram(listener: DatagramListener): void {
@@ -113,11 +116,14 @@ export class UdpSocket implements DatagramSocket {
   }
 
   /** Ends it. Resolves when nothing of it is under way any more. */
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.#conn.close();
-    }
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    this.#conn.close();
     await this.#reading;
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#whenSent = resolve);
   }
 }

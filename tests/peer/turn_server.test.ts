@@ -243,6 +243,5 @@ testWith(["coturn"], "turn server: an allocation that nobody uses is given back 
     }
   };
   await deadline(wait(), 20_000, () => new Error(`port ${port} is still taken`));
-  await delay(300);
-  relays.close();
+  await relays.close();
 });

@@ -8,6 +8,7 @@
 
 import { type Clock, systemClock } from "../../async/clock.ts";
 import { deadline, delay } from "../../async/deadline.ts";
+import { Underway } from "../../async/underway.ts";
 import { type Address, formatAddress } from "../address.ts";
 import { PeerError } from "../errors.ts";
 import { interfaceAddresses } from "../gather.ts";
@@ -71,8 +72,9 @@ export class LanSignalling implements Signalling {
   readonly #finders: readonly Finder[];
   readonly #open = new Set<Deno.TcpConn>();
   #listen: (from: PeerId, signal: Signal) => void = () => {};
-  #accepting: Promise<void>;
-  #closed = false;
+  readonly #over = new AbortController();
+  /** Connections that are waited for, signals that are taken and sent. */
+  readonly #underway = new Underway();
 
   private constructor(
     options: LanSignallingOptions,
@@ -86,7 +88,7 @@ export class LanSignalling implements Signalling {
     this.#multicast = multicast;
     const remembered: Finder = { find: (peer) => Promise.resolve(known?.get(peer)?.addresses ?? []) };
     this.#finders = multicast === undefined ? [remembered] : [remembered, multicast.discovery];
-    this.#accepting = this.#accept();
+    void this.#underway.add(this.#accept());
   }
 
   /**
@@ -116,10 +118,15 @@ export class LanSignalling implements Signalling {
     return this.#multicast?.discovery.peers() ?? [];
   }
 
-  async send(to: PeerId, signal: Signal): Promise<void> {
+  send(to: PeerId, signal: Signal): Promise<void> {
+    return this.#underway.add(this.#send(to, signal));
+  }
+
+  async #send(to: PeerId, signal: Signal): Promise<void> {
     const line = `${JSON.stringify({ from: this.#self, to, signal } satisfies Envelope)}\n`;
     const failures: string[] = [];
     for (const finder of this.#finders) {
+      this.#over.signal.throwIfAborted();
       try {
         const addresses = await finder.find(to);
         if (await this.#deliver(addresses, line, failures)) return;
@@ -128,6 +135,7 @@ export class LanSignalling implements Signalling {
         failures.push((error as Error).message);
       }
     }
+    this.#over.signal.throwIfAborted();
     throw new PeerError(
       "peer_unreachable",
       `the peer takes no signals: ${failures.join(", ") || "not known"}`,
@@ -143,13 +151,13 @@ export class LanSignalling implements Signalling {
     return Promise.resolve({ stun: [], turn: [], expiresIn: 0 });
   }
 
-  /** Says goodbye and ends everything. */
+  /** Says goodbye and ends everything. Resolves when nothing of it is under way any more. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#over.abort(new PeerError("closed"));
     this.#multicast?.discovery.close();
     this.#listener.close();
     for (const conn of this.#open) close(conn);
-    await this.#accepting;
+    await this.#underway.over();
     await this.#multicast?.socket.close();
   }
 
@@ -159,13 +167,14 @@ export class LanSignalling implements Signalling {
     const waiting = new Set(attempts);
     const until = performance.now() + PATIENCE;
     const late = (): PeerError => new PeerError("peer_unreachable", `no answer within ${PATIENCE} ms`);
+    const { signal } = this.#over;
     try {
       while (waiting.size > 0) {
         const settled = [...waiting].map((attempt) => attempt.conn.then(() => attempt, () => attempt));
-        const first = await deadline(Promise.race(settled), until - performance.now(), late);
+        const first = await deadline(Promise.race(settled), until - performance.now(), late, { signal });
         waiting.delete(first);
         try {
-          await deadline(say(await first.conn, line), until - performance.now(), late);
+          await deadline(say(await first.conn, line), until - performance.now(), late, { signal });
           return true;
         } catch (error) {
           failures.push(`${formatAddress(first.address)}: ${(error as Error).message}`);
@@ -183,13 +192,13 @@ export class LanSignalling implements Signalling {
       try {
         conn = await this.#listener.accept();
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#over.signal.aborted) return;
         // Too many open files, for one: it listens again when there is room.
         this.#options.onError?.(error);
         await delay(ACCEPT_PAUSE);
         continue;
       }
-      if (this.#hasRoomFor(conn)) void this.#take(conn);
+      if (this.#hasRoomFor(conn)) void this.#underway.add(this.#take(conn));
       else close(conn);
     }
   }
@@ -213,9 +222,9 @@ export class LanSignalling implements Signalling {
         throw new TypeError("a signal of a peer that was never met");
       }
       await writeAll(conn, TAKEN);
-      this.#listen(from, signal);
+      if (!this.#over.signal.aborted) this.#listen(from, signal);
     } catch (error) {
-      this.#options.onError?.(error);
+      if (!this.#over.signal.aborted) this.#options.onError?.(error);
     } finally {
       this.#open.delete(conn);
       close(conn);

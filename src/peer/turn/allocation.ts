@@ -4,35 +4,21 @@
  * @module
  */
 
-import type { Clock } from "../../async/clock.ts";
+import { attempt } from "../../async/deferred.ts";
 import { type Address, type Family, formatAddress } from "../address.ts";
 import { PeerError } from "../errors.ts";
 import type { DatagramListener, DatagramSocket } from "../ports.ts";
 import {
   addressAttribute,
-  errorOf,
   familyAttribute,
   mappedAddress,
   numberAttribute,
   numberOf,
-  textAttribute,
-  textOf,
   transportAttribute,
   xorAddress,
 } from "../stun/attributes.ts";
-import { hasIntegrity, longTermKey } from "../stun/integrity.ts";
-import {
-  ATTRIBUTE,
-  type Attribute,
-  attributeOf,
-  type DecodedMessage,
-  decodeStun,
-  encodeStun,
-  type StunMethod,
-  transactionId,
-} from "../stun/message.ts";
-import { Transactions } from "../stun/transactions.ts";
-import type { TurnCarrier } from "./carrier.ts";
+import { ATTRIBUTE, attributeOf, decodeStun, encodeStun, transactionId } from "../stun/message.ts";
+import type { RequestOptions } from "../stun/transactions.ts";
 import {
   CHANNEL_HEADER,
   decodeChannelData,
@@ -41,15 +27,14 @@ import {
   isChannelData,
   LAST_CHANNEL,
 } from "./channel_data.ts";
+import { TurnClient, type TurnClientOptions } from "./turn_client.ts";
 
 /** What an allocation is asked with. */
-export interface AllocationOptions {
-  readonly carrier: TurnCarrier;
-  readonly username: string;
-  readonly credential: string;
-  readonly clock: Clock;
+export interface AllocationOptions extends TurnClientOptions {
   /** @default the server's choice, IPv4 */
   readonly family?: Family;
+  /** Gives the attempt up. */
+  readonly signal?: AbortSignal;
 }
 
 /** Seconds asked for: servers grant at least this much whatever is asked (RFC 8656 §7.2). */
@@ -60,13 +45,22 @@ const MARGIN = 60;
 const PERMISSION_RENEWAL = 240_000;
 /** A renewal that failed is tried again after this many ms, while the permission still lasts. */
 const RENEWAL_PAUSE = 5_000;
+/** How the end is said: whoever closes the peer waits for it. */
+const GOODBYE: RequestOptions = { attempts: 2, firstPause: 150, lastPause: 300 };
 /** Peers of one allocation. Each is renewed by itself. */
 const MAX_PEERS = 1024;
 
-/** Asks for an allocation. Rejects with PeerError `relay_refused` or `server_timeout`; the carrier is closed then. */
+/**
+ * Asks for an allocation. Rejects with PeerError `relay_refused` or `server_timeout`, or `closed` when it was given up; the
+ * carrier is closed then.
+ */
 export async function allocate(options: AllocationOptions): Promise<Allocation> {
   const client = new TurnClient(options);
+  const { signal } = options;
+  const aborted = (): void => void client.close();
+  signal?.addEventListener("abort", aborted);
   try {
+    if (signal?.aborted) throw new PeerError("closed");
     const attributes = [transportAttribute(), numberAttribute(ATTRIBUTE.lifetime, LIFETIME)];
     if (options.family === "ipv6") attributes.push(familyAttribute("ipv6"));
     const answer = await client.request("allocate", () => attributes);
@@ -77,81 +71,10 @@ export async function allocate(options: AllocationOptions): Promise<Allocation> 
     const lifetime = numberOf(answer, ATTRIBUTE.lifetime) ?? LIFETIME;
     return new Allocation(client, relayed, mappedAddress(answer), lifetime);
   } catch (error) {
-    client.close();
+    await client.close();
     throw error;
-  }
-}
-
-/** Requests under a long-term credential, and what the server sends by itself. */
-class TurnClient {
-  readonly carrier: TurnCarrier;
-  readonly clock: Clock;
-  onData: (message: Uint8Array) => Promise<void> | void = () => {};
-  readonly #username: string;
-  readonly #credential: string;
-  readonly #transactions: Transactions;
-  #realm = "";
-  #nonce = "";
-  #key: Uint8Array | undefined;
-
-  constructor({ carrier, username, credential, clock }: AllocationOptions) {
-    this.carrier = carrier;
-    this.clock = clock;
-    this.#username = username;
-    this.#credential = credential;
-    this.#transactions = new Transactions(clock);
-    carrier.onMessage((bytes) => {
-      if (isChannelData(bytes)) return this.onData(bytes);
-      const message = decodeStun(bytes);
-      if (message === undefined) return;
-      if (message.class === "indication") return this.onData(bytes);
-      // A forged answer must not end a request (RFC 8489 §9.2.5); errors of a missing or old nonce have no integrity.
-      const proven = this.#key === undefined || message.class === "error" || hasIntegrity(message, this.#key);
-      if (proven) this.#transactions.take(message);
-    });
-  }
-
-  /** One request, again with the server's realm and nonce when it asks for them. */
-  async request(
-    method: StunMethod,
-    attributes: (transactionId: Uint8Array) => Attribute[],
-  ): Promise<DecodedMessage> {
-    let failure = "";
-    // First without credentials (401), then perhaps with a nonce that is too old (438).
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const answer = await this.#send(method, attributes);
-      if (answer.class === "success") return answer;
-      const error = errorOf(answer);
-      failure = error === undefined ? "an error without a code" : `${error.code} ${error.reason}`;
-      const nonce = textOf(answer, ATTRIBUTE.nonce);
-      const again = error?.code === 438 || (error?.code === 401 && this.#key === undefined);
-      if (!again || nonce === undefined) break;
-      this.#nonce = nonce;
-      this.#realm = textOf(answer, ATTRIBUTE.realm) ?? this.#realm;
-      this.#key = longTermKey(this.#username, this.#realm, this.#credential);
-    }
-    throw new PeerError("relay_refused", `${method}: ${failure}`);
-  }
-
-  #send(method: StunMethod, attributes: (id: Uint8Array) => Attribute[]): Promise<DecodedMessage> {
-    const credentials = this.#key === undefined ? [] : [
-      textAttribute(ATTRIBUTE.username, this.#username),
-      textAttribute(ATTRIBUTE.realm, this.#realm),
-      textAttribute(ATTRIBUTE.nonce, this.#nonce),
-    ];
-    return this.#transactions.request(
-      { method, attributes: (id) => [...attributes(id), ...credentials] },
-      (bytes) => void this.carrier.send(bytes),
-      {
-        ...this.#key === undefined ? {} : { key: this.#key },
-        ...this.carrier.reliable ? { attempts: 1, firstPause: 5_000 } : {},
-      },
-    );
-  }
-
-  close(): void {
-    this.#transactions.close();
-    this.carrier.close();
+  } finally {
+    signal?.removeEventListener("abort", aborted);
   }
 }
 
@@ -181,6 +104,7 @@ export class Allocation implements DatagramSocket {
   #nextChannel = FIRST_CHANNEL;
   #listener: DatagramListener = () => {};
   #open = true;
+  #closing: Promise<void> | undefined;
   #end!: () => void;
 
   constructor(client: TurnClient, address: Address, mapped: Address | undefined, lifetime: number) {
@@ -318,12 +242,22 @@ export class Allocation implements DatagramSocket {
     };
   }
 
-  /** Ends it at the server too, where the way there still works. Nothing waits for the server's answer. */
-  close(): void {
-    if (!this.#open) return;
-    this.#ended();
-    const goodbye = this.#client.request("refresh", () => [numberAttribute(ATTRIBUTE.lifetime, 0)]);
-    void goodbye.catch(() => {}).then(() => this.#client.close());
+  /**
+   * Ends it at the server too, where the way there still works. Resolves when the server has answered, or has not for some
+   * tenths of a second: there it ends by itself. Never rejects.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#open) {
+      this.#ended();
+      await attempt(() =>
+        this.#client.request("refresh", () => [numberAttribute(ATTRIBUTE.lifetime, 0)], GOODBYE)
+      ).catch(() => {});
+    }
+    await this.#client.close();
   }
 
   #ended(): void {

@@ -20,7 +20,8 @@ export interface TurnCarrier {
   onMessage(listener: (bytes: Uint8Array) => Promise<void> | void): void;
   /** Resolves when it can carry nothing any more. */
   readonly closed: Promise<void>;
-  close(): void;
+  /** Ends it; a promise resolves when nothing of it is under way any more. */
+  close(): Promise<void> | void;
 }
 
 /** Options of `openCarrier`. */
@@ -29,6 +30,8 @@ export interface CarrierOptions {
   readonly caCerts?: readonly string[];
   /** Milliseconds for TCP and TLS to connect. @default 5000 */
   readonly timeout?: number;
+  /** Gives the attempt up. */
+  readonly signal?: AbortSignal;
 }
 
 /** Bytes that may wait in a TCP connection; datagrams beyond are dropped, as a router would. */
@@ -36,17 +39,23 @@ const MAX_WAITING = 1024 * 1024;
 
 /** Opens the way to a TURN server. Rejects with PeerError `server_timeout` when it cannot be reached. */
 export async function openCarrier(server: ServerUrl, options: CarrierOptions = {}): Promise<TurnCarrier> {
-  const { timeout = 5_000, caCerts } = options;
+  const { timeout = 5_000, caCerts, signal } = options;
   const { hostname, port } = server;
-  if (server.transport === "udp") return udpCarrier(await resolved(hostname), port);
+  signal?.throwIfAborted();
+  if (server.transport === "udp") {
+    const address = await resolved(hostname, signal);
+    signal?.throwIfAborted();
+    return udpCarrier(address, port);
+  }
   const connecting: Promise<Deno.TcpConn | Deno.TlsConn> = server.transport === "tcp"
     ? Deno.connect({ hostname, port })
     : connectTls({ hostname, port, ...caCerts === undefined ? {} : { caCerts: [...caCerts] } });
   try {
     const late = (): PeerError =>
       new PeerError("server_timeout", `no connection to ${hostname} within ${timeout} ms`);
-    return streamCarrier(await deadline(connecting, timeout, late));
+    return streamCarrier(await deadline(connecting, timeout, late, { signal }));
   } catch (cause) {
+    // The runtime cannot call a connection off without losing it when it is there at that moment.
     connecting.then((conn) => conn.close(), () => {});
     if (cause instanceof PeerError) throw cause;
     throw new PeerError("server_timeout", `${hostname}: ${(cause as Error).message}`, { cause });
@@ -54,11 +63,11 @@ export async function openCarrier(server: ServerUrl, options: CarrierOptions = {
 }
 
 /** The IP address of a host; IPv4 first, as most relays have it. Rejects with PeerError `server_timeout`. */
-export async function resolved(hostname: string): Promise<string> {
+export async function resolved(hostname: string, signal?: AbortSignal): Promise<string> {
   if (/^[\d.]+$/.test(hostname) || hostname.includes(":")) return hostname;
   for (const type of ["A", "AAAA"] as const) {
     try {
-      const [address] = await Deno.resolveDns(hostname, type);
+      const [address] = await Deno.resolveDns(hostname, type, signal === undefined ? {} : { signal });
       if (address !== undefined) return address;
     } catch { /* The next type, or the error below. */ }
   }
@@ -92,8 +101,8 @@ function udpCarrier(hostname: string, port: number): TurnCarrier {
       }),
     closed,
     close() {
-      socket.close();
       end();
+      return socket.close();
     },
   };
 }
@@ -101,9 +110,9 @@ function udpCarrier(hostname: string, port: number): TurnCarrier {
 function streamCarrier(conn: Deno.TcpConn | Deno.TlsConn): TurnCarrier {
   // Small packets must not wait for the acknowledgement of the one before: QUIC has its own.
   if ("setNoDelay" in conn) conn.setNoDelay(true);
-  let end!: () => void, waiting = 0, open = true;
+  let end!: () => void, waiting = 0, open = true, reading = Promise.resolve();
   const closed = new Promise<void>((resolve) => end = resolve);
-  const close = (): void => {
+  const shut = (): void => {
     if (!open) return;
     open = false;
     end();
@@ -116,20 +125,23 @@ function streamCarrier(conn: Deno.TcpConn | Deno.TlsConn): TurnCarrier {
     send(bytes) {
       if (!open || waiting + bytes.length > MAX_WAITING) return;
       waiting += bytes.length;
-      return writer.write(bytes).then(() => void (waiting -= bytes.length), close);
+      return writer.write(bytes).then(() => void (waiting -= bytes.length), shut);
     },
     onMessage(listener) {
-      void (async () => {
+      reading = (async () => {
         const cutter = new MessageCutter();
         try {
           for await (const bytes of conn.readable) {
             for (const message of cutter.push(bytes)) await listener(message);
           }
         } catch { /* The connection broke, or what came is no TURN: either way it is over. */ }
-        close();
+        shut();
       })();
     },
     closed,
-    close,
+    close() {
+      shut();
+      return reading;
+    },
   };
 }
