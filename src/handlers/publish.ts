@@ -34,7 +34,17 @@ export function publishAndAcknowledge(
     throw error;
   };
   try {
-    const published = hub.publish({ origin: "client", client, form, channel, type, id, payload, edit, place });
+    const published = hub.publish({
+      origin: "client",
+      client,
+      form,
+      channel,
+      type,
+      id,
+      payload,
+      edit,
+      place,
+    });
     if (published instanceof Promise) return published.then(acknowledge, failed);
     acknowledge(published);
   } catch (error) {

@@ -136,10 +136,13 @@ Deno.test("sqlite failures: the clock may step back, and nothing is lost or forg
 Deno.test("sqlite failures: what waits behind a group that fails is refused with it, so that nothing overtakes", () =>
   withDatabases(async (databases) => {
     const engine = await databases.open({ maxSize: 2 * MIB });
-    const published = Array.from({ length: 250 }, (_, i) =>
-      engine.log.publish("chat:a", note(`m${i}`, databases.now, i < 100 ? 60_000 : 10), {
-        retention: { size: 1000, age: 60_000 },
-      }));
+    const published = Array.from(
+      { length: 250 },
+      (_, i) =>
+        engine.log.publish("chat:a", note(`m${i}`, databases.now, i < 100 ? 60_000 : 10), {
+          retention: { size: 1000, age: 60_000 },
+        }),
+    );
     const outcomes = await Promise.allSettled(published);
     assert.ok(outcomes.every(({ status }) => status === "rejected"));
     assert.equal(engine.log.position("chat:a").offset, 0);
