@@ -8,6 +8,7 @@ import type { Grown, Growth } from "../contract.ts";
 import { type GrowthEffect, growthOf, interruptionOf } from "../growth.ts";
 import type { Listeners } from "../local/bus.ts";
 import type { Pending, Storage } from "./storage.ts";
+import type { Touched } from "./transactions.ts";
 
 /** A change of a streamed message that waits for its group to be committed. */
 abstract class PendingChange implements Pending {
@@ -20,9 +21,9 @@ abstract class PendingChange implements Pending {
     readonly target: number,
   ) {}
 
-  write(): void {
+  write(touched: Touched): void {
     const { storage, channel: name, target } = this;
-    const channel = storage.channels.get(name);
+    const channel = storage.channel(name, touched);
     const kept = storage.store.message(channel, target);
     const change = this.#change = this.decide(kept, channel.epoch);
     if (change !== undefined) storage.store.replace(channel, target, change.payload);

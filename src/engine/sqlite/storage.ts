@@ -140,13 +140,20 @@ export class Storage {
     }
   }
 
+  /**
+   * A channel as a transaction sees it. The cache may let go of one that the transaction has changed; its row, which is
+   * written last, does not say so yet.
+   */
+  channel(name: string, touched: Touched): Channel {
+    return touched.get(name) ?? this.channels.get(name);
+  }
+
   /** A channel that a transaction is about to change; it has a row afterwards. */
   touch(name: string, touched: Touched): Channel {
-    let channel = touched.get(name);
-    if (channel !== undefined) return channel;
-    channel = this.channels.get(name);
+    const known = touched.get(name);
+    if (known !== undefined) return known;
+    const channel = this.channels.get(name);
     channel.begin();
-    // By name, because the cache may let go of a channel before its group is written.
     touched.set(name, channel);
     if (channel.id === 0) this.store.create(channel);
     return channel;

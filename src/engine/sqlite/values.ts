@@ -46,9 +46,9 @@ export class SqliteValues implements Values {
   }
 
   #write(key: ValueKey, content: Content, options: PutOptions, touched: Touched): number | undefined {
-    const { channels, values, now } = this.#storage;
+    const { values, now } = this.#storage;
     // Without a row a channel would never be forgotten, nor its values with it.
-    if (key.channel !== undefined && channels.get(key.channel).id === 0) {
+    if (key.channel !== undefined && this.#storage.channel(key.channel, touched).id === 0) {
       const channel = this.#storage.touch(key.channel, touched);
       channel.touched = now();
       channel.due = channel.touched + this.#idle;
