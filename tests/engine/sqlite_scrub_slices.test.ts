@@ -227,6 +227,31 @@ Deno.test("sqlite scrub: others publish while a database of many slices is writt
     }
   }));
 
+Deno.test("sqlite scrub: it ends although others free as many pages meanwhile as a slice fills", () =>
+  withDirectory(async (directory) => {
+    const clock = new SteppedClock();
+    const engine = await SqliteEngine.open({ path: `${directory}/skein.db`, clock });
+    // The new one is there before the old one goes: its pages are free then.
+    let made = 0;
+    const replace = async () => {
+      await engine.values.put({ name: `v${made}` }, { data: new Uint8Array(1024 * 1024) });
+      await engine.values.delete({ name: `v${made++ - 1}` });
+    };
+    try {
+      for (let n = 0; n < 2; n++) await replace();
+      let isDone = false, count = 0;
+      const scrubbed = engine.scrub().finally(() => isDone = true);
+      while (!isDone) {
+        assert.ok(count++ < 200, "it ends although others go on writing");
+        await replace();
+        await clock.step(() => isDone);
+      }
+      await scrubbed;
+    } finally {
+      await engine.close();
+    }
+  }));
+
 Deno.test("sqlite scrub: what one that was cut short has left is removed at the next start", () =>
   withDirectory(async (directory) => {
     const path = `${directory}/skein.db`;

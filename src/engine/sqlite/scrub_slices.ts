@@ -170,7 +170,11 @@ function* emptyOld(db: DatabaseSync, { name, key }: Table, isSpent: IsSpent): Ge
   db.exec(`DROP TABLE ${gone}`);
 }
 
-/** Overwrites pages that are free: takes and frees them. Those that become free from now on are overwritten then. */
+/**
+ * Overwrites pages that are free: takes and frees them. Those that become free from now on are overwritten then, but which
+ * ones they are cannot be told. So that it ends although others free pages meanwhile, each slice leaves fewer than the
+ * one before, which is more work by what others have freed in between.
+ */
 function* fillFreePages(db: DatabaseSync, isSpent: IsSpent): Generator<void> {
   const size = pragma(db, "page_size");
   db.exec(`CREATE TABLE ${FILLING}(zeros BLOB)`);
@@ -181,7 +185,14 @@ function* fillFreePages(db: DatabaseSync, isSpent: IsSpent): Generator<void> {
     if (free > 0) fill.run(free < 8 ? size : Math.min(FILL, Math.floor(free * size * 0.9)));
     return free > 0;
   };
-  yield* inSlices(db, some, isSpent);
+  let least = Infinity;
+  const isOver = (): boolean => {
+    const free = isSpent() ? pragma(db, "freelist_count") : Infinity;
+    if (free >= least) return false;
+    least = free;
+    return true;
+  };
+  yield* inSlices(db, some, isOver);
   const remove = db.prepare(`DELETE FROM ${FILLING} WHERE rowid = (SELECT min(rowid) FROM ${FILLING})`);
   // With this they are zeros to the last byte: where a value ends in a page, the rest may be as it was.
   yield* inSlices(db, () => remove.run().changes !== 0, isSpent);
