@@ -5,6 +5,7 @@
  * @module
  */
 
+import { delay } from "../async/deadline.ts";
 import { dialQuic, NativeEndpoint } from "../quic/native.ts";
 import type { ClientEndpoint } from "../quic/client_types.ts";
 import type { Connection } from "../quic/types.ts";
@@ -51,6 +52,8 @@ export class NativeQuicTransport extends LanesTransport {
   readonly #options: NativeDialOptions;
   readonly #endpoint: QuicEndpoint;
   readonly #ownEndpoint: boolean;
+  /** Resolves when the socket of its own is closed. */
+  #gone: Promise<void> | undefined;
 
   /** Dials `url` (`quic://host:port`) through `endpoint`, by default one of its own. */
   constructor(url: string | URL, options: NativeDialOptions = {}, endpoint?: QuicEndpoint) {
@@ -62,6 +65,11 @@ export class NativeQuicTransport extends LanesTransport {
     this.#options = options;
     this.#ownEndpoint = endpoint === undefined;
     this.#endpoint = endpoint ?? new QuicEndpoint();
+  }
+
+  override async close(code?: number, reason?: string): Promise<void> {
+    await super.close(code, reason);
+    await this.#gone;
   }
 
   protected async dial(signal: AbortSignal | undefined): Promise<Connection> {
@@ -82,7 +90,9 @@ export class NativeQuicTransport extends LanesTransport {
           : { serverCertificateHashes: certificateHashes }),
       });
       // The close has to leave before the socket goes.
-      if (this.#ownEndpoint) void connection.closed.then(() => setTimeout(() => this.#endpoint.close(), 0));
+      if (this.#ownEndpoint) {
+        this.#gone = connection.closed.then(() => delay(0)).then(() => this.#endpoint.close());
+      }
       return connection;
     } catch (error) {
       if (this.#ownEndpoint) this.#endpoint.close();

@@ -54,6 +54,7 @@ export class TransportManager {
   /** In the order in which they are told of the connection, and asked whose a message is. */
   readonly #parts: readonly SessionPart[];
   #status: ClientStatus = "idle";
+  #closing: Promise<void> | undefined;
   #sessionId: string | undefined;
   #userId: string | undefined;
   #connected = quietDeferred<void>();
@@ -251,9 +252,13 @@ export class TransportManager {
   }
 
   /** Ends everything for good. What is not acknowledged stays in the storage, if there is one. */
-  async close(): Promise<void> {
-    if (this.#status === "closed") return;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     const error = SkeinError.closed();
+    this.#tokens.close();
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     await this.#stop("closed", error);
     await Promise.all([this.#connector.close(), ...this.#parts.map((part) => part.close?.(error))]);

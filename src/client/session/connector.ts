@@ -5,7 +5,8 @@
  */
 
 import type { AuthRequest, AuthResponse } from "../../protocol/mod.ts";
-import { deadline } from "../../async/deadline.ts";
+import { deadline, settles, untilAborted } from "../../async/deadline.ts";
+import { Underway } from "../../async/underway.ts";
 import { Discovery, type Endpoints } from "../discovery.ts";
 import { SkeinError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
@@ -17,6 +18,9 @@ import { type Dialer, dialersOf } from "./dialers.ts";
 import { Link } from "./link.ts";
 import { race, RaceLost } from "./race.ts";
 import type { Tokens } from "./tokens.ts";
+
+/** Milliseconds for dials and connections to end when the client is closed. */
+const ENDING = 2_000;
 
 /** An authenticated link, and how it came to be. */
 export interface Established {
@@ -59,6 +63,8 @@ export class Connector {
   readonly #options: ResolvedOptions;
   readonly #tokens: Tokens;
   readonly #fellBack: (error: SkeinError) => void;
+  /** Dials, and ends of connections that nobody uses. */
+  readonly #underway = new Underway();
   readonly #preference: PreferenceCache;
   /** Best first. */
   readonly #routes: ReadonlyMap<Path, Route>;
@@ -113,7 +119,8 @@ export class Connector {
     const { clock, environment, headStart, authTimeout, client } = this.#options;
     const begun = clock.now();
     if (this.paths.length === 0) throw this.#nothing();
-    const [endpoints, token] = await Promise.all([this.discovery.find(signal), this.#tokens.get()]);
+    const asked = Promise.all([this.discovery.find(signal), this.#tokens.get()]);
+    const [endpoints, token] = await untilAborted(asked, signal);
     signal.throwIfAborted();
     const kinds = new Map<Path, ClientTransportKind>();
     for (const path of this.paths) {
@@ -136,7 +143,8 @@ export class Connector {
       steps: planDials({ available, broken, preferred, headStart }),
       clock,
       signal,
-      dial: async (path, signal) => new Link(await this.#dial(path, endpoints, signal), path, clock),
+      dial: async (path, signal) =>
+        new Link(await this.#underway.add(this.#dial(path, endpoints, signal)), path, clock),
       authenticate: async (link) => {
         await probe?.(link);
         const resumed = resume(link, token);
@@ -147,7 +155,7 @@ export class Connector {
       },
       discard: (link) => {
         if (link.isUnanswered) this.#strayedAt = clock.now();
-        void link.discard();
+        void this.discard(link);
       },
       isFinal: (error) => error instanceof SkeinError && ["closed", "unauthorized"].includes(error.error),
       failed: (path, error) => {
@@ -177,8 +185,14 @@ export class Connector {
     return { link, response, fellBackFrom, fellBackReason, connectTime: clock.now() - begun };
   }
 
-  /** Gives up what is shared among dials; resolves when nothing of it is left. */
+  /** Ends a link that is not used any more. */
+  discard(link: Link): Promise<void> {
+    return this.#underway.add(link.discard());
+  }
+
+  /** Gives up what is shared among dials, when they have ended; resolves when nothing of it is left. */
   async close(): Promise<void> {
+    await settles(this.#underway.over(), ENDING, { timers: this.#options.clock });
     await Promise.all([...this.#routes.values()].map(({ dialer }) => dialer.close()));
   }
 
@@ -224,6 +238,7 @@ export class Connector {
       stop.abort(late);
       return late;
     }, { timers: clock }).catch((cause) => {
+      void this.#underway.add(Promise.resolve().then(() => transport.close()));
       throw cause instanceof SkeinError || signal.aborted
         ? cause
         : new Error(`${where}: ${cause.message}`, { cause });

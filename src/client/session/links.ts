@@ -94,7 +94,7 @@ export class Links implements LinkHandler {
     this.#moving = true;
     try {
       const established = await this.#connector.connect({ ...request, resume: this.#host.resume, signal });
-      if (signal.aborted) void established.link.discard();
+      if (signal.aborted) void this.#connector.discard(established.link);
       else this.#adopt(established);
       return !signal.aborted;
     } catch {
@@ -127,8 +127,8 @@ export class Links implements LinkHandler {
   }
 
   ended(link: Link, end: LinkEnd): void {
-    this.#retired.get(link)?.();
-    this.#retired.delete(link);
+    // Of one that was given up the transport may not have ended yet.
+    void this.#discard(link);
     const signal = this.#abort?.signal;
     if (link !== this.#link || signal === undefined) return;
     this.#link = undefined;
@@ -175,7 +175,7 @@ export class Links implements LinkHandler {
         signal,
       });
       if (signal.aborted) {
-        void established.link.discard();
+        void this.#connector.discard(established.link);
         return undefined;
       }
       this.#cycling = undefined;
@@ -210,7 +210,7 @@ export class Links implements LinkHandler {
   #discard(link: Link): Promise<void> {
     this.#retired.get(link)?.();
     this.#retired.delete(link);
-    return link.discard();
+    return this.#connector.discard(link);
   }
 }
 

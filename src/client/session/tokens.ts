@@ -20,6 +20,7 @@ export class Tokens {
   #token: string | undefined;
   #goodUntil = Infinity;
   #asking: Promise<string> | undefined;
+  readonly #over = new AbortController();
 
   constructor(getToken: GetToken, clock: Clock) {
     this.#getToken = getToken;
@@ -47,12 +48,18 @@ export class Tokens {
     this.#goodUntil = this.#clock.now() + ms;
   }
 
+  /** Nobody waits for a token any more. */
+  close(): void {
+    this.#over.abort(SkeinError.closed());
+  }
+
   async #ask(): Promise<string> {
     const late = () => SkeinError.temporary("no_token", `getToken() gave no token within ${TIMEOUT} ms`);
     let token: unknown;
     try {
       token = await deadline(Promise.resolve().then(() => this.#getToken()), TIMEOUT, late, {
         timers: this.#clock,
+        signal: this.#over.signal,
       });
     } catch (cause) {
       if (cause instanceof SkeinError) throw cause;

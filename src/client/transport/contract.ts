@@ -41,7 +41,7 @@ export interface ClientTransport {
   onLaneLost: (lane: number) => void;
   /** Called for what cannot be read as a message; the connection goes on where it can. */
   onError: (error: unknown) => void;
-  /** Connects. Called once. Rejects with the signal's reason when that is aborted, and nothing is left open then. */
+  /** Connects. Called once. Rejects with the signal's reason when that is aborted; `close` waits until nothing is left open. */
   connect(signal?: AbortSignal): Promise<void>;
   /** Queues a message; never blocks. Messages of one lane arrive in the order of these calls. */
   send(message: JsonEncoded, lane: number): void;
@@ -53,7 +53,7 @@ export interface ClientTransport {
   openLane(lane: number): void;
   /** Ends a lane once what is queued on it is sent; it is opened again by what is sent next. */
   closeLane?(lane: number): void;
-  /** Sends what is queued (for at most a second), then ends the connection. Never rejects. */
+  /** Sends what is queued (for at most a second), then ends the connection; also called when `connect` failed. Never rejects. */
   close(code?: number, reason?: string): Promise<void>;
 }
 

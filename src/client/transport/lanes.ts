@@ -54,6 +54,7 @@ export abstract class LanesTransport implements ClientTransport {
   #datagramsInFlight = 0;
   #datagramsFail = false;
   #ours: TransportEnd | undefined;
+  #closing: Promise<void> | undefined;
   #ended = false;
   /** What went out on lane 0 before the first answer, to be said again when the server refuses early data. */
   #early: JsonEncoded[] | undefined;
@@ -68,7 +69,7 @@ export abstract class LanesTransport implements ClientTransport {
   async connect(signal?: AbortSignal): Promise<void> {
     const connection = await this.dial(signal);
     if (signal?.aborted) {
-      connection.close();
+      await settles(connection.close(), FLUSH);
       throw signal.reason;
     }
     this.#connection = connection;
@@ -125,9 +126,13 @@ export abstract class LanesTransport implements ClientTransport {
     this.#datagramsFail = true;
   }
 
-  async close(code = 1000, reason = ""): Promise<void> {
+  close(code = 1000, reason = ""): Promise<void> {
     const connection = this.#connection;
-    if (connection === undefined || this.#ended || this.#ours !== undefined) return;
+    if (connection === undefined || this.#ended) return this.#closing ?? Promise.resolve();
+    return this.#closing ??= this.#close(connection, code, reason);
+  }
+
+  async #close(connection: Connection, code: number, reason: string): Promise<void> {
     this.#ours = { code, reason, by: "local" };
     const writers = [...this.#lanes.values()].map(({ writer }) => writer?.idle());
     const busy = this.traffic.messagesOut > 0;

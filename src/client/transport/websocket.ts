@@ -61,6 +61,8 @@ export class WebSocketTransport implements ClientTransport {
   #drain: ReturnType<typeof setTimeout> | undefined;
   #ours: TransportEnd | undefined;
   #ended = false;
+  /** Resolves when a dial that was called off has ended. */
+  #gone: Promise<void> | undefined;
   #whenEnded: (() => void)[] = [];
 
   /** Dials `url` (`ws:` or `wss:`) with `Socket`, by default the runtime's own. */
@@ -78,7 +80,15 @@ export class WebSocketTransport implements ClientTransport {
       const settle = (): void => signal?.removeEventListener("abort", aborted);
       const aborted = (): void => {
         socket.onopen = () => socket.close();
-        socket.onclose = socket.onmessage = null;
+        socket.onmessage = null;
+        this.#gone = new Promise((gone) => {
+          // The runtime may never tell of it.
+          const timer = setTimeout(gone, LINGER);
+          socket.onclose = () => {
+            clearTimeout(timer);
+            gone();
+          };
+        });
         socket.close();
         this.#ended = true;
         reject(signal!.reason);
@@ -122,7 +132,7 @@ export class WebSocketTransport implements ClientTransport {
 
   close(code = 1000, reason = ""): Promise<void> {
     const socket = this.#socket;
-    if (this.#ended || socket === undefined) return Promise.resolve();
+    if (this.#ended || socket === undefined) return this.#gone ?? Promise.resolve();
     const ended = new Promise<void>((resolve) => this.#whenEnded.push(resolve));
     if (this.#ours !== undefined) return ended;
     this.#flush();
