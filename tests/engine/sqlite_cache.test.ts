@@ -23,8 +23,7 @@ for (const [what, again] of Object.entries(AGAIN)) {
       const publish = (id: string) =>
         engine.log.publish("chat:a", note(id, databases.now), { retention: RETENTION });
       // Each time that both large ones are looked for again, what was not asked for since leaves the cache.
-      const push = () =>
-        large.map((channel) => engine.values.put({ channel, name: "read ann" }, {}));
+      const push = () => large.map((channel) => engine.values.put({ channel, name: "read ann" }, {}));
       await Promise.all([publish("m1"), ...push(), ...push(), again(engine), publish("m2")]);
       assert.equal(engine.log.position("chat:a").offset, 2);
       const [next] = await fill(engine, "chat:a", 1);
