@@ -106,7 +106,7 @@ Deno.test("websocket: the end of a dial that was called off is waited for", asyn
   await closed;
 });
 
-Deno.test("native QUIC: a transport with a socket of its own has closed it at its end", async () => {
+Deno.test("ending: native QUIC: a transport with a socket of its own has closed it at its end", async () => {
   await using s = await serve({ alpn: ["skein/1"] });
   const { prototype } = (Deno as unknown as { QuicEndpoint: { prototype: Deno.QuicEndpoint } }).QuicEndpoint;
   const { close } = prototype;
