@@ -108,7 +108,7 @@ Deno.test("memory engine: what a listener throws reaches the owner and not the p
 });
 
 Deno.test("memory engine: the dedupe window stays below its cap and knows at least the newest half of it", () => {
-  const window = new DedupeWindow(1_000, 100, 0);
+  const window = new DedupeWindow(1_000, 100, () => 0);
   for (let i = 1; i <= 1_000; i++) {
     window.set(`k${i}`, i);
     assert.ok(window.size <= 100);
@@ -117,6 +117,34 @@ Deno.test("memory engine: the dedupe window stays below its cap and knows at lea
     }
   }
   assert.equal(window.get("k1"), undefined);
+});
+
+Deno.test("memory engine: a key is known for its window, or until half of the cap has come after it", () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("set" as const), count: fc.integer({ min: 1, max: 30 }) }),
+    fc.record({ kind: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 1500 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      let now = 0;
+      const window = new DedupeWindow(1_000, 100, () => now);
+      const at: number[] = [];
+      for (const one of steps) {
+        if (one.kind === "set") { for (let i = 0; i < one.count; i++) window.set(`k${at.push(now)}`, at.length); }
+        else {
+          now += one.ms;
+          window.sweep(now);
+        }
+        assert.ok(window.size <= 100);
+        for (const [i, then] of at.entries()) {
+          const isNew = now - then < 1_000 && at.length - i <= 50;
+          if (isNew) assert.equal(window.get(`k${i + 1}`), i + 1);
+          else if (now - then >= 3_500) assert.equal(window.get(`k${i + 1}`), undefined);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
 
 /** Validates: a channel's ring is compared with a plain list: same records, same offsets, same end of the history. */

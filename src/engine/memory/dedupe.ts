@@ -13,13 +13,16 @@ export class DedupeWindow {
   readonly #half: number;
   #young = new Map<string, number>();
   #old = new Map<string, number>();
+  readonly #now: () => number;
+  /** Since when keys go to the younger generation. */
   #since: number;
 
   /** `window`: milliseconds; `most`: keys kept at most; `now`: milliseconds of a clock that never steps back. */
-  constructor(window: number, most: number, now: number) {
+  constructor(window: number, most: number, now: () => number) {
     this.#window = window;
     this.#half = Math.max(1, Math.floor(most / 2));
-    this.#since = now;
+    this.#now = now;
+    this.#since = now();
   }
 
   /** The offset remembered for `key`. */
@@ -29,15 +32,14 @@ export class DedupeWindow {
 
   /** Remembers `key`. */
   set(key: string, offset: number): void {
-    if (this.#young.size >= this.#half) this.#turn();
+    if (this.#young.size >= this.#half) this.#turn(this.#now());
     this.#young.set(key, offset);
   }
 
   /** Forgets what is past the window. */
   sweep(now: number): void {
     if (now - this.#since < this.#window) return;
-    this.#turn();
-    this.#since = now;
+    this.#turn(now);
   }
 
   /** Forgets the keys that begin with `prefix`. */
@@ -52,7 +54,8 @@ export class DedupeWindow {
     return this.#young.size + this.#old.size;
   }
 
-  #turn(): void {
+  #turn(now: number): void {
+    this.#since = now;
     this.#old = this.#young;
     this.#young = new Map();
   }

@@ -68,7 +68,7 @@ export class MemoryStore {
     // A key may be known for two windows, and is of no use once its channel counts from 1 again.
     this.#idle = Math.max(options.idle ?? 600_000, 2 * dedupeWindow + 1);
     this.streams = new OpenStreams(() => clock.now());
-    this.dedupe = new DedupeWindow(dedupeWindow, dedupeMax, this.tick);
+    this.dedupe = new DedupeWindow(dedupeWindow, dedupeMax, () => clock.now());
     this.presence = new PresenceTable(
       this.tick,
       (channel, event, entry) => this.bus.changed(channel, event, entry),
