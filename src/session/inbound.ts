@@ -58,7 +58,10 @@ export class Inbound {
   #malformed = 0;
   #refused = 0;
   #pending = 0;
+  /** Set while nothing is read, because too many handlers are at work. */
   #drained: PromiseWithResolvers<void> | undefined;
+  /** When that was over last, on the clock's `now`. */
+  #drainedAt = -Infinity;
   #counter = 0;
 
   constructor(connection: InboundConnection) {
@@ -76,7 +79,8 @@ export class Inbound {
 
   /** Since when nothing has come although it was read, on the clock's `now`. */
   get silentSince(): number {
-    return Math.max(this.#lastReceivedAt, this.#throttle.until);
+    if (this.#drained !== undefined) return this.#connection.host.clock.now();
+    return Math.max(this.#lastReceivedAt, this.#throttle.until, this.#drainedAt);
   }
 
   /** See `ConnectionSink.frame`. */
@@ -262,6 +266,7 @@ export class Inbound {
       if (--this.#pending < MAX_PENDING / 2 && this.#drained !== undefined) {
         this.#drained.resolve();
         this.#drained = undefined;
+        this.#drainedAt = host.clock.now();
       }
     }
   }

@@ -166,6 +166,29 @@ Deno.test("heartbeat: a connection that is silent for its timeout ends with 3012
   assert.equal((await lively.send("ping"))?.type, "pong");
 });
 
+Deno.test("heartbeat: a connection is not silent while it is not read because of what its handlers have to do", async () => {
+  const working: PromiseWithResolvers<void>[] = [];
+  const work = () => {
+    working.push(Promise.withResolvers());
+    return working.at(-1)!.promise;
+  };
+  const node = memoryNode({ handlers: { ...handlers, rpc: work } });
+  const peer = await authenticated(node);
+  const sent = Array.from({ length: 256 }, (_, i) =>
+    peer.peer.send({ type: "rpc", id: `r${i}`, timestamp: 0, payload: {} }));
+  let isRead = false;
+  const readOn = sent.at(-1)!.then(() => isRead = true);
+  await node.advance(60_000);
+  assert.equal(isRead, false);
+  assert.equal(node.sessions.connections.size, 1, "nobody reads, so nobody is silent");
+  for (const { resolve } of working) resolve();
+  await readOn;
+  await node.advance(9_000);
+  assert.equal(node.sessions.connections.size, 1, "it has its whole time from then on");
+  await node.advance(1_000);
+  assert.equal((await peer.peer.closed).code, 3012);
+});
+
 Deno.test("token: its end is announced and then enforced, unless a refresh comes in time", async () => {
   const node = memoryNode();
   const peer = await authenticated(node, "ok:ann:20000");
