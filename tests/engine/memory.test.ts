@@ -130,8 +130,9 @@ Deno.test("memory engine: a key is known for its window, or until half of the ca
       const window = new DedupeWindow(1_000, 100, () => now);
       const at: number[] = [];
       for (const one of steps) {
-        if (one.kind === "set") { for (let i = 0; i < one.count; i++) window.set(`k${at.push(now)}`, at.length); }
-        else {
+        if (one.kind === "set") {
+          for (let i = 0; i < one.count; i++) window.set(`k${at.push(now)}`, at.length);
+        } else {
           now += one.ms;
           window.sweep(now);
         }

@@ -174,8 +174,10 @@ Deno.test("heartbeat: a connection is not silent while it is not read because of
   };
   const node = memoryNode({ handlers: { ...handlers, rpc: work } });
   const peer = await authenticated(node);
-  const sent = Array.from({ length: 256 }, (_, i) =>
-    peer.peer.send({ type: "rpc", id: `r${i}`, timestamp: 0, payload: {} }));
+  const sent = Array.from(
+    { length: 256 },
+    (_, i) => peer.peer.send({ type: "rpc", id: `r${i}`, timestamp: 0, payload: {} }),
+  );
   let isRead = false;
   const readOn = sent.at(-1)!.then(() => isRead = true);
   await node.advance(60_000);
