@@ -34,6 +34,8 @@ export class Calls {
   /** The same by the asker's session and id, as bots name them. */
   readonly #bySession = new Map<string, Call>();
   readonly #open = new Map<string, number>();
+  /** By user and id, the end of what is under way about a command. */
+  readonly #giving = new Map<string, Promise<unknown>>();
   /** Calls that are over, the oldest first, and when they ended. */
   readonly #over = new Map<Call, number>();
   #remembered = 0;
@@ -61,6 +63,22 @@ export class Calls {
   /** The command that was given with this id on this session. */
   of(session: string, id: string): Call | undefined {
     return this.#bySession.get(keyOf(session, id));
+  }
+
+  /**
+   * Gives a command, once whoever gives one with the same id now is done: only then it is known whether there is one.
+   */
+  async give<T>(user: string, id: string, give: () => Promise<T>): Promise<T> {
+    const key = keyOf(user, id);
+    const before = this.#giving.get(key);
+    const given = before === undefined ? give() : before.then(give);
+    const over = given.then(() => {}, () => {});
+    this.#giving.set(key, over);
+    try {
+      return await given;
+    } finally {
+      if (this.#giving.get(key) === over) this.#giving.delete(key);
+    }
   }
 
   /**

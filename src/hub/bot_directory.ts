@@ -40,6 +40,8 @@ export class BotDirectory {
   readonly #responders = new Map<string, CommandResponder>();
   /** By bot, the registrations of its sessions; the last one holds. */
   readonly #registered = new Map<string, Map<string, Registration>>();
+  /** Which bot a session has registered as: its token may name another one since. */
+  readonly #bots = new Map<string, string>();
   #bytes = 0;
   /** The bots of other nodes. A cache: `find` asks again for a name that is not in it. */
   #others: readonly BotProfile[] = [];
@@ -49,8 +51,11 @@ export class BotDirectory {
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
     parts.nodes.handle(ASK, () => ({ bots: [...this.#own()] }));
-    parts.events.listen("bot registrations", ({ kind, client, principal }) => {
-      if (kind === "end" || kind === "moved") this.#forget(principal.bot, client.sessionId);
+    parts.events.listen("bot registrations", ({ kind, client: { sessionId }, principal }) => {
+      const known = this.#bots.get(sessionId);
+      if (known === undefined) return;
+      const isOther = (kind === "refresh" || kind === "connect") && principal.bot !== known;
+      if (isOther || kind === "end" || kind === "moved") this.#forget(sessionId);
     });
   }
 
@@ -70,7 +75,7 @@ export class BotDirectory {
   }
 
   /**
-   * Takes what a connection says of its bot, until the bot's last session of this node is over. Throws ProtocolError
+   * Takes what a connection says of its bot, until its session is over or is another bot's. Throws ProtocolError
    * `permission_denied` when it is no bot, or one whose name a function has; `limit_exceeded`.
    */
   register({ principal: { bot }, sessionId }: Client, { description, commands }: BotRegister): void {
@@ -84,11 +89,12 @@ export class BotDirectory {
     if (bytes > MOST_BYTES || this.#bytes - before + bytes > MOST_BYTES_OF_NODE) {
       throw new ProtocolError("limit_exceeded", `commands take more than ${MOST_BYTES} bytes`);
     }
-    this.#forget(bot, sessionId);
+    this.#forget(sessionId);
     this.#bytes += bytes;
     const sessions = this.#registered.get(bot) ?? new Map<string, Registration>();
     sessions.set(sessionId, { profile, bytes });
     this.#registered.set(bot, sessions);
+    this.#bots.set(sessionId, bot);
   }
 
   /**
@@ -129,13 +135,14 @@ export class BotDirectory {
     return this.#responders.get(name) ?? [...this.#registered.get(name)?.values() ?? []].at(-1)?.profile;
   }
 
-  #forget(bot: string | undefined, sessionId: string): void {
-    const sessions = bot === undefined ? undefined : this.#registered.get(bot);
-    const known = sessions?.get(sessionId);
-    if (known === undefined) return;
-    sessions!.delete(sessionId);
-    this.#bytes -= known.bytes;
-    if (sessions!.size === 0) this.#registered.delete(bot!);
+  #forget(sessionId: string): void {
+    const bot = this.#bots.get(sessionId);
+    if (bot === undefined) return;
+    const sessions = this.#registered.get(bot)!;
+    this.#bytes -= sessions.get(sessionId)!.bytes;
+    sessions.delete(sessionId);
+    this.#bots.delete(sessionId);
+    if (sessions.size === 0) this.#registered.delete(bot);
   }
 
   /** What other nodes said last; when that was some time ago they are asked for the next time. Never rejects. */

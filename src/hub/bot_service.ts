@@ -119,13 +119,14 @@ export class BotService {
       this.answers.given(holder.sessionId, from);
       return { holder: holder.sessionId };
     });
-    nodes.handle(AGAIN, ({ user, id, session, lane, since, channel }, from) => {
-      const call = calls.get(user as string, id as string);
-      // The asking node has looked whether the session may read the channel that it named, and no other one.
-      if (call === undefined || call.command.channel !== channel) return {};
-      call.again(this.answers.seatAt(from, session as string, lane as number), since as number);
-      return { bot: call.command.bot, command: call.command.command };
-    });
+    nodes.handle(AGAIN, ({ user, id, session, lane, since, channel }, from) =>
+      calls.give(user as string, id as string, () => {
+        const call = calls.get(user as string, id as string);
+        // The asking node has looked whether the session may read the channel that it named, and no other one.
+        if (call === undefined || call.command.channel !== channel) return Promise.resolve({});
+        call.again(this.answers.seatAt(from, session as string, lane as number), since as number);
+        return Promise.resolve({ bot: call.command.bot, command: call.command.command });
+      }));
     events.listen("bot sessions", ({ kind, client: { sessionId }, ...event }) => {
       if (kind === "connect") {
         const isBack = this.#away.delete(sessionId);
@@ -150,7 +151,7 @@ export class BotService {
    * `not_available`, `command_over` for one that was given before to a node that is gone.
    */
   ask(asking: Asking): Promise<void> {
-    return this.#inOrder(asking.client, async () => {
+    return this.#inOrder(asking.client, asking.id, async () => {
       if (await this.#again(asking) !== undefined) return;
       const args = await this.#checked(asking);
       await this.#begin({ ...asking, args });
@@ -161,7 +162,7 @@ export class BotService {
    * Gives a command that was typed in a channel; resolves with which one it was when it is on its way. Rejects as `ask`.
    */
   typed({ client, id, channel, word, rest, told }: Typing): Promise<{ bot: string; command: string }> {
-    return this.#inOrder(client, async () => {
+    return this.#inOrder(client, id, async () => {
       const asking = { client, id, channel, lane: BOT_LANE, told };
       const known = await this.#again(asking);
       if (known !== undefined) return known;
@@ -193,9 +194,9 @@ export class BotService {
     this.#calls.sweep();
   }
 
-  async #inOrder<T>(client: Client, give: () => Promise<T>): Promise<T> {
+  async #inOrder<T>(client: Client, id: string, give: () => Promise<T>): Promise<T> {
     const last = client.state(LAST);
-    const given = last.over.then(give);
+    const given = last.over.then(() => this.#calls.give(client.principal.userId, id, give));
     last.over = given.catch(() => {});
     return await given;
   }

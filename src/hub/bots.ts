@@ -25,15 +25,15 @@ export class Bots {
   };
 
   /**
-   * A connection of a bot whose outbox has room on `lane`; asked again, the next one. `busy`: no connection has room.
-   * Undefined without any.
+   * A connection of a bot whose outbox has room on `lane`; asked again, the next one. `busy`: no connection has room, or
+   * all are ending: what they are sent now is lost, and their sessions may come back. Undefined without any.
    */
   next(name: string, lane: number): Client | "busy" | undefined {
     const bot = this.#bots.get(name);
     if (bot === undefined) return undefined;
     for (let tried = 0; tried < bot.clients.length; tried++) {
       const client = bot.clients[bot.next++ % bot.clients.length]!;
-      if (client.ready(lane) === undefined) return client;
+      if (!client.closed.aborted && client.ready(lane) === undefined) return client;
     }
     return "busy";
   }
