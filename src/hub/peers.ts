@@ -7,6 +7,7 @@
 
 import type { Underway } from "../async/underway.ts";
 import type { Values } from "../engine/contract.ts";
+import { ProtocolError } from "../protocol/mod.ts";
 import type { Client } from "../router/types.ts";
 import type { Nodes } from "./nodes.ts";
 import type { SessionEvents } from "./session_events.ts";
@@ -37,6 +38,8 @@ export class Peers {
   readonly #ids = new Map<Client, string>();
   /** The peer that a session without a connection was: its value goes with the session. */
   readonly #last = new Map<string, string>();
+  /** By session, the end of what is being written of it: a removal must find what was kept before. */
+  readonly #writing = new Map<string, Promise<unknown>>();
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -53,18 +56,23 @@ export class Peers {
     return this.#ids.get(client);
   }
 
-  /** The peer is on this session from now on, and on no other. The caller has checked that it is its own. */
+  /**
+   * The peer is on this session from now on, and on no other. The caller has checked that it is its own. Rejects with
+   * ProtocolError `not_available` when the connection has ended: its session may be over, and would remove nothing.
+   */
   async announce(peer: string, client: Client): Promise<void> {
-    const before = this.#ids.get(client) ?? this.#last.get(client.sessionId);
+    if (client.closed.aborted) throw new ProtocolError("not_available", "the connection has ended");
+    const { sessionId } = client;
+    const before = this.#ids.get(client) ?? this.#last.get(sessionId);
     this.#forget(client);
-    this.#last.delete(client.sessionId);
-    // A session is one peer: who announces one after another must not fill the store.
-    if (before !== undefined && before !== peer) this.#remove(before, client.sessionId);
+    this.#last.delete(sessionId);
     this.#clients.set(peer, client);
     this.#ids.set(client, peer);
-    await this.#options.values.put(key(peer), { data: UTF8.encode(client.sessionId) }, { ttl: LIFETIME });
-    // It has gone while this was written.
-    if (client.closed.aborted) this.#forget(client);
+    // A session is one peer: who announces one after another must not fill the store.
+    if (before !== undefined && before !== peer) this.#remove(before, sessionId);
+    const data = UTF8.encode(sessionId);
+    const put = async () => await this.#options.values.put(key(peer), { data }, { ttl: LIFETIME });
+    await this.#inTurn(sessionId, put);
   }
 
   /** Where a peer is; undefined: on no session that is connected. */
@@ -92,16 +100,28 @@ export class Peers {
   }
 
   #remove(peer: string, sessionId: string): void {
-    if (this.#clients.has(peer)) return;
     const remove = async (): Promise<void> => {
       const { values } = this.#options;
+      // Announced again meanwhile.
+      if (this.#clients.has(peer)) return;
       const value = await values.get(key(peer));
       // Another session may be this peer by now.
       if (value?.data === undefined || TEXT.decode(value.data) !== sessionId) return;
       await values.delete(key(peer), value.revision);
     };
     const { failed, underway } = this.#options;
-    void underway.add(remove().catch((error) => failed(error, "peer removed")));
+    void underway.add(this.#inTurn(sessionId, remove).catch((error) => failed(error, "peer removed")));
+  }
+
+  /** Writes something of a session once what was begun before is written. */
+  #inTurn(sessionId: string, write: () => Promise<unknown>): Promise<unknown> {
+    const before = this.#writing.get(sessionId);
+    const written = before === undefined ? write() : before.then(write);
+    const over: Promise<void> = written.then(() => {}, () => {}).then(() => {
+      if (this.#writing.get(sessionId) === over) this.#writing.delete(sessionId);
+    });
+    this.#writing.set(sessionId, over);
+    return written;
   }
 }
 
