@@ -5,7 +5,8 @@
  */
 
 import { settles } from "../async/deadline.ts";
-import type { Hub } from "../hub/mod.ts";
+import type { Position } from "../engine/contract.ts";
+import type { Hub, Subscribed } from "../hub/mod.ts";
 import {
   type DocOpen,
   type DocOpened,
@@ -31,15 +32,33 @@ export interface OpenParts {
   readonly patience: number;
 }
 
-/** Opens a document and answers. Rejects with ProtocolError. */
+/** Opens a document and answers. Rejects with ProtocolError; then it is not open, unless it was and nothing was changed yet. */
 export async function openDocument(
+  parts: OpenParts,
+  context: Context,
+  asked: DocOpen,
+  document: DocumentState,
+): Promise<void> {
+  const { client, lane } = context;
+  let joined: Subscribed | undefined;
+  const join = async (from: Position) =>
+    joined = await parts.hub.subscribe(client, asked.channel, lane, from);
+  try {
+    await open(parts, context, asked, document, join);
+  } finally {
+    joined?.abandon();
+  }
+}
+
+async function open(
   parts: OpenParts,
   context: Context,
   { channel, since }: DocOpen,
   document: DocumentState,
+  join: (from: Position) => Promise<Subscribed>,
 ): Promise<void> {
   const { hub, outgoing } = parts;
-  const { client, lane } = context;
+  const { client } = context;
   const opening = ++document.opening;
   const answer = (opened: Omit<DocOpened, "channel">) => {
     if (document.opening !== opening) {
@@ -48,7 +67,7 @@ export async function openDocument(
     context.reply("doc_opened", { channel, ...opened });
   };
   if (since !== undefined) {
-    const { state, start } = await hub.subscribe(client, channel, lane, since);
+    const { state, start } = await join(since);
     if (state.recovered) {
       answer({ ...state, start: since.offset });
       return start();
@@ -60,7 +79,7 @@ export async function openDocument(
       const { epoch } = await hub.position(channel);
       // The snapshot of an earlier epoch outlived the loss of the history: all of this epoch comes after it.
       const from = snapshot?.kept.epoch === epoch ? snapshot.kept.offset : 0;
-      const { state, start } = await hub.subscribe(client, channel, lane, { epoch, offset: from });
+      const { state, start } = await join({ epoch, offset: from });
       if (!state.recovered) {
         outgoing.renew(channel);
         continue;

@@ -68,6 +68,8 @@ export interface Subscribed {
   readonly state: ChannelState;
   /** Sends what was missed and lets live deliveries follow. Calling it again does nothing. */
   start(): void;
+  /** Ends it, when it was not started and nothing has taken its place: nobody would ever start it. */
+  abandon(): void;
 }
 
 /** What `Hub.attach` did; nothing is delivered before `start`. */

@@ -49,7 +49,7 @@ export class SubscribeRequests {
       known.channel.flush();
       known.lane = lane;
       const offset = Math.max(known.cursor, known.channel.offset);
-      return { state: { epoch: known.epoch, offset, recovered: false }, start() {} };
+      return { state: { epoch: known.epoch, offset, recovered: false }, start() {}, abandon() {} };
     }
     const join = () => subscriptions.join(session, client, name, lane, since);
     if (known !== undefined) return join();

@@ -198,6 +198,9 @@ export class Subscriptions implements ChannelEvents {
         subscription.state = "catching";
         catchUp(subscription, recovered ? page : nothing, this.#catchUp);
       },
+      abandon: () => {
+        if (subscription.state === "joining") this.drop(subscription, "not_available");
+      },
     };
   }
 
