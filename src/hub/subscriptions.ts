@@ -82,7 +82,6 @@ export class Subscriptions implements ChannelEvents {
     lane: number,
     since?: Position,
   ): MaybePromise<Subscribed> {
-    const { log, replay } = this.#parts;
     const before = session.subscriptions.get(name);
     const channel = this.#open(name);
     if (before !== undefined) this.remove(before);
@@ -92,10 +91,7 @@ export class Subscriptions implements ChannelEvents {
     if (before?.announced === true) subscription.announced = true;
     session.subscriptions.set(name, subscription);
     channel.join(subscription);
-    const ask = (): MaybePromise<Page | Position> =>
-      since === undefined
-        ? log.position(name)
-        : log.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
+    const ask = () => this.#standing(channel, since);
     const fail = (error: unknown): never => {
       subscription.joining = undefined;
       this.drop(subscription, "not_available");
@@ -170,6 +166,21 @@ export class Subscriptions implements ChannelEvents {
       this.#channels.delete(channel.name);
       this.#parts.log.unfollow(channel.name);
     }
+  }
+
+  /** Where a channel stands, and its first messages after `since`. */
+  #standing(channel: Channel, since: Position | undefined): MaybePromise<Page | Position> {
+    const { log, replay } = this.#parts;
+    const { name, epoch } = channel;
+    const answer = since === undefined
+      ? log.position(name)
+      : log.read(name, { since: since.offset, limit: replay.page, bytes: PAGE_BYTES });
+    if (!(answer instanceof Promise)) return answer;
+    return answer.then((answer) => {
+      // The channel has another epoch since it was asked: one of them is over, and only another answer tells which.
+      const isOvertaken = channel.epoch !== epoch && channel.epoch !== answer.epoch;
+      return isOvertaken ? this.#standing(channel, since) : answer;
+    });
   }
 
   #joined(subscription: Subscription, answer: Page | Position, since: Position | undefined): Subscribed {
