@@ -119,14 +119,17 @@ export class BotService {
       this.answers.given(holder.sessionId, from);
       return { holder: holder.sessionId };
     });
-    nodes.handle(AGAIN, ({ user, id, session, lane, since, channel }, from) =>
-      calls.give(user as string, id as string, () => {
-        const call = calls.get(user as string, id as string);
-        // The asking node has looked whether the session may read the channel that it named, and no other one.
-        if (call === undefined || call.command.channel !== channel) return Promise.resolve({});
-        call.again(this.answers.seatAt(from, session as string, lane as number), since as number);
-        return Promise.resolve({ bot: call.command.bot, command: call.command.command });
-      }));
+    nodes.handle(
+      AGAIN,
+      ({ user, id, session, lane, since, channel }, from) =>
+        calls.give(user as string, id as string, () => {
+          const call = calls.get(user as string, id as string);
+          // The asking node has looked whether the session may read the channel that it named, and no other one.
+          if (call === undefined || call.command.channel !== channel) return Promise.resolve({});
+          call.again(this.answers.seatAt(from, session as string, lane as number), since as number);
+          return Promise.resolve({ bot: call.command.bot, command: call.command.command });
+        }),
+    );
     events.listen("bot sessions", ({ kind, client: { sessionId }, ...event }) => {
       if (kind === "connect") {
         const isBack = this.#away.delete(sessionId);

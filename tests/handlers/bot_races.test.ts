@@ -15,9 +15,12 @@ Deno.test("bots: a command that is said again while the first one is on its way 
   assert.equal(service.hub.commands.open, 1);
   await respond({ text: "once" });
   assert.equal(service.hub.commands.open, 0);
-  assert.deepEqual([...ann.of("bot_response"), ...other.of("bot_response")].map(({ payload }) => payload.text), [
-    "once",
-  ]);
+  assert.deepEqual(
+    [...ann.of("bot_response"), ...other.of("bot_response")].map(({ payload }) => payload.text),
+    [
+      "once",
+    ],
+  );
 });
 
 Deno.test("bots: a typed command that is said again while the first one is on its way is carried out once", async () => {
